@@ -1,0 +1,47 @@
+"""Settings: read once at start, passed in, never changed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_DATA = Path("pathserve-data")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where things are and how much one request may ask for.
+
+    Parameters
+    ----------
+    data
+        The data folder: holds ``pathserve.db`` and ``slides/<slide-id>.zarr``.
+    max_output_pixels
+        Most output pixels of one region, mask or pair.
+    max_body_bytes
+        Most bytes of one request body.
+    max_features
+        Most features of one write.
+    max_vertices
+        Most vertices of one geometry.
+    session_hours
+        How long a browser stays signed in.
+    link_minutes
+        How long a one-time sign-in link works.
+    """
+
+    data: Path = DEFAULT_DATA
+    max_output_pixels: int = 64 * 1024 * 1024
+    max_body_bytes: int = 512 * 1024 * 1024
+    max_features: int = 1_000_000
+    max_vertices: int = 1_000_000
+    session_hours: float = 12.0
+    link_minutes: float = 60.0
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.data / "pathserve.db"
+
+    @property
+    def slides(self) -> Path:
+        """The folder of published slides, one ``<slide-id>.zarr`` each."""
+        return self.data / "slides"

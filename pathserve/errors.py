@@ -1,0 +1,106 @@
+"""Every error that PathServe raises on purpose, by cause.
+
+::
+
+    PathServeError
+    ├── NotFound      there is no such thing (or the caller may not know of it)
+    ├── Invalid       what was given breaks a rule
+    ├── Conflict      it clashes with what is there now
+    │   ├── Stale              a write named an old revision
+    │   └── PreconditionNeeded a write named no revision at all
+    ├── Denied        the caller may not do this
+    │   └── Unauthenticated    nobody knows who the caller is
+    ├── Unsupported   a true thing that PathServe does not handle
+    ├── Corrupt       stored or foreign bytes are damaged
+    ├── TooLarge      it is over a limit
+    └── Busy          not now; try again
+
+``code`` is stable and for programs. ``message`` is one safe sentence for people: it never holds a path, a file
+name or anything out of a scan's metadata, because those can be a patient's identity.
+"""
+
+
+class PathServeError(Exception):
+    """Base of all errors with a stable code and a sentence that may be shown to anybody.
+
+    Parameters
+    ----------
+    message
+        One sentence, free of identity, paths and internals.
+    code
+        Stable name of the cause; the class has a default.
+    """
+
+    code: str = "error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+
+
+class NotFound(PathServeError):
+    """There is no such thing, or the caller may not know of it."""
+
+    code = "not_found"
+
+
+class Invalid(PathServeError):
+    """What was given breaks a rule."""
+
+    code = "invalid"
+
+
+class Conflict(PathServeError):
+    """It clashes with what is there now."""
+
+    code = "conflict"
+
+
+class Stale(Conflict):
+    """A write named a revision that is no longer the current one."""
+
+    code = "stale"
+
+
+class PreconditionNeeded(Conflict):
+    """A write named no revision although it must."""
+
+    code = "precondition_required"
+
+
+class Denied(PathServeError):
+    """The caller is known and may not do this."""
+
+    code = "denied"
+
+
+class Unauthenticated(Denied):
+    """Nobody knows who the caller is."""
+
+    code = "unauthenticated"
+
+
+class Unsupported(PathServeError):
+    """A true thing that PathServe does not handle."""
+
+    code = "unsupported"
+
+
+class Corrupt(PathServeError):
+    """Stored or foreign bytes are damaged."""
+
+    code = "corrupt"
+
+
+class TooLarge(PathServeError):
+    """It is over a limit."""
+
+    code = "too_large"
+
+
+class Busy(PathServeError):
+    """Not now; the same request may go through later."""
+
+    code = "busy"

@@ -1,0 +1,131 @@
+"""What experts and models say about tissue: classes, annotations, layers, revisions. Values only, no storage."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+BACKGROUND = 0
+"""Mask value of tissue that no annotation covers."""
+
+IGNORE = 255
+"""Mask value of places that nobody has annotated exhaustively."""
+
+MAX_CLASSES = IGNORE - BACKGROUND - 1
+"""How many classes one schema can ever hold: values 1 to 254, never used twice."""
+
+EXHAUSTIVE = "exhaustive"
+"""Property that marks an annotation as an exhaustively annotated area: true, or a list of class names."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationClass:
+    """One class of a project's schema.
+
+    Parameters
+    ----------
+    name
+        What people call it; unique in its schema.
+    color
+        (r, g, b), each 0-255.
+    value
+        Mask value, 1 to 254; never given to another class again.
+    priority
+        The class with the higher number wins where annotations overlap.
+    hotkey
+        One key of the viewer, or None.
+    """
+
+    name: str
+    color: tuple[int, int, int]
+    value: int
+    priority: int = 0
+    hotkey: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSchema:
+    """The classes of one project, in the order in which they were made."""
+
+    classes: tuple[AnnotationClass, ...] = ()
+
+    def __iter__(self) -> Iterator[AnnotationClass]:
+        return iter(self.classes)
+
+    def get(self, name: str) -> AnnotationClass | None:
+        """Find a class by name."""
+        return next((c for c in self.classes if c.name == name), None)
+
+    @property
+    def values(self) -> dict[str, int]:
+        """Class map ``{name: mask value}``."""
+        return {c.name: c.value for c in self.classes}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The annotations of one author, task or model on one slide."""
+
+    id: int
+    slide: str
+    name: str
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One annotation as it stands at one revision.
+
+    Parameters
+    ----------
+    id
+        UUID, the same at every revision.
+    number
+        Whole number above 0, unique on its slide and never used again: its value in instance masks.
+    revision
+        The slide's revision at which this version was written.
+    geometry
+        GeoJSON geometry object in level-0 pixels, as it came in (ring start, direction and foreign members kept).
+    class_name
+        Name of its class, or None when it has none.
+    properties
+        Everything else that came in, kept as it was.
+    drawn
+        The geometry as drawn, when it had to be repaired; otherwise None.
+    """
+
+    id: UUID
+    number: int
+    slide: str
+    layer: str
+    author: str
+    revision: int
+    geometry: Mapping[str, Any]
+    class_name: str | None
+    properties: Mapping[str, Any]
+    created: datetime
+    updated: datetime
+    deleted: bool = False
+    drawn: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewAnnotation:
+    """An annotation that is not stored yet; ``id`` is None when the store shall make one."""
+
+    geometry: Mapping[str, Any]
+    id: UUID | None = None
+    class_name: str | None = None
+    class_color: tuple[int, int, int] | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    drawn: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureIssue:
+    """What happened to one feature at the door: its place in the input, a stable code and one sentence."""
+
+    index: int
+    code: str
+    message: str
