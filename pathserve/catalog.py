@@ -1,0 +1,375 @@
+"""Projects, slides and class schemas: what there is, without any pixel."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+
+from pathserve.db import Database, Transaction, Value
+from pathserve.errors import Conflict, Invalid, NotFound, TooLarge
+from pathserve.geometry import Mpp, Size
+from pathserve.labels import MAX_CLASSES, AnnotationClass, ClassSchema
+from pathserve.pixels import Channel, SlideInfo
+
+DEFAULT_PROJECT = "default"
+
+_MAX_NAME = 200
+_ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: nothing to misread aloud
+_PALETTE = (
+    (229, 115, 115),
+    (102, 187, 106),
+    (79, 140, 255),
+    (255, 193, 79),
+    (186, 104, 230),
+    (77, 208, 225),
+    (240, 140, 90),
+    (174, 213, 90),
+    (244, 143, 190),
+    (144, 164, 190),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SlideRecord:
+    """One slide of the catalog; ``width`` and ``height`` are level-0 pixels.
+
+    ``generation`` changes whenever the slide's stored pixels do, and ``content_hash`` is the SHA-256 of the scan file.
+    """
+
+    id: str
+    name: str
+    project: str
+    width: int
+    height: int
+    mpp: Mpp | None
+    mpp_plausible: bool
+    objective_power: float | None
+    levels: int
+    tile_size: int
+    channels: tuple[Channel, ...]
+    planes: int
+    status: str
+    generation: int
+    content_hash: str
+    created: datetime
+
+    @property
+    def size(self) -> Size:
+        """Level-0 size."""
+        return Size(self.width, self.height)
+
+
+def make_slide_id() -> str:
+    """Make an opaque, URL-safe slide id: 12 random characters, 60 bits, said aloud without mistakes."""
+    return "".join(secrets.choice(_ID_ALPHABET) for _ in range(12))
+
+
+def clean_name(name: str, what: str) -> str:
+    """Check a name given by a person.
+
+    Raises
+    ------
+    Invalid
+        When it is blank, longer than 200 characters, or has control characters.
+    """
+    name = name.strip()
+    if not name or len(name) > _MAX_NAME or not name.isprintable():
+        raise Invalid(f"A {what} needs 1 to {_MAX_NAME} printable characters.")
+    return name
+
+
+_COLUMNS = (
+    "id, name, project, width, height, mpp_x, mpp_y, mpp_plausible, objective_power, levels, tile_size, channels, "
+    "planes, status, generation, content_hash, created"
+)
+
+
+class Catalog:
+    """The catalog's tables; every method is one transaction and blocks its thread."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    # slides
+
+    def add_slide(
+        self,
+        *,
+        slide_id: str,
+        project: str,
+        name: str | None,
+        info: SlideInfo,
+        levels: int,
+        tile_size: int,
+        content_hash: str,
+        generation: int = 1,
+    ) -> SlideRecord:
+        """List a published slide; without a name it gets the made-up label "Slide N".
+
+        Raises
+        ------
+        Conflict
+            When a slide with this content or id is listed already.
+        """
+        project = clean_name(project, "project name")
+        given = None if name is None else clean_name(name, "slide name")
+
+        def work(tx: Transaction) -> SlideRecord:
+            now = _now()
+            number = _next_number(tx)
+            tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, now)
+            mpp = (None, None) if info.mpp is None else (info.mpp.x, info.mpp.y)
+            channels = orjson.dumps([{"name": c.name, "color": c.color} for c in info.channels]).decode()
+            tx.run(
+                f"insert into slide (number, {_COLUMNS}) values (?{', ?' * 17})",  # noqa: S608 - constants only
+                number,
+                slide_id,
+                given or f"Slide {number}",
+                project,
+                info.size.width,
+                info.size.height,
+                *mpp,
+                int(info.mpp_plausible),
+                info.objective_power,
+                levels,
+                tile_size,
+                channels,
+                info.planes,
+                "ready",
+                generation,
+                content_hash,
+                now,
+            )
+            return _slide(tx, slide_id)
+
+        return self._db.write(work)
+
+    def slide(self, slide_id: str) -> SlideRecord:
+        """Find one slide.
+
+        Raises
+        ------
+        NotFound
+            When there is none of this id.
+        """
+        return self._db.read(lambda tx: _slide(tx, slide_id))
+
+    def find_by_content(self, content_hash: str) -> SlideRecord | None:
+        """Find the slide that was made from this file content, or None."""
+        row = self._db.read(lambda tx: tx.row(f"select {_COLUMNS} from slide where content_hash = ?", content_hash))  # noqa: S608 - constants only
+        return None if row is None else _record(row)
+
+    def slides(
+        self, *, projects: Sequence[str] | None = None, after: int = 0, limit: int = 1000
+    ) -> tuple[list[SlideRecord], int | None]:
+        """List slides, oldest first, and the number after which the next page begins (None at the end).
+
+        Parameters
+        ----------
+        projects
+            Only slides of these projects; None means all.
+        """
+
+        def work(tx: Transaction) -> tuple[list[SlideRecord], int | None]:
+            where, values = "number > ?", [after]
+            if projects is not None:
+                where += f" and project in ({', '.join('?' * len(projects))})"
+            rows = tx.rows(
+                f"select {_COLUMNS}, number from slide where {where} order by number limit ?",  # noqa: S608 - placeholders only
+                *values,
+                *(projects or ()),
+                limit + 1,
+            )
+            page = rows[:limit]
+            return [_record(row[:-1]) for row in page], int(_num(page[-1][-1])) if len(rows) > limit else None
+
+        return self._db.read(work)
+
+    def rename_slide(self, slide_id: str, *, name: str | None = None, project: str | None = None) -> SlideRecord:
+        """Change a slide's name or project.
+
+        Raises
+        ------
+        NotFound
+            When there is no such slide.
+        Invalid
+            When the name breaks the rules.
+        Conflict
+            When the slide would change project although it has annotations: their classes belong to the project.
+        """
+        name = None if name is None else clean_name(name, "slide name")
+        project = None if project is None else clean_name(project, "project name")
+
+        def work(tx: Transaction) -> SlideRecord:
+            record = _slide(tx, slide_id)
+            if name is not None:
+                tx.run("update slide set name = ? where id = ?", name, slide_id)
+            if project is not None and project != record.project:
+                if tx.row("select 1 from head where slide = ? limit 1", slide_id):
+                    raise Conflict("A slide with annotations cannot change its project: its classes belong to it.")
+                tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, _now())
+                tx.run("update slide set project = ? where id = ?", project, slide_id)
+            return _slide(tx, slide_id)
+
+        return self._db.write(work)
+
+    def remove_slide(self, slide_id: str) -> None:
+        """Take a slide and all its annotations off the catalog.
+
+        Raises
+        ------
+        NotFound
+            When there is no such slide.
+        """
+
+        def work(tx: Transaction) -> None:
+            _slide(tx, slide_id)
+            tx.run("delete from slide where id = ?", slide_id)
+
+        self._db.write(work)
+
+    # classes
+
+    def classes(self, project: str) -> ClassSchema:
+        """Give a project's class schema; empty for a project without one."""
+        return self._db.read(lambda tx: _schema(tx, project))
+
+    def ensure_classes(self, project: str, wanted: Iterable[tuple[str, tuple[int, int, int] | None]]) -> ClassSchema:
+        """Add the classes that the schema does not have yet, each with the next free mask value.
+
+        Parameters
+        ----------
+        wanted
+            (name, color) pairs; a class without a colour gets one from the palette.
+
+        Raises
+        ------
+        TooLarge
+            When the schema would pass 254 classes.
+        """
+        wanted = list(wanted)
+        schema = self.classes(project)
+        if all(schema.get(name) for name, _ in wanted):
+            return schema
+
+        def work(tx: Transaction) -> ClassSchema:
+            for name, color in wanted:
+                _add_class(tx, project, clean_name(name, "class name"), color)
+            return _schema(tx, project)
+
+        return self._db.write(work)
+
+    def set_classes(self, project: str, wanted: Sequence[AnnotationClass]) -> ClassSchema:
+        """Set colours, priorities and hotkeys of classes by name; new names get the next free mask value.
+
+        Classes that are not named stay: a mask value is never used again for another class. ``value`` of ``wanted``
+        is not looked at.
+        """
+        names = [c.name for c in wanted]
+        if len(set(names)) != len(names):
+            raise Invalid("A class schema names each class once.")
+
+        def work(tx: Transaction) -> ClassSchema:
+            tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, _now())
+            for item in wanted:
+                _add_class(tx, project, clean_name(item.name, "class name"), item.color)
+                tx.run(
+                    "update class set color = ?, priority = ?, hotkey = ? where project = ? and name = ?",
+                    orjson.dumps(item.color).decode(),
+                    item.priority,
+                    item.hotkey,
+                    project,
+                    item.name.strip(),
+                )
+            return _schema(tx, project)
+
+        return self._db.write(work)
+
+    def projects(self) -> list[str]:
+        """Names of all projects."""
+        return [str(row[0]) for row in self._db.read(lambda tx: tx.rows("select name from project order by name"))]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _num(value: Value) -> float:
+    if not isinstance(value, int | float):
+        raise TypeError("a number was expected in this column")
+    return value
+
+
+def _next_number(tx: Transaction) -> int:
+    # Kept apart from the rows: a removed slide's made-up label is never given to another one.
+    tx.run("insert into counter values ('slide', 1) on conflict (name) do update set value = value + 1")
+    row = tx.row("select value from counter where name = 'slide'")
+    return int(_num(row[0])) if row else 1
+
+
+def _slide(tx: Transaction, slide_id: str) -> SlideRecord:
+    row = tx.row(f"select {_COLUMNS} from slide where id = ?", slide_id)  # noqa: S608 - constants only
+    if row is None:
+        raise NotFound("There is no such slide.")
+    return _record(row)
+
+
+def _record(row: tuple[Value, ...]) -> SlideRecord:
+    slide_id, name, project, width, height, mpp_x, mpp_y, plausible, power, levels, tile, channels, *rest = row
+    planes, status, generation, content_hash, created = rest
+    return SlideRecord(
+        id=str(slide_id),
+        name=str(name),
+        project=str(project),
+        width=int(_num(width)),
+        height=int(_num(height)),
+        mpp=None if mpp_x is None or mpp_y is None else Mpp(_num(mpp_x), _num(mpp_y)),
+        mpp_plausible=bool(plausible),
+        objective_power=None if power is None else _num(power),
+        levels=int(_num(levels)),
+        tile_size=int(_num(tile)),
+        channels=tuple(Channel(c["name"], tuple(c["color"])) for c in orjson.loads(str(channels))),
+        planes=int(_num(planes)),
+        status=str(status),
+        generation=int(_num(generation)),
+        content_hash=str(content_hash),
+        created=datetime.fromisoformat(str(created)),
+    )
+
+
+def _schema(tx: Transaction, project: str) -> ClassSchema:
+    rows = tx.rows(
+        "select name, color, value, priority, hotkey from class where project = ? order by value",
+        project,
+    )
+    return ClassSchema(
+        tuple(
+            AnnotationClass(
+                name=str(name),
+                color=tuple(orjson.loads(str(color))),
+                value=int(_num(value)),
+                priority=int(_num(priority)),
+                hotkey=None if hotkey is None else str(hotkey),
+            )
+            for name, color, value, priority, hotkey in rows
+        )
+    )
+
+
+def _add_class(tx: Transaction, project: str, name: str, color: tuple[int, int, int] | None) -> None:
+    if tx.row("select 1 from class where project = ? and name = ?", project, name):
+        return
+    row = tx.row("select coalesce(max(value), 0) + 1 from class where project = ?", project)
+    value = int(_num(row[0])) if row else 1
+    if value > MAX_CLASSES:
+        raise TooLarge(f"A project has at most {MAX_CLASSES} classes.")
+    tx.run(
+        "insert into class (project, name, color, value, priority, hotkey) values (?, ?, ?, ?, 0, ?)",
+        project,
+        name,
+        orjson.dumps(color or _PALETTE[(value - 1) % len(_PALETTE)]).decode(),
+        value,
+        str(value) if value <= 9 else None,  # keys 1 to 9 in the viewer
+    )

@@ -1,0 +1,192 @@
+"""SQLite in WAL mode behind two calls: ``write`` and ``read``."""
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from pathserve.db.schema import MIGRATIONS
+from pathserve.errors import Busy, Conflict, Corrupt, Unsupported
+
+Value = str | int | float | bytes | None
+"""What one cell of one row can hold."""
+
+_Row = tuple[Value, ...]
+_T = TypeVar("_T")
+
+_BUSY_MILLISECONDS = 20_000
+_READERS = 8
+
+
+class Transaction:
+    """One open transaction; rows come back as plain tuples.
+
+    Only for use inside the function given to `Database.write` or `Database.read`.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, *values: Value) -> list[_Row]:
+        """Run one statement and give all its rows."""
+        return list(self._connection.execute(sql, values))
+
+    def each(self, sql: str, *values: Value) -> Iterator[_Row]:
+        """Run one statement and give its rows one by one."""
+        return iter(self._connection.execute(sql, values))
+
+    def row(self, sql: str, *values: Value) -> _Row | None:
+        """Run one statement and give its first row, or None."""
+        return next(iter(self._connection.execute(sql, values)), None)
+
+    def run(self, sql: str, *values: Value) -> int:
+        """Run one statement and say how many rows it changed."""
+        before = self._connection.total_changes()
+        self._connection.execute(sql, values)
+        return self._connection.total_changes() - before
+
+    def run_many(self, sql: str, rows: Iterable[_Row]) -> None:
+        """Run one statement for many rows of values."""
+        self._connection.executemany(sql, rows)
+
+
+class Database:
+    """One SQLite file.
+
+    Writes are serialised in this process by a lock and between processes by SQLite itself. A write is on disk when
+    `write` returns (``synchronous=FULL``: one fsync). Deleted content is overwritten (``secure_delete``), because it
+    can name people.
+
+    Parameters
+    ----------
+    path
+        The file; made with its folder when absent, readable by its owner only.
+
+    Raises
+    ------
+    Unsupported
+        When a newer PathServe wrote the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._write_lock = threading.Lock()
+        self._writer = self._connect()
+        self._migrate()
+        self._watcher = self._connect()
+        self._watcher_lock = threading.Lock()
+        self._readers: queue.LifoQueue[apsw.Connection | None] = queue.LifoQueue()
+        for _ in range(_READERS):
+            self._readers.put(None)  # opened when first needed
+
+    def write(self, work: Callable[[Transaction], _T]) -> _T:
+        """Run ``work`` in one writing transaction; all of it becomes durable, or none.
+
+        Raises
+        ------
+        Busy
+            When another process kept the database locked for too long.
+        """
+        with self._write_lock, _clear_errors():
+            self._writer.execute("begin immediate")
+            try:
+                result = work(Transaction(self._writer))
+            except BaseException:
+                self._writer.execute("rollback")
+                raise
+            self._writer.execute("commit")
+            return result
+
+    def read(self, work: Callable[[Transaction], _T]) -> _T:
+        """Run ``work`` on one snapshot of the database; writes go on beside it."""
+        pooled = self._readers.get()
+        try:
+            connection = pooled or self._connect()
+            pooled = connection
+            with _clear_errors():
+                connection.execute("begin")
+                try:
+                    return work(Transaction(connection))
+                finally:
+                    connection.execute("commit")
+        finally:
+            self._readers.put(pooled)
+
+    def version(self) -> int:
+        """Give a number that changes whenever any process has committed; a few microseconds."""
+        with self._watcher_lock:
+            return int(self._watcher.pragma("data_version"))
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy to ``target`` while others read and write."""
+        with apsw.Connection(str(target)) as copy, copy.backup("main", self._connect(), "main") as run:
+            while not run.done:
+                run.step(1000)
+        copy.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for _ in range(_READERS):
+            connection = self._readers.get()
+            if connection is not None:
+                connection.close()
+        self._watcher.close()
+        self._writer.close()
+
+    def _connect(self) -> apsw.Connection:
+        with _clear_errors():
+            connection = apsw.Connection(str(self._path))
+            connection.set_busy_timeout(_BUSY_MILLISECONDS)
+            for name, value in (
+                ("journal_mode", "wal"),
+                ("synchronous", "full"),
+                ("secure_delete", "on"),
+                ("foreign_keys", "on"),
+                ("trusted_schema", "off"),
+            ):
+                connection.pragma(name, value)
+        return connection
+
+    def _migrate(self) -> None:
+        at = int(self._writer.pragma("user_version"))
+        if at > len(MIGRATIONS):
+            raise Unsupported("This data folder was written by a newer PathServe; update PathServe to open it.")
+        if at == len(MIGRATIONS):
+            return
+        if at > 0:
+            self.backup(self._path.with_suffix(f".before-{len(MIGRATIONS)}.db"))
+
+        def apply(tx: Transaction) -> None:
+            # Two processes may arrive here together: the second one finds the work done.
+            now = int(self._writer.pragma("user_version"))
+            for migration in MIGRATIONS[now:]:
+                for statement in migration.statements:
+                    tx.run(statement)
+            self._writer.pragma("user_version", len(MIGRATIONS))
+
+        self.write(apply)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Turn SQLite's errors into PathServe's, by cause; never with SQLite's own text, which can hold values."""
+    try:
+        yield
+    except apsw.BusyError as error:
+        raise Busy("The database is busy; try again.") from error
+    except apsw.ConstraintError as error:
+        raise Conflict("This is there already, or something that it needs is not.") from error
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise Corrupt("The database file is damaged or is no database.") from error
+    except apsw.FullError as error:
+        raise Busy("The disk is full.") from error
+    except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
+        raise Busy("The data folder cannot be opened for writing.") from error

@@ -1,0 +1,137 @@
+"""Every table, as an ordered list of migrations. A migration that has been released is never changed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A named step from one format version to the next; all its statements run in one transaction."""
+
+    name: str
+    statements: tuple[str, ...]
+
+
+_FIRST = Migration(
+    "catalog, accounts and annotations",
+    (
+        "create table project (name text primary key, created text not null) without rowid",
+        """create table slide (
+            id text primary key,
+            number integer not null unique,
+            project text not null references project (name),
+            name text not null,
+            width integer not null,
+            height integer not null,
+            mpp_x real,
+            mpp_y real,
+            mpp_plausible integer not null,
+            objective_power real,
+            levels integer not null,
+            tile_size integer not null,
+            channels text not null,
+            planes integer not null,
+            status text not null,
+            generation integer not null,
+            content_hash text not null unique,
+            revision integer not null default 0,
+            last_number integer not null default 0,
+            created text not null
+        ) without rowid""",
+        """create table counter (name text primary key, value integer not null) without rowid""",
+        # Rows of this table are never deleted: a mask value belongs to one class name for ever.
+        """create table class (
+            project text not null references project (name),
+            name text not null,
+            color text not null,
+            value integer not null check (value between 1 and 254),
+            priority integer not null,
+            hotkey text,
+            primary key (project, name),
+            unique (project, value)
+        ) without rowid""",
+        """create table account (
+            name text primary key,
+            role text not null,
+            disabled integer not null default 0,
+            created text not null
+        ) without rowid""",
+        """create table sign_in_link (
+            code_hash blob primary key,
+            account text not null references account (name),
+            expires real not null
+        ) without rowid""",
+        """create table session (
+            token_hash blob primary key,
+            account text not null references account (name),
+            created text not null,
+            expires real not null
+        ) without rowid""",
+        """create table token (
+            id text primary key,
+            token_hash blob not null unique,
+            name text not null,
+            role text not null,
+            project text,
+            created text not null,
+            expires real,
+            revoked text
+        ) without rowid""",
+        """create table layer (
+            id integer primary key,
+            slide text not null references slide (id) on delete cascade,
+            name text not null,
+            author text not null,
+            created text not null,
+            unique (slide, name)
+        )""",
+        """create table revision (
+            slide text not null references slide (id) on delete cascade,
+            revision integer not null,
+            author text not null,
+            at text not null,
+            primary key (slide, revision)
+        ) without rowid""",
+        # Append-only: history of every annotation. Geometry is GeoJSON text, so what came in comes out.
+        """create table feature_version (
+            id text not null,
+            revision integer not null,
+            slide text not null references slide (id) on delete cascade,
+            layer integer not null references layer (id) on delete cascade,
+            previous integer,
+            deleted integer not null,
+            x0 real not null,
+            y0 real not null,
+            x1 real not null,
+            y1 real not null,
+            class text,
+            state text not null,
+            score real,
+            geometry text not null,
+            properties text not null,
+            drawn text,
+            author text not null,
+            at text not null,
+            primary key (id, revision)
+        ) without rowid""",
+        "create index feature_version_by_slide on feature_version (slide, revision)",
+        # What is current; a write is accepted when the revision it names is the one here.
+        """create table head (
+            id text primary key,
+            slide text not null references slide (id) on delete cascade,
+            number integer not null,
+            layer integer not null references layer (id) on delete cascade,
+            revision integer not null,
+            deleted integer not null,
+            x0 real not null,
+            y0 real not null,
+            x1 real not null,
+            y1 real not null,
+            created text not null,
+            unique (slide, number)
+        ) without rowid""",
+        "create index head_by_layer on head (layer)",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST,)
+"""Applied in order; their count is the data folder's format version."""
