@@ -1,0 +1,19 @@
+"""Who somebody is and what they may do; everything that is not allowed is denied."""
+
+from pathserve.access.accounts import Account, Accounts, IssuedLink, IssuedToken, TokenRecord
+from pathserve.access.policy import Action, Actor, Decision, Resource, Role, allow, require
+
+__all__ = [
+    "Account",
+    "Accounts",
+    "Action",
+    "Actor",
+    "Decision",
+    "IssuedLink",
+    "IssuedToken",
+    "Resource",
+    "Role",
+    "TokenRecord",
+    "allow",
+    "require",
+]

@@ -1,0 +1,326 @@
+"""Accounts, one-time sign-in links, browser sessions and API tokens.
+
+Every secret has at least 256 random bits, is shown once and is stored as its SHA-256 only.
+"""
+
+import hashlib
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from pathserve.access.policy import Actor, Role
+from pathserve.db import Database, Transaction, Value
+from pathserve.errors import Conflict, Invalid, NotFound, Unauthenticated
+
+_NAME = re.compile(r"[^\W_][\w .@+-]{0,99}")
+_TOKEN_PREFIX = "pst_"  # noqa: S105 - a prefix by which scanners for leaked secrets find tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person who can sign in."""
+
+    name: str
+    role: Role
+    disabled: bool
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """What is known of an API token, without the token itself; ``expires`` is None for one that lasts."""
+
+    id: str
+    name: str
+    role: Role
+    project: str | None
+    created: datetime
+    expires: datetime | None
+    revoked: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A new token: the only time that its secret can be read."""
+
+    record: TokenRecord
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedLink:
+    """The code of a one-time sign-in link: the only time that it can be read."""
+
+    account: str
+    code: str
+
+
+class Accounts:
+    """The tables of people and secrets; every method is one transaction and blocks its thread.
+
+    Parameters
+    ----------
+    session_seconds, link_seconds
+        How long a browser session and a one-time link live.
+    """
+
+    def __init__(self, db: Database, *, session_seconds: float, link_seconds: float) -> None:
+        self._db = db
+        self._session_seconds = session_seconds
+        self._link_seconds = link_seconds
+
+    # people
+
+    def add(self, name: str, role: Role) -> Account:
+        """Make an account.
+
+        Raises
+        ------
+        Conflict
+            When there is one of this name.
+        Invalid
+            When the name breaks the rules.
+        """
+        _check_name(name)
+
+        def work(tx: Transaction) -> Account:
+            if tx.row("select 1 from account where name = ?", name):
+                raise Conflict("There is an account of this name already.")
+            tx.run("insert into account (name, role, created) values (?, ?, ?)", name, role.value, _now())
+            return _account(tx, name)
+
+        return self._db.write(work)
+
+    def people(self) -> list[Account]:
+        """Give all accounts by name."""
+        return [
+            _to_account(row)
+            for row in self._db.read(
+                lambda tx: tx.rows("select name, role, disabled, created from account order by name")
+            )
+        ]
+
+    def disable(self, name: str) -> Account:
+        """Shut an account at once: its sessions and links end with it."""
+
+        def work(tx: Transaction) -> Account:
+            _account(tx, name)
+            tx.run("update account set disabled = 1 where name = ?", name)
+            tx.run("delete from session where account = ?", name)
+            tx.run("delete from sign_in_link where account = ?", name)
+            return _account(tx, name)
+
+        return self._db.write(work)
+
+    def ensure_admin(self) -> IssuedLink | None:
+        """On the first start make the account "admin" and a link for it; None when there is any account."""
+
+        def work(tx: Transaction) -> bool:
+            if tx.row("select 1 from account limit 1"):
+                return False
+            tx.run("insert into account (name, role, created) values (?, ?, ?)", "admin", Role.ADMIN.value, _now())
+            return True
+
+        return self.make_link("admin") if self._db.write(work) else None
+
+    # one-time links and sessions
+
+    def make_link(self, name: str) -> IssuedLink:
+        """Make the code of a one-time sign-in link.
+
+        Raises
+        ------
+        NotFound
+            When there is no such account, or it is disabled.
+        """
+        code = secrets.token_urlsafe(32)
+
+        def work(tx: Transaction) -> IssuedLink:
+            if _account(tx, name).disabled:
+                raise NotFound("This account is disabled.")
+            tx.run("delete from sign_in_link where expires < ?", time.time())
+            tx.run(
+                "insert into sign_in_link (code_hash, account, expires) values (?, ?, ?)",
+                _digest(code),
+                name,
+                time.time() + self._link_seconds,
+            )
+            return IssuedLink(name, code)
+
+        return self._db.write(work)
+
+    def sign_in(self, code: str) -> str:
+        """Exchange a link's code for the secret of a new session; the code is used up.
+
+        Raises
+        ------
+        Unauthenticated
+            When the code is unknown, used, too old, or its account is disabled.
+        """
+        secret = secrets.token_urlsafe(32)
+
+        def work(tx: Transaction) -> bool:
+            row = tx.row(
+                "select l.account from sign_in_link l join account a on a.name = l.account "
+                "where l.code_hash = ? and l.expires >= ? and a.disabled = 0",
+                _digest(code),
+                time.time(),
+            )
+            if row is None:
+                return False
+            tx.run("delete from sign_in_link where code_hash = ?", _digest(code))
+            tx.run("delete from session where expires < ?", time.time())
+            tx.run(
+                "insert into session (token_hash, account, created, expires) values (?, ?, ?, ?)",
+                _digest(secret),
+                row[0],
+                _now(),
+                time.time() + self._session_seconds,
+            )
+            return True
+
+        if not self._db.write(work):
+            raise Unauthenticated(
+                "This sign-in link was used already or is too old; ask for a new one with `pathserve user link NAME`."
+            )
+        return secret
+
+    def sign_out(self, secret: str) -> None:
+        """End a session; unknown ones are no error."""
+        self._db.write(lambda tx: tx.run("delete from session where token_hash = ?", _digest(secret)))
+
+    def session_actor(self, secret: str) -> tuple[Actor, float] | None:
+        """Find who a session belongs to and when (seconds since 1970) it ends; None when it is not valid."""
+        row = self._db.read(
+            lambda tx: tx.row(
+                "select a.name, a.role, s.expires from session s join account a on a.name = s.account "
+                "where s.token_hash = ? and s.expires >= ? and a.disabled = 0",
+                _digest(secret),
+                time.time(),
+            )
+        )
+        return None if row is None else (Actor(str(row[0]), Role(str(row[1]))), _seconds(row[2]))
+
+    # tokens
+
+    def create_token(
+        self, name: str, *, role: Role, project: str | None = None, lifetime_seconds: float | None = None
+    ) -> IssuedToken:
+        """Make an API token for a program.
+
+        Raises
+        ------
+        Invalid
+            When the name breaks the rules or the lifetime is not above 0.
+        """
+        _check_name(name)
+        if lifetime_seconds is not None and lifetime_seconds <= 0:
+            raise Invalid("A token's lifetime must be above 0.")
+        token_id = uuid4().hex[:12]
+        secret = _TOKEN_PREFIX + secrets.token_urlsafe(32)
+        expires = None if lifetime_seconds is None else time.time() + lifetime_seconds
+
+        def work(tx: Transaction) -> TokenRecord:
+            tx.run(
+                "insert into token (id, token_hash, name, role, project, created, expires) "
+                "values (?, ?, ?, ?, ?, ?, ?)",
+                token_id,
+                _digest(secret),
+                name,
+                role.value,
+                project,
+                _now(),
+                expires,
+            )
+            return next(t for t in _tokens(tx) if t.id == token_id)
+
+        return IssuedToken(self._db.write(work), secret)
+
+    def tokens(self) -> list[TokenRecord]:
+        """Give all tokens, revoked ones too, oldest first."""
+        return self._db.read(_tokens)
+
+    def revoke_token(self, which: str) -> int:
+        """Revoke by id, or all live tokens of a name; says how many.
+
+        Raises
+        ------
+        NotFound
+            When no live token has this id or name.
+        """
+        count = self._db.write(
+            lambda tx: tx.run(
+                "update token set revoked = ? where (id = ? or name = ?) and revoked is null", _now(), which, which
+            )
+        )
+        if not count:
+            raise NotFound("There is no live token of this id or name.")
+        return count
+
+    def token_actor(self, secret: str) -> tuple[Actor, float] | None:
+        """Find who a token stands for and when (seconds since 1970) it ends; None when it is not valid."""
+        row = self._db.read(
+            lambda tx: tx.row(
+                "select name, role, project, expires from token where token_hash = ? and revoked is null",
+                _digest(secret),
+            )
+        )
+        if row is None:
+            return None
+        expires = float("inf") if row[3] is None else _seconds(row[3])
+        if expires < time.time():
+            return None
+        return Actor(str(row[0]), Role(str(row[1])), None if row[2] is None else str(row[2])), expires
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _seconds(value: Value) -> float:
+    if not isinstance(value, int | float):
+        raise TypeError("a time was expected in this column")
+    return float(value)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise Invalid(
+            "A name begins with a letter or digit and has at most 100 letters, digits, blanks or any of . @ + - _"
+        )
+
+
+def _account(tx: Transaction, name: str) -> Account:
+    row = tx.row("select name, role, disabled, created from account where name = ?", name)
+    if row is None:
+        raise NotFound("There is no account of this name.")
+    return _to_account(row)
+
+
+def _to_account(row: tuple[Value, ...]) -> Account:
+    name, role, disabled, created = row
+    return Account(str(name), Role(str(role)), bool(disabled), datetime.fromisoformat(str(created)))
+
+
+def _tokens(tx: Transaction) -> list[TokenRecord]:
+    return [
+        TokenRecord(
+            id=str(token_id),
+            name=str(name),
+            role=Role(str(role)),
+            project=None if project is None else str(project),
+            created=datetime.fromisoformat(str(created)),
+            expires=None if expires is None else datetime.fromtimestamp(_seconds(expires), UTC),
+            revoked=None if revoked is None else datetime.fromisoformat(str(revoked)),
+        )
+        for token_id, name, role, project, created, expires, revoked in tx.rows(
+            "select id, name, role, project, created, expires, revoked from token order by created, id"
+        )
+    ]

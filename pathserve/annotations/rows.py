@@ -1,0 +1,100 @@
+"""Annotations as rows: what is stored of one version, and how it is read back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from pathserve.db import Value
+from pathserve.labels import Annotation, NewAnnotation
+
+DEFAULT_STATE = "draft"
+
+# The order in which `to_annotation` reads; v is feature_version, h head, l layer.
+COLUMNS = (
+    "v.id, h.number, v.slide, l.name, v.author, v.revision, v.geometry, v.class, v.properties, h.created, v.at, "
+    "v.deleted, v.drawn"
+)
+JOINS = "join head h on h.id = v.id join layer l on l.id = v.layer"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What one version says, ready to be stored; two versions with equal content say the same.
+
+    ``box`` is (x0, y0, x1, y1) in level-0 pixels; the texts are JSON.
+    """
+
+    box: tuple[float, float, float, float]
+    class_name: str | None
+    state: str
+    score: float | None
+    geometry: str
+    properties: str
+    drawn: str | None
+
+
+def to_content(new: NewAnnotation) -> Content:
+    """Turn an annotation that passed the geometry gate into what is stored of it."""
+    state = new.properties.get("state")
+    score = new.properties.get("score")
+    return Content(
+        box=_box(new.geometry),
+        class_name=new.class_name,
+        state=state if isinstance(state, str) else DEFAULT_STATE,
+        score=float(score) if isinstance(score, int | float) and not isinstance(score, bool) else None,
+        geometry=_text(new.geometry),
+        properties=_text(new.properties),
+        drawn=None if new.drawn is None else _text(new.drawn),
+    )
+
+
+def to_annotation(row: tuple[Value, ...]) -> Annotation:
+    """Build an annotation from a row of `COLUMNS`."""
+    feature_id, number, slide, layer, author, revision, geometry, class_name, properties, *rest = row
+    created, updated, deleted, drawn = rest
+    return Annotation(
+        id=UUID(str(feature_id)),
+        number=as_int(number),
+        slide=str(slide),
+        layer=str(layer),
+        author=str(author),
+        revision=as_int(revision),
+        geometry=orjson.loads(str(geometry)),
+        class_name=None if class_name is None else str(class_name),
+        properties=orjson.loads(str(properties)),
+        created=datetime.fromisoformat(str(created)),
+        updated=datetime.fromisoformat(str(updated)),
+        deleted=bool(deleted),
+        drawn=None if drawn is None else orjson.loads(str(drawn)),
+    )
+
+
+def as_int(value: Value) -> int:
+    """Read a whole number out of a row."""
+    if not isinstance(value, int):
+        raise TypeError("a whole number was expected in this column")
+    return value
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _box(geometry: Mapping[str, Any]) -> tuple[float, float, float, float]:
+    # Every geometry here has passed the gate, so it has coordinates; extra numbers of a position are left out.
+    positions = _positions(geometry["coordinates"])
+    xs = [p[0] for p in positions]
+    ys = [p[1] for p in positions]
+    return float(min(xs)), float(min(ys)), float(max(xs)), float(max(ys))
+
+
+def _positions(coordinates: list[Any]) -> list[list[float]]:
+    if isinstance(coordinates[0], int | float):
+        return [coordinates]
+    if isinstance(coordinates[0][0], int | float):
+        return coordinates
+    return [position for part in coordinates for position in _positions(part)]
