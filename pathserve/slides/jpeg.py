@@ -1,0 +1,144 @@
+"""JPEG streams as scans hold them: headers read, tables joined, colour made explicit; coefficients untouched."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+
+from pathserve.errors import Corrupt
+
+SOI = b"\xff\xd8"
+EOI = b"\xff\xd9"
+_SOS = 0xDA
+_EOI = 0xD9
+_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive: what every decoder of the web reads
+_TABLES = {0xC4, 0xDB, 0xDD}  # Huffman, quantisation, restart interval
+_DROPPED = {*range(0xE0, 0xF0), 0xFE}  # application data and comments: may say anything about anybody
+_STANDALONE = {0x01, *range(0xD0, 0xD9)}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the frame header (SOF) of a JPEG says; the only place to trust about it."""
+
+    width: int
+    height: int
+    precision: int
+    components: int
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Walk the segments up to the first scan: marker, where it starts, where the next one starts."""
+    if data[:2] != SOI:
+        raise Corrupt("A tile of the scan is not a JPEG.")
+    at = 2
+    while at + 2 <= len(data):
+        if data[at] != 0xFF:
+            raise Corrupt("A JPEG tile of the scan has a damaged header.")
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        if marker in _STANDALONE or marker == _EOI:
+            yield marker, at, at + 2
+            if marker == _EOI:
+                return
+            at += 2
+            continue
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if end < at + 4 or end > len(data):
+            break
+        yield marker, at, end
+        if marker == _SOS:
+            return
+        at = end
+    raise Corrupt("A JPEG tile of the scan has a damaged header.")
+
+
+def read_frame(data: bytes) -> Frame:
+    """Read the frame header of a complete JPEG.
+
+    Raises
+    ------
+    Corrupt
+        When there is none before the first scan, or the kind is one that browsers do not decode.
+    """
+    for marker, start, end in _segments(data):
+        if marker in _FRAMES and end - start >= 10:
+            return Frame(
+                width=int.from_bytes(data[start + 7 : start + 9], "big"),
+                height=int.from_bytes(data[start + 5 : start + 7], "big"),
+                precision=data[start + 4],
+                components=data[start + 9],
+            )
+    raise Corrupt("A JPEG tile of the scan has no frame of a known kind.")
+
+
+def _adobe(*, rgb: bool) -> bytes:
+    """Make the 16-byte APP14 segment that tells every decoder whether the components are RGB or YCbCr."""
+    return b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + (b"\x00" if rgb else b"\x01")
+
+
+def to_interchange(tables: bytes, tile: bytes, *, rgb: bool) -> bytes:
+    """Make one complete JPEG of a TIFF tile and its shared tables.
+
+    The entropy-coded data stays as it is. Application segments and comments are dropped: they may carry identity, and
+    a JFIF marker would win over the photometric interpretation of the TIFF, which OpenSlide goes by.
+
+    Parameters
+    ----------
+    tables
+        The JPEGTables of the page, or nothing.
+    tile
+        The tile as the file holds it.
+    rgb
+        Whether the components are RGB (photometric 2) instead of YCbCr (photometric 6).
+
+    Raises
+    ------
+    Corrupt
+        When either is not a JPEG stream of a kind that browsers decode.
+    """
+    parts = [SOI, _adobe(rgb=rgb)]
+    if tables:
+        parts += [tables[start:end] for marker, start, end in _segments(tables) if marker in _TABLES]
+    for marker, start, end in _segments(tile):
+        if marker == _SOS:
+            last = tile.rfind(EOI, end)
+            parts += [tile[start:], EOI] if last < 0 else [tile[start : last + 2]]
+            return b"".join(parts)
+        if marker in _FRAMES or marker in _TABLES:
+            parts.append(tile[start:end])
+        elif marker not in _DROPPED:
+            break
+    raise Corrupt("A JPEG tile of the scan is of a kind that cannot be kept.")
+
+
+def decode(data: bytes, *, halve: bool = False) -> npt.NDArray[np.uint8]:
+    """Decode a complete JPEG to an (h, w, 3) uint8 array, RGB.
+
+    Parameters
+    ----------
+    halve
+        Decode at half the size, each side rounded up, straight from the coefficients.
+
+    Raises
+    ------
+    Corrupt
+        When the stream is damaged, even if a lenient decoder would go on with grey.
+    """
+    try:
+        image: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "RGB", min_factor=2 if halve else 1, strict=True)
+    except ValueError:
+        raise Corrupt("A JPEG tile is damaged.") from None
+    return image
+
+
+def encode(image: npt.NDArray[np.uint8], *, quality: int, subsampling: str) -> bytes:
+    """Encode an (h, w, 3) uint8 RGB array; ``subsampling`` is ``"444"``, ``"422"`` or ``"420"``."""
+    data: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(image), quality=quality, colorspace="RGB", colorsubsampling=subsampling
+    )
+    return data

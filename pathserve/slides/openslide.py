@@ -1,0 +1,152 @@
+"""Everything that OpenSlide opens and that has no JPEG tiles to keep: decoded region by region."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import openslide
+
+from pathserve.errors import Corrupt, Unsupported
+from pathserve.geometry import LevelRegion, Mpp, Size
+from pathserve.pixels import Level, SlideInfo
+from pathserve.slides.limits import (
+    MAX_ICC_BYTES,
+    MAX_TILE_PIXELS,
+    field_names,
+    is_plausible,
+    require_inside,
+    require_size,
+)
+
+CACHE_BYTES = 16 << 20
+"""Decoded tiles that OpenSlide keeps: enough for two threads that read strips of one shard each."""
+
+_KEPT = {"aperio.AppMag", "aperio.MPP", "tiff.ResolutionUnit", "tiff.XResolution", "tiff.YResolution"}
+
+
+def detect_vendor(path: Path) -> str | None:
+    """Name the format as OpenSlide does, or None when it knows none."""
+    try:
+        vendor: str | None = openslide.OpenSlide.detect_format(path)
+    except openslide.OpenSlideError:
+        return None
+    return vendor
+
+
+class OpenSlideSource:
+    """A scan read through OpenSlide; transparent places are white.
+
+    Memory: the region asked for, twice, and ``CACHE_BYTES``.
+    """
+
+    def __init__(self, path: Path, codec: str) -> None:
+        try:
+            self._slide = openslide.OpenSlide(path)
+        except openslide.OpenSlideUnsupportedFormatError:
+            raise Unsupported("This file is no scan of a kind that PathServe reads.") from None
+        except (openslide.OpenSlideError, OSError):
+            raise Unsupported("This scan is damaged, or of a variant that PathServe does not read.") from None
+        try:
+            self._slide.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
+            self._info = _info(self._slide, codec)
+        except openslide.OpenSlideError:
+            self._slide.close()
+            raise Corrupt("The scan's metadata cannot be read.") from None
+
+    @property
+    def info(self) -> SlideInfo:
+        """The technical facts of the scan."""
+        return self._info
+
+    def read(self, level: int, region: LevelRegion) -> npt.NDArray[np.uint8]:
+        """Decode a region to (h, w, 3) uint8, RGB.
+
+        OpenSlide takes corners in whole level-0 pixels: on a level whose downsample is no whole number the corner is
+        rounded to the nearest one.
+        """
+        require_inside(region, self._info.levels[level].size)
+        downsample = self._slide.level_downsamples[level]
+        corner = (round(region.lv_x * downsample), round(region.lv_y * downsample))
+        try:
+            image = np.asarray(self._slide.read_region(corner, level, (region.width, region.height)))
+        except openslide.OpenSlideError:
+            raise Corrupt("A part of the scan cannot be decoded.") from None
+        alpha = image[..., 3:]
+        if alpha.min() == 255:
+            return np.ascontiguousarray(image[..., :3])
+        covered = image[..., :3] * (alpha / np.float32(255)) + (np.float32(255) - alpha)
+        return np.rint(covered).astype(np.uint8)
+
+    def encoded_tile(self, level: int, t_col: int, t_row: int) -> bytes | None:
+        """Refuse: no level of this source has JPEG tiles that can be copied."""
+        raise ValueError(f"Level {level} has no tile ({t_col}, {t_row}) that can be copied as it lies.")
+
+    def close(self) -> None:
+        """Let go of the file; a second time does nothing."""
+        self._slide.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _info(slide: openslide.OpenSlide, codec: str) -> SlideInfo:
+    properties = slide.properties
+    mpp = _mpp(properties.get(openslide.PROPERTY_NAME_MPP_X), properties.get(openslide.PROPERTY_NAME_MPP_Y))
+    levels = tuple(
+        Level(require_size(*size), slide.level_downsamples[k], _tile(properties, k))
+        for k, size in enumerate(slide.level_dimensions)
+    )
+    return SlideInfo(
+        vendor=str(properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown")),
+        levels=levels,
+        mpp=mpp,
+        mpp_plausible=is_plausible(mpp),
+        objective_power=_number(properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER)),
+        codec=codec,
+        icc_profile=_icc_profile(slide),
+        associated=tuple(sorted(name for name in slide.associated_images if name in ("label", "macro", "thumbnail"))),
+        dropped_metadata=field_names(
+            [
+                name
+                for name in properties
+                if name not in _KEPT and (not name.startswith("openslide.") or name == "openslide.comment")
+            ]
+        ),
+    )
+
+
+def _tile(properties: Mapping[str, str], level: int) -> Size | None:
+    width = _number(properties.get(f"openslide.level[{level}].tile-width"))
+    height = _number(properties.get(f"openslide.level[{level}].tile-height"))
+    if width is None or height is None or not 1 <= width * height <= MAX_TILE_PIXELS:
+        return None
+    return Size(int(width), int(height))
+
+
+def _icc_profile(slide: openslide.OpenSlide) -> bytes | None:
+    size = _number(slide.properties.get("openslide.icc-size"))
+    if size is None or size > MAX_ICC_BYTES:
+        return None
+    profile = slide.color_profile
+    return bytes(profile.tobytes()) if profile is not None else None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else 0.0
+    except ValueError:
+        return None
+    return value if 0 < value < float("inf") else None
+
+
+def _mpp(x: str | None, y: str | None) -> Mpp | None:
+    um_x, um_y = _number(x), _number(y)
+    return Mpp(um_x, um_y) if um_x is not None and um_y is not None else None

@@ -1,0 +1,48 @@
+"""Which reader opens a file, told by its first bytes and by OpenSlide's own detection."""
+
+from pathlib import Path
+
+from pathserve.errors import Corrupt, NotFound, Unsupported
+from pathserve.pixels import PixelSource
+from pathserve.slides.openslide import OpenSlideSource, detect_vendor
+from pathserve.slides.plain import PlainSource
+from pathserve.slides.tiff import APERIO, compression_name, open_jpeg_tiff
+
+_TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_PLAIN = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+# Makers whose tiles lie edge to edge on one raster. Others overlap, leave gaps or have several areas.
+_SEAMLESS = (APERIO, "generic-tiff", None)
+
+
+def open_slide(path: Path) -> PixelSource:
+    """Open a scan, whatever its name.
+
+    Raises
+    ------
+    NotFound
+        When there is no such file.
+    Unsupported
+        When it is no scan, or one of a kind that PathServe does not read.
+    Corrupt, TooLarge
+        When it is damaged, or claims more than the limits allow.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except FileNotFoundError:
+        raise NotFound("There is no such file.") from None
+    except OSError:
+        raise Unsupported("This is no file that can be read.") from None
+    if not head:
+        raise Corrupt("The file is empty.")
+    is_tiff = head.startswith(_TIFF)
+    vendor = detect_vendor(path)
+    if is_tiff and vendor in _SEAMLESS:
+        source = open_jpeg_tiff(path, vendor)
+        if source is not None:
+            return source
+    if vendor is None and head.startswith(_PLAIN):
+        return PlainSource(path)
+    if vendor is None:
+        raise Unsupported("This file is no scan of a kind that PathServe reads.")
+    return OpenSlideSource(path, compression_name(path) if is_tiff else "unknown")
