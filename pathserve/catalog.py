@@ -1,34 +1,21 @@
-"""Projects, slides and class schemas: what there is, without any pixel."""
+"""Projects and slides: what there is, without any pixel."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import orjson
 
 from pathserve.db import Database, Transaction, Value
-from pathserve.errors import Conflict, Invalid, NotFound, TooLarge
+from pathserve.errors import Conflict, Invalid, NotFound
 from pathserve.geometry import Mpp, Size
-from pathserve.labels import MAX_CLASSES, AnnotationClass, ClassSchema
 from pathserve.pixels import Channel, SlideInfo
 
 DEFAULT_PROJECT = "default"
 
 _MAX_NAME = 200
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: nothing to misread aloud
-_PALETTE = (
-    (229, 115, 115),
-    (102, 187, 106),
-    (79, 140, 255),
-    (255, 193, 79),
-    (186, 104, 230),
-    (77, 208, 225),
-    (240, 140, 90),
-    (174, 213, 90),
-    (244, 143, 190),
-    (144, 164, 190),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,63 +217,6 @@ class Catalog:
 
         self._db.write(work)
 
-    # classes
-
-    def classes(self, project: str) -> ClassSchema:
-        """Give a project's class schema; empty for a project without one."""
-        return self._db.read(lambda tx: _schema(tx, project))
-
-    def ensure_classes(self, project: str, wanted: Iterable[tuple[str, tuple[int, int, int] | None]]) -> ClassSchema:
-        """Add the classes that the schema does not have yet, each with the next free mask value.
-
-        Parameters
-        ----------
-        wanted
-            (name, color) pairs; a class without a colour gets one from the palette.
-
-        Raises
-        ------
-        TooLarge
-            When the schema would pass 254 classes.
-        """
-        wanted = list(wanted)
-        schema = self.classes(project)
-        if all(schema.get(name) for name, _ in wanted):
-            return schema
-
-        def work(tx: Transaction) -> ClassSchema:
-            for name, color in wanted:
-                _add_class(tx, project, clean_name(name, "class name"), color)
-            return _schema(tx, project)
-
-        return self._db.write(work)
-
-    def set_classes(self, project: str, wanted: Sequence[AnnotationClass]) -> ClassSchema:
-        """Set colours, priorities and hotkeys of classes by name; new names get the next free mask value.
-
-        Classes that are not named stay: a mask value is never used again for another class. ``value`` of ``wanted``
-        is not looked at.
-        """
-        names = [c.name for c in wanted]
-        if len(set(names)) != len(names):
-            raise Invalid("A class schema names each class once.")
-
-        def work(tx: Transaction) -> ClassSchema:
-            tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, _now())
-            for item in wanted:
-                _add_class(tx, project, clean_name(item.name, "class name"), item.color)
-                tx.run(
-                    "update class set color = ?, priority = ?, hotkey = ? where project = ? and name = ?",
-                    orjson.dumps(item.color).decode(),
-                    item.priority,
-                    item.hotkey,
-                    project,
-                    item.name.strip(),
-                )
-            return _schema(tx, project)
-
-        return self._db.write(work)
-
     def projects(self) -> list[str]:
         """Names of all projects."""
         return [str(row[0]) for row in self._db.read(lambda tx: tx.rows("select name from project order by name"))]
@@ -336,40 +266,4 @@ def _record(row: tuple[Value, ...]) -> SlideRecord:
         generation=int(_num(generation)),
         content_hash=str(content_hash),
         created=datetime.fromisoformat(str(created)),
-    )
-
-
-def _schema(tx: Transaction, project: str) -> ClassSchema:
-    rows = tx.rows(
-        "select name, color, value, priority, hotkey from class where project = ? order by value",
-        project,
-    )
-    return ClassSchema(
-        tuple(
-            AnnotationClass(
-                name=str(name),
-                color=tuple(orjson.loads(str(color))),
-                value=int(_num(value)),
-                priority=int(_num(priority)),
-                hotkey=None if hotkey is None else str(hotkey),
-            )
-            for name, color, value, priority, hotkey in rows
-        )
-    )
-
-
-def _add_class(tx: Transaction, project: str, name: str, color: tuple[int, int, int] | None) -> None:
-    if tx.row("select 1 from class where project = ? and name = ?", project, name):
-        return
-    row = tx.row("select coalesce(max(value), 0) + 1 from class where project = ?", project)
-    value = int(_num(row[0])) if row else 1
-    if value > MAX_CLASSES:
-        raise TooLarge(f"A project has at most {MAX_CLASSES} classes.")
-    tx.run(
-        "insert into class (project, name, color, value, priority, hotkey) values (?, ?, ?, ?, 0, ?)",
-        project,
-        name,
-        orjson.dumps(color or _PALETTE[(value - 1) % len(_PALETTE)]).decode(),
-        value,
-        str(value) if value <= 9 else None,  # keys 1 to 9 in the viewer
     )
