@@ -6,5 +6,15 @@ centre of pixel (col, row) is (col + 0.5, row + 0.5). Regions are half-open.
 """
 
 from pathserve.geometry.frames import Affine, LevelRegion, Mpp, PixelGrid, Region, Size
+from pathserve.geometry.validity import CheckedGeometry, check_geometry
 
-__all__ = ["Affine", "LevelRegion", "Mpp", "PixelGrid", "Region", "Size"]
+__all__ = [
+    "Affine",
+    "CheckedGeometry",
+    "LevelRegion",
+    "Mpp",
+    "PixelGrid",
+    "Region",
+    "Size",
+    "check_geometry",
+]
