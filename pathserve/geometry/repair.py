@@ -148,7 +148,9 @@ def _without_outside_holes(rings: Rings) -> Rings:
 
 def _areas_of(geometry: BaseGeometry) -> Polygon | MultiPolygon | None:
     """Take what has an area out of a repaired geometry."""
-    polygons = [part for part in shapely.get_parts(geometry) if isinstance(part, Polygon) and part.area > 0]
+    # GEOS can return neighbours that share a whole edge, which is not valid: their union is.
+    whole = geometry if shapely.is_valid(geometry) else shapely.union_all(shapely.get_parts(geometry))
+    polygons = [part for part in shapely.get_parts(whole) if isinstance(part, Polygon) and part.area > 0]
     if not polygons:
         return None
     return polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
