@@ -8,6 +8,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from pathserve.errors import Corrupt
+from pathserve.geometry import Size
 
 SOI = b"\xff\xd8"
 EOI = b"\xff\xd9"
@@ -116,29 +117,44 @@ def to_interchange(tables: bytes, tile: bytes, *, rgb: bool) -> bytes:
     raise Corrupt("A JPEG tile of the scan is of a kind that cannot be kept.")
 
 
-def decode(data: bytes, *, halve: bool = False) -> npt.NDArray[np.uint8]:
+def decode(data: bytes, *, half_of: Size | None = None) -> npt.NDArray[np.uint8]:
     """Decode a complete JPEG to an (h, w, 3) uint8 array, RGB.
 
     Parameters
     ----------
-    halve
-        Decode at half the size, each side rounded up, straight from the coefficients.
+    half_of
+        The size of the picture when it shall be decoded at half of it (each side rounded up), straight from the
+        coefficients and so without the cost of the full size.
 
     Raises
     ------
     Corrupt
         When the stream is damaged, even if a lenient decoder would go on with grey.
     """
+    least = half_of.halved() if half_of is not None else None
     try:
-        image: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "RGB", min_factor=2 if halve else 1, strict=True)
+        image: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data, "RGB", min_height=least.height if least else 0, min_width=least.width if least else 0, strict=True
+        )
     except ValueError:
         raise Corrupt("A JPEG tile is damaged.") from None
     return image
 
 
-def encode(image: npt.NDArray[np.uint8], *, quality: int, subsampling: str) -> bytes:
-    """Encode an (h, w, 3) uint8 RGB array; ``subsampling`` is ``"444"``, ``"422"`` or ``"420"``."""
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How pixels are encoded: JPEG quality 1 to 100 and chroma subsampling ``"444"``, ``"422"`` or ``"420"``."""
+
+    quality: int
+    subsampling: str
+
+
+def encode(image: npt.NDArray[np.uint8], encoding: Encoding) -> bytes:
+    """Encode an (h, w, 3) uint8 RGB array as a JFIF stream."""
     data: bytes = simplejpeg.encode_jpeg(
-        np.ascontiguousarray(image), quality=quality, colorspace="RGB", colorsubsampling=subsampling
+        np.ascontiguousarray(image),
+        quality=encoding.quality,
+        colorspace="RGB",
+        colorsubsampling=encoding.subsampling,
     )
     return data

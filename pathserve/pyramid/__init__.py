@@ -1,0 +1,22 @@
+"""Pyramids: OME-Zarr 0.5 groups whose chunks are complete JPEGs, so that a tile is sent as it lies on disk.
+
+``plan`` decides (pure), ``build`` writes, ``publish`` makes visible in one step, ``reader`` reads, ``verify`` checks.
+"""
+
+from pathserve.pyramid.build import build_pyramid
+from pathserve.pyramid.cache import ByteBudgetCache
+from pathserve.pyramid.plan import PyramidPlan, plan_pyramid
+from pathserve.pyramid.publish import publish
+from pathserve.pyramid.reader import Pyramid
+from pathserve.pyramid.verify import Damage, verify_pyramid
+
+__all__ = [
+    "ByteBudgetCache",
+    "Damage",
+    "Pyramid",
+    "PyramidPlan",
+    "build_pyramid",
+    "plan_pyramid",
+    "publish",
+    "verify_pyramid",
+]

@@ -1,0 +1,147 @@
+"""What to build, decided before anything is read: levels, where each comes from, and shards in order. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pathserve.geometry import Size
+from pathserve.pixels import SlideInfo
+from pathserve.pyramid.layout import SHARD_CHUNKS, grid_of, shard_path
+from pathserve.slides.jpeg import Encoding
+
+DECODED_TILE = Size(256, 256)
+DECODED = Encoding(90, "444")
+"""For scans whose own compression cannot be kept: level 0 is encoded once, so it is encoded well."""
+
+REDUCED = Encoding(80, "420")
+"""For levels made out of kept JPEG tiles: about as many bytes a pixel as the scan's own tiles take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """The tiles of a level of the scan are kept as they lie.
+
+    ``size`` may be one pixel less than the planned level along an axis; tiles that hold the missing row or column are
+    made from the level above with the scan's pixels on top.
+    """
+
+    source_level: int
+    size: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """Level 0 of the scan is decoded and encoded again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Made by averaging 2 x 2 pixels of the level before."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelPlan:
+    """One level of the pyramid: its size and where its pixels come from."""
+
+    index: int
+    size: Size
+    source: Verbatim | Decode | Reduce
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """One shard to write: row and column count shards; ``needs`` are the paths of the shards it is made from."""
+
+    level: int
+    row: int
+    col: int
+    needs: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """Path of the shard inside the group."""
+        return shard_path(self.level, self.row, self.col)
+
+
+@dataclass(frozen=True, slots=True)
+class PyramidPlan:
+    """Everything that is to be built of one scan."""
+
+    tile: Size
+    levels: tuple[LevelPlan, ...]
+    encoding: Encoding
+
+    def chunks_of(self, task: ShardTask) -> Iterator[tuple[int, int]]:
+        """Column and row of every chunk of a shard that lies on the level, row by row."""
+        columns, rows = grid_of(self.levels[task.level].size, self.tile)
+        top, left = task.row * SHARD_CHUNKS, task.col * SHARD_CHUNKS
+        for row in range(top, min(top + SHARD_CHUNKS, rows)):
+            for col in range(left, min(left + SHARD_CHUNKS, columns)):
+                yield col, row
+
+    def copies(self, level: int, col: int, row: int) -> bool:
+        """Tell whether a chunk is a tile of the scan just as it lies."""
+        plan = self.levels[level]
+        if not isinstance(plan.source, Verbatim):
+            return False
+        right = min((col + 1) * self.tile.width, plan.size.width)
+        bottom = min((row + 1) * self.tile.height, plan.size.height)
+        return right <= plan.source.size.width and bottom <= plan.source.size.height
+
+    def tasks(self) -> tuple[ShardTask, ...]:
+        """List every shard, each after the shards that it needs."""
+        return tuple(task for plan in self.levels for task in self._level_tasks(plan))
+
+    def _level_tasks(self, plan: LevelPlan) -> Iterator[ShardTask]:
+        columns, rows = self.shard_grid(plan.index)
+        for row in range(rows):
+            for col in range(columns):
+                bare = ShardTask(plan.index, row, col, ())
+                made = plan.index > 0 and not all(self.copies(plan.index, *chunk) for chunk in self.chunks_of(bare))
+                yield ShardTask(plan.index, row, col, self._needs(bare)) if made else bare
+
+    def _needs(self, task: ShardTask) -> tuple[str, ...]:
+        columns, rows = self.shard_grid(task.level - 1)
+        return tuple(
+            shard_path(task.level - 1, row, col)
+            for row in range(2 * task.row, min(2 * task.row + 2, rows))
+            for col in range(2 * task.col, min(2 * task.col + 2, columns))
+        )
+
+    def shard_grid(self, level: int) -> tuple[int, int]:
+        """Columns and rows of shards of a level."""
+        columns, rows = grid_of(self.levels[level].size, self.tile)
+        return -(-columns // SHARD_CHUNKS), -(-rows // SHARD_CHUNKS)
+
+    def chunk_count(self) -> int:
+        """How many chunks all levels have together."""
+        return sum(columns * rows for columns, rows in (grid_of(p.size, self.tile) for p in self.levels))
+
+
+def plan_pyramid(info: SlideInfo, *, recompress: int | None = None) -> PyramidPlan:
+    """Plan the pyramid of a scan: levels a factor 2 apart, sizes rounded up, down to one tile.
+
+    Parameters
+    ----------
+    recompress
+        JPEG quality, 1 to 100, at which level 0 is encoded anew even where its tiles could be kept.
+    """
+    base = info.levels[0]
+    keeps = base.encoding == "jpeg" and base.tile is not None and recompress is None
+    tile = base.tile if keeps and base.tile is not None else DECODED_TILE
+    first: Verbatim | Decode = Verbatim(0, base.size) if keeps else Decode()
+    levels = [LevelPlan(0, base.size, first)]
+    while levels[-1].size.width > tile.width or levels[-1].size.height > tile.height:
+        size = levels[-1].size.halved()
+        source = (_kept_level(info, size, tile) if keeps else None) or Reduce()
+        levels.append(LevelPlan(len(levels), size, source))
+    encoding = REDUCED if keeps else DECODED if recompress is None else Encoding(recompress, DECODED.subsampling)
+    return PyramidPlan(tile, tuple(levels), encoding)
+
+
+def _kept_level(info: SlideInfo, size: Size, tile: Size) -> Verbatim | None:
+    """Find the level of the scan that has this size, or one pixel less along an axis, and the same tiles."""
+    for index, level in enumerate(info.levels[1:], start=1):
+        missing = (size.width - level.size.width, size.height - level.size.height)
+        if level.encoding == "jpeg" and level.tile == tile and all(gap in (0, 1) for gap in missing):
+            return Verbatim(index, level.size)
+    return None

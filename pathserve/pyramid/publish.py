@@ -1,0 +1,35 @@
+"""From staging to published in one atomic step: a reader sees all of a slide or nothing."""
+
+import os
+from pathlib import Path
+
+from pathserve.errors import Conflict, Corrupt
+from pathserve.pyramid.layout import MANIFEST
+from pathserve.pyramid.manifest import Manifest, fsync_folder, write_file
+from pathserve.pyramid.verify import verify_pyramid
+
+
+def seal(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, the last file of a pyramid."""
+    write_file(folder / MANIFEST, manifest.to_bytes())
+
+
+def publish(staged: Path, target: Path) -> None:
+    """Check a complete pyramid, bring it to the disk, and give it its public name.
+
+    Raises
+    ------
+    Corrupt
+        When a file differs from the manifest; nothing is published then.
+    Conflict
+        When something is published under this name already.
+    """
+    if verify_pyramid(staged):
+        raise Corrupt("What was written of the slide differs from what was meant: the disk may be failing.")
+    if target.exists():
+        raise Conflict("A slide is published under this id already.")
+    for folder, _, _ in os.walk(staged, topdown=False):
+        fsync_folder(Path(folder))
+    staged.rename(target)
+    fsync_folder(target.parent)
+    fsync_folder(staged.parent)

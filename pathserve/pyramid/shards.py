@@ -1,0 +1,119 @@
+"""Shard files: up to 256 chunks one behind the other, then their index and its CRC-32C."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+
+from pathserve.errors import Corrupt
+from pathserve.pyramid.layout import SHARD_CHUNKS
+
+CHUNKS = SHARD_CHUNKS * SHARD_CHUNKS
+INDEX_BYTES = CHUNKS * 16
+TAIL_BYTES = INDEX_BYTES + 4
+_NOWHERE = np.uint64(2**64 - 1)
+
+
+class ShardWriter:
+    """Writes one shard to a temporary file; it gets its name only when it is complete and on the disk.
+
+    Memory: one chunk and the index. The digest is taken while writing.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._index = np.full((CHUNKS, 2), _NOWHERE, "<u8")
+        self._size = 0
+
+    def add(self, slot: int, data: bytes) -> None:
+        """Append the chunk of a slot (row-major place in the shard, 0 to 255)."""
+        self._index[slot] = (self._size, len(data))
+        self._write(data)
+
+    def finish(self) -> tuple[int, str]:
+        """Append the index, bring everything to the disk, and give the shard's size and SHA-256."""
+        index = self._index.tobytes()
+        self._write(index)
+        self._write(google_crc32c.value(index).to_bytes(4, "little"))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return self._size, self._hash.hexdigest()
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._hash.update(data)
+        self._size += len(data)
+
+
+class ShardFile:
+    """An open shard; its index is read once. Closes its file when nobody holds it any longer.
+
+    Raises
+    ------
+    Corrupt
+        When the file is missing, not of its expected size, or its index is damaged.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._descriptor = -1
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            real = os.fstat(self._descriptor).st_size
+            tail = os.pread(self._descriptor, TAIL_BYTES, real - TAIL_BYTES) if real >= TAIL_BYTES else b""
+        except OSError:
+            raise Corrupt("A part of a stored slide is missing or cannot be read.") from None
+        if real != size or len(tail) != TAIL_BYTES:
+            raise Corrupt("A part of a stored slide is cut off.")
+        index = tail[:INDEX_BYTES]
+        if google_crc32c.value(index) != int.from_bytes(tail[INDEX_BYTES:], "little"):
+            raise Corrupt("A part of a stored slide has a damaged index.")
+        self._index = _checked_index(index, real - TAIL_BYTES)
+
+    def chunk(self, slot: int, *, wait: bool = True) -> bytes | None:
+        """Read the chunk of a slot; None when the shard holds none (white).
+
+        Raises
+        ------
+        BlockingIOError
+            When ``wait`` is False and the bytes are not in the page cache.
+        Corrupt
+            When the bytes cannot be read.
+        """
+        offset, size = int(self._index[slot, 0]), int(self._index[slot, 1])
+        if offset < 0:
+            return None
+        if wait:
+            try:
+                data = os.pread(self._descriptor, size, offset)
+            except OSError:
+                raise Corrupt("A part of a stored slide cannot be read.") from None
+        else:
+            buffer = bytearray(size)
+            got = os.preadv(self._descriptor, [buffer], offset, os.RWF_NOWAIT)
+            if got != size:
+                raise BlockingIOError
+            data = bytes(buffer)
+        if len(data) != size:
+            raise Corrupt("A part of a stored slide is cut off.")
+        return data
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+
+def _checked_index(index: bytes, end: int) -> npt.NDArray[np.int64]:
+    """Read the index as (256, 2) int64, offset and size; offset -1 where there is no chunk."""
+    raw = np.frombuffer(index, "<u8").reshape(CHUNKS, 2)
+    absent = (raw == _NOWHERE).all(axis=1)
+    present = raw[~absent]
+    if (present > end).any() or (present[:, 0] + present[:, 1] > end).any():
+        raise Corrupt("A part of a stored slide has a damaged index.")
+    checked = np.full((CHUNKS, 2), -1, np.int64)
+    checked[~absent] = present.astype(np.int64)
+    return checked
