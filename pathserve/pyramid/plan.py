@@ -9,6 +9,9 @@ from pathserve.pyramid.layout import SHARD_CHUNKS, grid_of, shard_path
 from pathserve.slides.jpeg import Encoding
 
 DECODED_TILE = Size(256, 256)
+"""Tile of decoded scans whose own tiles are no good for a viewer."""
+
+_GOOD_TILE = range(128, 513, 2)
 DECODED = Encoding(90, "444")
 """For scans whose own compression cannot be kept: level 0 is encoded once, so it is encoded well."""
 
@@ -126,8 +129,8 @@ def plan_pyramid(info: SlideInfo, *, recompress: int | None = None) -> PyramidPl
         JPEG quality, 1 to 100, at which level 0 is encoded anew even where its tiles could be kept.
     """
     base = info.levels[0]
-    keeps = base.encoding == "jpeg" and base.tile is not None and recompress is None
-    tile = base.tile if keeps and base.tile is not None else DECODED_TILE
+    keeps = base.encoding == "jpeg" and recompress is None and _halves(base.tile)
+    tile = base.tile if keeps and base.tile is not None else _decoded_tile(base.tile)
     first: Verbatim | Decode = Verbatim(0, base.size) if keeps else Decode()
     levels = [LevelPlan(0, base.size, first)]
     while levels[-1].size.width > tile.width or levels[-1].size.height > tile.height:
@@ -136,6 +139,18 @@ def plan_pyramid(info: SlideInfo, *, recompress: int | None = None) -> PyramidPl
         levels.append(LevelPlan(len(levels), size, source))
     encoding = REDUCED if keeps else DECODED if recompress is None else Encoding(recompress, DECODED.subsampling)
     return PyramidPlan(tile, tuple(levels), encoding)
+
+
+def _halves(tile: Size | None) -> bool:
+    """Tell whether four tiles of a level make exactly one of the next; TIFF asks for multiples of 16."""
+    return tile is not None and tile.width % 2 == 0 and tile.height % 2 == 0
+
+
+def _decoded_tile(tile: Size | None) -> Size:
+    """Choose the scan's own tiles where they suit a viewer: cut otherwise, most would be decoded more than once."""
+    if tile is not None and tile.width == tile.height and tile.width in _GOOD_TILE:
+        return tile
+    return DECODED_TILE
 
 
 def _kept_level(info: SlideInfo, size: Size, tile: Size) -> Verbatim | None:

@@ -1,0 +1,99 @@
+"""DeepZoom addresses: the grid that OpenSlide's DeepZoomGenerator has with the same tile size and no overlap. Pure."""
+
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from pathserve.errors import NotFound
+from pathserve.geometry import LevelRegion, Size
+from pathserve.pyramid.layout import Facts, grid_of
+
+NAMESPACE = "http://schemas.microsoft.com/deepzoom/2008"
+FORMAT = "jpeg"
+FALLBACK_TILE = 256
+"""Tile size where the stored chunks are not square or of no size for a viewer."""
+
+_SQUARE = range(64, 1025)
+
+
+@dataclass(frozen=True, slots=True)
+class DeepZoom:
+    """The DeepZoom grid of one slide.
+
+    Level 0 is one pixel; the last level is the slide itself. Levels halve, sizes rounded up, so DeepZoom level
+    ``last - k`` is level k of the pyramid.
+    """
+
+    size: Size
+    tile_size: int
+    generation: int
+
+    @classmethod
+    def of(cls, facts: Facts) -> "DeepZoom":
+        """Take the stored chunks as tiles where they are square and of a usual size."""
+        width, height = facts.tile.width, facts.tile.height
+        tile_size = width if width == height and width in _SQUARE else FALLBACK_TILE
+        return cls(facts.size, tile_size, facts.generation)
+
+    @property
+    def level_count(self) -> int:
+        """Levels from one pixel up to the whole slide."""
+        return (max(self.size.width, self.size.height) - 1).bit_length() + 1
+
+    def reduction(self, level: int) -> int:
+        """How often the slide is halved to get a level.
+
+        Raises
+        ------
+        NotFound
+            When there is no such level.
+        """
+        if not 0 <= level < self.level_count:
+            raise NotFound("The slide has no such level.")
+        return self.level_count - 1 - level
+
+    def level_size(self, level: int) -> Size:
+        """Pixels of a level.
+
+        Raises
+        ------
+        NotFound
+            When there is no such level.
+        """
+        factor = 1 << self.reduction(level)
+        return Size(-(-self.size.width // factor), -(-self.size.height // factor))
+
+    def level_tiles(self, level: int) -> tuple[int, int]:
+        """Columns and rows of tiles of a level."""
+        return grid_of(self.level_size(level), Size(self.tile_size, self.tile_size))
+
+    def tile_region(self, level: int, col: int, row: int) -> LevelRegion:
+        """Which pixels of its level a tile holds; less than ``tile_size`` at the right and bottom edge.
+
+        Raises
+        ------
+        NotFound
+            When there is no such tile.
+        """
+        size = self.level_size(level)
+        columns, rows = self.level_tiles(level)
+        if not (0 <= col < columns and 0 <= row < rows):
+            raise NotFound("The slide has no such tile.")
+        x, y = col * self.tile_size, row * self.tile_size
+        return LevelRegion(x, y, min(self.tile_size, size.width - x), min(self.tile_size, size.height - y))
+
+    def to_xml(self) -> bytes:
+        """Give the .dzi document; ``Generation`` is PathServe's own, viewers pass over it."""
+        image = ElementTree.Element(
+            "Image",
+            {
+                "xmlns": NAMESPACE,
+                "Format": FORMAT,
+                "Overlap": "0",
+                "TileSize": str(self.tile_size),
+                "Generation": str(self.generation),
+            },
+        )
+        size = {"Width": str(self.size.width), "Height": str(self.size.height)}
+        ElementTree.SubElement(image, "Size", size)
+        document: bytes = ElementTree.tostring(image, encoding="utf-8", xml_declaration=True)
+        return document

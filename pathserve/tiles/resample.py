@@ -1,0 +1,142 @@
+"""Pixels of a slide on exactly the grid that was asked for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pathserve.errors import Invalid
+from pathserve.geometry import LevelRegion, PixelGrid
+from pathserve.pyramid import Pyramid
+from pathserve.pyramid.layout import FILL
+
+Pixels = npt.NDArray[np.uint8]
+
+STRIP_PIXELS = 4 << 20
+"""About how many stored pixels are decoded at a time."""
+
+MAX_ANISOTROPY = 16.0
+"""How many times the downsample along one axis may be that along the other."""
+
+_ROUNDING = 1e-9  # a quotient of two mpp that means 2 may be a little less
+_FILTER = Image.Resampling.BICUBIC
+_SUPPORT = 2.0  # of the bicubic filter, in output pixels when it reduces and stored pixels when it enlarges
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """One axis of a request.
+
+    Output pixels ``start`` to ``stop`` have their centres on the slide. In stored pixels the first begins at
+    ``origin`` and each is ``step`` long; the level has ``length`` stored pixels.
+    """
+
+    start: int
+    stop: int
+    origin: float
+    step: float
+    length: int
+
+    def window(self, first: int, last: int) -> tuple[float, float]:
+        """Where output pixels ``first`` to ``last`` begin and end, in stored pixels."""
+        return self.origin + (first - self.start) * self.step, self.origin + (last - self.start) * self.step
+
+    def reach(self, first: int, last: int) -> tuple[int, int]:
+        """Which stored pixels the filter looks at; may go beyond the level."""
+        low, high = self.window(first, last)
+        margin = _SUPPORT * max(self.step, 1.0) + 1
+        return int(np.floor(low - margin)), int(np.ceil(high + margin))
+
+
+def _axis(corner: float, downsample: float, count: int, slide: int, factor: int, length: int) -> _Axis:
+    """Find the output pixels of an axis whose centres lie on the slide, half-open as everywhere."""
+    start = int(np.clip(np.ceil(-corner / downsample - 0.5), 0, count))
+    stop = int(np.clip(np.ceil((slide - corner) / downsample - 0.5), start, count))
+    return _Axis(start, stop, (corner + start * downsample) / factor, downsample / factor, length)
+
+
+def coarsest_level(grid: PixelGrid, level_count: int) -> int:
+    """Find the stored level with the least pixels that is not coarser than the grid along either axis."""
+    finest = min(grid.downsample_x, grid.downsample_y)
+    level = 0
+    while level + 1 < level_count and 2 ** (level + 1) <= finest * (1 + _ROUNDING):
+        level += 1
+    return level
+
+
+def sample(pyramid: Pyramid, grid: PixelGrid) -> Pixels:
+    """Give the pixels of a slide on a grid; what lies outside the slide is white.
+
+    Where grid and stored pixels coincide the stored pixels are given unchanged. Otherwise the coarsest stored level
+    that is fine enough is resampled once, with a bicubic filter that widens as the picture shrinks (so nothing
+    aliases). Pixels whose centres lie outside the slide are white and never mix into those inside.
+
+    Memory: the answer, and strips of about ``STRIP_PIXELS`` stored pixels (at least one output row).
+
+    Returns
+    -------
+    (h, w, 3) uint8, RGB.
+
+    Raises
+    ------
+    Invalid
+        When a pixel of the grid is larger than the slide, or more than ``MAX_ANISOTROPY`` times as long as wide.
+    NotFound, Corrupt
+        As the pyramid raises them.
+    """
+    _require_sensible(pyramid, grid)
+    level = coarsest_level(grid, len(pyramid.levels))
+    size, slide, factor = pyramid.levels[level], pyramid.facts.size, 2**level
+    x = _axis(grid.l0_x, grid.downsample_x, grid.width, slide.width, factor, size.width)
+    y = _axis(grid.l0_y, grid.downsample_y, grid.height, slide.height, factor, size.height)
+    out = np.full((grid.height, grid.width, 3), FILL, np.uint8)
+    if x.start == x.stop or y.start == y.stop:
+        return out
+    for first, last in _strips(x, y):
+        out[first:last, x.start : x.stop] = _resampled(pyramid, level, x, y, first, last)
+    return out
+
+
+def _require_sensible(pyramid: Pyramid, grid: PixelGrid) -> None:
+    """Refuse grids whose pixels would take far more memory to make than to send."""
+    size = pyramid.facts.size
+    low, high = sorted((grid.downsample_x, grid.downsample_y))
+    if high > 2 * max(size.width, size.height):
+        raise Invalid("The downsample is larger than the slide.")
+    if high > MAX_ANISOTROPY * low:
+        raise Invalid(f"The downsample along one axis may be at most {MAX_ANISOTROPY:g} times that along the other.")
+
+
+def _strips(x: _Axis, y: _Axis) -> Iterator[tuple[int, int]]:
+    low, high = x.reach(x.start, x.stop)
+    rows = max(1, int(STRIP_PIXELS / (high - low) / y.step))
+    for first in range(y.start, y.stop, rows):
+        yield first, min(first + rows, y.stop)
+
+
+def _resampled(pyramid: Pyramid, level: int, x: _Axis, y: _Axis, first: int, last: int) -> Pixels:
+    left, right = x.window(x.start, x.stop)
+    top, bottom = y.window(first, last)
+    if x.step == y.step == 1 and left.is_integer() and top.is_integer():
+        return pyramid.read(level, LevelRegion(int(left), int(top), x.stop - x.start, last - first))
+    patch, x0, y0 = _patch(pyramid, level, x.reach(x.start, x.stop), y.reach(first, last), x.length, y.length)
+    image = Image.fromarray(patch).resize(
+        (x.stop - x.start, last - first),
+        _FILTER,
+        box=(left - x0, top - y0, right - x0, bottom - y0),
+        reducing_gap=None,
+    )
+    return np.asarray(image)
+
+
+def _patch(
+    pyramid: Pyramid, level: int, columns: tuple[int, int], rows: tuple[int, int], width: int, height: int
+) -> tuple[Pixels, int, int]:
+    """Read stored pixels, the last ones repeated beyond the level's edge; also say where the patch begins."""
+    x0, x1 = max(columns[0], 0), min(columns[1], width)
+    y0, y1 = max(rows[0], 0), min(rows[1], height)
+    pixels = pyramid.read(level, LevelRegion(x0, y0, x1 - x0, y1 - y0))
+    beyond = ((y0 - rows[0], rows[1] - y1), (x0 - columns[0], columns[1] - x1), (0, 0))
+    return np.pad(pixels, beyond, mode="edge"), columns[0], rows[0]

@@ -1,0 +1,238 @@
+"""The one door to the pixels of published slides: tiles, regions, thumbnails."""
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+
+from pathserve.errors import Invalid, NotFound
+from pathserve.geometry import LevelRegion, PixelGrid
+from pathserve.pyramid import ByteBudgetCache, Pyramid
+from pathserve.pyramid.chunks import mean_2x2
+from pathserve.pyramid.layout import MANIFEST, SUFFIX
+from pathserve.slides import jpeg
+from pathserve.tiles.deepzoom import DeepZoom
+from pathserve.tiles.encode import MEDIA_TYPES
+from pathserve.tiles.resample import sample
+
+MADE = jpeg.Encoding(95, "444")
+"""For tiles at the right and bottom edge, which are cut and encoded again."""
+
+THUMBNAIL = jpeg.Encoding(85, "420")
+MAX_THUMBNAIL = 4096
+_SLIDE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MADE_BUDGET = 16 << 20
+_OPEN_PYRAMIDS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One tile as it is sent: a complete JPEG, and a strong ETag with its quotation marks."""
+
+    body: bytes
+    media_type: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenSlide:
+    """A pyramid that is open, its grid, and which file its manifest was."""
+
+    pyramid: Pyramid
+    grid: DeepZoom
+    identity: tuple[int, int]
+
+
+class TileService:
+    """Serves the slides of one data folder; for several threads.
+
+    Pyramids never change, so they stay open; before each use one ``stat`` makes sure that the slide has not been
+    removed, by whatever process.
+
+    Memory: at most 32 open pyramids, 16 MiB of edge tiles, and what one request needs.
+
+    Parameters
+    ----------
+    slides
+        Folder of published slides.
+    """
+
+    def __init__(self, slides: Path) -> None:
+        self._slides = slides
+        self._open: OrderedDict[str, _OpenSlide] = OrderedDict()
+        self._lock = Lock()
+        self._made: ByteBudgetCache[tuple[str, int, int, int, int], bytes] = ByteBudgetCache(_MADE_BUDGET, len)
+
+    def pyramid(self, slide_id: str) -> Pyramid:
+        """Give the pyramid of a slide.
+
+        Raises
+        ------
+        NotFound
+            When there is no such slide, or no longer.
+        Corrupt
+            When its manifest or metadata is damaged.
+        """
+        return self._slide(slide_id).pyramid
+
+    def deepzoom(self, slide_id: str) -> DeepZoom:
+        """Give the DeepZoom grid of a slide; raises as :meth:`pyramid`."""
+        return self._slide(slide_id).grid
+
+    def tile(self, slide_id: str, level: int, col: int, row: int) -> Tile:
+        """Give a tile by its DeepZoom address.
+
+        A whole tile is the stored chunk as it lies. One at the right or bottom edge is cut to its size; one below the
+        smallest stored level is made from that.
+
+        Raises
+        ------
+        NotFound
+            When there is no such slide or no such tile.
+        Corrupt
+            When stored bytes are missing or damaged.
+        """
+        slide = self._slide(slide_id)
+        region = slide.grid.tile_region(level, col, row)
+        body = _stored(slide, level, col, row, region)
+        if body is None:
+            body = self._made_tile(slide_id, slide, (level, col, row), region)
+        return _answer(slide, body, level, col, row)
+
+    def tile_at_once(self, slide_id: str, level: int, col: int, row: int) -> Tile | None:
+        """Give a tile only when neither the disk nor a decoder has to be waited for; otherwise None.
+
+        For an event loop: on None it calls :meth:`tile` in a thread. Raises as :meth:`tile`.
+        """
+        with self._lock:
+            known = slide_id in self._open
+        if not known:
+            return None
+        slide = self._slide(slide_id)
+        region = slide.grid.tile_region(level, col, row)
+        try:
+            body = _stored(slide, level, col, row, region, wait=False)
+        except BlockingIOError:
+            return None
+        if body is None:
+            body = self._made.get((slide_id, slide.grid.generation, level, col, row))
+        return None if body is None else _answer(slide, body, level, col, row)
+
+    def etag(self, slide_id: str, level: int, col: int, row: int) -> str:
+        """Give the ETag of a tile without reading it; raises NotFound as :meth:`tile`."""
+        slide = self._slide(slide_id)
+        slide.grid.tile_region(level, col, row)
+        return _etag(slide, level, col, row)
+
+    def region(self, slide_id: str, grid: PixelGrid) -> npt.NDArray[np.uint8]:
+        """Give the pixels of a slide on a grid as (h, w, 3) uint8, RGB; see :func:`pathserve.tiles.resample.sample`.
+
+        The caller limits the size of the grid.
+
+        Raises
+        ------
+        NotFound
+            When there is no such slide.
+        Corrupt
+            When stored bytes are missing or damaged.
+        """
+        return sample(self._slide(slide_id).pyramid, grid)
+
+    def thumbnail(self, slide_id: str, size: int) -> bytes:
+        """Give the whole slide as a JPEG whose longer side has ``size`` pixels, or fewer when the slide has fewer.
+
+        Raises
+        ------
+        Invalid
+            When ``size`` is not between 1 and ``MAX_THUMBNAIL``.
+        NotFound, Corrupt
+            As :meth:`region`.
+        """
+        if not 1 <= size <= MAX_THUMBNAIL:
+            raise Invalid(f"A thumbnail can have 1 to {MAX_THUMBNAIL:,} pixels a side.")
+        whole = self._slide(slide_id).grid.size
+        longer = max(whole.width, whole.height)
+        width = max(1, round(whole.width * min(1.0, size / longer)))
+        height = max(1, round(whole.height * min(1.0, size / longer)))
+        grid = PixelGrid(0.0, 0.0, width, height, whole.width / width, whole.height / height)
+        return jpeg.encode(self.region(slide_id, grid), THUMBNAIL)
+
+    def forget(self, slide_id: str) -> None:
+        """Let go of a slide that is about to be removed."""
+        with self._lock:
+            self._open.pop(slide_id, None)
+        self._made.discard(lambda key: key[0] == slide_id)
+
+    def _slide(self, slide_id: str) -> _OpenSlide:
+        if not _SLIDE_ID.fullmatch(slide_id):
+            raise NotFound("There is no such slide.")
+        folder = self._slides / (slide_id + SUFFIX)
+        with self._lock:
+            slide = self._open.get(slide_id)
+            if slide is not None:
+                self._open.move_to_end(slide_id)
+        if slide is not None and slide.identity == _identity(folder):
+            return slide
+        self.forget(slide_id)
+        pyramid = Pyramid.open(folder)
+        slide = _OpenSlide(pyramid, DeepZoom.of(pyramid.facts), _identity(folder))
+        with self._lock:
+            self._open[slide_id] = slide
+            while len(self._open) > _OPEN_PYRAMIDS:
+                self._open.popitem(last=False)
+        return slide
+
+    def _made_tile(self, slide_id: str, slide: _OpenSlide, address: tuple[int, int, int], region: LevelRegion) -> bytes:
+        key = (slide_id, slide.grid.generation, *address)
+        body = self._made.get(key)
+        if body is None:
+            body = jpeg.encode(_pixels(slide, address[0], region), MADE)
+            self._made.put(key, body)
+        return body
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """Tell which manifest a folder holds, so that a removed or replaced slide is noticed."""
+    try:
+        status = (folder / MANIFEST).stat()
+    except OSError:
+        return 0, 0
+    return status.st_ino, status.st_mtime_ns
+
+
+def _stored(
+    slide: _OpenSlide, level: int, col: int, row: int, region: LevelRegion, *, wait: bool = True
+) -> bytes | None:
+    """Give the stored chunk where it is the tile; None where the tile has to be made."""
+    tile, facts = slide.grid.tile_size, slide.pyramid.facts
+    reduction = slide.grid.reduction(level)
+    if (facts.tile.width, facts.tile.height) != (tile, tile) or reduction >= facts.level_count:
+        return None
+    if (region.width, region.height) != (tile, tile):
+        return None
+    return slide.pyramid.chunk(reduction, col, row, wait=wait)
+
+
+def _pixels(slide: _OpenSlide, level: int, region: LevelRegion) -> npt.NDArray[np.uint8]:
+    """Decode the pixels of a tile; below the smallest stored level that one is halved until it fits."""
+    reduction = slide.grid.reduction(level)
+    smallest = slide.pyramid.facts.level_count - 1
+    if reduction <= smallest:
+        return slide.pyramid.read(reduction, region)
+    size = slide.pyramid.levels[smallest]
+    pixels = slide.pyramid.read(smallest, LevelRegion(0, 0, size.width, size.height))
+    for _ in range(reduction - smallest):
+        pixels = mean_2x2(pixels)
+    return pixels[region.lv_y : region.lv_y + region.height, region.lv_x : region.lv_x + region.width]
+
+
+def _etag(slide: _OpenSlide, level: int, col: int, row: int) -> str:
+    return f'"g{slide.grid.generation}-{level}-{col}-{row}"'
+
+
+def _answer(slide: _OpenSlide, body: bytes, level: int, col: int, row: int) -> Tile:
+    return Tile(body, MEDIA_TYPES["jpeg"], _etag(slide, level, col, row))
