@@ -1,9 +1,19 @@
 """Settings: read once at start, passed in, never changed."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+DATA_VARIABLE = "PATHSERVE_DATA"
+"""Environment variable that names the data folder."""
+
 DEFAULT_DATA = Path("pathserve-data")
+"""The data folder when nothing names one."""
+
+
+def data_folder(given: Path | None = None) -> Path:
+    """Choose the data folder: what was given, else PATHSERVE_DATA, else ``./pathserve-data``."""
+    return given or Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ class Action(StrEnum):
     CLASSES_EDIT = "classes.edit"
     SELF = "self"
     """Ask who one is, sign out, read the interface's description."""
+    PUBLIC = "public"
+    """What needs no sign-in; the addresses that have it are named in one place."""
 
 
 @dataclass(frozen=True, slots=True)

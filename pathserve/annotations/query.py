@@ -21,6 +21,8 @@ class AnnotationQuery:
         (x0, y0, x1, y1) in level-0 pixels: annotations whose bounding box meets this half-open rectangle.
     as_of
         The state at this revision, or at this moment; None is now.
+    exhaustive_only
+        Only areas that are marked as exhaustively annotated.
     """
 
     slide: str
@@ -31,6 +33,7 @@ class AnnotationQuery:
     states: tuple[str, ...] = ()
     min_score: float | None = None
     as_of: int | datetime | None = None
+    exhaustive_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,8 @@ def _conditions(query: AnnotationQuery) -> tuple[str, list[Value]]:
     if query.min_score is not None:
         text += "and v.score >= ? "
         values.append(query.min_score)
+    if query.exhaustive_only:
+        text += "and v.exhaustive = 1 "
     return text, values
 
 

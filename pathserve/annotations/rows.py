@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from pathserve.db import Value
-from pathserve.labels import Annotation, NewAnnotation
+from pathserve.labels import EXHAUSTIVE, Annotation, NewAnnotation
 
 DEFAULT_STATE = "draft"
 
@@ -32,6 +32,7 @@ class Content:
     class_name: str | None
     state: str
     score: float | None
+    exhaustive: bool
     geometry: str
     properties: str
     drawn: str | None
@@ -46,6 +47,7 @@ def to_content(new: NewAnnotation) -> Content:
         class_name=new.class_name,
         state=state if isinstance(state, str) else DEFAULT_STATE,
         score=float(score) if isinstance(score, int | float) and not isinstance(score, bool) else None,
+        exhaustive=bool(new.properties.get(EXHAUSTIVE)),
         geometry=_text(new.geometry),
         properties=_text(new.properties),
         drawn=None if new.drawn is None else _text(new.drawn),

@@ -14,7 +14,8 @@ from pathserve.labels import Annotation, FeatureIssue, NewAnnotation
 
 _INSERT_VERSION = (
     "insert into feature_version (id, revision, slide, layer, previous, deleted, x0, y0, x1, y1, class, state, "
-    "score, geometry, properties, drawn, author, at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "score, exhaustive, geometry, properties, drawn, author, at) "
+    "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -77,19 +78,20 @@ def require_head(tx: Transaction, feature_id: UUID, expected: int) -> Head:
 def content_at(tx: Transaction, feature_id: UUID, revision: int) -> Content:
     """Read what one version says."""
     row = tx.row(
-        "select x0, y0, x1, y1, class, state, score, geometry, properties, drawn from feature_version "
+        "select x0, y0, x1, y1, class, state, score, exhaustive, geometry, properties, drawn from feature_version "
         "where id = ? and revision = ?",
         str(feature_id),
         revision,
     )
     if row is None:
         raise NotFound("There is no such annotation.")
-    x0, y0, x1, y1, class_name, state, score, geometry, properties, drawn = row
+    x0, y0, x1, y1, class_name, state, score, exhaustive, geometry, properties, drawn = row
     return Content(
         box=(_real(x0), _real(y0), _real(x1), _real(y1)),
         class_name=None if class_name is None else str(class_name),
         state=str(state),
         score=None if score is None else _real(score),
+        exhaustive=bool(exhaustive),
         geometry=str(geometry),
         properties=str(properties),
         drawn=None if drawn is None else str(drawn),
@@ -131,6 +133,7 @@ def _version_row(
         content.class_name,
         content.state,
         content.score,
+        int(content.exhaustive),
         content.geometry,
         content.properties,
         content.drawn,

@@ -106,6 +106,7 @@ _FIRST = Migration(
             class text,
             state text not null,
             score real,
+            exhaustive integer not null,
             geometry text not null,
             properties text not null,
             drawn text,
@@ -114,6 +115,8 @@ _FIRST = Migration(
             primary key (id, revision)
         ) without rowid""",
         "create index feature_version_by_slide on feature_version (slide, revision)",
+        # Few of many: masks ask for them whatever region they show.
+        "create index exhaustive_area on feature_version (slide) where exhaustive = 1",
         # What is current; a write is accepted when the revision it names is the one here.
         """create table head (
             id text primary key,

@@ -1,0 +1,72 @@
+"""The application: routes in a plain list, middleware, one set of services per process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from pathserve.config import Settings
+from pathserve.errors import PathServeError
+from pathserve.server import (
+    routes_annotations,
+    routes_health,
+    routes_masks,
+    routes_pages,
+    routes_session,
+    routes_slides,
+    routes_tiles,
+)
+from pathserve.server.auth import Authentication
+from pathserve.server.endpoint import Endpoint
+from pathserve.server.middleware import Envelope
+from pathserve.server.openapi import describe
+from pathserve.server.problems import on_http_exception, on_pathserve_error, on_unexpected
+from pathserve.server.services import Services
+
+# Tiles first: routes are tried in order, and tiles are nearly all of the traffic.
+ENDPOINTS: tuple[Endpoint[Any], ...] = (
+    *routes_tiles.ENDPOINTS,
+    *routes_slides.ENDPOINTS,
+    *routes_annotations.ENDPOINTS,
+    *routes_masks.ENDPOINTS,
+    *routes_session.ENDPOINTS,
+    *routes_health.ENDPOINTS,
+    *routes_pages.ENDPOINTS,
+)
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Make the application for a data folder.
+
+    The data folder is opened here, so that what is wrong with it is said at once, and closed when the server stops.
+
+    Raises
+    ------
+    PathServeError
+        When the data folder cannot be used.
+    """
+    services = Services.open(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        services.close()
+
+    routes: list[BaseRoute] = [endpoint.route(services) for endpoint in ENDPOINTS]
+    app = Starlette(
+        routes=[*routes, routes_pages.assets()],
+        middleware=[Middleware(Envelope), Middleware(Authentication, services=services)],
+        exception_handlers={
+            PathServeError: on_pathserve_error,
+            HTTPException: on_http_exception,
+            Exception: on_unexpected,
+        },
+        lifespan=lifespan,
+    )
+    app.state.openapi = describe(ENDPOINTS)
+    app.state.services = services
+    return app

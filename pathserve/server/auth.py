@@ -1,0 +1,93 @@
+"""Who is asking: every request is answered with 401 before anything else looks at it, but for the public addresses."""
+
+from urllib.parse import quote, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pathserve.access import Actor
+from pathserve.errors import Denied, PathServeError, Unauthenticated
+from pathserve.server.problems import error_response
+from pathserve.server.services import Services
+
+SESSION_COOKIE = "pathserve_session"
+
+_PUBLIC = frozenset({"/sign-in", "/healthz", "/readyz"})
+_PUBLIC_PREFIX = "/assets/"
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def is_public(method: str, path: str) -> bool:
+    """Say whether an address answers to everybody."""
+    return path in _PUBLIC or path.startswith(_PUBLIC_PREFIX) or method == "OPTIONS"
+
+
+class Authentication:
+    """Finds the actor of each request (``scope["state"]["actor"]``), or answers 401, 403 or a redirect to sign-in."""
+
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self._app = app
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer or pass on one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            actor, by_cookie = self._find(headers)
+            public = is_public(scope["method"], scope["path"])
+            if by_cookie or public:
+                _refuse_foreign_writes(scope["method"], headers)
+            if not public:
+                _require_somebody(actor)
+        except Unauthenticated as error:
+            if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+                await RedirectResponse(_sign_in_address(scope), status_code=303)(scope, receive, send)
+            else:
+                await error_response(scope, error)(scope, receive, send)
+            return
+        except PathServeError as error:
+            await error_response(scope, error)(scope, receive, send)
+            return
+        scope.setdefault("state", {})["actor"] = actor
+        await self._app(scope, receive, send)
+
+    def _find(self, headers: Headers) -> tuple[Actor | None, bool]:
+        authorization = headers.get("authorization")
+        if authorization is not None:
+            scheme, _, secret = authorization.partition(" ")
+            actor = self._services.token_actor(secret.strip()) if scheme.lower() == "bearer" else None
+            return actor, False
+        cookies = cookie_parser(headers.get("cookie", ""))
+        secret = cookies.get(SESSION_COOKIE, "")
+        return (self._services.session_actor(secret) if secret else None), True
+
+
+def _require_somebody(actor: Actor | None) -> None:
+    if actor is None:
+        raise Unauthenticated("Sign in, or send a token as `Authorization: Bearer TOKEN`.")
+
+
+def _refuse_foreign_writes(method: str, headers: Headers) -> None:
+    """Refuse a write that another site's page made a browser send (Sec-Fetch-Site, else Origin against Host)."""
+    if method in _SAFE_METHODS:
+        return
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        if site not in ("same-origin", "none"):
+            raise Denied("This write came from another site's page.", code="cross_site")
+        return
+    origin = headers.get("origin")
+    # Without either header it is no browser of today, so no foreign page can be behind it.
+    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        raise Denied("This write came from another site's page.", code="cross_site")
+
+
+def _sign_in_address(scope: Scope) -> str:
+    path = scope["path"]
+    query = scope["query_string"].decode("latin-1")
+    return "/sign-in?next=" + quote(f"{path}?{query}" if query else path, safe="/")

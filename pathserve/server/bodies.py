@@ -1,0 +1,90 @@
+"""Request bodies within their limits, and the headers of conditional writes."""
+
+import re
+from typing import TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pathserve.errors import Invalid, PreconditionNeeded, Stale, TooLarge
+
+_M = TypeVar("_M", bound=BaseModel)
+
+SMALL_BODY = 64 * 1024
+_ETAG = re.compile(r'"r(\d{1,18})"')
+
+
+async def read_body(request: Request, *, limit: int) -> bytes:
+    """Read a request's body.
+
+    Raises
+    ------
+    TooLarge
+        As soon as more than ``limit`` bytes are announced or have come.
+    """
+    too_large = TooLarge(f"A request body of this address has at most {limit:,} bytes.")
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise too_large
+    parts, size = list[bytes](), 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise too_large
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def read_model(request: Request, model: type[_M]) -> _M:
+    """Read a small JSON body.
+
+    Raises
+    ------
+    Invalid
+        When it is no JSON or not of this shape.
+    """
+    body = await read_body(request, limit=SMALL_BODY)
+    try:
+        return model.model_validate(orjson.loads(body))
+    except orjson.JSONDecodeError as error:
+        raise Invalid("The body is no JSON.") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"] if str(part).isidentifier())
+        raise Invalid(f"The body's member {place or '(top)'}: {first['msg']}.") from error
+
+
+def etag(revision: int) -> str:
+    """Give the strong entity tag of an annotation's revision."""
+    return f'"r{revision}"'
+
+
+def expected_revision(request: Request) -> int:
+    """Read the revision that a write names in ``If-Match``.
+
+    Raises
+    ------
+    PreconditionNeeded
+        When the header is missing, or is ``*``, which names no revision.
+    Stale
+        When it names something that was never this annotation's entity tag.
+    """
+    given = request.headers.get("if-match", "").strip()
+    if given in ("", "*"):
+        raise PreconditionNeeded('Send If-Match with the ETag of the version that you saw, such as "r12".')
+    match = _ETAG.fullmatch(given)
+    if match is None:
+        raise Stale("If-Match names no version of this annotation; read it again and send its ETag.")
+    return int(match[1])
+
+
+def json_response(model: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Answer with a model as JSON, never stored by caches."""
+    return Response(
+        model.model_dump_json(),
+        status_code=status,
+        media_type="application/json",
+        headers={"cache-control": "no-store"} | (headers or {}),
+    )

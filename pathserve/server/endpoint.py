@@ -1,0 +1,103 @@
+"""One address of the interface, declared once: its route, its permission, its parameters and its description."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pathserve.access import Action, Actor, Resource, require
+from pathserve.catalog import SlideRecord
+from pathserve.errors import NotFound, Unauthenticated
+from pathserve.server.params import parse_query
+from pathserve.server.services import Services
+
+_Q = TypeVar("_Q", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[_Q]):
+    """One request on its way through a handler, after its caller was recognised and its query parsed."""
+
+    request: Request
+    services: Services
+    action: Action
+    query: _Q
+
+    @property
+    def actor(self) -> Actor:
+        """Who is asking."""
+        actor = self.request.state.actor
+        if not isinstance(actor, Actor):
+            raise Unauthenticated("Sign in, or send a token as `Authorization: Bearer TOKEN`.")
+        return actor
+
+    def slide(self, slide_id: str | None = None) -> SlideRecord:
+        """Give a slide (by default the one that the address names) when the caller may do this to it."""
+        slide = self.services.slide(slide_id or self.request.path_params["slide"])
+        require(self.actor, self.action, Resource(slide.project))
+        return slide
+
+    def annotation_id(self) -> UUID:
+        """Give the annotation's id out of the address."""
+        try:
+            return UUID(self.request.path_params["annotation"])
+        except ValueError as error:
+            raise NotFound("There is no such annotation.") from error
+
+
+Handler = Callable[[Call[Any]], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One kind of answer for the interface's description; ``model`` is None for an answer that is no JSON."""
+
+    description: str
+    media_types: tuple[str, ...] = ("application/json",)
+    model: type[BaseModel] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Generic[_Q]):
+    """One method of one address.
+
+    Parameters
+    ----------
+    action
+        What the caller must be allowed to do; `Action.PUBLIC` opens the address to everybody, on purpose.
+    query
+        The model that parses the query string, and that describes it.
+    answers
+        By status; errors are described once for all addresses.
+    body_types
+        Media types of the request's body.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Call[_Q]], Awaitable[Response]]
+    action: Action
+    summary: str
+    query: type[_Q]
+    answers: Mapping[int, Answer]
+    body_types: tuple[str, ...] = ()
+    body_model: type[BaseModel] | None = None
+    tag: str = "slides"
+    described: bool = field(default=True)
+
+    def route(self, services: Services) -> Route:
+        """Make the Starlette route."""
+
+        async def endpoint(request: Request) -> Response:
+            query = parse_query(request.query_params, self.query)
+            call = Call(request, services, self.action, query)
+            if self.action is not Action.PUBLIC:
+                require(call.actor, self.action, Resource())
+            return await self.handler(call)
+
+        return Route(self.path, endpoint, methods=[self.method])

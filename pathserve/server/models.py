@@ -1,0 +1,211 @@
+"""Shapes of JSON answers: what the handlers fill in is what the interface's description shows."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pathserve.access import Actor, Role
+from pathserve.catalog import SlideRecord
+from pathserve.labels import AnnotationClass, FeatureIssue, Layer
+
+
+class ProblemModel(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(description="Stable name of the cause, for programs.")
+    detail: str = Field(description="One sentence for people.")
+    request_id: str = Field(description="Names this request in the server's log.")
+
+
+class SessionModel(BaseModel):
+    """Who is asking."""
+
+    user: str
+    role: str
+    project: str | None
+    can_annotate: bool
+
+    @classmethod
+    def of(cls, actor: Actor) -> "SessionModel":
+        """Describe an actor."""
+        return cls(user=actor.name, role=actor.role, project=actor.project, can_annotate=actor.role is not Role.VIEWER)
+
+
+class ChannelModel(BaseModel):
+    """One channel."""
+
+    name: str
+    color: tuple[int, int, int]
+
+
+class SlideModel(BaseModel):
+    """One slide of the catalog; sizes in level-0 pixels, mpp in micrometres per level-0 pixel (null: not stated)."""
+
+    id: str
+    name: str
+    project: str
+    width: int
+    height: int
+    mpp_x: float | None
+    mpp_y: float | None
+    mpp_plausible: bool = Field(description="False when the scan states a size that no microscope has.")
+    objective_power: float | None
+    levels: int = Field(description="Stored resolutions, each half of the one before.")
+    tile_size: int
+    channels: list[ChannelModel]
+    planes: int
+    status: str
+    generation: int = Field(description="Changes with the stored pixels; the `g` of image addresses.")
+    created: str
+    annotations: int = Field(description="How many annotations there are now.")
+
+    @classmethod
+    def of(cls, slide: SlideRecord, annotations: int) -> "SlideModel":
+        """Describe a slide; its content hash is not for everybody."""
+        return cls(
+            id=slide.id,
+            name=slide.name,
+            project=slide.project,
+            width=slide.width,
+            height=slide.height,
+            mpp_x=None if slide.mpp is None else slide.mpp.x,
+            mpp_y=None if slide.mpp is None else slide.mpp.y,
+            mpp_plausible=slide.mpp_plausible,
+            objective_power=slide.objective_power,
+            levels=slide.levels,
+            tile_size=slide.tile_size,
+            channels=[ChannelModel(name=c.name, color=c.color) for c in slide.channels],
+            planes=slide.planes,
+            status=slide.status,
+            generation=slide.generation,
+            created=slide.created.isoformat(timespec="milliseconds"),
+            annotations=annotations,
+        )
+
+
+class SlidePage(BaseModel):
+    """A page of slides."""
+
+    items: list[SlideModel]
+    next: str | None
+
+
+class SlidePatch(BaseModel):
+    """What may be changed of a slide."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str | None = None
+    project: str | None = None
+
+
+class ClassModel(BaseModel):
+    """One class of the schema."""
+
+    name: str
+    color: tuple[int, int, int]
+    value: int = Field(description="Its value in semantic masks, 1 to 254.")
+    priority: int = Field(description="The higher one wins where annotations overlap.")
+    hotkey: str | None
+
+    @classmethod
+    def of(cls, item: AnnotationClass) -> "ClassModel":
+        """Describe a class."""
+        return cls(name=item.name, color=item.color, value=item.value, priority=item.priority, hotkey=item.hotkey)
+
+
+class ClassPage(BaseModel):
+    """The class schema."""
+
+    items: list[ClassModel]
+    next: None = None
+
+
+class LayerModel(BaseModel):
+    """One layer."""
+
+    name: str
+    author: str
+    annotations: int
+
+    @classmethod
+    def of(cls, layer: Layer, count: int) -> "LayerModel":
+        """Describe a layer."""
+        return cls(name=layer.name, author=layer.author, annotations=count)
+
+
+class LayerPage(BaseModel):
+    """The layers of a slide."""
+
+    items: list[LayerModel]
+    next: None = None
+
+
+class IssueModel(BaseModel):
+    """What happened to one feature of the input."""
+
+    index: int
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, issue: FeatureIssue) -> "IssueModel":
+        """Describe an issue."""
+        return cls(index=issue.index, code=issue.code, message=issue.message)
+
+
+class AddedModel(BaseModel):
+    """What a write of annotations did."""
+
+    created: int
+    ids: list[str] = Field(description="Ids of all accepted annotations, in the order of the input.")
+    repaired: list[IssueModel]
+    refused: list[IssueModel]
+    revision: int
+
+
+class FeatureModel(BaseModel):
+    """A GeoJSON Feature in level-0 pixels."""
+
+    type: str
+    id: str
+    geometry: dict[str, Any]
+    properties: dict[str, Any]
+
+
+class FeaturePage(BaseModel):
+    """A GeoJSON FeatureCollection with a cursor."""
+
+    type: str
+    features: list[FeatureModel]
+    next: str | None
+    revision: int
+
+
+class RevisionPage(BaseModel):
+    """Every version of one annotation, oldest first."""
+
+    items: list[FeatureModel]
+    next: None = None
+
+
+class RevertBody(BaseModel):
+    """Which version to bring back."""
+
+    model_config = ConfigDict(extra="forbid")
+    revision: int
+
+
+class SignInBody(BaseModel):
+    """The code of a one-time sign-in link."""
+
+    model_config = ConfigDict(extra="forbid")
+    code: str = Field(max_length=200)
+
+
+class HealthModel(BaseModel):
+    """A probe's answer."""
+
+    status: str

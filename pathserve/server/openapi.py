@@ -1,0 +1,128 @@
+"""OpenAPI 3.1 made from the endpoints themselves: the models that parse are the models that are described."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from openapi_pydantic import OpenAPI
+from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
+from pydantic import BaseModel
+
+from pathserve import __version__
+from pathserve.access import Action
+from pathserve.server.endpoint import Answer, Endpoint
+from pathserve.server.models import ProblemModel
+
+_PATH_PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_PROBLEM_STATUSES = {
+    "401": "Nobody knows who is asking.",
+    "403": "The caller's role does not do this.",
+    "404": "There is no such thing, or the caller may not know of it.",
+    "422": "A parameter or the body breaks a rule.",
+}
+_CONDITIONAL_STATUSES = {
+    "412": "Another version is current; `current` holds it.",
+    "428": "If-Match is missing.",
+}
+
+
+def describe(endpoints: Iterable[Endpoint[Any]]) -> dict[str, Any]:
+    """Build the OpenAPI document of all described endpoints, as plain JSON values."""
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        if endpoint.described:
+            path = _PATH_PARAMETER.sub(r"{\1}", endpoint.path)
+            paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint)
+    document = OpenAPI.model_validate(
+        {
+            "openapi": "3.1.1",
+            "info": {
+                "title": "PathServe",
+                "version": __version__,
+                "description": "Whole-slide tiles, annotations and masks. Every coordinate is in level-0 pixels, "
+                "x right, y down, (0, 0) the outer top-left corner of the first pixel.",
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            },
+            "paths": paths,
+            "components": {
+                "securitySchemes": {
+                    "token": {"type": "http", "scheme": "bearer"},
+                    "session": {"type": "apiKey", "in": "cookie", "name": "pathserve_session"},
+                }
+            },
+            "security": [{"token": []}, {"session": []}],
+        }
+    )
+    with_schemas = construct_open_api_with_schema_class(document, by_alias=True)
+    return with_schemas.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _operation(endpoint: Endpoint[Any]) -> dict[str, Any]:
+    conditional = endpoint.method in ("PUT", "PATCH", "DELETE") and "{annotation}" in endpoint.path
+    conditional = conditional or endpoint.path.endswith("/revert")
+    operation: dict[str, Any] = {
+        "operationId": endpoint.handler.__name__,
+        "summary": endpoint.summary,
+        "description": f"Permission: `{endpoint.action.value}`.",
+        "tags": [endpoint.tag],
+        "parameters": [*_path_parameters(endpoint.path), *_query_parameters(endpoint.query)],
+        "responses": {str(status): _response(answer) for status, answer in endpoint.answers.items()}
+        | _problems(_PROBLEM_STATUSES)
+        | (_problems(_CONDITIONAL_STATUSES) if conditional else {}),
+    }
+    if conditional:
+        operation["parameters"].append(
+            {"name": "If-Match", "in": "header", "required": True, "schema": {"type": "string"}}
+        )
+    if endpoint.action is Action.PUBLIC:
+        operation["security"] = []
+    if endpoint.body_types:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {kind: _content(endpoint.body_model) for kind in endpoint.body_types},
+        }
+    return operation
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    kinds = {"int": "integer"}
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": kinds.get(kind, "string")}}
+        for name, kind in _PATH_PARAMETER.findall(path)
+    ]
+
+
+def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    schema = model.model_json_schema(by_alias=True)
+    required = schema.get("required", [])
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            "description": described.get("description", ""),
+            "schema": {key: value for key, value in described.items() if key not in ("title", "description")},
+        }
+        for name, described in schema.get("properties", {}).items()
+    ]
+
+
+def _response(answer: Answer) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": answer.description}
+    if answer.media_types:
+        response["content"] = {kind: _content(answer.model) for kind in answer.media_types}
+    return response
+
+
+def _content(model: type[BaseModel] | None) -> dict[str, Any]:
+    return {} if model is None else {"schema": PydanticSchema(schema_class=model)}
+
+
+def _problems(statuses: dict[str, str]) -> dict[str, Any]:
+    return {
+        status: {
+            "description": description,
+            "content": {"application/problem+json": {"schema": PydanticSchema(schema_class=ProblemModel)}},
+        }
+        for status, description in statuses.items()
+    }

@@ -1,0 +1,206 @@
+"""Query parameters: one model per kind of address, which parses them, limits them and describes them."""
+
+import math
+from datetime import datetime
+from typing import Annotated, Literal, TypeVar, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from starlette.datastructures import QueryParams
+
+from pathserve.catalog import SlideRecord
+from pathserve.errors import Invalid
+from pathserve.geometry import PixelGrid
+
+_M = TypeVar("_M", bound=BaseModel)
+
+MAX_LIMIT = 10_000
+
+Color = Annotated[
+    Literal["source", "srgb"],
+    Field(description="`source`: the scan's own values; `srgb`: converted by the scan's ICC profile."),
+]
+
+
+class NoQuery(BaseModel):
+    """An address without parameters; one that it does not know is refused, so that no typing error goes unseen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+
+class PageQuery(NoQuery):
+    """A page of a list."""
+
+    limit: int = Field(1000, ge=1, le=MAX_LIMIT, description="Most items of one answer.")
+    cursor: str | None = Field(None, max_length=200, description="`next` of the answer before.")
+
+
+class ImageQuery(NoQuery):
+    """An image address."""
+
+    g: int | None = Field(None, description="The slide's generation; makes the answer immutable for caches.")
+    color: Color = "source"
+
+
+class ThumbnailQuery(ImageQuery):
+    """A thumbnail."""
+
+    size: int = Field(512, ge=16, le=4096, description="Longer side in pixels.")
+
+
+class FilterQuery(NoQuery):
+    """Which annotations; parameters that repeat mean "any of these"."""
+
+    class_: list[str] = Field([], alias="class", description="Class name; repeats.")
+    layer: list[str] = Field([], description="Layer name; repeats.")
+    author: list[str] = Field([], description="Author; repeats.")
+    state: list[str] = Field([], description="State; repeats.")
+    min_score: float | None = Field(None, allow_inf_nan=False, description="Least score.")
+    as_of: str | None = Field(None, description="A revision number, or an RFC 3339 time.")
+
+    @property
+    def as_of_value(self) -> int | datetime | None:
+        """The revision or the moment that is asked for."""
+        if self.as_of is None:
+            return None
+        if self.as_of.isascii() and self.as_of.isdigit() and len(self.as_of) < 19:
+            return int(self.as_of)
+        try:
+            moment = datetime.fromisoformat(self.as_of)
+        except ValueError as error:
+            raise Invalid("as_of takes a revision number or an RFC 3339 time such as 2026-01-31T12:00:00Z.") from error
+        if moment.tzinfo is None:
+            raise Invalid("as_of takes a time with its zone, such as 2026-01-31T12:00:00Z.")
+        return moment
+
+
+class AnnotationsQuery(FilterQuery, PageQuery):
+    """A page of annotations."""
+
+    bbox: str | None = Field(None, max_length=200, description="`x0,y0,x1,y1` in level-0 pixels, half-open.")
+
+    @property
+    def box(self) -> tuple[float, float, float, float] | None:
+        """The box as numbers."""
+        return None if self.bbox is None else parse_box(self.bbox)
+
+
+class LayerQuery(NoQuery):
+    """Where new annotations go."""
+
+    layer: str | None = Field(None, max_length=200, description="Layer name, made when absent; default: the caller's.")
+
+
+class GridQuery(NoQuery):
+    """An output pixel grid: corner in level-0 pixels, size in output pixels, and how coarse."""
+
+    x: float = Field(allow_inf_nan=False, description="Left edge in level-0 pixels.")
+    y: float = Field(allow_inf_nan=False, description="Top edge in level-0 pixels.")
+    width: int = Field(ge=1, le=1_000_000, description="Output pixels across.")
+    height: int = Field(ge=1, le=1_000_000, description="Output pixels down.")
+    mpp: float | None = Field(None, gt=0, allow_inf_nan=False, description="Micrometres per output pixel.")
+    downsample: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Level-0 pixels per output pixel; default 1."
+    )
+
+    @model_validator(mode="after")
+    def _one_scale(self) -> "GridQuery":
+        if self.mpp is not None and self.downsample is not None:
+            raise ValueError("give mpp or downsample, not both")
+        return self
+
+    def grid(self, slide: SlideRecord, *, max_pixels: int) -> PixelGrid:
+        """Give the grid on this slide.
+
+        Raises
+        ------
+        Invalid
+            When mpp is asked for of a slide that states none.
+        TooLarge
+            When it has more than ``max_pixels`` pixels.
+        """
+        if self.mpp is not None:
+            if slide.mpp is None:
+                raise Invalid("This slide states no micrometres per pixel; ask by downsample.", code="no_mpp")
+            grid = PixelGrid.at_mpp(self.x, self.y, self.width, self.height, mpp=self.mpp, slide_mpp=slide.mpp)
+        else:
+            scale = self.downsample or 1.0
+            grid = PixelGrid(self.x, self.y, self.width, self.height, scale, scale)
+        grid.require_at_most(max_pixels)
+        return grid
+
+
+class RegionQuery(GridQuery, ImageQuery):
+    """A region of pixels."""
+
+    format: Literal["jpeg", "png", "npy"] = "jpeg"
+
+
+class MaskQuery(GridQuery, FilterQuery):
+    """A mask on the same grid as a region."""
+
+    kind: Literal["semantic", "instance", "boundary", "distance", "coverage"] = "semantic"
+    format: Literal["png", "npy"] = "png"
+
+
+class PairQuery(GridQuery, FilterQuery):
+    """A region and its mask."""
+
+    kind: Literal["semantic", "instance", "boundary", "distance", "coverage"] = "semantic"
+    color: Color = "source"
+    format: Literal["npz"] = "npz"
+
+
+def parse_box(text: str) -> tuple[float, float, float, float]:
+    """Read ``x0,y0,x1,y1``.
+
+    Raises
+    ------
+    Invalid
+        When it is not four finite numbers in order.
+    """
+    try:
+        x0, y0, x1, y1 = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise Invalid("A bbox is four numbers: x0,y0,x1,y1.") from error
+    if not all(map(math.isfinite, (x0, y0, x1, y1))) or x1 < x0 or y1 < y0:
+        raise Invalid("A bbox is four finite numbers x0,y0,x1,y1 with x0 <= x1 and y0 <= y1.")
+    return x0, y0, x1, y1
+
+
+def parse_query(given: QueryParams, model: type[_M]) -> _M:
+    """Parse a query string by its model.
+
+    Raises
+    ------
+    Invalid
+        With the first thing that is wrong, by parameter; never with the value, which could be anything.
+    """
+    values: dict[str, object] = {}
+    repeated = {info.alias or name for name, info in model.model_fields.items() if get_origin(info.annotation) is list}
+    for name in given:
+        all_values = given.getlist(name)
+        if name in repeated:
+            values[name] = all_values
+        elif len(all_values) > 1:
+            raise Invalid(f"The parameter {_safe(name)} stands more than once.")
+        else:
+            values[name] = all_values[0]
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise Invalid(_sentence(first["loc"], first["type"], first["msg"])) from error
+
+
+def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = _safe(str(place[0])) if place else ""
+    if kind == "missing":
+        return f"The parameter {name} is missing."
+    if kind == "extra_forbidden":
+        return f"This address has no parameter {name}."
+    message = message.removeprefix("Value error, ")
+    return f"The parameter {name}: {message}." if name else f"The parameters: {message}."
+
+
+def _safe(name: str) -> str:
+    return name if len(name) <= 40 and name.replace("_", "").isalnum() else "given"

@@ -1,0 +1,378 @@
+"""Annotations over HTTP: GeoJSON in level-0 pixels, with revisions and conditional writes."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from pathserve.access import Action
+from pathserve.annotations import AnnotationQuery
+from pathserve.catalog import SlideRecord
+from pathserve.errors import Invalid, NotFound, Stale
+from pathserve.formats import geojson
+from pathserve.labels import Annotation, NewAnnotation
+from pathserve.server.bodies import (
+    etag,
+    expected_revision,
+    json_response,
+    read_body,
+    read_model,
+)
+from pathserve.server.endpoint import Answer, Call, Endpoint
+from pathserve.server.models import (
+    AddedModel,
+    FeatureModel,
+    FeaturePage,
+    IssueModel,
+    RevertBody,
+    RevisionPage,
+)
+from pathserve.server.params import AnnotationsQuery, FilterQuery, LayerQuery, NoQuery
+from pathserve.server.problems import error_response
+from pathserve.server.services import Services
+
+_GEOJSON = "application/geo+json"
+_SEQUENCE = "application/geo+json-seq"
+
+
+def to_query(slide: SlideRecord, query: FilterQuery) -> AnnotationQuery:
+    """Turn parameters into a question to the store."""
+    return AnnotationQuery(
+        slide=slide.id,
+        bbox=query.box if isinstance(query, AnnotationsQuery) else None,
+        classes=tuple(query.class_),
+        layers=tuple(query.layer),
+        authors=tuple(query.author),
+        states=tuple(query.state),
+        min_score=query.min_score,
+        as_of=query.as_of_value,
+    )
+
+
+def feature_writer(services: Services, slide: SlideRecord) -> Callable[[Annotation], dict[str, Any]]:
+    """Give the function that writes this slide's annotations as Features, with their classes' colours."""
+    colors = {c.name: c.color for c in services.classes.of(slide.project)}
+    return lambda annotation: geojson.feature(annotation, colors.get(annotation.class_name or ""))
+
+
+async def list_annotations(call: Call[AnnotationsQuery]) -> Response:
+    """Give a page of annotations, or all of them as a GeoJSON text sequence."""
+    slide = call.slide()
+    question = to_query(slide, call.query)
+    services = call.services
+    headers = {"cache-control": "no-store"}
+    if _SEQUENCE in call.request.headers.get("accept", ""):
+        # The first page is read before the answer begins, so that a wrong question still gets its error.
+        pages = await run_in_threadpool(_sequence, services, slide, question)
+        return StreamingResponse(pages, media_type=_SEQUENCE, headers=headers)
+
+    def work() -> bytes:
+        page = services.annotations.page(question, limit=call.query.limit, cursor=call.query.cursor)
+        write = feature_writer(services, slide)
+        return orjson.dumps(
+            {
+                "type": "FeatureCollection",
+                "features": [write(annotation) for annotation in page.annotations],
+                "next": page.next,
+                "revision": page.revision,
+            }
+        )
+
+    return Response(await run_in_threadpool(work), media_type=_GEOJSON, headers=headers)
+
+
+def _sequence(services: Services, slide: SlideRecord, question: AnnotationQuery) -> Iterator[bytes]:
+    write = feature_writer(services, slide)
+    size = 1000
+    first = services.annotations.page(question, limit=size)
+
+    def each_page() -> Iterator[bytes]:
+        page = first
+        while True:
+            yield b"".join(b"\x1e" + orjson.dumps(write(annotation)) + b"\n" for annotation in page.annotations)
+            if page.next is None:
+                return
+            page = services.annotations.page(question, limit=size, cursor=page.next)
+
+    return each_page()
+
+
+async def add_annotations(call: Call[LayerQuery]) -> Response:
+    """Add one Feature, a FeatureCollection or a sequence of Features."""
+    slide = call.slide()
+    services = call.services
+    body = await read_body(call.request, limit=services.settings.max_body_bytes)
+    layer = call.query.layer or call.actor.name
+    author = call.actor.name
+
+    def work() -> AddedModel:
+        parsed = _parse(services, slide, body)
+        added = services.annotations.add(slide.id, parsed.annotations, layer=layer, author=author)
+        conflicts = [IssueModel.of(issue) for issue in added.refused]
+        for conflict in conflicts:
+            conflict.index = parsed.sources[conflict.index]
+        refused = sorted([*map(IssueModel.of, parsed.refused), *conflicts], key=lambda issue: issue.index)
+        return AddedModel(
+            created=added.created,
+            ids=[str(i) for i in added.ids if i is not None],
+            repaired=[IssueModel.of(issue) for issue in parsed.repaired],
+            refused=refused,
+            revision=added.revision,
+        )
+
+    report = await run_in_threadpool(work)
+    if report.refused and not report.ids:
+        first = report.refused[0]
+        refusal = Invalid(f"Nothing was accepted. Feature {first.index}: {first.message}", code="all_refused")
+        members = {"refused": [issue.model_dump() for issue in report.refused]}
+        return error_response(call.request.scope, refusal, members=members)
+    return json_response(report, status=201)
+
+
+def _parse(services: Services, slide: SlideRecord, body: bytes) -> geojson.ParsedFeatures:
+    return geojson.parse_features(
+        body,
+        frame=slide.size,
+        max_features=services.settings.max_features,
+        max_vertices=services.settings.max_vertices,
+    )
+
+
+def _parse_one(services: Services, slide: SlideRecord, body: bytes, current: Annotation) -> NewAnnotation:
+    """Read the one Feature of a PUT or PATCH.
+
+    Raises
+    ------
+    Invalid
+        When it is refused, is not one Feature, or names another annotation.
+    """
+    parsed = _parse(services, slide, body)
+    if parsed.refused:
+        raise Invalid(parsed.refused[0].message, code=parsed.refused[0].code)
+    if len(parsed.annotations) != 1:
+        raise Invalid("The body must be one Feature.")
+    new = parsed.annotations[0]
+    if new.id not in (None, current.id):
+        raise Invalid("The Feature's id is another one than the address names.")
+    return new
+
+
+def _respond(call: Call[NoQuery], annotation: Annotation, slide: SlideRecord) -> Response:
+    feature = feature_writer(call.services, slide)(annotation)
+    headers = {"etag": etag(annotation.revision), "cache-control": "no-cache"}
+    return Response(orjson.dumps(feature), media_type=_GEOJSON, headers=headers)
+
+
+async def get_annotation(call: Call[NoQuery]) -> Response:
+    """Give one annotation with its entity tag."""
+    feature_id = call.annotation_id()
+
+    def work() -> Response:
+        annotation = call.services.annotations.get(feature_id)
+        return _respond(call, annotation, call.slide(annotation.slide))
+
+    return await run_in_threadpool(work)
+
+
+async def _write(call: Call[NoQuery], change: Callable[[Annotation, SlideRecord, int], Annotation]) -> Response:
+    """Carry out one conditional write; a stale one is answered with the current version."""
+    feature_id = call.annotation_id()
+
+    def work() -> Response:
+        current = call.services.annotations.latest(feature_id)
+        slide = call.slide(current.slide)
+        expected = expected_revision(call.request)
+        try:
+            written = change(current, slide, expected)
+        except Stale as error:
+            now = call.services.annotations.latest(feature_id)
+            member = None if now.deleted else feature_writer(call.services, slide)(now)
+            headers = {"etag": etag(now.revision)}
+            return error_response(call.request.scope, error, headers=headers, members={"current": member})
+        if written.deleted:
+            return Response(status_code=204, headers={"etag": etag(written.revision)})
+        return _respond(call, written, slide)
+
+    return await run_in_threadpool(work)
+
+
+async def put_annotation(call: Call[NoQuery]) -> Response:
+    """Replace one annotation."""
+    body = await read_body(call.request, limit=call.services.settings.max_body_bytes)
+    services, author = call.services, call.actor.name
+
+    def change(current: Annotation, slide: SlideRecord, expected: int) -> Annotation:
+        _require_current(current, expected)
+        new = _parse_one(services, slide, body, current)
+        return services.annotations.replace(current.id, new, expected=expected, author=author)
+
+    return await _write(call, change)
+
+
+async def patch_annotation(call: Call[NoQuery]) -> Response:
+    """Change members of one annotation (JSON merge patch, RFC 7396)."""
+    body = await read_body(call.request, limit=call.services.settings.max_body_bytes)
+    services, author = call.services, call.actor.name
+    try:
+        patch = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Invalid("The body is no JSON.") from error
+    if not isinstance(patch, dict):
+        raise Invalid("A merge patch is a JSON object.")
+
+    def change(current: Annotation, slide: SlideRecord, expected: int) -> Annotation:
+        _require_current(current, expected)
+        merged = _merge(feature_writer(services, slide)(current), patch)
+        new = _parse_one(services, slide, orjson.dumps(merged), current)
+        return services.annotations.replace(current.id, new, expected=expected, author=author)
+
+    return await _write(call, change)
+
+
+def _require_current(current: Annotation, expected: int) -> None:
+    # A stale write is told so before its body is looked at: what it holds may only make sense for the old version.
+    if current.revision != expected:
+        raise Stale("This annotation was changed meanwhile; read it again and write with its current revision.")
+    if current.deleted:
+        raise NotFound("There is no such annotation.")
+
+
+def _merge(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = _merge(result.get(name), value)
+    return result
+
+
+async def delete_annotation(call: Call[NoQuery]) -> Response:
+    """Delete one annotation; its history stays."""
+    services, author = call.services, call.actor.name
+
+    def change(current: Annotation, slide: SlideRecord, expected: int) -> Annotation:  # noqa: ARG001 - see _write
+        return services.annotations.delete(current.id, expected=expected, author=author)
+
+    return await _write(call, change)
+
+
+async def revert_annotation(call: Call[NoQuery]) -> Response:
+    """Bring back the content of an earlier revision; undeletes."""
+    wanted = await read_model(call.request, RevertBody)
+    services, author = call.services, call.actor.name
+
+    def change(current: Annotation, slide: SlideRecord, expected: int) -> Annotation:  # noqa: ARG001 - see _write
+        return services.annotations.revert(current.id, wanted.revision, expected=expected, author=author)
+
+    return await _write(call, change)
+
+
+async def list_revisions(call: Call[NoQuery]) -> Response:
+    """Give every version of one annotation."""
+    feature_id = call.annotation_id()
+
+    def work() -> bytes:
+        versions = call.services.annotations.history(feature_id)
+        write = feature_writer(call.services, call.slide(versions[0].slide))
+        return orjson.dumps({"items": [write(version) for version in versions], "next": None})
+
+    body = await run_in_threadpool(work)
+    return Response(body, media_type="application/json", headers={"cache-control": "no-store"})
+
+
+_FEATURE = {200: Answer("The Feature; its ETag names the revision.", (_GEOJSON,), FeatureModel)}
+_BODY = ("application/geo+json", "application/json")
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/slides/{slide}/annotations",
+        list_annotations,
+        Action.ANNOTATION_READ,
+        "Annotations of a slide",
+        AnnotationsQuery,
+        {200: Answer("A page; or all of them as application/geo+json-seq when asked for.", (_GEOJSON,), FeaturePage)},
+        tag="annotations",
+    ),
+    Endpoint(
+        "POST",
+        "/api/slides/{slide}/annotations",
+        add_annotations,
+        Action.ANNOTATION_WRITE,
+        "Add annotations",
+        LayerQuery,
+        {201: Answer("What was added, repaired and refused.", model=AddedModel)},
+        body_types=(*_BODY, _SEQUENCE),
+        tag="annotations",
+    ),
+    Endpoint(
+        "GET",
+        "/api/annotations/{annotation}",
+        get_annotation,
+        Action.ANNOTATION_READ,
+        "One annotation",
+        NoQuery,
+        _FEATURE,
+        tag="annotations",
+    ),
+    Endpoint(
+        "PUT",
+        "/api/annotations/{annotation}",
+        put_annotation,
+        Action.ANNOTATION_WRITE,
+        "Replace one annotation",
+        NoQuery,
+        _FEATURE,
+        body_types=_BODY,
+        body_model=FeatureModel,
+        tag="annotations",
+    ),
+    Endpoint(
+        "PATCH",
+        "/api/annotations/{annotation}",
+        patch_annotation,
+        Action.ANNOTATION_WRITE,
+        "Change members of one annotation",
+        NoQuery,
+        _FEATURE,
+        body_types=("application/merge-patch+json", "application/json"),
+        tag="annotations",
+    ),
+    Endpoint(
+        "DELETE",
+        "/api/annotations/{annotation}",
+        delete_annotation,
+        Action.ANNOTATION_WRITE,
+        "Delete one annotation",
+        NoQuery,
+        {204: Answer("Deleted; its ETag names the deletion's revision.", ())},
+        tag="annotations",
+    ),
+    Endpoint(
+        "GET",
+        "/api/annotations/{annotation}/revisions",
+        list_revisions,
+        Action.ANNOTATION_READ,
+        "History of one annotation",
+        NoQuery,
+        {200: Answer("Every version, oldest first.", model=RevisionPage)},
+        tag="annotations",
+    ),
+    Endpoint(
+        "POST",
+        "/api/annotations/{annotation}/revert",
+        revert_annotation,
+        Action.ANNOTATION_WRITE,
+        "Bring back an earlier revision",
+        NoQuery,
+        _FEATURE,
+        body_types=("application/json",),
+        body_model=RevertBody,
+        tag="annotations",
+    ),
+)

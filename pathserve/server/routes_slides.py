@@ -1,0 +1,142 @@
+"""The catalog over HTTP: slides, classes, layers."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from pathserve.access import Action
+from pathserve.errors import Invalid, NotFound
+from pathserve.ingest import remove_slide
+from pathserve.server.bodies import json_response, read_model
+from pathserve.server.endpoint import Answer, Call, Endpoint
+from pathserve.server.models import (
+    ClassModel,
+    ClassPage,
+    LayerModel,
+    LayerPage,
+    SlideModel,
+    SlidePage,
+    SlidePatch,
+)
+from pathserve.server.params import NoQuery, PageQuery
+
+
+async def list_slides(call: Call[PageQuery]) -> Response:
+    """List the slides that the caller may see."""
+    cursor = call.query.cursor or "0"
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise Invalid("This cursor is none that this server gave.")
+    projects = None if call.actor.project is None else [call.actor.project]
+
+    def work() -> SlidePage:
+        slides, following = call.services.catalog.slides(projects=projects, after=int(cursor), limit=call.query.limit)
+        counts = call.services.annotations.counts([slide.id for slide in slides])
+        return SlidePage(
+            items=[SlideModel.of(slide, counts[slide.id]) for slide in slides],
+            next=None if following is None else str(following),
+        )
+
+    return json_response(await run_in_threadpool(work))
+
+
+async def get_slide(call: Call[NoQuery]) -> Response:
+    """Give one slide."""
+    slide = call.slide()
+    counts = await run_in_threadpool(call.services.annotations.counts, [slide.id])
+    return json_response(SlideModel.of(slide, counts[slide.id]))
+
+
+async def patch_slide(call: Call[NoQuery]) -> Response:
+    """Change a slide's name or project."""
+    slide = call.slide()
+    change = await read_model(call.request, SlidePatch)
+    if change.project is not None and call.actor.project not in (None, change.project):
+        raise NotFound("There is no such project.")
+    changed = await run_in_threadpool(
+        call.services.catalog.rename_slide, slide.id, name=change.name, project=change.project
+    )
+    counts = await run_in_threadpool(call.services.annotations.counts, [slide.id])
+    return json_response(SlideModel.of(changed, counts[slide.id]))
+
+
+async def delete_slide(call: Call[NoQuery]) -> Response:
+    """Remove a slide, its pixels and its annotations."""
+    slide = call.slide()
+    await run_in_threadpool(remove_slide, slide.id, settings=call.services.settings, catalog=call.services.catalog)
+    call.services.tiles.forget(slide.id)
+    return Response(status_code=204)
+
+
+async def list_classes(call: Call[NoQuery]) -> Response:
+    """Give the class schema of the slide's project."""
+    slide = call.slide()
+    schema = await run_in_threadpool(call.services.classes.of, slide.project)
+    return json_response(ClassPage(items=[ClassModel.of(item) for item in schema]))
+
+
+async def list_layers(call: Call[NoQuery]) -> Response:
+    """Give the slide's layers with their counts."""
+    slide = call.slide()
+    layers = await run_in_threadpool(call.services.annotations.layers, slide.id)
+    return json_response(LayerPage(items=[LayerModel.of(layer, count) for layer, count in layers]))
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/slides",
+        list_slides,
+        Action.SLIDE_READ,
+        "List slides",
+        PageQuery,
+        {200: Answer("A page of slides, oldest first.", model=SlidePage)},
+    ),
+    Endpoint(
+        "GET",
+        "/api/slides/{slide}",
+        get_slide,
+        Action.SLIDE_READ,
+        "One slide",
+        NoQuery,
+        {200: Answer("The slide.", model=SlideModel)},
+    ),
+    Endpoint(
+        "PATCH",
+        "/api/slides/{slide}",
+        patch_slide,
+        Action.SLIDE_EDIT,
+        "Change a slide's name or project",
+        NoQuery,
+        {200: Answer("The slide as it is now.", model=SlideModel)},
+        body_types=("application/json", "application/merge-patch+json"),
+        body_model=SlidePatch,
+    ),
+    Endpoint(
+        "DELETE",
+        "/api/slides/{slide}",
+        delete_slide,
+        Action.SLIDE_REMOVE,
+        "Remove a slide with all its annotations",
+        NoQuery,
+        {204: Answer("Removed.", ())},
+    ),
+    Endpoint(
+        "GET",
+        "/api/slides/{slide}/classes",
+        list_classes,
+        Action.SLIDE_READ,
+        "The class schema of the slide's project",
+        NoQuery,
+        {200: Answer("The classes.", model=ClassPage)},
+        tag="annotations",
+    ),
+    Endpoint(
+        "GET",
+        "/api/slides/{slide}/layers",
+        list_layers,
+        Action.ANNOTATION_READ,
+        "The slide's layers",
+        NoQuery,
+        {200: Answer("The layers.", model=LayerPage)},
+        tag="annotations",
+    ),
+)

@@ -1,0 +1,77 @@
+"""Starting the server: one socket, one or several processes."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.supervisors import Multiprocess
+
+from pathserve.config import Settings, data_folder
+from pathserve.errors import Busy, Invalid
+from pathserve.server.app import create_app
+
+_GRACE_SECONDS = 5
+
+
+def application() -> Starlette:
+    """Make the application in a server process, from the environment that the starting process set."""
+    return create_app(Settings(data=data_folder()))
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the address before anything else is done.
+
+    Raises
+    ------
+    Busy
+        When another program has it.
+    Invalid
+        When this machine has no such address.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, OverflowError) as error:
+        raise Invalid("This host or port is none that a server can have.") from error
+    taken = socket.socket(family, kind, protocol)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind(address)
+    except OSError as error:
+        taken.close()
+        raise Busy(f"Port {port} cannot be used: {error.strerror}. Choose another one with --port.") from error
+    taken.set_inheritable(True)
+    return taken
+
+
+def run(listener: socket.socket, *, workers: int, started: Callable[[], None]) -> None:
+    """Serve until told to stop.
+
+    Parameters
+    ----------
+    listener
+        The bound socket.
+    workers
+        Processes; they share nothing but the data folder.
+    started
+        Called once the address answers.
+    """
+    config = uvicorn.Config(
+        "pathserve.server.run:application",
+        factory=True,
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        workers=workers,
+    )
+    listener.listen(config.backlog)  # from here on a browser waits instead of being refused
+    started()
+    server = uvicorn.Server(config)
+    if workers > 1:
+        Multiprocess(config, target=server.run, sockets=[listener]).run()
+    else:
+        server.run(sockets=[listener])
