@@ -161,7 +161,7 @@ class _Builder:
             if col == left or strip is None:
                 strip = self._source.read(0, LevelRegion(left * tile.width, row * tile.height, width, valid.height))
             x = (col - left) * tile.width
-            yield (col, row), self._encode(strip[:, x : x + valid.width])
+            yield (col, row), self._encode(strip[:, x : x + valid.width], 0)
 
     def _kept_or_made(self, level: int, col: int, row: int, above: ChunkReader) -> bytes | None:
         plan = self._plan.levels[level]
@@ -170,7 +170,7 @@ class _Builder:
         pixels = reduced_chunk(above, self._plan.levels[level - 1].size, self._plan.tile, col, row)
         if isinstance(plan.source, Verbatim):
             pixels = self._overlaid(plan.source, level, col, row, pixels)
-        return None if pixels is None else self._encode(pixels)
+        return None if pixels is None else self._encode(pixels, level)
 
     def _overlaid(self, kept: Verbatim, level: int, col: int, row: int, pixels: Pixels | None) -> Pixels | None:
         """Lay what the scan's own level has of a chunk over what was made from the level before."""
@@ -186,10 +186,10 @@ class _Builder:
         pixels[:height, :width] = own
         return pixels
 
-    def _encode(self, pixels: Pixels) -> bytes | None:
+    def _encode(self, pixels: Pixels, level: int) -> bytes | None:
         if is_white(pixels):
             return None
-        return jpeg.encode(pad_to(pixels, self._plan.tile), self._plan.encoding)
+        return jpeg.encode(pad_to(pixels, self._plan.tile), self._plan.levels[level].encoding)
 
     def _reader(self, task: ShardTask) -> ChunkReader:
         """Read chunks of the level before out of the shards that this one needs."""

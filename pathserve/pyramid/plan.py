@@ -18,6 +18,11 @@ DECODED = Encoding(90, "444")
 REDUCED = Encoding(80, "420")
 """For levels made out of kept JPEG tiles: about as many bytes a pixel as the scan's own tiles take."""
 
+OVERVIEW = Encoding(90, "420")
+"""For the third and later of those: they are seen most, and all of them take a twentieth of the bytes."""
+
+_FIRST_OVERVIEW = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Verbatim:
@@ -43,11 +48,12 @@ class Reduce:
 
 @dataclass(frozen=True, slots=True)
 class LevelPlan:
-    """One level of the pyramid: its size and where its pixels come from."""
+    """One level of the pyramid: its size, where its pixels come from, and how those are encoded that cannot be kept."""
 
     index: int
     size: Size
     source: Verbatim | Decode | Reduce
+    encoding: Encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,6 @@ class PyramidPlan:
 
     tile: Size
     levels: tuple[LevelPlan, ...]
-    encoding: Encoding
 
     def chunks_of(self, task: ShardTask) -> Iterator[tuple[int, int]]:
         """Column and row of every chunk of a shard that lies on the level, row by row."""
@@ -132,13 +137,20 @@ def plan_pyramid(info: SlideInfo, *, recompress: int | None = None) -> PyramidPl
     keeps = base.encoding == "jpeg" and recompress is None and _halves(base.tile)
     tile = base.tile if keeps and base.tile is not None else _decoded_tile(base.tile)
     first: Verbatim | Decode = Verbatim(0, base.size) if keeps else Decode()
-    levels = [LevelPlan(0, base.size, first)]
+    levels = [LevelPlan(0, base.size, first, _encoding(0, recompress, keeps=keeps))]
     while levels[-1].size.width > tile.width or levels[-1].size.height > tile.height:
-        size = levels[-1].size.halved()
+        index, size = len(levels), levels[-1].size.halved()
         source = (_kept_level(info, size, tile) if keeps else None) or Reduce()
-        levels.append(LevelPlan(len(levels), size, source))
-    encoding = REDUCED if keeps else DECODED if recompress is None else Encoding(recompress, DECODED.subsampling)
-    return PyramidPlan(tile, tuple(levels), encoding)
+        levels.append(LevelPlan(index, size, source, _encoding(index, recompress, keeps=keeps)))
+    return PyramidPlan(tile, tuple(levels))
+
+
+def _encoding(level: int, recompress: int | None, *, keeps: bool) -> Encoding:
+    if recompress is not None:
+        return Encoding(recompress, DECODED.subsampling)
+    if not keeps:
+        return DECODED
+    return REDUCED if level < _FIRST_OVERVIEW else OVERVIEW
 
 
 def _halves(tile: Size | None) -> bool:

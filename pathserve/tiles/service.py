@@ -8,11 +8,11 @@ from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from pathserve.errors import Invalid, NotFound
 from pathserve.geometry import LevelRegion, PixelGrid
 from pathserve.pyramid import ByteBudgetCache, Pyramid
-from pathserve.pyramid.chunks import mean_2x2
 from pathserve.pyramid.layout import MANIFEST, SUFFIX
 from pathserve.slides import jpeg
 from pathserve.tiles.deepzoom import DeepZoom
@@ -218,15 +218,16 @@ def _stored(
 
 
 def _pixels(slide: _OpenSlide, level: int, region: LevelRegion) -> npt.NDArray[np.uint8]:
-    """Decode the pixels of a tile; below the smallest stored level that one is halved until it fits."""
+    """Decode the pixels of a tile; below the smallest stored level that one is made to fit, as OpenSlide does."""
     reduction = slide.grid.reduction(level)
     smallest = slide.pyramid.facts.level_count - 1
     if reduction <= smallest:
         return slide.pyramid.read(reduction, region)
     size = slide.pyramid.levels[smallest]
     pixels = slide.pyramid.read(smallest, LevelRegion(0, 0, size.width, size.height))
-    for _ in range(reduction - smallest):
-        pixels = mean_2x2(pixels)
+    fitting = slide.grid.level_size(level)
+    image = Image.fromarray(pixels).resize((fitting.width, fitting.height), Image.Resampling.LANCZOS)
+    pixels = np.asarray(image)
     return pixels[region.lv_y : region.lv_y + region.height, region.lv_x : region.lv_x + region.width]
 
 
