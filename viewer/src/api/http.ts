@@ -1,0 +1,98 @@
+/** One place where requests are made: JSON in, JSON out, problems as errors. */
+
+/** The server answered with `application/problem+json` (or with something that is no answer at all). */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly detail: string,
+    readonly body: Readonly<Record<string, unknown>>,
+    readonly etag: string | null,
+  ) {
+    super(detail)
+  }
+}
+
+/** No answer: offline, server gone, connection broken. */
+export class NetworkError extends Error {}
+
+export interface Answer<T> {
+  readonly status: number
+  readonly body: T
+  readonly etag: string | null
+}
+
+export interface RequestOptions {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly body?: unknown
+  readonly ifMatch?: string
+  readonly signal?: AbortSignal
+}
+
+type Listener = () => void
+let whenSignedOut: Listener = () => undefined
+
+/** What to do when any answer is 401. */
+export function onSignedOut(listener: Listener): void {
+  whenSignedOut = listener
+}
+
+/** Fetch a picture. */
+export async function requestBlob(path: string, signal: AbortSignal): Promise<Blob> {
+  const response = await fetch(path, { credentials: 'same-origin', signal })
+  if (response.status === 401) whenSignedOut()
+  if (!response.ok) throw new ApiError(response.status, `http_${response.status}`, 'The picture is not there.', {}, null)
+  return response.blob()
+}
+
+async function readJson(response: Response): Promise<unknown> {
+  const text = await response.text()
+  if (text === '') return null
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+function problemOf(response: Response, body: unknown): ApiError {
+  const problem = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
+  const detail = typeof problem['detail'] === 'string' ? problem['detail'] : `The server answered ${response.status}.`
+  const code = typeof problem['code'] === 'string' ? problem['code'] : `http_${response.status}`
+  return new ApiError(response.status, code, detail, problem, response.headers.get('etag'))
+}
+
+/** Send one request; throws ApiError for 4xx and 5xx, NetworkError when there is no answer. */
+export async function request<T>(path: string, options: RequestOptions = {}): Promise<Answer<T>> {
+  const headers: Record<string, string> = { accept: 'application/json' }
+  if (options.body !== undefined) headers['content-type'] = 'application/json'
+  if (options.ifMatch !== undefined) headers['if-match'] = options.ifMatch
+  const init: RequestInit = { method: options.method ?? 'GET', headers, credentials: 'same-origin' }
+  if (options.body !== undefined) init.body = JSON.stringify(options.body)
+  if (options.signal) init.signal = options.signal
+  let response: Response
+  let body: unknown
+  try {
+    response = await fetch(path, init)
+    body = await readJson(response)
+  } catch (error) {
+    if (options.signal?.aborted) throw error
+    throw new NetworkError('The server cannot be reached.')
+  }
+  if (!response.ok) {
+    if (response.status === 401) whenSignedOut()
+    throw problemOf(response, body)
+  }
+  return { status: response.status, body: body as T, etag: response.headers.get('etag') }
+}
+
+/** `"r17"` -> 17; null when the tag is absent or of another kind. */
+export function revisionOf(etag: string | null): number | null {
+  const match = /^(?:W\/)?"r(\d+)"$/.exec(etag ?? '')
+  return match?.[1] ? Number(match[1]) : null
+}
+
+/** 17 -> `"r17"`. */
+export function etagOf(revision: number): string {
+  return `"r${revision}"`
+}

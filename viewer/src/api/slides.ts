@@ -1,0 +1,49 @@
+import type { AnnotationClass, LayerInfo } from '../model/annotation-class'
+import type { Slide } from '../model/slide'
+import { request } from './http'
+
+interface Page<T> {
+  readonly items: readonly T[]
+  readonly next: string | null
+}
+
+function slideApi(id: string): string {
+  return `/api/slides/${encodeURIComponent(id)}`
+}
+
+/** All pages of a list, one after the other. */
+async function* pagesOf<T>(path: string, signal?: AbortSignal): AsyncGenerator<readonly T[]> {
+  let cursor: string | null = null
+  do {
+    const query = new URLSearchParams({ limit: '1000', ...(cursor === null ? {} : { cursor }) })
+    const { body }: { body: Page<T> } = await request<Page<T>>(`${path}?${query}`, signal ? { signal } : {})
+    yield body.items
+    cursor = body.next
+  } while (cursor !== null)
+}
+
+export function listSlides(signal?: AbortSignal): AsyncGenerator<readonly Slide[]> {
+  return pagesOf<Slide>('/api/slides', signal)
+}
+
+export async function getSlide(id: string): Promise<Slide> {
+  return (await request<Slide>(slideApi(id))).body
+}
+
+export async function renameSlide(id: string, name: string): Promise<Slide> {
+  return (await request<Slide>(slideApi(id), { method: 'PATCH', body: { name } })).body
+}
+
+async function all<T>(path: string): Promise<T[]> {
+  const items: T[] = []
+  for await (const page of pagesOf<T>(path)) items.push(...page)
+  return items
+}
+
+export function getClasses(slide: string): Promise<AnnotationClass[]> {
+  return all<AnnotationClass>(`${slideApi(slide)}/classes`)
+}
+
+export function getLayers(slide: string): Promise<LayerInfo[]> {
+  return all<LayerInfo>(`${slideApi(slide)}/layers`)
+}

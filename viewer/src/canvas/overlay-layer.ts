@@ -1,0 +1,126 @@
+/** What is being worked on, painted anew in every frame: the selected object, its handles, the draft. */
+import { effect } from '@preact/signals'
+import Layer from 'ol/layer/Layer'
+import type { FrameState } from 'ol/Map'
+import { cssColor, UNCLASSIFIED } from '../model/annotation-class'
+import { type Feature, type Position, pathsOf } from '../model/geojson'
+import { toScreen, type View } from '../model/view'
+import type { Draft } from '../store/interaction'
+import type { Workspace } from '../store/workspace'
+import { viewOf } from './frame'
+import { paintGroup, styleOf } from './paint'
+
+const HANDLE_RADIUS = 3.5
+/** Handles nearer to each other than this on the screen would hide the outline. */
+const HANDLE_GAP = 9
+
+type Context = CanvasRenderingContext2D
+
+function dot(context: Context, view: View, position: Position, radius: number, fill: string, stroke: string): void {
+  const [x, y] = toScreen(view, [position[0], position[1]])
+  context.beginPath()
+  context.arc(x, y, radius, 0, 2 * Math.PI)
+  context.fillStyle = fill
+  context.fill()
+  context.strokeStyle = stroke
+  context.stroke()
+}
+
+/** Paint the vertices on the screen, leaving out those that would touch the one before. */
+function paintHandles(context: Context, view: View, feature: Feature): void {
+  context.lineWidth = 1.25
+  for (const { positions } of pathsOf(feature.geometry)) {
+    let [lastX, lastY] = [-Infinity, -Infinity]
+    for (const position of positions) {
+      const [x, y] = toScreen(view, [position[0], position[1]])
+      const outside = x < -9 || y < -9 || x > view.width + 9 || y > view.height + 9
+      if (outside || Math.abs(x - lastX) + Math.abs(y - lastY) < HANDLE_GAP) continue
+      dot(context, view, position, HANDLE_RADIUS, '#fff', '#12161a')
+      ;[lastX, lastY] = [x, y]
+    }
+  }
+}
+
+function paintDraft(context: Context, view: View, draft: Draft, color: string): void {
+  const points = draft.cursor ? [...draft.vertices, draft.cursor] : draft.vertices
+  context.beginPath()
+  for (const [x, y] of points) context.lineTo(...toScreen(view, [x, y]))
+  for (const [stroke, width] of [['rgb(0 0 0 / 0.55)', 4], [color, 2]] as const) {
+    context.strokeStyle = stroke
+    context.lineWidth = width
+    context.stroke()
+  }
+  const [first] = draft.vertices
+  if (first) dot(context, view, first, draft.closing ? 7 : 4.5, draft.closing ? color : '#fff', '#12161a')
+}
+
+export class OverlayLayer {
+  readonly layer: Layer
+  private readonly canvas = document.createElement('canvas')
+  private readonly stop: () => void
+
+  constructor(private readonly workspace: Workspace) {
+    this.canvas.className = 'overlay-layer'
+    this.layer = new Layer({ render: (frame) => this.render(frame) })
+    const { interaction, objects, classMap } = workspace
+    this.stop = effect(() => {
+      void [interaction.selection.value, interaction.draft.value, interaction.reshape.value, interaction.handle.value]
+      void [interaction.effectiveTool.value, interaction.hover.value, objects.version.value, classMap.value]
+      void [interaction.showObjects.value, interaction.hiddenLayers.value, interaction.activeClass.value]
+      this.layer.changed()
+    })
+  }
+
+  dispose(): void {
+    this.stop()
+  }
+
+  private render(frame: FrameState): HTMLElement {
+    const view = viewOf(frame)
+    const [width, height] = [view.width * frame.pixelRatio, view.height * frame.pixelRatio].map(Math.round)
+    if (this.canvas.width !== width) this.canvas.width = width ?? 0
+    if (this.canvas.height !== height) this.canvas.height = height ?? 0
+    const context = this.canvas.getContext('2d')
+    if (context) {
+      context.setTransform(frame.pixelRatio, 0, 0, frame.pixelRatio, 0, 0)
+      context.clearRect(0, 0, view.width, view.height)
+      context.setLineDash([])
+      this.paint(context, view)
+    }
+    return this.canvas
+  }
+
+  private paint(context: Context, view: View): void {
+    const { interaction, objects } = this.workspace
+    const hovered = interaction.hover.peek()
+    const selected = interaction.selection.peek()
+    if (hovered !== null && hovered !== selected) this.paintObject(context, view, objects.get(hovered), 2.5)
+    this.paintSelected(context, view, selected === null ? undefined : objects.get(selected))
+    const handle = interaction.handle.peek()
+    if (handle) dot(context, view, handle.position, handle.kind === 'vertex' ? 5.5 : 4, '#fff', '#0b84c9')
+    const draft = interaction.draft.peek()
+    const active = this.workspace.classMap.peek().get(interaction.activeClass.peek() ?? '')
+    if (draft) paintDraft(context, view, draft, cssColor(active?.color ?? UNCLASSIFIED))
+  }
+
+  private paintSelected(context: Context, view: View, stored: Feature | undefined): void {
+    if (!stored) return
+    const { interaction } = this.workspace
+    const reshape = interaction.reshape.peek()
+    const feature = reshape?.id === stored.id ? { ...stored, geometry: reshape.geometry } : stored
+    this.paintObject(context, view, feature, 2.25)
+    if (interaction.effectiveTool.peek() === 'select' && this.workspace.mayEdit(feature)) {
+      paintHandles(context, view, feature)
+    }
+  }
+
+  private paintObject(context: Context, view: View, feature: Feature | undefined, width: number): void {
+    const { classMap, interaction, visible } = this.workspace
+    if (!feature || !visible(feature)) return
+    const refused = this.workspace.reasonOf(feature.id) !== ''
+    const style = styleOf(feature, classMap.peek(), interaction.fillObjects.peek(), refused)
+    // A dark rim sets the outline off from tissue of the same colour.
+    paintGroup(context, view, { ...style, stroke: 'rgb(0 0 0 / 0.5)', fill: null, width: width + 2, dash: [] }, [feature])
+    paintGroup(context, view, { ...style, width }, [feature])
+  }
+}

@@ -1,0 +1,48 @@
+/** `window.pathserve`: the supported way to look into the viewer from tests and the console (see README.md). */
+import { degreesOf, type L0Point, type ScreenPoint, toL0, toScreen } from './model/view'
+import type { Workspace } from './store/workspace'
+
+export interface DebugSurface {
+  readonly view: {
+    /** Level-0 point under a point of the canvas (CSS pixels from its top-left corner). */
+    toL0(px: number, py: number): L0Point
+    toScreen(x: number, y: number): ScreenPoint
+    state(): Readonly<Record<string, unknown>>
+  }
+  /** Resolves when the slide's tiles and annotations are on the screen. */
+  readonly ready: Promise<void>
+}
+
+declare global {
+  interface Window {
+    pathserve?: DebugSurface
+  }
+}
+
+export function debugSurface(workspace: Workspace, ready: Promise<void>): DebugSurface {
+  const { view, interaction, queue, objects } = workspace
+  const current = (): NonNullable<typeof view.view.value> => {
+    const now = view.view.peek()
+    if (!now) throw new Error('The slide is not on the screen yet: wait for pathserve.ready.')
+    return now
+  }
+  return {
+    view: {
+      toL0: (px, py) => toL0(current(), [px, py]),
+      toScreen: (x, y) => toScreen(current(), [x, y]),
+      state: () => ({
+        ...current(),
+        degrees: degreesOf(current().rotation),
+        tool: interaction.tool.peek(),
+        activeClass: interaction.activeClass.peek(),
+        selection: interaction.selection.peek(),
+        hiddenLayers: [...interaction.hiddenLayers.peek()],
+        objects: objects.size,
+        draft: interaction.draft.peek()?.vertices ?? null,
+        save: queue.state.peek(),
+        waiting: queue.waiting.peek(),
+      }),
+    },
+    ready,
+  }
+}

@@ -1,0 +1,76 @@
+/** Entry of `/` and `/slides/{id}`: who is signed in, which page, and links that stay in the page. */
+import { signal } from '@preact/signals'
+import { type ComponentType, type JSX, render } from 'preact'
+import { onSignedOut } from './api/http'
+import type { Session } from './api/session'
+import { parseRoute, type Route } from './model/url'
+import { Message } from './panels/brand'
+import { Gallery } from './panels/gallery/gallery'
+import { loadSession, session } from './store/session'
+import './style/base.css'
+import './style/gallery.css'
+
+type SlidePageType = ComponentType<{ id: string; session: Session }>
+
+const route = signal<Route>(parseRoute(location.pathname))
+const slidePage = signal<SlidePageType | null>(null)
+const failure = signal('')
+
+async function loadSlidePage(): Promise<void> {
+  const { SlidePage } = await import('./slide-page')
+  slidePage.value = SlidePage
+}
+
+/** What waits to be saved stays in its database; after signing in the slide's page sends it. */
+function goToSignIn(): void {
+  const next = location.pathname + location.search
+  location.assign(`/sign-in?${new URLSearchParams({ next })}`)
+}
+
+function follow(next: Route): void {
+  route.value = next
+  if (next.page === 'slide' && !slidePage.peek()) loadSlidePage().catch(fail)
+}
+
+function fail(error: unknown): void {
+  failure.value = error instanceof Error ? error.message : 'The page could not be loaded.'
+}
+
+/** Follow links between our own pages without loading everything anew. */
+function onClick(event: MouseEvent): void {
+  if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return
+  const link = event.target instanceof Element ? event.target.closest('a') : null
+  if (!link || link.target !== '' || link.origin !== location.origin) return
+  const next = parseRoute(link.pathname)
+  if (next.page === 'gallery' && link.pathname !== '/') return
+  event.preventDefault()
+  history.pushState(null, '', link.href)
+  follow(next)
+}
+
+function App(): JSX.Element {
+  const who = session.value
+  const now = route.value
+  if (failure.value !== '') {
+    return (
+      <Message title="PathServe cannot be reached.">
+        <p>{failure.value}</p>
+        <button type="button" class="button" onClick={() => location.reload()}>
+          Try again
+        </button>
+      </Message>
+    )
+  }
+  if (who && now.page === 'gallery') return <Gallery />
+  const Page = slidePage.value
+  if (who && Page && now.page === 'slide') return <Page key={now.id} id={now.id} session={who} />
+  return <Message title="Loading…" />
+}
+
+onSignedOut(goToSignIn)
+document.addEventListener('click', onClick)
+window.addEventListener('popstate', () => follow(parseRoute(location.pathname)))
+follow(route.peek())
+loadSession().catch(fail)
+const root = document.getElementById('app')
+if (root) render(<App />, root)

@@ -1,0 +1,72 @@
+/** What the address bar holds: which page, which place of the slide, what is hidden and selected. */
+import { degreesOf, radiansOf, type View } from './view'
+
+export type Route = { readonly page: 'gallery' } | { readonly page: 'slide'; readonly id: string }
+
+export interface SlideUrlState {
+  readonly view: Pick<View, 'x' | 'y' | 'zoom' | 'rotation'> | null
+  readonly hidden: readonly string[]
+  readonly selection: string | null
+}
+
+export function parseRoute(pathname: string): Route {
+  const match = /^\/slides\/([^/]+)\/?$/.exec(pathname)
+  if (!match?.[1]) return { page: 'gallery' }
+  try {
+    return { page: 'slide', id: decodeURIComponent(match[1]) }
+  } catch {
+    return { page: 'gallery' }
+  }
+}
+
+export function slidePath(id: string): string {
+  return `/slides/${encodeURIComponent(id)}`
+}
+
+function numberOf(params: URLSearchParams, name: string): number | null {
+  const text = params.get(name)
+  if (text === null || text.trim() === '') return null
+  const value = Number(text)
+  return Number.isFinite(value) ? value : null
+}
+
+/** Read `?x=&y=&z=&rot=&hide=&sel=`; a view that is incomplete or makes no sense is as good as none. */
+export function parseSlideUrl(search: string): SlideUrlState {
+  const params = new URLSearchParams(search)
+  const [x, y, zoom] = [numberOf(params, 'x'), numberOf(params, 'y'), numberOf(params, 'z')]
+  const rotation = radiansOf(numberOf(params, 'rot') ?? 0)
+  const view = x !== null && y !== null && zoom !== null && zoom > 0 ? { x, y, zoom, rotation } : null
+  return { view, hidden: params.getAll('hide'), selection: params.get('sel') }
+}
+
+/** Write the same; the place to 1/100 level-0 px, the zoom to six digits that matter. */
+export function formatSlideUrl(state: SlideUrlState): string {
+  const params = new URLSearchParams()
+  if (state.view) {
+    params.set('x', String(Number(state.view.x.toFixed(2))))
+    params.set('y', String(Number(state.view.y.toFixed(2))))
+    params.set('z', String(Number(state.view.zoom.toPrecision(6))))
+    const degrees = degreesOf(state.view.rotation)
+    if (degrees !== 0) params.set('rot', String(degrees))
+  }
+  for (const layer of state.hidden) params.append('hide', layer)
+  if (state.selection !== null) params.set('sel', state.selection)
+  const text = params.toString()
+  return text === '' ? '' : `?${text}`
+}
+
+/** A same-site path to go to after signing in; anything else becomes the gallery. */
+export function safeNext(next: string | null): string {
+  if (next === null || !next.startsWith('/')) return '/'
+  try {
+    const url = new URL(next, 'http://same.site')
+    return url.origin === 'http://same.site' ? url.pathname + url.search + url.hash : '/'
+  } catch {
+    return '/'
+  }
+}
+
+/** The one-time code in what somebody pasted: a whole link, its `#code`, or the code alone. */
+export function codeOf(text: string): string {
+  return text.trim().replace(/^.*#/s, '')
+}

@@ -1,0 +1,61 @@
+import type { JSX } from 'preact'
+import { classNameOf } from '../../model/annotation-class'
+import { formatCount, plural } from '../../model/format'
+import type { Feature } from '../../model/geojson'
+import { vertexCount } from '../../model/geometry'
+import type { Pending } from '../../store/pending'
+import type { Workspace } from '../../store/workspace'
+import { Dialog } from './dialog'
+
+function describe(feature: Feature | null): string {
+  if (!feature) return 'deleted'
+  return `${classNameOf(feature) ?? 'Unclassified'}, ${plural(vertexCount(feature.geometry), 'vertex').replace('vertexs', 'vertices')}`
+}
+
+/** Somebody else has changed the same object: mine, theirs, or both. */
+export function ConflictDialog({ workspace, onClose }: { workspace: Workspace; onClose: () => void }): JSX.Element | null {
+  const conflicts = [...workspace.queue.pending.value.values()].filter((record) => record.status === 'conflict')
+  const record: Pending | undefined = conflicts[0]
+  if (!record?.theirs) return null
+  const { desired, theirs } = record
+  const settle = (choice: 'mine' | 'theirs' | 'both'): void => {
+    void workspace.editor.resolve(record, choice)
+    if (conflicts.length === 1) onClose()
+  }
+  return (
+    <Dialog title="Two versions of one object" onClose={onClose}>
+      <div class="conflict">
+        <p>
+          Somebody else saved this object after you had loaded it. Nothing is lost: the one that you do not keep stays in
+          the object's history. On the slide, theirs is drawn with a dashed white line.
+        </p>
+        <dl class="facts">
+          <div>
+            <dt>Mine</dt>
+            <dd>{describe(desired)}</dd>
+          </div>
+          <div>
+            <dt>Theirs</dt>
+            <dd>
+              {describe(theirs.feature)} · rev {formatCount(theirs.revision)}
+            </dd>
+          </div>
+        </dl>
+        <div class="dialog-buttons">
+          <button type="button" class="button" data-testid="conflict-mine" onClick={() => settle('mine')}>
+            Keep mine
+          </button>
+          <button type="button" class="button" data-testid="conflict-theirs" onClick={() => settle('theirs')}>
+            Keep theirs
+          </button>
+          {desired && theirs.feature && (
+            <button type="button" class="button" data-testid="conflict-both" onClick={() => settle('both')}>
+              Keep both
+            </button>
+          )}
+        </div>
+        {conflicts.length > 1 && <p class="quiet">{conflicts.length - 1} more after this one.</p>}
+      </div>
+    </Dialog>
+  )
+}

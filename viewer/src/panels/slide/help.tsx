@@ -1,0 +1,45 @@
+import type { JSX } from 'preact'
+import { COMMANDS, GESTURES } from '../../model/commands'
+import { Dialog } from './dialog'
+
+const GROUPS = ['Tools', 'View', 'Edit', 'Show'] as const
+
+function Row({ label, keys }: { label: string; keys: string }): JSX.Element {
+  return (
+    <div>
+      <dt>{label}</dt>
+      <dd>
+        <kbd>{keys}</kbd>
+      </dd>
+    </div>
+  )
+}
+
+/** Every key and gesture that works for this reader. */
+export function Help({ canAnnotate, onClose }: { canAnnotate: boolean; onClose: () => void }): JSX.Element {
+  const mine = (entry: { annotators?: true }): boolean => canAnnotate || !entry.annotators
+  return (
+    <Dialog title="Keys and gestures" onClose={onClose}>
+      <div class="help">
+        {GROUPS.map((group) => (
+          <section key={group}>
+            <h3>{group}</h3>
+            <dl>
+              {COMMANDS.filter((command) => command.group === group && mine(command)).map(({ id, label, keys }) => (
+                <Row key={id} label={label} keys={keys} />
+              ))}
+            </dl>
+          </section>
+        ))}
+        <section>
+          <h3>Pointer</h3>
+          <dl>
+            {GESTURES.filter(mine).map(({ label, keys }) => (
+              <Row key={label} label={label} keys={keys} />
+            ))}
+          </dl>
+        </section>
+      </div>
+    </Dialog>
+  )
+}

@@ -1,0 +1,54 @@
+import { useSignal } from '@preact/signals'
+import type { JSX, TargetedKeyboardEvent } from 'preact'
+import type { Workspace } from '../../store/workspace'
+import { ClassList } from './class-list'
+import { LayerList } from './layer-list'
+import { Selected } from './selected'
+import { SlideFacts } from './slide-facts'
+
+const TABS = ['Annotate', 'Slide'] as const
+
+export function SidePanel({ workspace }: { workspace: Workspace }): JSX.Element {
+  const tab = useSignal<(typeof TABS)[number]>('Annotate')
+  const turn = (event: TargetedKeyboardEvent<HTMLDivElement>): void => {
+    if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return
+    event.stopPropagation()
+    tab.value = tab.value === 'Annotate' ? 'Slide' : 'Annotate'
+    const next = event.currentTarget.querySelector<HTMLElement>(`[data-tab="${tab.value}"]`)
+    next?.focus()
+  }
+  return (
+    <aside class="side-panel" aria-label="Side panel">
+      <div class="tabs" role="tablist" aria-label="Side panel" onKeyDown={turn}>
+        {TABS.map((name) => (
+          <button
+            key={name}
+            type="button"
+            role="tab"
+            id={`tab-${name}`}
+            data-tab={name}
+            aria-controls="side-content"
+            aria-selected={tab.value === name}
+            tabIndex={tab.value === name ? 0 : -1}
+            onClick={() => {
+              tab.value = name
+            }}
+          >
+            {name}
+          </button>
+        ))}
+      </div>
+      <div class="side-content" id="side-content" role="tabpanel" aria-labelledby={`tab-${tab.value}`}>
+        {tab.value === 'Slide' ? (
+          <SlideFacts workspace={workspace} />
+        ) : (
+          <>
+            <ClassList workspace={workspace} />
+            <LayerList workspace={workspace} />
+            <Selected workspace={workspace} />
+          </>
+        )}
+      </div>
+    </aside>
+  )
+}

@@ -1,0 +1,39 @@
+import type { JSX } from 'preact'
+import { formatCount, formatSignificant, formatTime } from '../../model/format'
+import type { Slide } from '../../model/slide'
+import type { Workspace } from '../../store/workspace'
+import { magnificationText, millimetresText, pixelsText } from '../gallery/facts'
+import { Facts } from './facts-list'
+
+function mppText(slide: Slide): string {
+  const { mpp_x: x, mpp_y: y } = slide
+  if (x === null || y === null) return 'unknown'
+  const value = x === y ? `${formatSignificant(x)} µm` : `${formatSignificant(x)} × ${formatSignificant(y)} µm`
+  return slide.mpp_plausible ? value : `${value} as stated; not credible, not used`
+}
+
+export function SlideFacts({ workspace }: { workspace: Workspace }): JSX.Element {
+  const slide = workspace.slide.value
+  const channels = slide.channels.map((channel) => channel.name).join(', ')
+  return (
+    <section class="panel-section" aria-labelledby="slide-heading">
+      <h2 id="slide-heading">Slide</h2>
+      <Facts
+        rows={[
+          ['Name', slide.name],
+          ['Project', slide.project],
+          ['Size', millimetresText(slide)],
+          ['Pixels', pixelsText(slide)],
+          ['Pixel size', mppText(slide)],
+          ['Objective', magnificationText(slide)],
+          ['Levels', formatCount(slide.levels)],
+          ['Channels', channels],
+          ['Planes', slide.planes > 1 ? formatCount(slide.planes) : null],
+          ['Annotations', formatCount(workspace.total.value)],
+          ['Added', formatTime(slide.created)],
+          ['Id', slide.id],
+        ]}
+      />
+    </section>
+  )
+}

@@ -1,0 +1,68 @@
+/** What each command does on the slide page. */
+import type { CommandId } from './model/commands'
+import { nativeMagnification, PRESETS, zoomAt } from './model/magnification'
+import { radiansOf } from './model/view'
+import type { Workspace } from './store/workspace'
+
+const ZOOM_STEP = 2 ** 0.5
+const PAN_STEP = 128
+const TURN_STEP = radiansOf(15)
+
+export interface PageCommands {
+  help(): void
+  panel(): void
+}
+
+function preset(workspace: Workspace, index: number): void {
+  const native = nativeMagnification(workspace.slide.peek())
+  const magnification = PRESETS[index]
+  if (native !== null && magnification) workspace.view.jump({ zoom: zoomAt(native, magnification) })
+}
+
+/** Carry out an undo or redo and select what it was about, when that is there. */
+function follow(workspace: Workspace, id: string | null): void {
+  if (id !== null) workspace.interaction.selection.value = workspace.objects.get(id) ? id : null
+}
+
+export function runCommand(workspace: Workspace, command: CommandId, page: PageCommands): void {
+  const { view, interaction, editor } = workspace
+  const actions: Readonly<Record<CommandId, () => void>> = {
+    move: () => {
+      interaction.tool.value = 'move'
+    },
+    select: () => {
+      interaction.tool.value = 'select'
+    },
+    polygon: () => {
+      interaction.tool.value = 'polygon'
+    },
+    undo: () => follow(workspace, editor.undo()),
+    redo: () => follow(workspace, editor.redo()),
+    next: () => workspace.step(1),
+    previous: () => workspace.step(-1),
+    'zoom-in': () => view.zoomBy(ZOOM_STEP),
+    'zoom-out': () => view.zoomBy(1 / ZOOM_STEP),
+    fit: () => view.fit(),
+    'preset-1': () => preset(workspace, 0),
+    'preset-2': () => preset(workspace, 1),
+    'preset-3': () => preset(workspace, 2),
+    'preset-4': () => preset(workspace, 3),
+    'preset-5': () => preset(workspace, 4),
+    'rotate-left': () => view.rotateBy(-TURN_STEP),
+    'rotate-right': () => view.rotateBy(TURN_STEP),
+    'rotate-reset': () => view.jump({ rotation: 0 }),
+    left: () => view.panBy(-PAN_STEP, 0),
+    right: () => view.panBy(PAN_STEP, 0),
+    up: () => view.panBy(0, -PAN_STEP),
+    down: () => view.panBy(0, PAN_STEP),
+    'toggle-objects': () => {
+      interaction.showObjects.value = !interaction.showObjects.peek()
+    },
+    'toggle-fill': () => {
+      interaction.fillObjects.value = !interaction.fillObjects.peek()
+    },
+    'toggle-panel': page.panel,
+    help: page.help,
+  }
+  actions[command]()
+}

@@ -1,0 +1,98 @@
+/** Every change of an object goes through here: shown at once, on the undo stack, in the save queue. */
+import { signal } from '@preact/signals'
+import type { AnnotationClass } from '../model/annotation-class'
+import type { Feature, Geometry } from '../model/geojson'
+import { newUuid } from '../model/uuid'
+import type { AnnotationStore } from './annotations'
+import type { Pending } from './pending'
+import type { Choice, SaveQueue } from './queue'
+import { type Change, UndoStack } from './undo'
+
+export class Editor {
+  readonly undoStack = new UndoStack()
+  /** What the server changed when it took an object in, in its own words; '' when there is nothing to tell. */
+  readonly notice = signal('')
+
+  constructor(
+    private readonly store: AnnotationStore,
+    private readonly queue: SaveQueue,
+  ) {}
+
+  /** Make an object; answers its id. */
+  create(geometry: Geometry, annotationClass: AnnotationClass | null): string {
+    const id = newUuid()
+    const classification = annotationClass && { name: annotationClass.name, color: annotationClass.color }
+    const properties = { objectType: 'annotation', ...(classification ? { classification } : {}) }
+    this.change({ id, before: null, after: { type: 'Feature', id, geometry, properties } })
+    return id
+  }
+
+  reshape(id: string, geometry: Geometry): void {
+    const before = this.store.get(id)
+    if (before) this.change({ id, before, after: { ...before, geometry } })
+  }
+
+  /** Give the object a class, or none. */
+  classify(id: string, annotationClass: AnnotationClass | null): void {
+    const before = this.store.get(id)
+    if (!before) return
+    const { classification: _, ...rest } = before.properties
+    const classification = annotationClass && { name: annotationClass.name, color: annotationClass.color }
+    const properties = classification ? { ...rest, classification } : rest
+    this.change({ id, before, after: { ...before, properties } })
+  }
+
+  delete(id: string): void {
+    const before = this.store.get(id)
+    if (before) this.change({ id, before, after: null })
+  }
+
+  /** Take the last change back; answers the object that it was about. */
+  undo(): string | null {
+    return this.carryOut(this.undoStack.undo())
+  }
+
+  redo(): string | null {
+    return this.carryOut(this.undoStack.redo())
+  }
+
+  /** Settle a conflict; `both` keeps theirs and makes the reader's own form a new object. */
+  async resolve(record: Pending, choice: Choice | 'both'): Promise<void> {
+    const mine = record.desired
+    const shown = await this.queue.resolve(record.id, choice === 'mine' ? 'mine' : 'theirs')
+    this.show(record.id, shown)
+    if (choice !== 'mine') this.undoStack.forget(record.id)
+    if (choice === 'both' && mine) {
+      const id = newUuid()
+      this.change({ id, before: null, after: { ...mine, id } })
+    }
+  }
+
+  /** Show objects that earlier visits have left in the queue as the reader wanted them. */
+  overlay(records: readonly Pending[]): void {
+    for (const record of records) this.show(record.id, record.desired)
+  }
+
+  /** The server has the object now: show its form (it may have repaired the outline). */
+  saved(id: string, feature: Feature | null, note: string): void {
+    this.show(id, feature)
+    if (note !== '') this.notice.value = note
+  }
+
+  private change(change: Change): void {
+    this.undoStack.push(change)
+    this.carryOut(change)
+  }
+
+  private carryOut(change: Change | null): string | null {
+    if (!change) return null
+    this.show(change.id, change.after)
+    void this.queue.enqueue(change.id, change.after)
+    return change.id
+  }
+
+  private show(id: string, feature: Feature | null): void {
+    if (feature) this.store.set(feature)
+    else this.store.remove(id)
+  }
+}

@@ -1,0 +1,63 @@
+/** The save queue on disk: IndexedDB, so that reload, crash and being offline lose nothing. */
+import type { Pending } from './pending'
+
+const DATABASE = 'pathserve'
+const STORE = 'pending'
+
+export interface PendingDb {
+  load(user: string, slide: string): Promise<Pending[]>
+  put(record: Pending): Promise<void>
+  /** Remove a record unless it has been edited since `token`. */
+  remove(record: Pending): Promise<void>
+}
+
+function promised<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
+}
+
+function finished(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve()
+    transaction.onabort = () => reject(transaction.error)
+    transaction.onerror = () => reject(transaction.error)
+  })
+}
+
+/** Open the database; rejects where the browser keeps none (some private windows). */
+export async function openPendingDb(factory: IDBFactory = indexedDB): Promise<PendingDb> {
+  const opening = factory.open(DATABASE, 1)
+  opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: ['user', 'slide', 'id'] })
+  const db = await promised(opening)
+  // Another tab with a newer viewer may need to upgrade: do not stand in its way.
+  db.onversionchange = () => db.close()
+
+  return {
+    load: (user, slide) => {
+      const range = IDBKeyRange.bound([user, slide], [user, slide, []])
+      return promised<Pending[]>(db.transaction(STORE).objectStore(STORE).getAll(range))
+    },
+    put: async (record) => {
+      const transaction = db.transaction(STORE, 'readwrite', { durability: 'strict' })
+      transaction.objectStore(STORE).put(record)
+      await finished(transaction)
+    },
+    remove: async (record) => {
+      const transaction = db.transaction(STORE, 'readwrite')
+      const store = transaction.objectStore(STORE)
+      const key = [record.user, record.slide, record.id]
+      const found: IDBRequest<Pending | undefined> = store.get(key)
+      found.onsuccess = () => {
+        if (found.result?.token === record.token) store.delete(key)
+      }
+      await finished(transaction)
+    },
+  }
+}
+
+/** Holds records in memory only; the page warns before it is left while anything waits. */
+export function memoryPendingDb(): PendingDb {
+  return { load: async () => [], put: async () => undefined, remove: async () => undefined }
+}

@@ -1,0 +1,16 @@
+/** Who is signed in; every page asks once. */
+import { signal } from '@preact/signals'
+import { getSession, type Session, signOut } from '../api/session'
+
+export const session = signal<Session | null>(null)
+
+export async function loadSession(): Promise<Session> {
+  const loaded = session.peek() ?? (await getSession())
+  session.value = loaded
+  return loaded
+}
+
+export async function leave(): Promise<void> {
+  await signOut()
+  session.value = null
+}
