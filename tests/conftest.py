@@ -1,10 +1,14 @@
 """What every test may use: the shared data of other tools, the package's own scans, an empty database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
+import tifffile
 
 from pathserve.config import Settings
 from pathserve.db import Database
@@ -43,3 +47,45 @@ def db(settings: Settings) -> Iterator[Database]:
     database = Database(settings.database)
     yield database
     database.close()
+
+
+MakeTiff = Callable[..., Path]
+
+
+@pytest.fixture
+def make_tiff(tmp_path: Path) -> MakeTiff:
+    """Write a pyramidal, JPEG-tiled TIFF whose pixels follow a formula.
+
+    The function takes the level sizes ``[(width, height), ...]`` (finest first), and keyword arguments: ``tile``
+    (side in pixels), ``name``, and anything that tifffile writes.
+    """
+
+    def formula(width: int, height: int) -> npt.NDArray[np.uint8]:
+        y, x = np.mgrid[0:height, 0:width]
+        red, green = 128 + 100 * np.sin(x / 37 + y / 91), 255.0 * x / width
+        blue = 255.0 * ((x // 16 + y // 16) % 2)
+        return np.stack([red, green, blue], axis=-1).astype(np.uint8)
+
+    def write(
+        sizes: list[tuple[int, int]],
+        *,
+        tile: int | tuple[int, int] = 256,
+        name: str = "made.tiff",
+        **more: Any,
+    ) -> Path:
+        shape = (tile, tile) if isinstance(tile, int) else tile
+        with tifffile.TiffWriter(tmp_path / name) as tiff:
+            for index, size in enumerate(sizes):
+                tiff.write(
+                    formula(*size),
+                    tile=shape,
+                    compression="jpeg",
+                    compressionargs={"level": 90},
+                    photometric="ycbcr",
+                    subfiletype=1 if index else 0,
+                    metadata=None,
+                    **more,
+                )
+        return tmp_path / name
+
+    return write
