@@ -4,11 +4,11 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pathserve.catalog import Catalog, SlideRecord, make_slide_id
+from pathserve.catalog import Catalog, SlideRecord, clean_name, make_slide_id
 from pathserve.config import Settings
 from pathserve.errors import Busy, Conflict, Corrupt, Invalid, NotFound, PathServeError, Unsupported
 from pathserve.ingest.messages import Order
@@ -16,6 +16,7 @@ from pathserve.ingest.process import Deadlines, run_worker
 from pathserve.ingest.staging import Staging, discard_slide, locked_staging
 from pathserve.pixels import SlideInfo
 from pathserve.pyramid import Pyramid, publish
+from pathserve.pyramid.manifest import Manifest
 from pathserve.tiles import DeepZoom
 
 _BLOCK = 1 << 20
@@ -24,7 +25,7 @@ _Identity = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an ingest is: bytes while hashing, chunks while building."""
+    """How far an ingest is: bytes while hashing, chunks while building, files while publishing."""
 
     phase: Literal["hashing", "opening", "building", "publishing"]
     done: int
@@ -52,7 +53,7 @@ def inspect_scan(path: Path, settings: Settings, *, deadlines: Deadlines | None 
     NotFound, Unsupported, Corrupt, TooLarge
         As :func:`ingest_scan`.
     """
-    del settings
+    del settings  # nothing of it bounds a worker yet
     _identity(path)
     return run_worker(Order(path.resolve()), _ignore, deadlines or Deadlines()).info
 
@@ -96,8 +97,11 @@ def ingest_scan(
     """
     if recompress is not None and not 1 <= recompress <= 100:
         raise Invalid("The JPEG quality must be 1 to 100.")
+    project = clean_name(project, "project name")
+    name = None if name is None else clean_name(name, "slide name")
     before = _identity(path)
     content_hash = _hash(path, progress)
+    order = Order(path.resolve(), None, content_hash, recompress, workers)
     known = catalog.find_by_content(content_hash)
     if known is not None:
         return IngestOutcome(known, created=False, resumed=False)
@@ -107,9 +111,7 @@ def ingest_scan(
             staging.remove()
             return IngestOutcome(known, created=False, resumed=False)
         try:
-            slide_id, info, resumed = _build_and_publish(
-                path, before, staging, content_hash, recompress, workers, progress, deadlines or Deadlines()
-            )
+            slide_id, info, resumed = _published(order, before, staging, progress, deadlines or Deadlines())
         except Busy:
             raise
         except PathServeError:
@@ -141,36 +143,41 @@ def remove_slide(slide_id: str, *, settings: Settings, catalog: Catalog) -> None
     discard_slide(settings.slides, slide_id)
 
 
-def _build_and_publish(
-    path: Path,
+def _published(
+    order: Order,
     before: _Identity,
     staging: Staging,
-    content_hash: str,
-    recompress: int | None,
-    workers: int,
     progress: Callable[[Progress], None],
     deadlines: Deadlines,
 ) -> tuple[str, SlideInfo, bool]:
     """Give the id of the published slide, what the scan is, and whether an interrupted ingest was taken up."""
     progress(Progress("opening", 0, 1))
     slide_id = staging.slide_id
-    if slide_id is not None and staging.published(slide_id).is_dir():
-        # Published, and interrupted before it was listed: the pixels are complete.
-        info = run_worker(Order(path.resolve()), _ignore, deadlines).info
-        return slide_id, info, True
+    if slide_id is not None and _is_published(staging.published(slide_id), order.content_hash):
+        # Interrupted between publishing and listing: the pixels are complete.
+        return slide_id, run_worker(order, _ignore, deadlines).info, True
     if slide_id is None:
         slide_id = make_slide_id()
         staging.begin(slide_id)
-    order = Order(path.resolve(), staging.folder.resolve(), content_hash, recompress, workers)
-    result = run_worker(order, lambda done, total: progress(Progress("building", done, total)), deadlines)
+    building = replace(order, staging=staging.folder.resolve())
+    result = run_worker(building, lambda done, total: progress(Progress("building", done, total)), deadlines)
     if result.built is None:
         raise Corrupt("The pyramid of the scan was not built.")
-    if _identity(path) != before:
+    if _identity(order.scan) != before:
         raise Conflict("The file changed while it was read; ingest it again when it has stopped changing.")
-    progress(Progress("publishing", 0, 1))
-    publish(result.built, staging.published(slide_id))
-    progress(Progress("publishing", 1, 1))
+    publish(
+        result.built,
+        staging.published(slide_id),
+        lambda done, total: progress(Progress("publishing", done, total)),
+    )
     return slide_id, result.info, result.resumed_shards > 0
+
+
+def _is_published(folder: Path, content_hash: str) -> bool:
+    try:
+        return Manifest.load(folder).content_hash == content_hash
+    except NotFound:
+        return False
 
 
 def _identity(path: Path) -> _Identity:

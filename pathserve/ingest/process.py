@@ -19,6 +19,8 @@ from pathserve.ingest.messages import MAX_LINE, Order, parse_error, parse_info
 from pathserve.pixels import SlideInfo
 
 _READ = 1 << 16
+_EXIT_SECONDS = 10.0
+_STOPPED = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP}
 _UNREADABLE = "Reading this file made its reader fail: it is damaged, or no scan."
 
 
@@ -60,8 +62,8 @@ def run_worker(order: Order, progress: Callable[[int, int], None], deadlines: De
                 built, resumed = Path(message["built"]), int(message["resumed"])
             else:
                 progress(int(message["done"]), int(message["total"]))
-        code = process.wait()
-    if code == -signal.SIGKILL:
+        code = _exit_code(process)
+    if -code in _STOPPED:
         raise Busy("The process that read the scan was stopped from outside; a new ingest goes on where it stopped.")
     if code != 0 or info is None or (built is None) != (order.staging is None):
         raise Corrupt(_UNREADABLE)
@@ -74,30 +76,44 @@ def _started(order: Order) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     pipe, theirs = os.pipe()
     try:
         try:
-            process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-                [sys.executable, "-m", "pathserve.ingest.worker", str(theirs)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(theirs,),
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
+            process = _spawn(theirs)
         finally:
             os.close(theirs)
-        try:
-            with process:
+        with process:
+            try:
                 if process.stdin is None:
                     raise Busy("The process that reads scans cannot be started.")
                 process.stdin.write(order.to_bytes())
                 process.stdin.flush()
-                try:
-                    yield process, pipe
-                finally:
-                    process.kill()
-        except BrokenPipeError:
-            raise Corrupt(_UNREADABLE) from None
+                yield process, pipe
+            finally:
+                process.kill()
+    except BrokenPipeError:
+        raise Corrupt(_UNREADABLE) from None
     finally:
         os.close(pipe)
+
+
+def _spawn(reports: int) -> subprocess.Popen[bytes]:
+    """Start a worker that imports this very package, and nothing out of the current folder."""
+    package = Path(__file__).parent.parent.parent
+    path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(  # noqa: S603 - our own module, no shell
+        [sys.executable, "-P", "-m", "pathserve.ingest.worker", str(reports)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(reports,),
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path},
+    )
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a worker that has said everything; one that does not end has failed."""
+    try:
+        return process.wait(_EXIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return 1
 
 
 def _messages(process: subprocess.Popen[bytes], pipe: int, deadlines: Deadlines) -> Iterator[dict[str, Any]]:

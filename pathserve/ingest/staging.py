@@ -101,4 +101,5 @@ def discard_slide(slides: Path, slide_id: str) -> None:
     except FileNotFoundError:
         return
     fsync_folder(slides)
-    shutil.rmtree(unseen, ignore_errors=True)
+    for entry in trash.iterdir():  # also what an earlier removal left when it was killed
+        shutil.rmtree(entry, ignore_errors=True)

@@ -50,6 +50,7 @@ class _Reports:
 def main() -> None:
     """Carry out one order."""
     _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     reports = _Reports(int(sys.argv[1]))
     order = Order.parse(sys.stdin.buffer.readline())

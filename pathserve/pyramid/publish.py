@@ -1,6 +1,7 @@
 """From staging to published in one atomic step: a reader sees all of a slide or nothing."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from pathserve.errors import Conflict, Corrupt
@@ -14,8 +15,13 @@ def seal(folder: Path, manifest: Manifest) -> None:
     write_file(folder / MANIFEST, manifest.to_bytes())
 
 
-def publish(staged: Path, target: Path) -> None:
+def publish(staged: Path, target: Path, progress: Callable[[int, int], None] | None = None) -> None:
     """Check a complete pyramid, bring it to the disk, and give it its public name.
+
+    Parameters
+    ----------
+    progress
+        Told how many files are checked and how many there are.
 
     Raises
     ------
@@ -24,7 +30,7 @@ def publish(staged: Path, target: Path) -> None:
     Conflict
         When something is published under this name already.
     """
-    if verify_pyramid(staged):
+    if verify_pyramid(staged, progress):
         raise Corrupt("What was written of the slide differs from what was meant: the disk may be failing.")
     if target.exists():
         raise Conflict("A slide is published under this id already.")

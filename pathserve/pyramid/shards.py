@@ -15,6 +15,7 @@ from pathserve.pyramid.layout import SHARD_CHUNKS
 CHUNKS = SHARD_CHUNKS * SHARD_CHUNKS
 INDEX_BYTES = CHUNKS * 16
 TAIL_BYTES = INDEX_BYTES + 4
+_NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 _NOWHERE = np.uint64(2**64 - 1)
 
 
@@ -93,11 +94,7 @@ class ShardFile:
             except OSError:
                 raise Corrupt("A part of a stored slide cannot be read.") from None
         else:
-            buffer = bytearray(size)
-            got = os.preadv(self._descriptor, [buffer], offset, os.RWF_NOWAIT)
-            if got != size:
-                raise BlockingIOError
-            data = bytes(buffer)
+            data = _cached(self._descriptor, size, offset)
         if len(data) != size:
             raise Corrupt("A part of a stored slide is cut off.")
         return data
@@ -105,6 +102,18 @@ class ShardFile:
     def __del__(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
+
+
+def _cached(descriptor: int, size: int, offset: int) -> bytes:
+    """Read what the page cache holds; BlockingIOError where it does not, or the system cannot tell."""
+    buffer = bytearray(size)
+    try:
+        got = os.preadv(descriptor, [buffer], offset, _NOWAIT) if _NOWAIT else 0
+    except OSError:
+        got = 0
+    if got != size:
+        raise BlockingIOError
+    return bytes(buffer)
 
 
 def _checked_index(index: bytes, end: int) -> npt.NDArray[np.int64]:

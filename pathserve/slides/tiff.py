@@ -298,7 +298,10 @@ class TiffSource:
         # A JPEG larger than twice its pixels is not one that an encoder made.
         if count < 0 or offset <= 0 or count > 6 * page.tile.width * page.tile.height + (1 << 20):
             raise Corrupt("The scan's list of tiles is damaged.")
-        data = os.pread(self._file, count, offset)
+        try:
+            data = os.pread(self._file, count, offset)
+        except OSError:
+            raise Corrupt("A part of the scan cannot be read.") from None
         if len(data) != count:
             raise Corrupt("The scan ends before its last tile.")
         tile = jpeg.to_interchange(page.tables, data, rgb=page.rgb)
