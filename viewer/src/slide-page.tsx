@@ -61,7 +61,11 @@ function OpenSlidePage({ workspace, panelOpen, helpOpen }: OpenSlide): JSX.Eleme
     workspace.view.attach(canvas)
     readSlideUrl(workspace, false)
     const started = workspace.start()
-    window.pathserve = debugSurface(workspace, Promise.all([canvas.ready, started]).then(() => undefined))
+    const element = target.current
+    const ready = Promise.all([canvas.ready, started]).then(() => {
+      element.dataset['ready'] = 'true'
+    })
+    window.pathserve = debugSurface(workspace, ready)
     url.current = syncSlideUrl(workspace)
     const stopKeys = listenToKeys({ workspace, toolKey: (name) => toolbox.key(name), run })
     const stopTiles = canvas.tiles.failed.subscribe((count) => {

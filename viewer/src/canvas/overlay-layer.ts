@@ -67,6 +67,7 @@ export class OverlayLayer {
       void [interaction.selection.value, interaction.draft.value, interaction.reshape.value, interaction.handle.value]
       void [interaction.effectiveTool.value, interaction.hover.value, objects.version.value, classMap.value]
       void [interaction.showObjects.value, interaction.hiddenLayers.value, interaction.activeClass.value]
+      void [interaction.fillObjects.value, workspace.queue.pending.value]
       this.layer.changed()
     })
   }
@@ -92,6 +93,7 @@ export class OverlayLayer {
 
   private paint(context: Context, view: View): void {
     const { interaction, objects } = this.workspace
+    this.paintTheirs(context, view)
     const hovered = interaction.hover.peek()
     const selected = interaction.selection.peek()
     if (hovered !== null && hovered !== selected) this.paintObject(context, view, objects.get(hovered), 2.5)
@@ -101,6 +103,16 @@ export class OverlayLayer {
     const draft = interaction.draft.peek()
     const active = this.workspace.classMap.peek().get(interaction.activeClass.peek() ?? '')
     if (draft) paintDraft(context, view, draft, cssColor(active?.color ?? UNCLASSIFIED))
+  }
+
+  /** The other reader's form of an object in conflict, to be compared with the own one. */
+  private paintTheirs(context: Context, view: View): void {
+    for (const { theirs } of this.workspace.queue.pending.peek().values()) {
+      if (!theirs?.feature) continue
+      const line = { key: 'theirs', fill: null, dash: [] }
+      paintGroup(context, view, { ...line, stroke: 'rgb(0 0 0 / 0.7)', width: 4 }, [theirs.feature])
+      paintGroup(context, view, { ...line, stroke: '#fff', width: 2, dash: [7, 5] }, [theirs.feature])
+    }
   }
 
   private paintSelected(context: Context, view: View, stored: Feature | undefined): void {

@@ -107,6 +107,7 @@ export class PolygonTool implements Tool {
     if (!first || this.vertices.length < 3) return
     const ring = [...this.vertices, first]
     this.vertices = []
+    this.context.interaction.draft.value = null
     this.context.interaction.selection.value = this.context.create({ type: 'Polygon', coordinates: [ring] })
   }
 
