@@ -1,0 +1,1 @@
+"""Annotation formats: text in, annotations out, and back. Knows no store."""

@@ -1,0 +1,236 @@
+"""GeoJSON text to annotations and back, in level-0 pixels.
+
+What a Feature brings along is kept as it was:
+
+- ``geometry`` passes the geometry gate; a valid one is not changed at all.
+- ``id`` is kept when it is a UUID; any other is replaced and stays as the property ``original_id``.
+- ``properties.classification`` becomes the class; members of it other than name and colour stay in the property
+  ``classification``.
+- Members of the Feature that GeoJSON does not define (``nucleusGeometry``, for one) stay in the property
+  ``foreignMembers`` and are members of the Feature again when it is written. ``bbox`` is dropped: it follows from
+  the geometry.
+- Members that the server owns (`SERVER_OWNED`) are ignored; all other properties are kept.
+- ``state: draft`` and ``objectType: annotation`` are what a Feature without them means, so they are not stored.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+import geojson
+import orjson
+
+from pathserve.config import Settings
+from pathserve.errors import Invalid, PathServeError
+from pathserve.formats.classification import Classified, parse_classification, write_classification
+from pathserve.formats.json_text import RECORD_SEPARATOR, Found, find_features
+from pathserve.geometry import Size, check_geometry
+from pathserve.labels import Annotation, FeatureIssue, NewAnnotation
+
+SERVER_OWNED = frozenset(("author", "revision", "layer", "provenance", "created", "updated", "number", "slide"))
+"""Properties that only the server writes; what stands there in the input is ignored."""
+
+FOREIGN_MEMBERS = "foreignMembers"
+"""Property that holds the Feature's members which GeoJSON does not define."""
+
+ORIGINAL_ID = "original_id"
+"""Property that holds an id which was no UUID."""
+
+_DEFAULTS = {"state": "draft", "objectType": "annotation"}
+_GEOMETRIES = frozenset(
+    ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection")
+)
+_OWN_MEMBERS = frozenset(("type", "id", "geometry", "properties", "bbox"))
+_UUID_LENGTH = 36
+_LIMITS = Settings()
+
+Color = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFeatures:
+    """What a text held.
+
+    Parameters
+    ----------
+    annotations
+        What was accepted, in the order of the input.
+    sources
+        For each annotation, the place of its Feature in the input, from 0.
+    repaired
+        What was changed; such Features are among the annotations.
+    refused
+        Features that are not among the annotations, and why.
+    """
+
+    annotations: list[NewAnnotation] = field(default_factory=list)
+    sources: list[int] = field(default_factory=list)
+    repaired: list[FeatureIssue] = field(default_factory=list)
+    refused: list[FeatureIssue] = field(default_factory=list)
+
+
+def parse_features(
+    data: bytes,
+    *,
+    frame: Size | None,
+    max_features: int = _LIMITS.max_features,
+    max_vertices: int = _LIMITS.max_vertices,
+) -> ParsedFeatures:
+    """Read a text.
+
+    Parameters
+    ----------
+    data
+        UTF-8 text: a Feature, a FeatureCollection, a geometry, an array of Features as older QuPath writes it, a
+        GeoJSON text sequence (RFC 8142), or one Feature a line. Coordinates are level-0 pixels.
+    frame
+        Level-0 size of the slide, or None when it is not known.
+    max_features, max_vertices
+        Most features of the text, and most vertices of one geometry.
+
+    Returns
+    -------
+    What was accepted, repaired and refused. Memory: about ten times the text.
+
+    Raises
+    ------
+    Invalid
+        When the text as a whole is not GeoJSON.
+    TooLarge
+        When it has too many features.
+    """
+    parsed = ParsedFeatures()
+    for index, found in enumerate(find_features(data, max_features=max_features)):
+        notes: list[tuple[str, str]] = []
+        try:
+            annotation = _parse(found, notes, frame, max_vertices)
+        except PathServeError as error:
+            parsed.refused.append(FeatureIssue(index, error.code, error.message))
+            continue
+        parsed.annotations.append(annotation)
+        parsed.sources.append(index)
+        parsed.repaired.extend(FeatureIssue(index, code, message) for code, message in notes)
+    return parsed
+
+
+def _parse(found: Found, notes: list[tuple[str, str]], frame: Size | None, max_vertices: int) -> NewAnnotation:
+    """Read one Feature or bare geometry; what is changed about it goes into ``notes``."""
+    if found.refusal is not None:
+        code, message = found.refusal
+        raise Invalid(message, code=code)
+    if found.repeated_keys:
+        notes.append(("duplicate_key", "An object named a member twice; the last one was taken."))
+    item = found.value
+    kind = item.get("type") if isinstance(item, dict) else None
+    if isinstance(kind, str) and kind in _GEOMETRIES:
+        item = {"type": "Feature", "geometry": item}
+    elif kind != "Feature":
+        raise Invalid("This is neither a Feature nor a geometry.", code="not_a_feature")
+    geometry = item.get("geometry")
+    if geometry is None:
+        raise Invalid("The Feature has no geometry.", code="no_geometry")
+    given = item.get("properties")
+    if not isinstance(given, dict | None):
+        raise Invalid("The properties of a Feature must be an object.", code="bad_properties")
+    checked = check_geometry(geometry, frame=frame, max_vertices=max_vertices)
+    if checked.note is not None:
+        notes.append(("geometry_repaired", checked.note))
+    properties, classified = _parse_properties(given or {}, notes)
+    _keep_foreign_members(item, properties)
+    return NewAnnotation(
+        geometry=checked.geometry,
+        id=_parse_id(item.get("id"), properties, notes),
+        class_name=classified.name,
+        class_color=classified.color,
+        properties=properties,
+        drawn=checked.drawn,
+    )
+
+
+def _parse_properties(given: dict[str, Any], notes: list[tuple[str, str]]) -> tuple[dict[str, Any], Classified]:
+    """Take the class out of the properties, and drop what is the server's or goes without saying."""
+    properties = {
+        key: value
+        for key, value in given.items()
+        if key != "classification" and key not in SERVER_OWNED and not (key in _DEFAULTS and _DEFAULTS[key] == value)
+    }
+    classified = parse_classification(given.get("classification"))
+    if classified.note is not None:
+        notes.append(("bad_color", classified.note))
+    if classified.rest:
+        properties["classification"] = classified.rest
+    return properties, classified
+
+
+def _keep_foreign_members(item: dict[str, Any], properties: dict[str, Any]) -> None:
+    """Put the Feature's members that GeoJSON does not define into the properties."""
+    foreign = {key: value for key, value in item.items() if key not in _OWN_MEMBERS}
+    if foreign:
+        before = properties.get(FOREIGN_MEMBERS)
+        properties[FOREIGN_MEMBERS] = {**before, **foreign} if isinstance(before, dict) else foreign
+
+
+def _parse_id(value: object, properties: dict[str, Any], notes: list[tuple[str, str]]) -> UUID | None:
+    """Read an id; one that is no UUID is kept as a property, and the store makes a new one."""
+    if value is None:
+        return None
+    if isinstance(value, str) and len(value) == _UUID_LENGTH:
+        try:
+            return UUID(value)
+        except ValueError:
+            pass
+    properties[ORIGINAL_ID] = value
+    notes.append(("id_replaced", "The id was no UUID; a new one was made and the old one kept as original_id."))
+    return None
+
+
+def feature(annotation: Annotation, color: Color | None) -> dict[str, Any]:
+    """Write one annotation as a Feature.
+
+    Parameters
+    ----------
+    annotation
+        The annotation; its geometry is written exactly as it is stored, in level-0 pixels.
+    color
+        Colour of its class, or None to take a neutral grey: QuPath refuses a class without a colour.
+
+    Returns
+    -------
+    A dict (a ``geojson.Feature``), ready for `orjson.dumps`.
+    """
+    properties = {**_DEFAULTS, **annotation.properties}
+    foreign = properties.get(FOREIGN_MEMBERS)
+    if isinstance(foreign, Mapping):
+        del properties[FOREIGN_MEMBERS]
+    classification = write_classification(annotation.class_name, color, properties.pop("classification", None))
+    if classification is not None:
+        properties["classification"] = classification
+    properties["layer"] = annotation.layer
+    properties["author"] = annotation.author
+    properties["number"] = annotation.number
+    properties["revision"] = annotation.revision
+    properties["provenance"] = {"created": _moment(annotation.created), "updated": _moment(annotation.updated)}
+    # The geometry is set afterwards: the package would round coordinates to six decimals.
+    made = cast(dict[str, Any], geojson.Feature(id=str(annotation.id), properties=properties))
+    made["geometry"] = dict(annotation.geometry)
+    if isinstance(foreign, Mapping):
+        made.update((key, value) for key, value in foreign.items() if key not in _OWN_MEMBERS)
+    return made
+
+
+def feature_collection(features: Iterable[Mapping[str, Any]], **members: object) -> dict[str, Any]:
+    """Put Features into a FeatureCollection, with further members such as ``next`` beside them."""
+    return {"type": "FeatureCollection", "features": list(features), **members}
+
+
+def feature_sequence(features: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """Write Features as records of a GeoJSON text sequence (RFC 8142), one at a time."""
+    for item in features:
+        yield RECORD_SEPARATOR + orjson.dumps(item) + b"\n"
+
+
+def _moment(at: datetime) -> str:
+    """Write a moment as RFC 3339 has it, in UTC."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
