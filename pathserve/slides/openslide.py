@@ -43,6 +43,7 @@ class OpenSlideSource:
     """
 
     def __init__(self, path: Path, codec: str) -> None:
+        self._closed = False
         try:
             self._slide = openslide.OpenSlide(path)
         except openslide.OpenSlideUnsupportedFormatError:
@@ -86,7 +87,9 @@ class OpenSlideSource:
 
     def close(self) -> None:
         """Let go of the file; a second time does nothing."""
-        self._slide.close()
+        if not self._closed:
+            self._closed = True
+            self._slide.close()
 
     def __enter__(self) -> Self:
         return self
