@@ -45,7 +45,7 @@ class IngestOutcome:
     info: SlideInfo | None = None
 
 
-def inspect_scan(path: Path, settings: Settings, *, deadlines: Deadlines | None = None) -> SlideInfo:
+def inspect_scan(path: Path, *, deadlines: Deadlines | None = None) -> SlideInfo:
     """Tell what a scan is, in a worker process.
 
     Raises
@@ -53,7 +53,6 @@ def inspect_scan(path: Path, settings: Settings, *, deadlines: Deadlines | None 
     NotFound, Unsupported, Corrupt, TooLarge
         As :func:`ingest_scan`.
     """
-    del settings  # nothing of it bounds a worker yet
     _identity(path)
     return run_worker(Order(path.resolve()), _ignore, deadlines or Deadlines()).info
 

@@ -1,0 +1,143 @@
+"""``pathserve user`` and ``pathserve token``: who may come in."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from pathserve.access import Role, TokenRecord
+from pathserve.cli.options import AsJson, Data, open_services
+from pathserve.cli.output import say, say_items, say_json, say_table
+from pathserve.errors import Invalid
+
+_LIFETIME = re.compile(r"(\d{1,6})([mhdw]?)")
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800, "": 86_400}
+
+users = typer.Typer(help="Accounts of people.", no_args_is_help=True)
+tokens = typer.Typer(help="API tokens of programs.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.add_typer(users, name="user")
+    app.add_typer(tokens, name="token")
+
+
+@users.command("add")
+def add_user(
+    name: str,
+    role: Annotated[Role, typer.Option(help="What the person may do.")] = Role.ANNOTATOR,
+    data: Data = None,
+) -> None:
+    """Make an account and print its first sign-in code."""
+    with open_services(data) as services:
+        services.accounts.add(name, role)
+        say(_link_text(services.accounts.make_link(name).code))
+
+
+@users.command("list")
+def list_users(data: Data = None, as_json: AsJson = False) -> None:
+    """List the accounts."""
+    with open_services(data) as services:
+        people = services.accounts.people()
+    if as_json:
+        say_items(
+            [
+                {"name": p.name, "role": p.role.value, "disabled": p.disabled, "created": p.created.isoformat()}
+                for p in people
+            ]
+        )
+        return
+    rows = [(p.name, p.role.value, "disabled" if p.disabled else "", f"{p.created:%Y-%m-%d}") for p in people]
+    say_table(("name", "role", "", "created"), rows, empty="No accounts yet; the first `pathserve serve` makes one.")
+
+
+@users.command("disable")
+def disable_user(name: str, data: Data = None) -> None:
+    """Shut an account and end its sessions at once."""
+    with open_services(data) as services:
+        services.accounts.disable(name)
+    say(f"{name} is disabled and signed out.")
+
+
+@users.command("link")
+def link_user(name: str, data: Data = None) -> None:
+    """Print a new one-time sign-in link."""
+    with open_services(data) as services:
+        say(_link_text(services.accounts.make_link(name).code))
+
+
+def _link_text(code: str) -> str:
+    # The part after # never leaves the browser: no log of any server on the way can hold it.
+    return f"http://127.0.0.1:8000/sign-in#{code}"
+
+
+@tokens.command("create")
+def create_token(
+    name: str,
+    role: Annotated[Role, typer.Option(help="What the program may do.")] = Role.VIEWER,
+    project: Annotated[str | None, typer.Option(help="The only project that it may touch.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="How long it lives: 90d, 12h, 30m, 2w. Default: for ever.")
+    ] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a token and print it, alone and only this once."""
+    with open_services(data) as services:
+        issued = services.accounts.create_token(
+            name, role=role, project=project, lifetime_seconds=None if expires is None else _lifetime(expires)
+        )
+    if as_json:
+        say_json(_token_item(issued.record) | {"token": issued.secret})
+    else:
+        say(issued.secret)
+
+
+@tokens.command("list")
+def list_tokens(data: Data = None, as_json: AsJson = False) -> None:
+    """List the tokens, never their secrets."""
+    with open_services(data) as services:
+        records = services.accounts.tokens()
+    if as_json:
+        say_items([_token_item(record) for record in records])
+        return
+    rows = [
+        (
+            r.id,
+            r.name,
+            r.role.value,
+            r.project or "all",
+            f"{r.expires:%Y-%m-%d %H:%M}" if r.expires else "never",
+            "revoked" if r.revoked else "",
+        )
+        for r in records
+    ]
+    say_table(("id", "name", "role", "project", "expires (UTC)", ""), rows, empty="No tokens.")
+
+
+@tokens.command("revoke")
+def revoke_token(which: Annotated[str, typer.Argument(metavar="ID|NAME")], data: Data = None) -> None:
+    """Revoke a token by its id, or all of a name."""
+    with open_services(data) as services:
+        count = services.accounts.revoke_token(which)
+    say(f"{count} revoked.")
+
+
+def _token_item(record: TokenRecord) -> dict[str, object]:
+    return {
+        "id": record.id,
+        "name": record.name,
+        "role": record.role.value,
+        "project": record.project,
+        "created": record.created.isoformat(),
+        "expires": None if record.expires is None else record.expires.isoformat(),
+        "revoked": None if record.revoked is None else record.revoked.isoformat(),
+    }
+
+
+def _lifetime(text: str) -> float:
+    match = _LIFETIME.fullmatch(text.strip())
+    if match is None:
+        raise Invalid("A lifetime is a number with m, h, d or w, such as 90d.")
+    return int(match[1]) * _SECONDS[match[2]]

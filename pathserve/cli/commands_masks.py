@@ -1,0 +1,144 @@
+"""``pathserve mask``: one mask as a file."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+import typer
+import zarr
+
+from pathserve import datasets
+from pathserve.annotations import AnnotationQuery
+from pathserve.catalog import SlideRecord
+from pathserve.cli.options import Data, open_services
+from pathserve.cli.output import note
+from pathserve.errors import Invalid, TooLarge
+from pathserve.geometry import PixelGrid
+from pathserve.masks import MaskKind, encode_npy, encode_png
+from pathserve.server.services import Services
+
+_STRIP = 512
+_MAX_SIDE = 1_000_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("mask")(mask)
+
+
+def mask(
+    slide: Annotated[str, typer.Argument(metavar="SLIDE", help="Slide id.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="FILE.png, .npy, .tif or .zarr.")],
+    region: Annotated[
+        str, typer.Option(help="x,y,w,h: corner in level-0 pixels, size in output pixels; or full.")
+    ] = "full",
+    mpp: Annotated[float | None, typer.Option(help="Micrometres per output pixel.")] = None,
+    downsample: Annotated[float | None, typer.Option(help="Level-0 pixels per output pixel; default 1.")] = None,
+    kind: Annotated[MaskKind, typer.Option(help="What the values say.")] = MaskKind.SEMANTIC,
+    class_: Annotated[list[str] | None, typer.Option("--class", help="Only this class; repeats.")] = None,
+    layer: Annotated[list[str] | None, typer.Option("--layer", help="Only this layer; repeats.")] = None,
+    as_of: Annotated[int | None, typer.Option(help="The state at this revision.")] = None,
+    data: Data = None,
+) -> None:
+    """Draw the annotations of a region, or of the whole slide, as a mask."""
+    with open_services(data) as services:
+        record = services.catalog.slide(slide)
+        grid = _grid(record, region, mpp, downsample)
+        query = AnnotationQuery(slide, classes=tuple(class_ or ()), layers=tuple(layer or ()), as_of=as_of)
+        _write(services, record, query, grid, kind, output)
+    note(f"{grid.width:,} x {grid.height:,} pixels written.")
+
+
+def _grid(record: SlideRecord, region: str, mpp: float | None, downsample: float | None) -> PixelGrid:
+    if mpp is not None and downsample is not None:
+        raise Invalid("Give --mpp or --downsample, not both.")
+    if mpp is not None:
+        if record.mpp is None:
+            raise Invalid("This slide states no micrometres per pixel; use --downsample.", code="no_mpp")
+        whole = PixelGrid.at_mpp(0, 0, 1, 1, mpp=mpp, slide_mpp=record.mpp)
+    else:
+        scale = 1.0 if downsample is None else downsample
+        whole = PixelGrid(0, 0, 1, 1, scale, scale)
+    x, y, width, height = _corner_and_size(record, region, whole)
+    if max(width, height) > _MAX_SIDE:
+        raise TooLarge(f"A mask has at most {_MAX_SIDE:,} pixels a side.")
+    return PixelGrid(x, y, width, height, whole.downsample_x, whole.downsample_y)
+
+
+def _corner_and_size(record: SlideRecord, region: str, scale: PixelGrid) -> tuple[float, float, int, int]:
+    if region == "full":
+        return 0.0, 0.0, math.ceil(record.width / scale.downsample_x), math.ceil(record.height / scale.downsample_y)
+    try:
+        x, y, width, height = region.split(",")
+        return float(x), float(y), int(width), int(height)
+    except ValueError as error:
+        raise Invalid("--region takes x,y,w,h (w and h whole output pixels) or full.") from error
+
+
+def _write(
+    services: Services, record: SlideRecord, query: AnnotationQuery, grid: PixelGrid, kind: MaskKind, output: Path
+) -> None:
+    ending = output.suffix.lower()
+    if ending in (".png", ".npy"):
+        grid.require_at_most(services.settings.max_output_pixels)
+        array = _draw(services, record, query, grid, kind)
+        output.write_bytes(encode_png(array) if ending == ".png" else encode_npy(array))
+        return
+    strips = _strips(services, record, query, grid, kind)
+    dtype = datasets.dtype_of(kind)
+    if ending in (".tif", ".tiff"):
+        tiles = (tile for strip in strips for tile in _tiles(strip))
+        tifffile.imwrite(
+            output,
+            tiles,
+            shape=(grid.height, grid.width),
+            dtype=dtype,
+            tile=(_STRIP, _STRIP),
+            compression="zlib",
+            bigtiff=True,
+            photometric="minisblack",
+        )
+    elif ending == ".zarr":
+        array = zarr.create_array(
+            output, shape=(grid.height, grid.width), chunks=(_STRIP, _STRIP), dtype=dtype, overwrite=False
+        )
+        for number, strip in enumerate(strips):
+            array[number * _STRIP : number * _STRIP + len(strip)] = strip
+    else:
+        raise Invalid("A mask is written as .png, .npy, .tif or .zarr.")
+
+
+def _draw(
+    services: Services, record: SlideRecord, query: AnnotationQuery, grid: PixelGrid, kind: MaskKind
+) -> npt.NDArray[Any]:
+    schema = services.classes.of(record.project)
+    return datasets.read_mask(services.annotations, schema, query, grid, kind)
+
+
+def _strips(
+    services: Services, record: SlideRecord, query: AnnotationQuery, grid: PixelGrid, kind: MaskKind
+) -> Iterator[npt.NDArray[Any]]:
+    """Draw a mask of any size in strips of rows; tiles of a mask put together equal the whole."""
+    for top in range(0, grid.height, _STRIP):
+        strip = PixelGrid(
+            grid.l0_x,
+            grid.l0_y + top * grid.downsample_y,
+            grid.width,
+            min(_STRIP, grid.height - top),
+            grid.downsample_x,
+            grid.downsample_y,
+        )
+        yield _draw(services, record, query, strip, kind)
+
+
+def _tiles(strip: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    width = strip.shape[1]
+    for left in range(0, width, _STRIP):
+        tile = np.zeros((_STRIP, _STRIP), strip.dtype)
+        part = strip[:, left : left + _STRIP]
+        tile[: part.shape[0], : part.shape[1]] = part
+        yield tile

@@ -1,0 +1,77 @@
+"""``pathserve serve`` and ``pathserve demo``."""
+
+import ipaddress
+import os
+import socket
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pathserve.cli.options import Data, open_services
+from pathserve.cli.output import note, say
+from pathserve.cli.progress import ingest_with_bar
+from pathserve.config import DATA_VARIABLE, data_folder
+from pathserve.errors import Corrupt
+from pathserve.formats import geojson
+from pathserve.server.run import bind, run
+from pathserve.server.services import Services
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
+Workers = Annotated[int, typer.Option(min=1, max=256, help="Server processes.")]
+
+_DEMO_LAYER = "Nuclei"
+_DEMO_AUTHOR = "demo"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("demo")(demo)
+    app.command("serve")(serve)
+
+
+def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1, data: Data = None) -> None:
+    """Start the server and the viewer; the first start makes an admin and prints a one-time sign-in link."""
+    listener = bind(host, port)
+    with open_services(data) as services:
+        link = services.accounts.ensure_admin()
+    _run(listener, data, workers, None if link is None else link.code)
+
+
+def demo(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1, data: Data = None) -> None:
+    """Ingest the two real samples that come with PathServe, start the server and print the sign-in link."""
+    listener = bind(host, port)
+    with open_services(data) as services:
+        _prepare_demo(services)
+        link = services.accounts.ensure_admin() or services.accounts.make_link("admin")
+    _run(listener, data, workers, link.code)
+
+
+def _run(listener: socket.socket, data: Path | None, workers: int, code: str | None) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{port}"
+    if not ipaddress.ip_address(host).is_loopback:
+        note("Others on this network can reach this server and read its traffic: put a proxy with TLS in front of it.")
+    os.environ[DATA_VARIABLE] = str(data_folder(data))  # how the server's processes learn of it
+
+    def started() -> None:
+        say(f"PathServe is at {address} (Ctrl+C stops it).")
+        if code is not None:
+            say(f"Sign in, once, with: {address}/sign-in#{code}")
+
+    run(listener, workers=workers, started=started)
+
+
+def _prepare_demo(services: Services) -> None:
+    with resources.as_file(resources.files("pathserve._demo")) as folder:
+        ingest_with_bar(services, folder / "CMU-1-Small-Region.svs", name="CMU-1 small region, H&E")
+        field = ingest_with_bar(services, folder / "hgsc_nest.jpg", name="HGSC nest with 1,295 nuclei, H&E").slide
+        nuclei = (folder / "hgsc_nest.geojson").read_bytes()
+    parsed = geojson.parse_features(nuclei, frame=field.size)
+    if parsed.refused:
+        raise Corrupt("The sample annotations that came with PathServe are damaged; install it again.")
+    # The same ids with the same content are nothing new, so a second demo adds nothing.
+    services.annotations.add(field.id, parsed.annotations, layer=_DEMO_LAYER, author=_DEMO_AUTHOR)

@@ -1,0 +1,54 @@
+"""How commands speak: tables for people, JSON for programs, one sentence for errors, and the exit statuses."""
+
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+
+class Exit(IntEnum):
+    """What a command's exit status says."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    PARTLY = 3
+
+
+def say(text: str) -> None:
+    """Print a line of result on standard output."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Print a line about the work on standard error, out of the way of results."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def say_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Print a JSON value on standard output."""
+    say(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def say_items(items: Sequence[dict[str, Any]]) -> None:
+    """Print a list in the shape that every list has."""
+    say_json({"items": list(items), "next": None})
+
+
+def say_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
+    """Print a table, or a sentence when there is nothing in it."""
+    if not rows:
+        say(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    Console(file=sys.stdout, soft_wrap=True, highlight=False).print(table)

@@ -1,0 +1,53 @@
+"""The progress bar of ingest."""
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pathserve.ingest import IngestOutcome, ingest_scan
+from pathserve.ingest import Progress as IngestProgress
+from pathserve.server.services import Services
+
+
+def ingest_with_bar(
+    services: Services,
+    path: Path,
+    *,
+    project: str = "default",
+    name: str | None = None,
+    recompress: int | None = None,
+    shown: str | None = None,
+) -> IngestOutcome:
+    """Ingest one scan with a bar on standard error (none when that is no terminal).
+
+    Parameters
+    ----------
+    shown
+        What the bar says before itself; default: the name.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("shards"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(shown or name or "scan", total=None)
+
+        def moved(progress: IngestProgress) -> None:
+            bar.update(task, completed=progress.done, total=progress.total)
+
+        return ingest_scan(
+            path,
+            settings=services.settings,
+            catalog=services.catalog,
+            project=project,
+            name=name,
+            recompress=recompress,
+            workers=os.cpu_count() or 1,
+            progress=moved,
+        )

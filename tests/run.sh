@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Sets up everything that the tests need on this machine, then runs all of them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+
+python=${PYTHON:-python3}
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+  echo "PathServe needs Python 3.11 or newer; set PYTHON to one." >&2
+  exit 1
+fi
+
+if ! command -v chromium >/dev/null; then
+  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    say "Installing Chromium for the browser tests"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-dejavu-core >/dev/null
+  else
+    echo "The browser tests need Chromium, which is missing: sudo apt-get install chromium" >&2
+    exit 1
+  fi
+fi
+
+say "Installing PathServe and the tests' tools into .venv (builds the viewer)"
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+
+say "Linters and types"
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+
+say "The viewer's own checks"
+.venv/bin/python viewer/npm.py run check
+
+say "pytest"
+.venv/bin/python -m pytest "$@"
