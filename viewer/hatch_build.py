@@ -12,7 +12,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _SOURCES = ("index.html", "sign-in.html", "docs.html", "package.json", "package-lock.json", "vite.config.ts")
 _FOLDERS = ("src", "public")
 _PACKED = "pathserve/_viewer"
-_TAIL_LINES = 15
+_SHOWN_LINES = 25
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg] # the builder's configuration is not looked at
@@ -31,7 +31,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg] # the build
         Raises
         ------
         RuntimeError
-            When there is no Node or the build fails; one sentence, with the last lines that the program printed.
+            When there is no Node or the build fails; one sentence, with what the program printed first.
         """
         if self.target_name != "wheel":
             return
@@ -104,6 +104,6 @@ def _run(command: list[Path | str], folder: Path, environment: dict[str, str]) -
         check=False,
     )
     if done.returncode != 0:
-        tail = "\n".join(done.stdout.strip().splitlines()[-_TAIL_LINES:])
+        said = "\n".join(done.stdout.strip().splitlines()[:_SHOWN_LINES])
         what = " ".join(Path(part).name if isinstance(part, Path) else part for part in command[1:3])
-        raise RuntimeError(f"Building the viewer failed at `{what}` (status {done.returncode}):\n{tail}")
+        raise RuntimeError(f"Building the viewer failed at `{what}` (status {done.returncode}):\n{said}")
