@@ -6,6 +6,7 @@ import type { Session } from './api/session'
 import { parseRoute, type Route } from './model/url'
 import { Message } from './panels/brand'
 import { Gallery } from './panels/gallery/gallery'
+import { Catalog } from './store/catalog'
 import { loadSession, session } from './store/session'
 import './style/base.css'
 import './style/gallery.css'
@@ -15,6 +16,8 @@ type SlidePageType = ComponentType<{ id: string; session: Session }>
 const route = signal<Route>(parseRoute(location.pathname))
 const slidePage = signal<SlidePageType | null>(null)
 const failure = signal('')
+/** Outlives the gallery page, so that its filters are there again on the way back. */
+const catalog = new Catalog()
 
 async function loadSlidePage(): Promise<void> {
   const { SlidePage } = await import('./slide-page')
@@ -40,7 +43,7 @@ function fail(error: unknown): void {
 function onClick(event: MouseEvent): void {
   if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return
   const link = event.target instanceof Element ? event.target.closest('a') : null
-  if (!link || link.target !== '' || link.origin !== location.origin) return
+  if (link?.target !== '' || link.origin !== location.origin) return
   const next = parseRoute(link.pathname)
   if (next.page === 'gallery' && link.pathname !== '/') return
   event.preventDefault()
@@ -61,7 +64,7 @@ function App(): JSX.Element {
       </Message>
     )
   }
-  if (who && now.page === 'gallery') return <Gallery />
+  if (who && now.page === 'gallery') return <Gallery catalog={catalog} />
   const Page = slidePage.value
   if (who && Page && now.page === 'slide') return <Page key={now.id} id={now.id} session={who} />
   return <Message title="Loading…" />

@@ -1,38 +1,15 @@
-/** The slide page: opens the workspace and puts canvas, tools and panels together. */
+/** The slide page: opens the workspace of one slide and shows it. */
 import { type Signal, useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import type { Session } from './api/session'
-import { SlideCanvas } from './canvas/slide-canvas'
-import { debugSurface } from './debug'
-import { parseSlideUrl } from './model/url'
 import { Brand, Message } from './panels/brand'
-import { listenToKeys } from './panels/keyboard'
 import { SlideView } from './panels/slide/slide-view'
 import { runCommand } from './slide-commands'
-import { readSlideUrl, type SlideUrl, syncSlideUrl } from './slide-url'
+import { type MountedSlide, mountSlide } from './slide-mount'
 import { openWorkspace, type Workspace } from './store/workspace'
-import { Toolbox } from './tools/toolbox'
-import type { ViewerContext } from './tools/tool'
 import './style/slide.css'
 import './style/panel.css'
-
-function contextOf(workspace: Workspace): ViewerContext {
-  const { interaction, objects, editor, view } = workspace
-  return {
-    interaction,
-    zoom: () => view.view.peek()?.zoom ?? 1,
-    get: (id) => objects.get(id),
-    hit: (p, reach) => objects.hit(p, reach, workspace.visible),
-    mayEdit: (feature) => workspace.mayEdit(feature),
-    create: (geometry) => {
-      const active = interaction.activeClass.peek()
-      return editor.create(geometry, workspace.classMap.peek().get(active ?? '') ?? null)
-    },
-    reshape: (id, geometry) => editor.reshape(id, geometry),
-    delete: () => workspace.deleteSelected(),
-  }
-}
 
 interface OpenSlide {
   readonly workspace: Workspace
@@ -42,7 +19,7 @@ interface OpenSlide {
 
 function OpenSlidePage({ workspace, panelOpen, helpOpen }: OpenSlide): JSX.Element {
   const target = useRef<HTMLDivElement | null>(null)
-  const url = useRef<SlideUrl | null>(null)
+  const mounted = useRef<MountedSlide | null>(null)
   const failedTiles = useSignal<number>(0)
   const run = (command: Parameters<typeof runCommand>[1]): void =>
     runCommand(workspace, command, {
@@ -56,32 +33,11 @@ function OpenSlidePage({ workspace, panelOpen, helpOpen }: OpenSlide): JSX.Eleme
 
   useEffect(() => {
     if (!target.current) return
-    const toolbox = new Toolbox(contextOf(workspace))
-    const canvas = new SlideCanvas(target.current, workspace, toolbox, parseSlideUrl(location.search).view)
-    workspace.view.attach(canvas)
-    readSlideUrl(workspace, false)
-    const started = workspace.start()
-    const element = target.current
-    const ready = Promise.all([canvas.ready, started]).then(() => {
-      element.dataset['ready'] = 'true'
-    })
-    window.pathserve = debugSurface(workspace, ready)
-    url.current = syncSlideUrl(workspace)
-    const stopKeys = listenToKeys({ workspace, toolKey: (name) => toolbox.key(name), run })
-    const stopTiles = canvas.tiles.failed.subscribe((count) => {
+    const slide = mountSlide(target.current, workspace, run, (count) => {
       failedTiles.value = count
     })
-    const retry = (): void => canvas.tiles.retry()
-    window.addEventListener('online', retry)
-    return () => {
-      window.removeEventListener('online', retry)
-      stopTiles()
-      stopKeys()
-      url.current?.stop()
-      workspace.view.attach(null)
-      canvas.dispose()
-      delete window.pathserve
-    }
+    mounted.current = slide
+    return () => slide.dispose()
   }, [workspace])
 
   return (
@@ -92,7 +48,7 @@ function OpenSlidePage({ workspace, panelOpen, helpOpen }: OpenSlide): JSX.Eleme
       panelOpen={panelOpen}
       helpOpen={helpOpen}
       failedTiles={failedTiles}
-      beforeShare={() => url.current?.write()}
+      beforeShare={() => mounted.current?.writeUrl()}
     />
   )
 }

@@ -41,7 +41,8 @@ export function onSignedOut(listener: Listener): void {
 export async function requestBlob(path: string, signal: AbortSignal): Promise<Blob> {
   const response = await fetch(path, { credentials: 'same-origin', signal })
   if (response.status === 401) whenSignedOut()
-  if (!response.ok) throw new ApiError(response.status, `http_${response.status}`, 'The picture is not there.', {}, null)
+  if (!response.ok)
+    throw new ApiError(response.status, `http_${response.status}`, 'The picture is not there.', {}, null)
   return response.blob()
 }
 
@@ -57,8 +58,8 @@ async function readJson(response: Response): Promise<unknown> {
 
 function problemOf(response: Response, body: unknown): ApiError {
   const problem = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
-  const detail = typeof problem['detail'] === 'string' ? problem['detail'] : `The server answered ${response.status}.`
-  const code = typeof problem['code'] === 'string' ? problem['code'] : `http_${response.status}`
+  const detail = typeof problem.detail === 'string' ? problem.detail : `The server answered ${response.status}.`
+  const code = typeof problem.code === 'string' ? problem.code : `http_${response.status}`
   return new ApiError(response.status, code, detail, problem, response.headers.get('etag'))
 }
 

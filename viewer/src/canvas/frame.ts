@@ -1,6 +1,7 @@
 /** The only place that knows how OpenLayers counts: its y goes up, ours goes down. */
-import { Projection } from 'ol/proj'
+
 import type { FrameState } from 'ol/Map'
+import { Projection } from 'ol/proj'
 import type { View } from '../model/view'
 
 /** `[minX, minY, maxX, maxY]` of the slide in OpenLayers' frame. */

@@ -64,7 +64,9 @@ export class ObjectsLayer {
     const view = viewOf(frame)
     const current = this.picture
     const old = !current || current.version !== this.version || !covers(current.view, view)
-    if (old) this.repaint(view, frame.pixelRatio)
+    // While the view zooms or turns, the picture is only scaled; it is painted anew when that has come to rest.
+    const resting = !current || sameScale(current.view, view) || !frame.viewHints.some((count) => count > 0)
+    if (old && resting) this.repaint(view, frame.pixelRatio)
     if (this.picture) this.place(this.picture, view)
     return this.element
   }

@@ -45,7 +45,10 @@ function paintDraft(context: Context, view: View, draft: Draft, color: string): 
   const points = draft.cursor ? [...draft.vertices, draft.cursor] : draft.vertices
   context.beginPath()
   for (const [x, y] of points) context.lineTo(...toScreen(view, [x, y]))
-  for (const [stroke, width] of [['rgb(0 0 0 / 0.55)', 4], [color, 2]] as const) {
+  for (const [stroke, width] of [
+    ['rgb(0 0 0 / 0.55)', 4],
+    [color, 2],
+  ] as const) {
     context.strokeStyle = stroke
     context.lineWidth = width
     context.stroke()
@@ -132,7 +135,9 @@ export class OverlayLayer {
     const refused = this.workspace.reasonOf(feature.id) !== ''
     const style = styleOf(feature, classMap.peek(), interaction.fillObjects.peek(), refused)
     // A dark rim sets the outline off from tissue of the same colour.
-    paintGroup(context, view, { ...style, stroke: 'rgb(0 0 0 / 0.5)', fill: null, width: width + 2, dash: [] }, [feature])
+    paintGroup(context, view, { ...style, stroke: 'rgb(0 0 0 / 0.5)', fill: null, width: width + 2, dash: [] }, [
+      feature,
+    ])
     paintGroup(context, view, { ...style, width }, [feature])
   }
 }

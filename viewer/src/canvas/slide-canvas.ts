@@ -1,10 +1,11 @@
 /** The map: slide, objects and overlay on an OpenLayers view, and the commands that move it. */
-import { defaults as defaultInteractions, DragPan, DragRotate } from 'ol/interaction'
-import DoubleClickZoom from 'ol/interaction/DoubleClickZoom'
+
 import { altShiftKeysOnly } from 'ol/events/condition'
+import { DragPan, DragRotate, defaults as defaultInteractions } from 'ol/interaction'
+import DoubleClickZoom from 'ol/interaction/DoubleClickZoom'
 import OlMap from 'ol/Map'
-import OlView from 'ol/View'
 import type MapBrowserEvent from 'ol/MapBrowserEvent'
+import OlView from 'ol/View'
 import type { PointerSink } from '../model/pointer'
 import { fitZoom, type ScreenPoint, type View } from '../model/view'
 import type { ViewDriver, ViewTarget } from '../store/view'

@@ -9,7 +9,7 @@ export type LoadState = 'loading' | 'ready' | 'failed'
 export const NO_PROJECT = 'No project'
 
 function projectOf(slide: Slide): string {
-  return slide.project ?? NO_PROJECT
+  return slide.project || NO_PROJECT
 }
 
 export class Catalog {

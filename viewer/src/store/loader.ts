@@ -52,7 +52,7 @@ export class AnnotationLoader {
       this.report.value = { state: 'ready', complete }
     } catch {
       if (abort.signal.aborted) return
-      this.report.value = { ...this.report.peek(), state: 'failed' }
+      this.fail()
     } finally {
       if (this.abort === abort) this.abort = null
     }
@@ -62,6 +62,22 @@ export class AnnotationLoader {
   reload(view: View): Promise<void> {
     this.loaded = null
     return this.update(view)
+  }
+
+  /** Objects cannot be had at all. */
+  fail(): void {
+    this.report.value = { ...this.report.peek(), state: 'failed' }
+  }
+
+  /** Resolves when nothing is being loaded. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = this.report.subscribe(({ state }) => {
+        if (state === 'loading') return
+        resolve()
+        queueMicrotask(() => stop())
+      })
+    })
   }
 
   dispose(): void {

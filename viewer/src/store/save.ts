@@ -1,5 +1,12 @@
 /** Bring one pending record to the server: which requests, in which order, and what their answers mean. */
-import { createAnnotation, deleteAnnotation, getAnnotation, putAnnotation, revertAnnotation } from '../api/annotations'
+import {
+  createAnnotation,
+  deleteAnnotation,
+  type FeatureIssue,
+  getAnnotation,
+  putAnnotation,
+  revertAnnotation,
+} from '../api/annotations'
 import { ApiError, NetworkError, revisionOf } from '../api/http'
 import { sameContent } from '../model/content'
 import type { Feature } from '../model/geojson'
@@ -46,16 +53,16 @@ async function change(record: Pending, known: Known): Promise<Reached> {
     at = back.revision
   }
   const { feature, revision } = await putAnnotation(desired, at)
-  return alive(feature, revision)
+  return alive(feature, revision, sameContent(feature, desired) ? '' : 'The outline crossed itself.')
 }
 
-function alive(feature: Feature, revision: number): Reached {
-  return { feature, known: { revision, alive: revision }, note: '' }
+function alive(feature: Feature, revision: number, note = ''): Reached {
+  return { feature, known: { revision, alive: revision }, note }
 }
 
 /** Read a 412: the write may have arrived before, with only its answer lost; else it is a true conflict. */
 function staleOutcome(record: Pending, error: ApiError): Outcome {
-  const current = (error.body['current'] ?? null) as Feature | null
+  const current = (error.body.current ?? null) as Feature | null
   const revision = revisionOf(error.etag) ?? current?.properties.revision ?? 0
   const { desired, known } = record
   const same = current === null ? desired === null : desired !== null && sameContent(current, desired)
@@ -80,8 +87,11 @@ function outcomeOf(record: Pending, error: unknown): Outcome | Promise<Outcome> 
   if (error.status >= 500 || NOT_NOW.includes(error.status)) return { kind: 'later', signedOut: error.status === 401 }
   if (error.status === 412) return staleOutcome(record, error)
   if (error.status === 409 && record.known === null) return takenOutcome(record)
+  const issue = (error.body.refused as readonly FeatureIssue[] | undefined)?.[0]
   const gone = error.status === 404 && record.desired === null
-  return gone ? { kind: 'saved', feature: null, known: null, note: '' } : { kind: 'refused', reason: error.detail }
+  return gone
+    ? { kind: 'saved', feature: null, known: null, note: '' }
+    : { kind: 'refused', reason: issue?.message ?? error.detail }
 }
 
 /** Send what `record` asks for. `remember` is awaited before a creation leaves, and after it has arrived. */

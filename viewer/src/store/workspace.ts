@@ -1,7 +1,7 @@
 /** One open slide: its facts, classes, layers, objects, save queue, and what the reader does with them. */
 import { computed, effect, type Signal, signal } from '@preact/signals'
 import type { Session } from '../api/session'
-import { getClasses, getLayers, getSlide } from '../api/slides'
+import { getClasses, getLayers, getSlide, renameSlide } from '../api/slides'
 import { type AnnotationClass, classNameOf, type LayerInfo, paletteHotkeys } from '../model/annotation-class'
 import type { Feature } from '../model/geojson'
 import { boundsOf, type Mpp } from '../model/geometry'
@@ -44,7 +44,11 @@ export class Workspace {
       void this.refreshLayers()
     })
     this.editor = new Editor(this.objects, this.queue)
-    this.loader = new AnnotationLoader(slide.id, () => this.total.peek(), (features) => this.receive(features))
+    this.loader = new AnnotationLoader(
+      slide.id,
+      () => this.total.peek(),
+      (features) => this.receive(features),
+    )
   }
 
   /** Micrometres per level-0 pixel, or null when they are unknown or implausible. */
@@ -54,6 +58,15 @@ export class Workspace {
 
   get canAnnotate(): boolean {
     return this.session.can_annotate
+  }
+
+  /** Reviewers and administrators may give a slide another name. */
+  get canRename(): boolean {
+    return this.session.role === 'reviewer' || this.session.role === 'admin'
+  }
+
+  async rename(name: string): Promise<void> {
+    this.slide.value = await renameSlide(this.slide.peek().id, name)
   }
 
   /** Whether an object is shown: its layer is, and objects are at all. */
@@ -110,14 +123,27 @@ export class Workspace {
     this.interaction.selection.value = features.at(next)?.id ?? null
   }
 
-  /** Start loading and saving. */
+  /** Start loading and saving; resolves when the objects of the first view have come, or cannot be had. */
   async start(): Promise<void> {
-    this.editor.overlay(await this.queue.restore())
-    await this.refreshSchema()
-    this.interaction.activeClass.value = this.classes.peek()[0]?.name ?? null
-    void this.queue.flush()
     this.listenForNetwork()
+    this.editor.overlay(await this.queue.restore())
+    void this.queue.flush()
+    await this.refreshSchema().catch(() => this.loader.fail())
+    this.interaction.activeClass.value = this.classes.peek()[0]?.name ?? null
     this.followView()
+    await this.loader.settled()
+  }
+
+  /** Ask for classes, layers and objects again. */
+  async reload(): Promise<void> {
+    const view = this.view.view.peek()
+    try {
+      await this.refreshSchema()
+    } catch {
+      this.loader.fail()
+      return
+    }
+    if (view) await this.loader.reload(view)
   }
 
   dispose(): void {

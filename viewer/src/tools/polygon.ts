@@ -19,6 +19,12 @@ export class PolygonTool implements Tool {
 
   constructor(private readonly context: ViewerContext) {}
 
+  /** Take up vertices that an earlier visit has left unfinished. */
+  resume(vertices: readonly Position[]): void {
+    this.vertices = [...vertices]
+    this.show(null)
+  }
+
   down(input: PointerInput): boolean {
     // Fingers pan; their taps come as clicks.
     if (input.device === 'touch') return false

@@ -7,12 +7,14 @@ import { SelectTool } from './select'
 import type { Tool, ViewerContext } from './tool'
 
 export class Toolbox implements PointerSink {
+  readonly polygon: PolygonTool
   private readonly tools: Readonly<Record<ToolId, Tool>>
   /** The tool that took the stroke under way keeps it to the end. */
   private stroke: Tool | null = null
 
   constructor(private readonly context: ViewerContext) {
-    this.tools = { move: new MoveTool(context), select: new SelectTool(context), polygon: new PolygonTool(context) }
+    this.polygon = new PolygonTool(context)
+    this.tools = { move: new MoveTool(context), select: new SelectTool(context), polygon: this.polygon }
   }
 
   down(input: PointerInput): boolean {

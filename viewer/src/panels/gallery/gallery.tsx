@@ -2,7 +2,7 @@ import { type Signal, useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { formatCount, plural } from '../../model/format'
-import { Catalog } from '../../store/catalog'
+import type { Catalog } from '../../store/catalog'
 import { Brand, Message } from '../brand'
 import { Icon } from '../icons'
 import { UserMenu } from '../user-menu'
@@ -83,8 +83,7 @@ function Content({ catalog, layout, retry }: { catalog: Catalog; layout: Layout;
   return layout === 'grid' ? <SlideGrid slides={shown} /> : <SlideTable slides={shown} />
 }
 
-export function Gallery(): JSX.Element {
-  const catalog = useSignal(new Catalog()).value
+export function Gallery({ catalog }: { catalog: Catalog }): JSX.Element {
   const layout = useSignal<Layout>('grid')
   const attempt = useSignal(0)
   useEffect(() => {

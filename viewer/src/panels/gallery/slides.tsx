@@ -78,7 +78,7 @@ export function SlideTable({ slides }: { slides: readonly Slide[] }): JSX.Elemen
                 </a>
                 <Status status={slide.status} />
               </th>
-              <td>{slide.project ?? NO_PROJECT}</td>
+              <td>{slide.project || NO_PROJECT}</td>
               <td class="num">{millimetresText(slide)}</td>
               <td class="num">{pixelsText(slide)}</td>
               <td class="num">{magnificationText(slide)}</td>

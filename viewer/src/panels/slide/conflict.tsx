@@ -13,7 +13,13 @@ function describe(feature: Feature | null): string {
 }
 
 /** Somebody else has changed the same object: mine, theirs, or both. */
-export function ConflictDialog({ workspace, onClose }: { workspace: Workspace; onClose: () => void }): JSX.Element | null {
+export function ConflictDialog({
+  workspace,
+  onClose,
+}: {
+  workspace: Workspace
+  onClose: () => void
+}): JSX.Element | null {
   const conflicts = [...workspace.queue.pending.value.values()].filter((record) => record.status === 'conflict')
   const record: Pending | undefined = conflicts[0]
   if (!record?.theirs) return null
@@ -26,8 +32,8 @@ export function ConflictDialog({ workspace, onClose }: { workspace: Workspace; o
     <Dialog title="Two versions of one object" onClose={onClose}>
       <div class="conflict">
         <p>
-          Somebody else saved this object after you had loaded it. Nothing is lost: the one that you do not keep stays in
-          the object's history. On the slide, theirs is drawn with a dashed white line.
+          Somebody else saved this object after you had loaded it. Nothing is lost: the one that you do not keep stays
+          in the object's history. On the slide, theirs is drawn with a dashed white line.
         </p>
         <dl class="facts">
           <div>

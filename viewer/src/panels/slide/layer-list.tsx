@@ -7,12 +7,11 @@ import { Icon } from '../icons'
 
 function LoadNote({ workspace }: { workspace: Workspace }): JSX.Element | null {
   const { state, complete } = workspace.loader.report.value
-  const view = workspace.view.view.peek()
   if (state === 'failed') {
     return (
       <p class="note note-bad" role="status">
         Annotations could not be loaded.{' '}
-        <button type="button" class="link" onClick={() => view && void workspace.loader.reload(view)}>
+        <button type="button" class="link" onClick={() => void workspace.reload()}>
           Try again
         </button>
       </p>
@@ -54,7 +53,11 @@ export function LayerList({ workspace }: { workspace: Workspace }): JSX.Element 
       <h2 id="layer-heading">
         Layers <span>Objects</span>
       </h2>
-      {layers.value.length === 0 ? <p class="note">No annotations yet.</p> : <ul class="rows">{layers.value.map(row)}</ul>}
+      {layers.value.length === 0 ? (
+        <p class="note">No annotations yet.</p>
+      ) : (
+        <ul class="rows">{layers.value.map(row)}</ul>
+      )}
       <LoadNote workspace={workspace} />
     </section>
   )

@@ -34,7 +34,9 @@ export function Notice({ workspace }: { workspace: Workspace }): JSX.Element | n
       <b>Polygon</b>
       <span>{interaction.activeClass.value ?? 'Unclassified'}</span>
       <span class="quiet">
-        {draft ? 'double click or Enter closes · Backspace takes back · Esc gives up' : 'click sets vertices · drag draws freehand'}
+        {draft
+          ? 'double click or Enter closes · Backspace takes back · Esc gives up'
+          : 'click sets vertices · drag draws freehand'}
       </span>
     </div>
   )

@@ -21,11 +21,23 @@ function textOf(queue: SaveQueue): ChipText {
     case 'saving':
       return { label: 'Saving…', tone: '', title: `${waiting} to save; ${kept}.` }
     case 'offline':
-      return { label: `Offline · ${waiting} to save`, tone: 'pill-warn', title: `${waiting} to save; ${kept}. Click to try now.` }
+      return {
+        label: `Offline · ${waiting} to save`,
+        tone: 'pill-warn',
+        title: `${waiting} to save; ${kept}. Click to try now.`,
+      }
     case 'conflict':
-      return { label: 'Conflict', tone: 'pill-bad', title: 'Somebody else has changed the same object. Click to settle it.' }
+      return {
+        label: 'Conflict',
+        tone: 'pill-bad',
+        title: 'Somebody else has changed the same object. Click to settle it.',
+      }
     case 'refused':
-      return { label: `Not accepted · ${formatCount(queue.pending.value.size)}`, tone: 'pill-bad', title: 'Click to go to the object.' }
+      return {
+        label: `Not accepted · ${formatCount(queue.pending.value.size)}`,
+        tone: 'pill-bad',
+        title: 'Click to go to the object.',
+      }
   }
 }
 
@@ -41,7 +53,14 @@ export function SaveChip({ workspace, onConflict }: { workspace: Workspace; onCo
     } else void queue.flush()
   }
   return (
-    <button type="button" class={`pill ${tone}`} title={title} data-testid="saved-chip" aria-live="polite" onClick={act}>
+    <button
+      type="button"
+      class={`pill ${tone}`}
+      title={title}
+      data-testid="saved-chip"
+      aria-live="polite"
+      onClick={act}
+    >
       {label}
     </button>
   )

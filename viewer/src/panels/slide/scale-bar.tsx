@@ -9,7 +9,11 @@ export function ScaleBarView({ workspace }: { workspace: Workspace }): JSX.Eleme
   if (!view) return null
   const { width, label } = scaleBar(view.zoom, view.rotation, workspace.mpp, ROOM)
   return (
-    <div class="scale-bar" data-testid="scale-bar" title={workspace.mpp ? undefined : 'The pixel size of this scan is unknown.'}>
+    <div
+      class="scale-bar"
+      data-testid="scale-bar"
+      title={workspace.mpp ? undefined : 'The pixel size of this scan is unknown.'}
+    >
       <span>{label}</span>
       <i style={{ width: `${width}px` }} />
     </div>

@@ -4,6 +4,7 @@ import type { Slide } from '../../model/slide'
 import type { Workspace } from '../../store/workspace'
 import { magnificationText, millimetresText, pixelsText } from '../gallery/facts'
 import { Facts } from './facts-list'
+import { Rename } from './rename'
 
 function mppText(slide: Slide): string {
   const { mpp_x: x, mpp_y: y } = slide
@@ -18,9 +19,10 @@ export function SlideFacts({ workspace }: { workspace: Workspace }): JSX.Element
   return (
     <section class="panel-section" aria-labelledby="slide-heading">
       <h2 id="slide-heading">Slide</h2>
+      {workspace.canRename && <Rename key={slide.name} workspace={workspace} />}
       <Facts
         rows={[
-          ['Name', slide.name],
+          ['Name', workspace.canRename ? null : slide.name],
           ['Project', slide.project],
           ['Size', millimetresText(slide)],
           ['Pixels', pixelsText(slide)],

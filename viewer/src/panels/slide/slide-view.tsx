@@ -31,7 +31,15 @@ function cursorClass({ interaction }: Workspace): string {
   return interaction.hover.value === null || interaction.spaceHeld.value ? 'cursor-move' : 'cursor-pick'
 }
 
-export function SlideView({ workspace, canvas, run, panelOpen, helpOpen, failedTiles, beforeShare }: Props): JSX.Element {
+export function SlideView({
+  workspace,
+  canvas,
+  run,
+  panelOpen,
+  helpOpen,
+  failedTiles,
+  beforeShare,
+}: Props): JSX.Element {
   const conflictOpen = useSignal(false)
   const close = (open: Signal<boolean>) => () => {
     open.value = false

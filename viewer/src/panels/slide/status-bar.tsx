@@ -18,7 +18,11 @@ export function StatusBar({ workspace, failedTiles }: Props): JSX.Element {
       <span class="status-xy" data-testid="status-xy">
         {at ? `x ${formatTenths(at[0])} · y ${formatTenths(at[1])} px` : 'x — · y — px'}
       </span>
-      {mpp && <span class="status-um">{at ? `${formatTenths(at[0] * mpp.x)} · ${formatTenths(at[1] * mpp.y)} µm` : '— · — µm'}</span>}
+      {mpp && (
+        <span class="status-um">
+          {at ? `${formatTenths(at[0] * mpp.x)} · ${formatTenths(at[1] * mpp.y)} µm` : '— · — µm'}
+        </span>
+      )}
       <span class="wide">{mpp ? `${formatSignificant(Math.sqrt(mpp.x * mpp.y))} µm/px` : 'pixel size unknown'}</span>
       <span class="wide">rot {now ? Number(degreesOf(now.rotation).toFixed(1)) : 0}°</span>
       <span class="wide">zoom {now ? `${Number((now.zoom * 100).toPrecision(3))} %` : '—'}</span>

@@ -41,10 +41,11 @@ export function ToolRail({ workspace, run }: Props): JSX.Element {
       {...more}
     >
       <Icon name={icon} />
-      <kbd aria-hidden="true">{hotkey}</kbd>
+      <kbd>{hotkey}</kbd>
     </button>
   )
-  const tool = (each: RailButton): JSX.Element => button(each, { 'aria-pressed': interaction.tool.value === each.command })
+  const tool = (each: RailButton): JSX.Element =>
+    button(each, { 'aria-pressed': interaction.tool.value === each.command })
   return (
     <div class="rail" role="toolbar" aria-label="Tools" aria-orientation="vertical">
       {tool(MOVE)}
@@ -52,8 +53,14 @@ export function ToolRail({ workspace, run }: Props): JSX.Element {
       {workspace.canAnnotate && <hr />}
       {workspace.canAnnotate && (
         <>
-          {button({ command: 'undo', icon: 'undo', label: 'Undo', hotkey: '^Z' }, { disabled: editor.undoStack.depth.value === 0 })}
-          {button({ command: 'redo', icon: 'redo', label: 'Redo', hotkey: '^⇧Z' }, { disabled: editor.undoStack.redoDepth.value === 0 })}
+          {button(
+            { command: 'undo', icon: 'undo', label: 'Undo', hotkey: '^Z' },
+            { disabled: editor.undoStack.depth.value === 0 },
+          )}
+          {button(
+            { command: 'redo', icon: 'redo', label: 'Redo', hotkey: '^⇧Z' },
+            { disabled: editor.undoStack.redoDepth.value === 0 },
+          )}
         </>
       )}
       <hr />

@@ -16,7 +16,7 @@ export function TopBar({ workspace, onConflict, beforeShare }: Props): JSX.Eleme
   const { project, name } = workspace.slide.value
   return (
     <header class="top-bar">
-      <Brand crumbs={[{ label: project ?? 'Slides', href: '/' }, { label: name }]} />
+      <Brand crumbs={[{ label: project || 'Slides', href: '/' }, { label: name }]} />
       <div class="top-tools">
         <Magnification workspace={workspace} />
         <SaveChip workspace={workspace} onConflict={onConflict} />

@@ -1,0 +1,80 @@
+/** Puts canvas, tools, keys, address bar and debugging surface of one open slide together, and apart again. */
+import { SlideCanvas } from './canvas/slide-canvas'
+import { debugSurface } from './debug'
+import type { CommandId } from './model/commands'
+import { parseSlideUrl } from './model/url'
+import { listenToKeys } from './panels/keyboard'
+import { readSlideUrl, syncSlideUrl } from './slide-url'
+import { DraftKeeper } from './store/draft-keeper'
+import type { Workspace } from './store/workspace'
+import type { ViewerContext } from './tools/tool'
+import { Toolbox } from './tools/toolbox'
+
+export interface MountedSlide {
+  /** Bring the address bar up to date now. */
+  writeUrl(): void
+  dispose(): void
+}
+
+function contextOf(workspace: Workspace): ViewerContext {
+  const { interaction, objects, editor, view } = workspace
+  return {
+    interaction,
+    zoom: () => view.view.peek()?.zoom ?? 1,
+    get: (id) => objects.get(id),
+    hit: (p, reach) => objects.hit(p, reach, workspace.visible),
+    mayEdit: (feature) => workspace.mayEdit(feature),
+    create: (geometry) => {
+      const active = interaction.activeClass.peek()
+      return editor.create(geometry, workspace.classMap.peek().get(active ?? '') ?? null)
+    },
+    reshape: (id, geometry) => editor.reshape(id, geometry),
+    delete: () => workspace.deleteSelected(),
+  }
+}
+
+/** Take up the polygon that an earlier visit left unfinished; answers how to stop keeping it. */
+function keepDraft(workspace: Workspace, toolbox: Toolbox): () => void {
+  const keeper = new DraftKeeper(workspace.session.user, workspace.slide.peek().id, sessionStorage)
+  const vertices = keeper.restore()
+  if (vertices && workspace.canAnnotate) {
+    workspace.interaction.tool.value = 'polygon'
+    toolbox.polygon.resume(vertices)
+  }
+  return keeper.follow(workspace.interaction)
+}
+
+export function mountSlide(
+  target: HTMLElement,
+  workspace: Workspace,
+  run: (command: CommandId) => void,
+  showFailedTiles: (count: number) => void,
+): MountedSlide {
+  const toolbox = new Toolbox(contextOf(workspace))
+  const canvas = new SlideCanvas(target, workspace, toolbox, parseSlideUrl(location.search).view)
+  workspace.view.attach(canvas)
+  readSlideUrl(workspace, false)
+  const ready = Promise.all([canvas.ready, workspace.start()]).then(() => {
+    target.dataset.ready = 'true'
+  })
+  window.pathserve = debugSurface(workspace, ready)
+  const url = syncSlideUrl(workspace)
+  const retry = (): void => canvas.tiles.retry()
+  window.addEventListener('online', retry)
+  const stops = [
+    keepDraft(workspace, toolbox),
+    listenToKeys({ workspace, toolKey: (name) => toolbox.key(name), run }),
+    canvas.tiles.failed.subscribe(showFailedTiles),
+    () => window.removeEventListener('online', retry),
+    () => url.stop(),
+  ]
+  return {
+    writeUrl: () => url.write(),
+    dispose: () => {
+      for (const stop of stops) stop()
+      workspace.view.attach(null)
+      canvas.dispose()
+      delete window.pathserve
+    },
+  }
+}

@@ -1,0 +1,53 @@
+/** Keeps the polygon in the making in the tab's own storage, so that a reload or a crash does not lose it. */
+import { effect } from '@preact/signals'
+import type { Position } from '../model/geojson'
+import type { Interaction } from './interaction'
+
+const REST_MS = 200
+
+export class DraftKeeper {
+  private readonly key: string
+
+  constructor(
+    user: string,
+    slide: string,
+    private readonly storage: Storage,
+  ) {
+    this.key = `pathserve draft ${user} ${slide}`
+  }
+
+  /** What was left unfinished; null when there is nothing, or nothing that can be read. */
+  restore(): readonly Position[] | null {
+    try {
+      const vertices: unknown = JSON.parse(this.storage.getItem(this.key) ?? 'null')
+      return Array.isArray(vertices) && vertices.length > 0 ? (vertices as Position[]) : null
+    } catch {
+      return null
+    }
+  }
+
+  /** Follow the draft; answers how to stop. */
+  follow(interaction: Interaction): () => void {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const keep = (): void => this.keep(interaction.draft.peek()?.vertices ?? null)
+    const stop = effect(() => {
+      void interaction.draft.value
+      clearTimeout(timer)
+      timer = setTimeout(keep, REST_MS)
+    })
+    return () => {
+      stop()
+      clearTimeout(timer)
+      keep()
+    }
+  }
+
+  private keep(vertices: readonly Position[] | null): void {
+    try {
+      if (vertices) this.storage.setItem(this.key, JSON.stringify(vertices))
+      else this.storage.removeItem(this.key)
+    } catch {
+      // The storage is full or forbidden: the draft lives on in the page, as it would without this.
+    }
+  }
+}
