@@ -60,10 +60,10 @@ def make_tiff(tmp_path: Path) -> MakeTiff:
     (side in pixels), ``name``, and anything that tifffile writes.
     """
 
-    def formula(width: int, height: int) -> npt.NDArray[np.uint8]:
-        y, x = np.mgrid[0:height, 0:width]
-        red, green = 128 + 100 * np.sin(x / 37 + y / 91), 255.0 * x / width
-        blue = 255.0 * ((x // 16 + y // 16) % 2)
+    def formula(width: int, height: int, step: int) -> npt.NDArray[np.uint8]:
+        y, x = (np.mgrid[0:height, 0:width] + 0.5) * step
+        red, green = 128 + 100 * np.sin(x / 37 + y / 91), 128 + 90 * np.sin((x - y) / 300)
+        blue = 128 + 80 * np.cos(x / 53 - y / 29)
         return np.stack([red, green, blue], axis=-1).astype(np.uint8)
 
     def write(
@@ -77,11 +77,11 @@ def make_tiff(tmp_path: Path) -> MakeTiff:
         with tifffile.TiffWriter(tmp_path / name) as tiff:
             for index, size in enumerate(sizes):
                 tiff.write(
-                    formula(*size),
+                    formula(*size, round(sizes[0][0] / size[0])),
                     tile=shape,
                     compression="jpeg",
                     compressionargs={"level": 90},
-                    photometric="ycbcr",
+                    photometric="rgb",  # of the input: stored as YCbCr, as JPEG has it
                     subfiletype=1 if index else 0,
                     metadata=None,
                     **more,
