@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-import httpx
+import httpx2
 import numpy as np
 import numpy.typing as npt
 import orjson
@@ -70,7 +70,7 @@ class Client:
     """
 
     def __init__(self, url: str, *, token: str, timeout: float = 60.0) -> None:
-        self._http = httpx.Client(
+        self._http = httpx2.Client(
             base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=timeout, follow_redirects=False
         )
 
@@ -110,7 +110,7 @@ class Client:
         """
         try:
             response = self._http.request(method, path, params=query or [], content=body, headers=dict(headers or {}))
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise errors.Busy("The server cannot be reached.", code="unreachable") from error
         if response.is_success:
             return response.content
@@ -327,7 +327,7 @@ def _array(body: bytes) -> npt.NDArray[Any]:
     return array
 
 
-def _error(response: httpx.Response) -> errors.PathServeError:
+def _error(response: httpx2.Response) -> errors.PathServeError:
     kind = _ERRORS.get(response.status_code, errors.PathServeError)
     try:
         problem = response.json()

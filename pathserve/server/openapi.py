@@ -54,7 +54,7 @@ def describe(endpoints: Iterable[Endpoint[Any]]) -> dict[str, Any]:
         }
     )
     with_schemas = construct_open_api_with_schema_class(document, by_alias=True)
-    return with_schemas.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return with_schemas.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
 
 
 def _operation(endpoint: Endpoint[Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from pathserve import errors
+from pathserve.server.middleware import SECURITY_HEADERS
 
 _LOG = logging.getLogger("pathserve.server")
 
@@ -128,10 +129,12 @@ def on_unexpected(request: Request, error: Exception) -> Response:
         frames.append(f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}")
         trace = trace.tb_next
     _LOG.error("%s in request %s at %s", type(error).__name__, request_id(request.scope), " > ".join(frames[-8:]))
+    # Starlette answers bugs outside of all middleware, so what that adds to other answers is added here.
     return problem(
         request.scope,
         status=500,
         code="internal",
         title="Internal error",
         detail="Something went wrong inside PathServe; the log names this request.",
+        headers=SECURITY_HEADERS | {"x-request-id": request_id(request.scope)},
     )

@@ -183,9 +183,8 @@ async def _write(call: Call[NoQuery], change: Callable[[Annotation, SlideRecord,
     def work() -> Response:
         current = call.services.annotations.latest(feature_id)
         slide = call.slide(current.slide)
-        expected = expected_revision(call.request)
         try:
-            written = change(current, slide, expected)
+            written = change(current, slide, expected_revision(call.request))
         except Stale as error:
             now = call.services.annotations.latest(feature_id)
             member = None if now.deleted else feature_writer(call.services, slide)(now)

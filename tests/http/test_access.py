@@ -5,6 +5,7 @@ import re
 import pytest
 from starlette.routing import Mount, Route
 
+from pathserve.access import Role
 from pathserve.server.app import ENDPOINTS
 
 PUBLIC = {("GET", "/sign-in"), ("POST", "/sign-in"), ("GET", "/healthz"), ("GET", "/readyz")}
@@ -26,7 +27,9 @@ def test_without_a_token_there_is_nothing_but_what_is_public(site, endpoint) -> 
         assert answer.json()["code"] == "unauthenticated"
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/api/nothing", "/zarr/x", "/metrics", "/assets", "/sign-in/x", "//sign-in"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/api/nothing", "/zarr/x", "/metrics", "/assets", "/sign-in/x", "//sign-in"]
+)
 def test_unknown_addresses_are_401_too(site, path: str) -> None:
     assert site.anonymous.get(path).status_code == 401
 
@@ -117,7 +120,7 @@ def test_a_revoked_token_ends_at_once(site) -> None:
 
 def test_a_project_token_knows_nothing_of_other_projects(site) -> None:
     site.services.catalog.rename_slide(site.field, project="other")
-    token = site.services.accounts.create_token("p", role="admin", project="other").secret
+    token = site.services.accounts.create_token("p", role=Role.ADMIN, project="other").secret
     client = site.client()
     client.headers["authorization"] = f"Bearer {token}"
     assert [slide["id"] for slide in client.get("/api/slides").json()["items"]] == [site.field]
