@@ -17,16 +17,17 @@ from pathserve.server.params import parse_query
 from pathserve.server.services import Services
 
 _Q = TypeVar("_Q", bound=BaseModel)
+_Q_co = TypeVar("_Q_co", bound=BaseModel, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[_Q]):
+class Call(Generic[_Q_co]):
     """One request on its way through a handler, after its caller was recognised and its query parsed."""
 
     request: Request
     services: Services
     action: Action
-    query: _Q
+    query: _Q_co
 
     @property
     def actor(self) -> Actor:

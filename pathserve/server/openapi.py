@@ -115,14 +115,14 @@ def _response(answer: Answer) -> dict[str, Any]:
 
 
 def _content(model: type[BaseModel] | None) -> dict[str, Any]:
-    return {} if model is None else {"schema": PydanticSchema(schema_class=model)}
+    return {} if model is None else {"schema": PydanticSchema(schema_class=model, enum=None)}
 
 
 def _problems(statuses: dict[str, str]) -> dict[str, Any]:
     return {
         status: {
             "description": description,
-            "content": {"application/problem+json": {"schema": PydanticSchema(schema_class=ProblemModel)}},
+            "content": {"application/problem+json": {"schema": PydanticSchema(schema_class=ProblemModel, enum=None)}},
         }
         for status, description in statuses.items()
     }

@@ -43,7 +43,9 @@ async def tile(call: Call[ImageQuery]) -> Response:
     slide = call.slide()
     tiles, place = call.services.tiles, call.request.path_params
     address = slide.id, place["level"], place["col"], place["row"]
-    found = tiles.tile_at_once(*address) or await run_in_threadpool(tiles.tile, *address)
+    found = tiles.tile_at_once(*address)
+    if found is None:
+        found = await run_in_threadpool(tiles.tile, *address)
     headers = cache_headers(found.etag, slide, call.query.g)
     return not_modified(call, headers) or Response(found.body, media_type=found.media_type, headers=headers)
 

@@ -70,8 +70,7 @@ def run(listener: socket.socket, *, workers: int, started: Callable[[], None]) -
     )
     listener.listen(config.backlog)  # from here on a browser waits instead of being refused
     started()
-    server = uvicorn.Server(config)
     if workers > 1:
-        Multiprocess(config, target=server.run, sockets=[listener]).run()
+        Multiprocess(config, sockets=[listener]).run()
     else:
-        server.run(sockets=[listener])
+        uvicorn.Server(config).run(sockets=[listener])
