@@ -4,12 +4,16 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_SOURCES = ("index.html", "sign-in.html", "docs.html", "package.json", "package-lock.json", "vite.config.ts")
+_FILES = (
+    *("index.html", "sign-in.html", "docs.html"),
+    *("package.json", "package-lock.json", ".npmrc", "tsconfig.json", "vite.config.ts"),
+)
 _FOLDERS = ("src", "public")
 _PACKED = "pathserve/_viewer"
 _SHOWN_LINES = 25
@@ -37,9 +41,13 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg] # the build
             return
         viewer, packed = Path(self.root, "viewer"), Path(self.root, _PACKED)
         if not _is_fresh(packed, viewer):
-            _build(viewer)
-            shutil.rmtree(packed, ignore_errors=True)
-            shutil.copytree(viewer / "dist", packed)
+            # In a copy: a build must not touch the packages that somebody works with in the tree.
+            with tempfile.TemporaryDirectory() as folder:
+                workshop = Path(folder, "viewer")
+                _copy_sources(viewer, workshop)
+                _build(workshop)
+                shutil.rmtree(packed, ignore_errors=True)
+                shutil.copytree(workshop / "dist", packed)
 
 
 def _newest(paths: list[Path]) -> float:
@@ -53,8 +61,16 @@ def _is_fresh(packed: Path, viewer: Path) -> bool:
         return False
     if not (viewer / "package.json").is_file():
         return True
-    sources = [viewer / name for name in (*_SOURCES, *_FOLDERS)]
+    sources = [viewer / name for name in (*_FILES, *_FOLDERS)]
     return (packed / "index.html").stat().st_mtime >= _newest(sources)
+
+
+def _copy_sources(viewer: Path, workshop: Path) -> None:
+    workshop.mkdir()
+    for name in _FILES:
+        shutil.copy2(viewer / name, workshop / name)
+    for name in _FOLDERS:
+        shutil.copytree(viewer / name, workshop / name)
 
 
 def _node_and_npm() -> tuple[Path, Path]:

@@ -55,12 +55,15 @@ export function formatSlideUrl(state: SlideUrlState): string {
   return text === '' ? '' : `?${text}`
 }
 
+/** Stands for our own site while an address is taken apart. */
+const SAME_SITE = 'http://same.site'
+
 /** A same-site path to go to after signing in; anything else becomes the gallery. */
 export function safeNext(next: string | null): string {
   if (next === null || !next.startsWith('/')) return '/'
   try {
-    const url = new URL(next, 'http://same.site')
-    return url.origin === 'http://same.site' ? url.pathname + url.search + url.hash : '/'
+    const url = new URL(next, SAME_SITE)
+    return url.origin === SAME_SITE ? url.pathname + url.search + url.hash : '/'
   } catch {
     return '/'
   }

@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest'
+import { codeOf, formatSlideUrl, parseRoute, parseSlideUrl, safeNext, slidePath } from './url'
+
+describe('routes', () => {
+  it('are the gallery and slides', () => {
+    expect(parseRoute('/')).toEqual({ page: 'gallery' })
+    expect(parseRoute(slidePath('a/b c'))).toEqual({ page: 'slide', id: 'a/b c' })
+    expect(parseRoute('/slides/x/')).toEqual({ page: 'slide', id: 'x' })
+    expect(parseRoute('/slides/%E0%A4%A')).toEqual({ page: 'gallery' })
+  })
+})
+
+describe('the address of a view', () => {
+  const state = {
+    view: { x: 12054.23, y: -3.5, zoom: 0.269848, rotation: Math.PI / 6 },
+    hidden: ['Cells · model v3.1', 'a&b=c'],
+    selection: '0badab34-8eb0-43ac-aeb5-eda28d3743f5',
+  }
+
+  it('comes back as it was', () => {
+    const back = parseSlideUrl(formatSlideUrl(state))
+    expect(back.view?.rotation).toBeCloseTo(Math.PI / 6, 9)
+    expect({ ...back, view: { ...back.view, rotation: 0 } }).toEqual({ ...state, view: { ...state.view, rotation: 0 } })
+  })
+
+  it('is short', () => {
+    const view = { x: 1110.123456, y: 1483.5, zoom: 1 / 3, rotation: 0 }
+    expect(formatSlideUrl({ view, hidden: [], selection: null })).toBe('?x=1110.12&y=1483.5&z=0.333333')
+    expect(formatSlideUrl({ view: null, hidden: [], selection: null })).toBe('')
+  })
+
+  it.each(['', '?x=1&y=2', '?x=1&y=2&z=0', '?x=1&y=2&z=-1', '?x=a&y=2&z=1', '?x=1&y=2&z=1e999', '?x=&y=2&z=1'])(
+    'names no view in %s',
+    (search) => {
+      expect(parseSlideUrl(search).view).toBeNull()
+    },
+  )
+})
+
+describe('after signing in', () => {
+  it.each([
+    ['/slides/a?x=1#b', '/slides/a?x=1#b'],
+    [null, '/'],
+    ['https://evil.example/', '/'],
+    ['//evil.example/x', '/'],
+    ['/\\evil.example', '/'],
+    ['javascript:alert(1)', '/'],
+  ])('%s leads to %s', (next, path) => {
+    expect(safeNext(next)).toBe(path)
+  })
+
+  it('takes the code out of what was pasted', () => {
+    expect(codeOf(' http://h:8000/sign-in#abc_1 ')).toBe('abc_1')
+    expect(codeOf('#abc')).toBe('abc')
+    expect(codeOf('abc')).toBe('abc')
+  })
+})

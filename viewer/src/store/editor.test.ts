@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest'
+import { featureOf, square } from '../../test/features'
+import type { Feature } from '../model/geojson'
+import { AnnotationStore } from './annotations'
+import { Editor } from './editor'
+import type { Pending } from './pending'
+import type { SaveQueue } from './queue'
+import { UndoStack } from './undo'
+
+const tumour = { name: 'Tumour', color: [255, 0, 0], value: 1, priority: 0, hotkey: null } as const
+
+/** An editor whose queue only writes down what it was asked for. */
+function setUp(): { store: AnnotationStore; editor: Editor; asked: [string, Feature | null][] } {
+  const store = new AnnotationStore()
+  const asked: [string, Feature | null][] = []
+  const queue = {
+    enqueue: async (id: string, desired: Feature | null) => void asked.push([id, desired]),
+    resolve: async (_id: string, choice: string) => (choice === 'theirs' ? featureOf('a', square(9, 9, 9)) : null),
+  }
+  return { store, asked, editor: new Editor(store, queue as unknown as SaveQueue) }
+}
+
+describe('undo and redo', () => {
+  it('go back and forth over creating, reshaping, classing and deleting', () => {
+    const { store, editor, asked } = setUp()
+    const id = editor.create(square(0, 0, 1), tumour)
+    editor.reshape(id, square(0, 0, 2))
+    editor.classify(id, null)
+    editor.delete(id)
+    const states = asked.map(([, desired]) => desired)
+    expect(editor.undoStack.depth.value).toBe(4)
+    for (const expected of [states[2], states[1], states[0], null]) {
+      expect(editor.undo()).toBe(id)
+      expect(store.get(id) ?? null).toEqual(expected)
+      expect(asked.at(-1)).toEqual([id, expected])
+    }
+    expect(editor.undo()).toBeNull()
+    for (const expected of states) {
+      editor.redo()
+      expect(store.get(id) ?? null).toEqual(expected)
+    }
+    expect(editor.redo()).toBeNull()
+    expect(asked).toHaveLength(12)
+  })
+
+  it('forget what was undone once something new is done', () => {
+    const { editor } = setUp()
+    const id = editor.create(square(0, 0, 1), null)
+    editor.reshape(id, square(0, 0, 2))
+    editor.undo()
+    editor.reshape(id, square(0, 0, 3))
+    expect([editor.undoStack.depth.value, editor.undoStack.redoDepth.value]).toEqual([2, 0])
+  })
+
+  it('keep the last thousand changes', () => {
+    const stack = new UndoStack()
+    for (let i = 0; i < 1200; i++) stack.push({ id: String(i), before: null, after: null })
+    expect(stack.depth.value).toBe(1000)
+    expect(stack.undo()?.id).toBe('1199')
+  })
+})
+
+describe('editing', () => {
+  it('gives and takes the class with its colour, and touches no other property', () => {
+    const { store, editor } = setUp()
+    store.set({ ...featureOf('a', square(0, 0, 1)), properties: { measurements: { x: 1 }, state: 'draft' } })
+    editor.classify('a', tumour)
+    expect(store.get('a')?.properties).toEqual({
+      measurements: { x: 1 },
+      state: 'draft',
+      classification: { name: 'Tumour', color: [255, 0, 0] },
+    })
+    editor.classify('a', null)
+    expect(store.get('a')?.properties).toEqual({ measurements: { x: 1 }, state: 'draft' })
+  })
+
+  it('of what is not there does nothing', () => {
+    const { editor, asked } = setUp()
+    editor.reshape('x', square(0, 0, 1))
+    editor.classify('x', tumour)
+    editor.delete('x')
+    expect([asked.length, editor.undoStack.depth.value]).toEqual([0, 0])
+  })
+
+  it('shows what the server has made of an object, and says so', () => {
+    const { store, editor } = setUp()
+    editor.saved('a', featureOf('a', square(3, 3, 3)), 'It crossed itself.')
+    expect(store.get('a')?.geometry).toEqual(square(3, 3, 3))
+    expect(editor.notice.value).toBe('It crossed itself.')
+    editor.saved('a', null, '')
+    expect(store.get('a')).toBeUndefined()
+  })
+
+  it('keeps both forms of an object in conflict, mine under a new id', async () => {
+    const { store, editor, asked } = setUp()
+    const mine = featureOf('a', square(1, 1, 1), 'Tumour')
+    store.set(mine)
+    await editor.resolve({ id: 'a', desired: mine } as Pending, 'both')
+    expect(store.get('a')?.geometry).toEqual(square(9, 9, 9))
+    const [id, copy] = asked[0] ?? ['', null]
+    expect(id).not.toBe('a')
+    expect(copy).toEqual({ ...mine, id })
+    expect(store.size).toBe(2)
+  })
+})
