@@ -21,8 +21,9 @@ MAX_ANISOTROPY = 16.0
 """How many times the downsample along one axis may be that along the other."""
 
 _ROUNDING = 1e-9  # a quotient of two mpp that means 2 may be a little less
-_FILTER = Image.Resampling.BICUBIC
-_SUPPORT = 2.0  # of the bicubic filter, in output pixels when it reduces and stored pixels when it enlarges
+# Neither filter overshoots: clipped overshoot would make a part differ from the same part of a larger region.
+_REDUCING, _ENLARGING = Image.Resampling.HAMMING, Image.Resampling.BILINEAR
+_SUPPORT = 1.0  # of both, in output pixels when reducing and in stored pixels when enlarging
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ def sample(pyramid: Pyramid, grid: PixelGrid) -> Pixels:
     """Give the pixels of a slide on a grid; what lies outside the slide is white.
 
     Where grid and stored pixels coincide the stored pixels are given unchanged. Otherwise the coarsest stored level
-    that is fine enough is resampled once, with a bicubic filter that widens as the picture shrinks (so nothing
-    aliases). Pixels whose centres lie outside the slide are white and never mix into those inside.
+    that is fine enough is resampled once, with a filter that widens as the picture shrinks, so that nothing aliases.
+    Pixels whose centres lie outside the slide are white and never mix into those inside.
 
     Memory: the answer, and strips of about ``STRIP_PIXELS`` stored pixels (at least one output row).
 
@@ -124,7 +125,7 @@ def _resampled(pyramid: Pyramid, level: int, x: _Axis, y: _Axis, first: int, las
     patch, x0, y0 = _patch(pyramid, level, x.reach(x.start, x.stop), y.reach(first, last), x.length, y.length)
     image = Image.fromarray(patch).resize(
         (x.stop - x.start, last - first),
-        _FILTER,
+        _REDUCING if min(x.step, y.step) >= 1 else _ENLARGING,
         box=(left - x0, top - y0, right - x0, bottom - y0),
         reducing_gap=None,
     )
