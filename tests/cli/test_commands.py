@@ -1,0 +1,211 @@
+"""What each command prints, what it leaves behind, and its exit status."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+import tifffile
+import zarr
+from PIL import Image
+
+SQUARE = {
+    "type": "Feature",
+    "geometry": {"type": "Polygon", "coordinates": [[[10.2, 10], [60, 12], [55, 70.5], [9, 60], [10.2, 10]]]},
+    "properties": {"classification": {"name": "Tumour", "color": [200, 0, 0]}},
+}
+
+
+@pytest.fixture
+def slide(run, sample_slide: Path) -> str:
+    done = run("ingest", sample_slide, "--name", "Sample", "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["items"][0]["slide"]
+
+
+def test_an_empty_folder_is_no_error(run) -> None:
+    for words in (["slides"], ["verify"], ["user", "list"], ["token", "list"], ["classes", "list"]):
+        done = run(*words)
+        assert (done.returncode, done.stderr) == (0, ""), words
+        as_json = run(*words, "--json")
+        assert json.loads(as_json.stdout) == {"items": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    "words", [["nothing"], ["ingest"], ["slides", "--wrong"], ["mask", "x"], ["serve", "--port", "x"]]
+)
+def test_wrong_usage_is_status_2(run, words) -> None:
+    assert run(*words).returncode == 2
+
+
+def test_ingest_lists_the_slide_and_skips_it_the_next_time(run, sample_slide: Path, data: Path) -> None:
+    first = run("ingest", sample_slide)
+    assert (first.returncode, "2,220 x 2,967" in first.stdout) == (0, True)
+    again = run("ingest", sample_slide)
+    assert (again.returncode, "was there already" in again.stdout) == (0, True)
+    items = json.loads(run("slides", "--json").stdout)["items"]
+    assert [(i["name"], i["width"], i["height"], i["mpp_x"], i["tile_size"]) for i in items] == [
+        ("Slide 1", 2220, 2967, 0.499, 240)
+    ]
+    assert "CMU" not in run("slides").stdout
+    assert b"CMU-1" not in (data / "pathserve.db").read_bytes()
+
+
+def test_a_file_that_is_no_slide_is_one_sentence_and_leaves_nothing(run, data: Path, tmp_path: Path) -> None:
+    text = tmp_path / "notes.svs"
+    text.write_text("no slide at all\n" * 100)
+    done = run("ingest", text)
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert [p.name for p in (data / "slides").iterdir() if not p.name.startswith(".")] == []
+    assert list((data / "slides").rglob("*.jsonl")) == []
+    assert json.loads(run("slides", "--json").stdout)["items"] == []
+    assert run("ingest", tmp_path / "absent.svs").returncode == 1
+
+
+def test_one_bad_scan_of_two_is_status_3_and_named(run, sample_field: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    shutil.copy(sample_field, folder / "good.jpg")
+    (folder / "bad.svs").write_bytes(b"II*\0" + bytes(100))
+    done = run("ingest", folder)
+    assert (done.returncode, "bad.svs" in done.stderr) == (3, True)
+    assert len(json.loads(run("slides", "--json").stdout)["items"]) == 1
+
+
+def test_verify_names_what_is_damaged(run, slide: str, data: Path) -> None:
+    assert run("verify").returncode == 0
+    shard = next(p for p in (data / "slides" / f"{slide}.zarr" / "1").rglob("*") if p.is_file() and p.suffix == "")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    done = run("verify", slide)
+    assert (done.returncode, slide in done.stderr) == (1, True)
+    report = json.loads(run("verify", "--json").stdout)["items"][0]
+    assert (report["slide"], report["ok"], len(report["damage"])) == (slide, False, 1)
+    assert run("verify", "nothing").returncode == 1
+
+
+def test_remove_takes_pixels_and_annotations(run, slide: str, data: Path) -> None:
+    assert run("remove", slide).returncode == 0
+    assert json.loads(run("slides", "--json").stdout)["items"] == []
+    assert not (data / "slides" / f"{slide}.zarr").exists()
+    assert run("remove", slide).returncode == 1
+
+
+def test_a_token_is_printed_alone(run) -> None:
+    done = run("token", "create", "ci", "--role", "annotator", "--expires", "90d")
+    assert (done.returncode, done.stdout.count("\n"), done.stdout.startswith("pst_")) == (0, 1, True)
+    listed = json.loads(run("token", "list", "--json").stdout)["items"]
+    assert [(t["name"], t["role"], t["expires"] is not None) for t in listed] == [("ci", "annotator", True)]
+    assert done.stdout.strip() not in json.dumps(listed)
+    assert run("token", "revoke", "ci").returncode == 0
+    assert run("token", "revoke", "ci").returncode == 1
+    assert run("token", "create", "ci", "--expires", "soon").returncode == 1
+    assert run("token", "create", "ci", "--role", "king").returncode == 2
+
+
+def test_accounts(run) -> None:
+    added = run("user", "add", "ada", "--role", "reviewer")
+    assert (added.returncode, "/sign-in#" in added.stdout) == (0, True)
+    assert run("user", "add", "ada").returncode == 1
+    assert "/sign-in#" in run("user", "link", "ada").stdout
+    assert run("user", "disable", "ada").returncode == 0
+    assert run("user", "link", "ada").returncode == 1
+    people = json.loads(run("user", "list", "--json").stdout)["items"]
+    assert [(p["name"], p["role"], p["disabled"]) for p in people] == [("ada", "reviewer", True)]
+
+
+def test_annotations_go_in_and_come_out(run, slide: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.geojson"
+    bad = {"type": "Feature", "geometry": None, "properties": {}}
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": [SQUARE, bad]}))
+    done = run("annotations", "import", slide, file, "--layer", "readers", "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["created"], [r["index"] for r in report["refused"]]) == (3, 1, [1])
+    out = tmp_path / "out.geojson"
+    assert run("annotations", "export", slide, "-o", out).returncode == 0
+    exported = json.loads(out.read_text())["features"]
+    assert [f["geometry"] for f in exported] == [SQUARE["geometry"]]
+    assert exported[0]["properties"]["layer"] == "readers"
+    again = run("annotations", "import", slide, out, "--json")
+    assert (again.returncode, json.loads(again.stdout)["created"]) == (0, 0)
+    assert run("annotations", "import", slide, tmp_path / "absent").returncode == 1
+    assert run("annotations", "import", "nothing", file).returncode == 1
+    assert json.loads(run("annotations", "export", slide, "--layer", "other").stdout)["features"] == []
+
+
+def test_classes_keep_their_values(run, slide: str, tmp_path: Path) -> None:
+    file = tmp_path / "classes.json"
+    file.write_text(json.dumps([{"name": "A", "color": [1, 2, 3]}, {"name": "B", "color": [4, 5, 6], "priority": 2}]))
+    assert run("classes", "set", file).returncode == 0
+    file.write_text(json.dumps([{"name": "B", "color": [9, 9, 9]}]))
+    assert run("classes", "set", file).returncode == 0
+    items = json.loads(run("classes", "list", "--json").stdout)["items"]
+    assert [(c["name"], c["value"], c["color"]) for c in items] == [("A", 1, [1, 2, 3]), ("B", 2, [9, 9, 9])]
+    file.write_text('[{"name": "C", "color": [1, 2, 300]}]')
+    assert run("classes", "set", file).returncode == 1
+
+
+@pytest.mark.parametrize("downsample", [1, 3.7])
+def test_a_mask_file_holds_the_pixels_whose_centres_lie_inside(
+    run, slide: str, tmp_path: Path, downsample: float
+) -> None:
+    file = tmp_path / "a.geojson"
+    file.write_text(json.dumps(SQUARE))
+    run("annotations", "import", slide, file)
+    outline = shapely.from_geojson(json.dumps(SQUARE["geometry"]))
+    x, y = np.meshgrid(5.5 + (np.arange(80) + 0.5) * downsample, 7 + (np.arange(70) + 0.5) * downsample)
+    expected = shapely.contains_xy(outline, x, y)
+    png = tmp_path / "mask.png"
+    done = run("mask", slide, "--region", "5.5,7,80,70", "--downsample", downsample, "-o", png)
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(np.asarray(Image.open(png)), expected.astype(np.uint8))
+
+
+def test_a_whole_slides_mask_in_every_format(run, slide: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.geojson"
+    file.write_text(json.dumps(SQUARE))
+    run("annotations", "import", slide, file)
+    outline = shapely.from_geojson(json.dumps(SQUARE["geometry"]))
+    x, y = np.meshgrid((np.arange(1110) + 0.5) * 2, (np.arange(1484) + 0.5) * 2)
+    expected = shapely.contains_xy(outline, x, y).astype(np.uint8)
+    names = ["m.png", "m.npy", "m.tif", "m.zarr"]
+    for name in names:
+        done = run("mask", slide, "--region", "full", "--downsample", 2, "-o", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "m.png")), expected)
+    assert np.array_equal(np.load(tmp_path / "m.npy"), expected)
+    assert np.array_equal(tifffile.imread(tmp_path / "m.tif"), expected)
+    assert np.array_equal(zarr.open_array(tmp_path / "m.zarr", mode="r")[...], expected)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--region", "1,2,3", "-o", "m.png"],
+        ["--region", "a,b,c,d", "-o", "m.png"],
+        ["-o", "m.gif"],
+        ["--mpp", "1", "--downsample", "2", "-o", "m.png"],
+        ["--downsample", "0", "-o", "m.png"],
+        ["--downsample", "1e-9", "-o", "m.png"],
+        ["--kind", "distance", "--downsample", "32", "-o", "m.png"],
+    ],
+)
+def test_a_wrong_mask_is_one_sentence(run, slide: str, tmp_path: Path, words: list[str]) -> None:
+    words = [str(tmp_path / word) if word.startswith("m.") else word for word in words]
+    done = run("mask", slide, *words)
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "bug" not in done.stderr
+
+
+def test_inspect_says_what_a_scan_is(run, sample_slide: Path) -> None:
+    facts = json.loads(run("inspect", sample_slide, "--json").stdout)
+    assert (facts["vendor"], facts["width"], facts["height"], facts["mpp_x"]) == ("aperio", 2220, 2967, 0.499)
+    assert (facts["objective_power"], facts["codec"], facts["levels"][0]["tile"]) == (20, "jpeg", [240, 240])
+    assert set(facts["associated"]) == {"label", "macro", "thumbnail"}
+    assert run("inspect", __file__).returncode == 1
