@@ -15,8 +15,8 @@ function slideApi(id: string): string {
 async function* pagesOf<T>(path: string, signal?: AbortSignal): AsyncGenerator<readonly T[]> {
   let cursor: string | null = null
   do {
-    const query = new URLSearchParams({ limit: '1000', ...(cursor === null ? {} : { cursor }) })
-    const { body }: { body: Page<T> } = await request<Page<T>>(`${path}?${query}`, signal ? { signal } : {})
+    const query: string = cursor === null ? '' : `?${new URLSearchParams({ cursor })}`
+    const { body }: { body: Page<T> } = await request<Page<T>>(`${path}${query}`, signal ? { signal } : {})
     yield body.items
     cursor = body.next
   } while (cursor !== null)

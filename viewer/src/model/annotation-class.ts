@@ -29,6 +29,26 @@ export function colorOf(feature: Feature, classes: ReadonlyMap<string, Annotatio
   return classes.get(classification.name)?.color ?? classification.color ?? UNCLASSIFIED
 }
 
+/** Colours for classes that readers add: apart from each other, and from pink and violet tissue. */
+const NEW_COLORS: readonly Color[] = [
+  [255, 107, 94],
+  [95, 211, 138],
+  [77, 141, 255],
+  [245, 196, 81],
+  [192, 90, 230],
+  [64, 224, 208],
+  [255, 159, 64],
+  [170, 220, 50],
+]
+
+/** A class that the schema does not have yet; the server adds it with its first annotation. */
+export function newClass(name: string, classes: readonly AnnotationClass[]): AnnotationClass {
+  const taken = new Set(classes.map(({ color }) => color.join()))
+  const free = NEW_COLORS.find((color) => !taken.has(color.join()))
+  const color = free ?? NEW_COLORS[classes.length % NEW_COLORS.length] ?? UNCLASSIFIED
+  return { name, color, value: 0, priority: 0, hotkey: null }
+}
+
 export function cssColor([r, g, b]: Color, alpha = 1): string {
   return alpha === 1 ? `rgb(${r} ${g} ${b})` : `rgb(${r} ${g} ${b} / ${alpha})`
 }

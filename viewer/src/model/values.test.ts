@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { type AnnotationClass, classNameOf, colorOf, cssColor, paletteHotkeys, UNCLASSIFIED } from './annotation-class'
+import {
+  type AnnotationClass,
+  classNameOf,
+  colorOf,
+  cssColor,
+  newClass,
+  paletteHotkeys,
+  UNCLASSIFIED,
+} from './annotation-class'
 import { COMMANDS, chordOf, commandOf } from './commands'
 import { sameContent } from './content'
 import type { Feature } from './geojson'
@@ -20,6 +28,13 @@ describe('classes', () => {
     expect(colorOf({ ...feature, properties: {} }, new Map())).toBe(UNCLASSIFIED)
     expect(classNameOf({ ...feature, properties: { classification: null } })).toBeNull()
     expect(cssColor([1, 2, 3], 0.5)).toBe('rgb(1 2 3 / 0.5)')
+  })
+
+  it('that readers add have colours of their own', () => {
+    const classes: AnnotationClass[] = []
+    for (let i = 0; i < 12; i++) classes.push(newClass(`c${i}`, classes))
+    expect(new Set(classes.slice(0, 8).map(({ color }) => color.join())).size).toBe(8)
+    expect(classes).toHaveLength(12)
   })
 
   it('get the keys that the schema says, then the free ones', () => {

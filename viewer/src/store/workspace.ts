@@ -2,7 +2,7 @@
 import { computed, effect, type Signal, signal } from '@preact/signals'
 import type { Session } from '../api/session'
 import { getClasses, getLayers, getSlide, renameSlide } from '../api/slides'
-import { type AnnotationClass, classNameOf, type LayerInfo, paletteHotkeys } from '../model/annotation-class'
+import { type AnnotationClass, classNameOf, type LayerInfo, newClass, paletteHotkeys } from '../model/annotation-class'
 import type { Feature } from '../model/geojson'
 import { boundsOf, type Mpp } from '../model/geometry'
 import { mppOf, type Slide } from '../model/slide'
@@ -96,6 +96,13 @@ export class Workspace {
     }
   }
 
+  /** Choose a class by name, a new one too. */
+  addClass(name: string): void {
+    const classes = this.classes.peek()
+    if (!classes.some((entry) => entry.name === name)) this.classes.value = [...classes, newClass(name, classes)]
+    this.chooseClass(name)
+  }
+
   deleteSelected(): void {
     const id = this.interaction.selection.peek()
     const feature = id === null ? undefined : this.objects.get(id)
@@ -166,7 +173,12 @@ export class Workspace {
   private async refreshSchema(): Promise<void> {
     const { id } = this.slide.peek()
     const [classes, layers] = await Promise.all([getClasses(id), getLayers(id)])
-    this.classes.value = classes
+    // Classes that the reader has just added stay until the server has them.
+    const named = new Set(classes.map(({ name }) => name))
+    this.classes.value = [
+      ...classes,
+      ...this.classes.peek().filter(({ name, value }) => value === 0 && !named.has(name)),
+    ]
     this.layers.value = layers
   }
 

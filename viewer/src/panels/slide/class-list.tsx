@@ -1,7 +1,26 @@
-import type { JSX } from 'preact'
+import type { JSX, TargetedSubmitEvent } from 'preact'
 import { cssColor, UNCLASSIFIED } from '../../model/annotation-class'
 import { formatCount } from '../../model/format'
 import type { Workspace } from '../../store/workspace'
+import { Icon } from '../icons'
+
+function NewClass({ workspace }: { workspace: Workspace }): JSX.Element {
+  const add = (event: TargetedSubmitEvent<HTMLFormElement>): void => {
+    event.preventDefault()
+    const form = event.currentTarget
+    const name = String(new FormData(form).get('name') ?? '').trim()
+    if (name !== '') workspace.addClass(name)
+    form.reset()
+  }
+  return (
+    <form class="new-class" onSubmit={add}>
+      <input name="name" placeholder="New class…" aria-label="Name of a new class" autocomplete="off" maxLength={100} />
+      <button type="submit" class="icon-button" aria-label="Add class" title="Add class">
+        <Icon name="plus" size={14} />
+      </button>
+    </form>
+  )
+}
 
 /** The palette: the chosen class is what new objects get; with an object selected, it is given that class. */
 export function ClassList({ workspace }: { workspace: Workspace }): JSX.Element {
@@ -39,6 +58,7 @@ export function ClassList({ workspace }: { workspace: Workspace }): JSX.Element 
         {classes.value.map(({ name, color }) => row(name, name, cssColor(color)))}
         {row(null, 'Unclassified', cssColor(UNCLASSIFIED))}
       </ul>
+      {workspace.canAnnotate && <NewClass workspace={workspace} />}
     </section>
   )
 }
