@@ -120,7 +120,7 @@ class ClassPage(BaseModel):
     """The class schema."""
 
     items: list[ClassModel]
-    next: None = None
+    next: str | None
 
 
 class LayerModel(BaseModel):
@@ -140,7 +140,7 @@ class LayerPage(BaseModel):
     """The layers of a slide."""
 
     items: list[LayerModel]
-    next: None = None
+    next: str | None
 
 
 class IssueModel(BaseModel):
@@ -188,7 +188,7 @@ class RevisionPage(BaseModel):
     """Every version of one annotation, oldest first."""
 
     items: list[FeatureModel]
-    next: None = None
+    next: str | None
 
 
 class RevertBody(BaseModel):

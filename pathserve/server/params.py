@@ -1,6 +1,7 @@
 """Query parameters: one model per kind of address, which parses them, limits them and describes them."""
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar, get_origin
 
@@ -12,6 +13,7 @@ from pathserve.errors import Invalid
 from pathserve.geometry import PixelGrid
 
 _M = TypeVar("_M", bound=BaseModel)
+_T = TypeVar("_T")
 
 MAX_LIMIT = 10_000
 
@@ -32,6 +34,19 @@ class PageQuery(NoQuery):
 
     limit: int = Field(1000, ge=1, le=MAX_LIMIT, description="Most items of one answer.")
     cursor: str | None = Field(None, max_length=200, description="`next` of the answer before.")
+
+    @property
+    def offset(self) -> int:
+        """The cursor as a number, for lists that are paged by one."""
+        cursor = self.cursor or "0"
+        if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+            raise Invalid("This cursor is none that this server gave.")
+        return int(cursor)
+
+    def page(self, items: Sequence[_T]) -> tuple[Sequence[_T], str | None]:
+        """Cut one page out of a whole list; gives it and the next cursor."""
+        end = self.offset + self.limit
+        return items[self.offset : end], str(end) if end < len(items) else None
 
 
 class ImageQuery(NoQuery):

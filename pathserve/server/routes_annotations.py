@@ -29,7 +29,7 @@ from pathserve.server.models import (
     RevertBody,
     RevisionPage,
 )
-from pathserve.server.params import AnnotationsQuery, FilterQuery, LayerQuery, NoQuery
+from pathserve.server.params import AnnotationsQuery, FilterQuery, LayerQuery, NoQuery, PageQuery
 from pathserve.server.problems import error_response
 from pathserve.server.services import Services
 
@@ -271,14 +271,15 @@ async def revert_annotation(call: Call[NoQuery]) -> Response:
     return await _write(call, change)
 
 
-async def list_revisions(call: Call[NoQuery]) -> Response:
+async def list_revisions(call: Call[PageQuery]) -> Response:
     """Give every version of one annotation."""
     feature_id = call.annotation_id()
 
     def work() -> bytes:
-        versions = call.services.annotations.history(feature_id)
-        write = feature_writer(call.services, call.slide(versions[0].slide))
-        return orjson.dumps({"items": [write(version) for version in versions], "next": None})
+        history = call.services.annotations.history(feature_id)
+        write = feature_writer(call.services, call.slide(history[0].slide))
+        versions, following = call.query.page(history)
+        return orjson.dumps({"items": [write(version) for version in versions], "next": following})
 
     body = await run_in_threadpool(work)
     return Response(body, media_type="application/json", headers={"cache-control": "no-store"})
@@ -358,7 +359,7 @@ ENDPOINTS = (
         list_revisions,
         Action.ANNOTATION_READ,
         "History of one annotation",
-        NoQuery,
+        PageQuery,
         {200: Answer("Every version, oldest first.", model=RevisionPage)},
         tag="annotations",
     ),

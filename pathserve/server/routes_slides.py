@@ -4,7 +4,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pathserve.access import Action
-from pathserve.errors import Invalid, NotFound
+from pathserve.errors import NotFound
 from pathserve.ingest import remove_slide
 from pathserve.server.bodies import json_response, read_model
 from pathserve.server.endpoint import Answer, Call, Endpoint
@@ -22,13 +22,11 @@ from pathserve.server.params import NoQuery, PageQuery
 
 async def list_slides(call: Call[PageQuery]) -> Response:
     """List the slides that the caller may see."""
-    cursor = call.query.cursor or "0"
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-        raise Invalid("This cursor is none that this server gave.")
+    after = call.query.offset
     projects = None if call.actor.project is None else [call.actor.project]
 
     def work() -> SlidePage:
-        slides, following = call.services.catalog.slides(projects=projects, after=int(cursor), limit=call.query.limit)
+        slides, following = call.services.catalog.slides(projects=projects, after=after, limit=call.query.limit)
         counts = call.services.annotations.counts([slide.id for slide in slides])
         return SlidePage(
             items=[SlideModel.of(slide, counts[slide.id]) for slide in slides],
@@ -66,18 +64,19 @@ async def delete_slide(call: Call[NoQuery]) -> Response:
     return Response(status_code=204)
 
 
-async def list_classes(call: Call[NoQuery]) -> Response:
+async def list_classes(call: Call[PageQuery]) -> Response:
     """Give the class schema of the slide's project."""
     slide = call.slide()
     schema = await run_in_threadpool(call.services.classes.of, slide.project)
-    return json_response(ClassPage(items=[ClassModel.of(item) for item in schema]))
+    classes, following = call.query.page(schema.classes)
+    return json_response(ClassPage(items=[ClassModel.of(item) for item in classes], next=following))
 
 
-async def list_layers(call: Call[NoQuery]) -> Response:
+async def list_layers(call: Call[PageQuery]) -> Response:
     """Give the slide's layers with their counts."""
     slide = call.slide()
-    layers = await run_in_threadpool(call.services.annotations.layers, slide.id)
-    return json_response(LayerPage(items=[LayerModel.of(layer, count) for layer, count in layers]))
+    layers, following = call.query.page(await run_in_threadpool(call.services.annotations.layers, slide.id))
+    return json_response(LayerPage(items=[LayerModel.of(layer, count) for layer, count in layers], next=following))
 
 
 ENDPOINTS = (
@@ -125,7 +124,7 @@ ENDPOINTS = (
         list_classes,
         Action.SLIDE_READ,
         "The class schema of the slide's project",
-        NoQuery,
+        PageQuery,
         {200: Answer("The classes.", model=ClassPage)},
         tag="annotations",
     ),
@@ -135,7 +134,7 @@ ENDPOINTS = (
         list_layers,
         Action.ANNOTATION_READ,
         "The slide's layers",
-        NoQuery,
+        PageQuery,
         {200: Answer("The layers.", model=LayerPage)},
         tag="annotations",
     ),

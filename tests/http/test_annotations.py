@@ -243,3 +243,27 @@ def test_a_deleted_or_old_version_stays_readable_in_history_only(site, path: str
     versions = client.get(f"{one}/revisions").json()["items"]
     assert versions[0]["geometry"] == TRIANGLE["geometry"]
     assert versions[1] == client.get(one).json()
+
+
+def test_every_list_has_pages(site, path: str) -> None:
+    client = site.client("annotator")
+    for name in ("A", "B", "C"):
+        add(client, path, polygon((0, 0), (9, 0), (9, 9), classification={"name": name}), layer=f"layer {name}")
+    one = f"/api/annotations/{add(client, path)}"
+    for revision in (4, 5):
+        client.put(one, json=TRIANGLE, headers={"if-match": f'"r{revision}"'})
+    for address, total in (
+        ("/api/slides", 2),
+        (f"/api/slides/{site.slide}/classes", 4),
+        (f"/api/slides/{site.slide}/layers", 4),
+        (f"{one}/revisions", 3),
+    ):
+        whole = client.get(address).json()
+        assert (len(whole["items"]), whole["next"]) == (total, None), address
+        seen, cursor = [], ""
+        while cursor is not None:
+            page = client.get(address, params={"limit": 1} | ({"cursor": cursor} if cursor else {})).json()
+            seen += page["items"]
+            cursor = page["next"]
+        assert seen == whole["items"], address
+        assert client.get(address, params={"cursor": "x"}).status_code == 422
