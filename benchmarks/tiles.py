@@ -1,0 +1,209 @@
+"""Tiles per second, and CPU time of the server per tile, of PathServe and of OpenSlide's DeepZoomGenerator.
+
+One interleaved run over the same tiles of the same slide: all whole tiles of the topmost levels of the Deep Zoom
+pyramid, or a sample of them, in one shuffled order. The client is another process and its time counts for nobody.
+"""
+
+import argparse
+import io
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.client import Order, fetch, load
+from benchmarks.measure import (
+    Figures,
+    Runs,
+    interleave,
+    machine,
+    process_cpu_seconds,
+    ratio,
+    spreads,
+    table,
+    write_json,
+)
+from benchmarks.peers import deepzoom_tile, open_deepzoom
+from benchmarks.servers import ingest, make_token, serve_pathserve, serve_peer
+from pathserve.config import Settings
+from pathserve.tiles import DeepZoom, TileService
+
+OURS, DEEPZOOM, MEMORY, ALONE = "PathServe", "DeepZoom server", "memory server", "DeepZoom alone"
+_SEED = 20_240_501
+_COMPARED = 60
+_MOST_DIFFERENCE = 8.0
+"""Grey levels, mean over a tile: more than two JPEG encodings and two ways of averaging differ by."""
+
+Address = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One slide under all servers: ports by case, process ids by case, and the tiles to ask for."""
+
+    orders: dict[str, Callable[[int, float], Order]]
+    pids: dict[str, int]
+    tiles: list[Address]
+    tile_size: int
+
+
+def whole_tiles(grid: DeepZoom, *, levels: int, per_level: int) -> list[Address]:
+    """Choose tiles of full size of the finest levels, at most so many of each, in one fixed random order."""
+    chosen: list[Address] = []
+    rng = random.Random(_SEED)  # noqa: S311 - an order, no secret
+    for level in range(grid.level_count - 1, max(-1, grid.level_count - 1 - levels), -1):
+        size = grid.level_size(level)
+        columns, rows = size.width // grid.tile_size, size.height // grid.tile_size
+        whole = [(level, col, row) for row in range(rows) for col in range(columns)]
+        chosen += rng.sample(whole, min(per_level, len(whole)))
+    rng.shuffle(chosen)
+    return chosen
+
+
+@contextmanager
+def _set_up(slide: Path, scratch: Path, port: int, levels: int, per_level: int) -> Iterator[Setup]:
+    data = scratch / "data"
+    slide_id = ingest(slide, data)
+    token = make_token(data)
+    service = TileService(Settings(data=data).slides)
+    grid = service.deepzoom(slide_id)
+    tiles = whole_tiles(grid, levels=levels, per_level=per_level)
+    bodies = scratch / f"tiles-{slide_id}"
+    bodies.mkdir()
+    for address in tiles:
+        (bodies / "_".join(map(str, address))).write_bytes(service.tile(slide_id, *address).body)
+
+    def order(name: str, number: int, query: str, token: str | None) -> Callable[[int, float], Order]:
+        paths = [f"/dzi/{name}_files/{level}/{col}_{row}.jpeg{query}" for level, col, row in tiles]
+        return lambda connections, seconds: Order(port + number, paths, connections, seconds, token)
+
+    with ExitStack() as running:
+        yield Setup(
+            {
+                OURS: order(slide_id, 0, f"?g={grid.generation}", token),
+                DEEPZOOM: order("slide", 1, "", None),
+                MEMORY: order("slide", 2, "", None),
+            },
+            {
+                OURS: running.enter_context(serve_pathserve(data, port)),
+                DEEPZOOM: running.enter_context(serve_peer("deepzoom", slide, port + 1, grid.tile_size)),
+                MEMORY: running.enter_context(serve_peer("memory", bodies, port + 2, grid.tile_size)),
+            },
+            tiles,
+            grid.tile_size,
+        )
+
+
+def _served(setup: Setup, case: str, connections: int, seconds: float) -> Figures:
+    order = setup.orders[case](connections, seconds)
+    before = process_cpu_seconds(setup.pids[case])
+    tiles, wall, received = load(order)
+    cpu = process_cpu_seconds(setup.pids[case]) - before
+    return {"tiles": tiles, "tiles_s": tiles / wall, "cpu_us": cpu / tiles * 1e6, "bytes": received / tiles}
+
+
+def _alone(slide: Path, tile_size: int, tiles: Sequence[Address]) -> Callable[[], Figures]:
+    deepzoom = open_deepzoom(slide, tile_size)
+
+    def run() -> Figures:
+        wall, cpu = time.perf_counter(), time.process_time()
+        size = sum(len(deepzoom_tile(deepzoom, *address)) for address in tiles)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        count = len(tiles)
+        return {"tiles": count, "tiles_s": count / wall, "cpu_us": cpu / count * 1e6, "bytes": size / count}
+
+    return run
+
+
+def compare_pictures(setup: Setup) -> dict[str, float]:
+    """Hold some tiles of both servers against each other; gives mean absolute differences in grey levels.
+
+    Raises
+    ------
+    RuntimeError
+        When they do not show the same.
+    """
+    bodies = [fetch(setup.orders[case](4, 0.0)) for case in (OURS, DEEPZOOM)]
+    differences = []
+    for ours, theirs in list(zip(*bodies, strict=True))[:_COMPARED]:
+        a, b = (np.asarray(Image.open(io.BytesIO(body)).convert("RGB"), np.int16) for body in (ours, theirs))
+        differences.append(float(np.abs(a - b).mean()) if a.shape == b.shape else 255.0)
+    if max(differences) > _MOST_DIFFERENCE:
+        raise RuntimeError(f"The servers do not show the same picture: {max(differences):.1f} grey levels apart.")
+    return {"compared": len(differences), "mean": float(np.mean(differences)), "most": max(differences)}
+
+
+def measure_slide(slide: Path, scratch: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measure one slide with each number of clients, and print the tables."""
+    found: dict[str, Any] = {"slide": slide.name, "clients": {}}
+    with _set_up(slide, scratch, arguments.port, arguments.levels, arguments.per_level) as setup:
+        found["tiles_of_levels"] = dict(sorted(Counter(str(level) for level, _, _ in setup.tiles).items()))
+        found["difference"] = compare_pictures(setup)
+        print(f"\n{slide.name}: {len(setup.tiles):,} tiles, by level {found['tiles_of_levels']}")
+        print(
+            "mean difference {mean:.2f} grey levels, most {most:.2f}, of {compared} tiles\n".format(
+                **found["difference"]
+            )
+        )
+        for connections in arguments.clients:
+            cases: dict[str, Callable[[], Figures]] = {
+                case: partial(_served, setup, case, connections, arguments.seconds) for case in setup.orders
+            }
+            if connections == 1:
+                cases[ALONE] = _alone(slide, setup.tile_size, setup.tiles)
+            runs = interleave(cases, rounds=arguments.rounds)
+            found["clients"][str(connections)] = _report(runs, connections)
+    return found
+
+
+def _report(runs: Runs, connections: int) -> dict[str, Any]:
+    """Print the table of one number of clients and give its figures."""
+    per_second, cpu, size = (spreads(runs, figure) for figure in ("tiles_s", "cpu_us", "bytes"))
+    times = {case: ratio(runs, "cpu_us", case, OURS) for case in runs}
+    rows = [
+        (
+            case,
+            per_second[case].text("{:,.0f}"),
+            cpu[case].text("{:,.0f}"),
+            times[case].text("{:,.2f}"),
+            f"{size[case].median / 1000:.1f}",
+        )
+        for case in runs
+    ]
+    header = (f"{connections} client(s)", "tiles/s", "CPU us a tile", "CPU, times PathServe's", "kB a tile")
+    print(table(header, rows) + "\n", flush=True)
+    return {
+        case: {"tiles_s": per_second[case], "cpu_us": cpu[case], "cpu_times_ours": times[case], "bytes": size[case]}
+        for case in runs
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("slides", nargs="+", type=Path, metavar="SLIDE")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0, help="least time of one case in one round")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 16])
+    parser.add_argument("--levels", type=int, default=5, help="how many of the finest levels")
+    parser.add_argument("--per-level", type=int, default=250, help="most tiles of a level")
+    parser.add_argument("--port", type=int, default=8950, help="the first of three ports")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    arguments = parser.parse_args()
+    facts = machine()
+    with tempfile.TemporaryDirectory() as scratch:
+        found = [measure_slide(slide, Path(scratch), arguments) for slide in arguments.slides]
+    if arguments.json is not None:
+        write_json(arguments.json, machine=facts, rounds=arguments.rounds, slides=found)
+
+
+if __name__ == "__main__":
+    main()
