@@ -53,7 +53,11 @@ async function change(record: Pending, known: Known): Promise<Reached> {
     at = back.revision
   }
   const { feature, revision } = await putAnnotation(desired, at)
-  return alive(feature, revision, sameContent(feature, desired) ? '' : 'The outline crossed itself.')
+  return alive(
+    feature,
+    revision,
+    sameContent(feature, desired) ? '' : 'The outline crossed or touched itself; the server has repaired it.',
+  )
 }
 
 function alive(feature: Feature, revision: number, note = ''): Reached {

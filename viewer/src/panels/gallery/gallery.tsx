@@ -116,6 +116,7 @@ export function Gallery({ catalog }: { catalog: Catalog }): JSX.Element {
       </header>
       <Facets catalog={catalog} />
       <main class="slides" aria-busy={catalog.state.value === 'loading'}>
+        <h1 class="visually-hidden">Slides</h1>
         <p class="visually-hidden" role="status">
           {plural(catalog.shown.value.length, 'slide')}
         </p>

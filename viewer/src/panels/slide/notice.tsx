@@ -20,7 +20,7 @@ export function Notice({ workspace }: { workspace: Workspace }): JSX.Element | n
   if (text !== '') {
     return (
       <div class="notice" role="status">
-        Repaired: {text}
+        {text}
         <button type="button" class="icon-button" aria-label="Close" onClick={clear}>
           <Icon name="close" size={14} />
         </button>

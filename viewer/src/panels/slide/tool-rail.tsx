@@ -36,18 +36,18 @@ export function ToolRail({ workspace, run }: Props): JSX.Element {
       class="rail-button"
       title={`${label} (${hotkey})`}
       aria-label={label}
+      data-key={hotkey}
       data-testid={`tool-${command}`}
       onClick={() => run(command)}
       {...more}
     >
       <Icon name={icon} />
-      <kbd>{hotkey}</kbd>
     </button>
   )
   const tool = (each: RailButton): JSX.Element =>
     button(each, { 'aria-pressed': interaction.tool.value === each.command })
   return (
-    <div class="rail" role="toolbar" aria-label="Tools" aria-orientation="vertical">
+    <section class="rail" aria-label="Tools">
       {tool(MOVE)}
       {workspace.canAnnotate && DRAWING.map(tool)}
       {workspace.canAnnotate && <hr />}
@@ -64,10 +64,10 @@ export function ToolRail({ workspace, run }: Props): JSX.Element {
         </>
       )}
       <hr />
-      {VIEW.map((each) => button(each))}
+      <span class="rail-view">{VIEW.map((each) => button(each))}</span>
       <span class="rail-space" />
       {button({ command: 'toggle-panel', icon: 'panel', label: 'Side panel', hotkey: '\\' })}
       {button({ command: 'help', icon: 'help', label: 'Help', hotkey: '?' })}
-    </div>
+    </section>
   )
 }
