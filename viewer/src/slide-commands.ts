@@ -11,6 +11,8 @@ const TURN_STEP = radiansOf(15)
 export interface PageCommands {
   help(): void
   panel(): void
+  /** Take back the last step of what the tool in hand is making; false when there is none. */
+  undoStep(): boolean
 }
 
 function preset(workspace: Workspace, index: number): void {
@@ -36,7 +38,9 @@ export function runCommand(workspace: Workspace, command: CommandId, page: PageC
     polygon: () => {
       interaction.tool.value = 'polygon'
     },
-    undo: () => follow(workspace, editor.undo()),
+    undo: () => {
+      if (!page.undoStep()) follow(workspace, editor.undo())
+    },
     redo: () => follow(workspace, editor.redo()),
     next: () => workspace.step(1),
     previous: () => workspace.step(-1),

@@ -11,6 +11,8 @@ import type { ViewerContext } from './tools/tool'
 import { Toolbox } from './tools/toolbox'
 
 export interface MountedSlide {
+  /** Give the tool in hand a key; true when it was meant for it. */
+  toolKey(name: string): boolean
   /** Bring the address bar up to date now. */
   writeUrl(): void
   dispose(): void
@@ -69,6 +71,7 @@ export function mountSlide(
     () => url.stop(),
   ]
   return {
+    toolKey: (name) => toolbox.key(name),
     writeUrl: () => url.write(),
     dispose: () => {
       for (const stop of stops) stop()

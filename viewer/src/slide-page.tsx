@@ -21,6 +21,7 @@ function OpenSlidePage({ workspace, panelOpen, helpOpen }: OpenSlide): JSX.Eleme
   const target = useRef<HTMLDivElement | null>(null)
   const mounted = useRef<MountedSlide | null>(null)
   const failedTiles = useSignal<number>(0)
+  const toolKey = (name: string): boolean => mounted.current?.toolKey(name) ?? false
   const run = (command: Parameters<typeof runCommand>[1]): void =>
     runCommand(workspace, command, {
       help: () => {
@@ -29,6 +30,7 @@ function OpenSlidePage({ workspace, panelOpen, helpOpen }: OpenSlide): JSX.Eleme
       panel: () => {
         panelOpen.value = !panelOpen.value
       },
+      undoStep: () => toolKey('Undo'),
     })
 
   useEffect(() => {
@@ -48,6 +50,7 @@ function OpenSlidePage({ workspace, panelOpen, helpOpen }: OpenSlide): JSX.Eleme
       panelOpen={panelOpen}
       helpOpen={helpOpen}
       failedTiles={failedTiles}
+      toolKey={toolKey}
       beforeShare={() => mounted.current?.writeUrl()}
     />
   )

@@ -33,7 +33,7 @@ export function listenToKeys(host: KeyboardHost): () => void {
 
   const handle = (event: KeyboardEvent): boolean => {
     const chord = chordOf(event)
-    if (host.toolKey(chord === 'ctrl+z' ? 'Undo' : event.key)) return true
+    if (host.toolKey(event.key)) return true
     const command = commandOf(chord)
     if (command && (workspace.canAnnotate || !command.annotators)) {
       host.run(command.id)

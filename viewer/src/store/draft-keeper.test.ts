@@ -30,7 +30,11 @@ describe('a polygon in the making', () => {
     const interaction = new Interaction()
     const stop = new DraftKeeper('rk', 's', storage).follow(interaction)
     interaction.draft.value = { vertices, cursor: [9, 9], closing: false }
-    vi.advanceTimersByTime(1000)
+    // The pointer never rests.
+    for (let i = 0; i < 10; i++) {
+      vi.advanceTimersByTime(50)
+      interaction.draft.value = { vertices, cursor: [i, i], closing: false }
+    }
     expect(new DraftKeeper('rk', 's', storage).restore()).toEqual(vertices)
     expect(new DraftKeeper('rk', 't', storage).restore()).toBeNull()
     interaction.draft.value = null

@@ -3,7 +3,8 @@ import { effect } from '@preact/signals'
 import type { Position } from '../model/geojson'
 import type { Interaction } from './interaction'
 
-const REST_MS = 200
+/** A crash loses at most this much of a stroke. */
+const EVERY_MS = 200
 
 export class DraftKeeper {
   private readonly key: string
@@ -29,15 +30,17 @@ export class DraftKeeper {
   /** Follow the draft; answers how to stop. */
   follow(interaction: Interaction): () => void {
     let timer: ReturnType<typeof setTimeout> | undefined
-    const keep = (): void => this.keep(interaction.draft.peek()?.vertices ?? null)
+    const keep = (): void => {
+      clearTimeout(timer)
+      timer = undefined
+      this.keep(interaction.draft.peek()?.vertices ?? null)
+    }
     const stop = effect(() => {
       void interaction.draft.value
-      clearTimeout(timer)
-      timer = setTimeout(keep, REST_MS)
+      timer ??= setTimeout(keep, EVERY_MS)
     })
     return () => {
       stop()
-      clearTimeout(timer)
       keep()
     }
   }

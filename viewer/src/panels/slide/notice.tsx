@@ -5,8 +5,39 @@ import { Icon } from '../icons'
 
 const SHOWN_MS = 12_000
 
-/** What the tool in hand expects, and what the server had to repair. */
-export function Notice({ workspace }: { workspace: Workspace }): JSX.Element | null {
+interface Props {
+  readonly workspace: Workspace
+  /** Give the tool in hand a key, as if it had been pressed. */
+  readonly toolKey: (name: string) => void
+}
+
+/** What the polygon tool expects next, with buttons for those who have no keyboard. */
+function PolygonHint({ workspace, toolKey }: Props): JSX.Element {
+  const { interaction } = workspace
+  const vertices = interaction.draft.value?.vertices.length ?? 0
+  const touch = window.matchMedia('(pointer: coarse)').matches
+  const hint = touch ? 'tap sets vertices · pen draws' : 'click sets vertices · drag draws freehand'
+  return (
+    <div class="notice tool-hint">
+      <b>Polygon</b>
+      <span class="clip">{interaction.activeClass.value ?? 'Unclassified'}</span>
+      {vertices === 0 && <span class="quiet">{hint}</span>}
+      {vertices > 0 && (
+        <>
+          <button type="button" class="button" disabled={vertices < 3} onClick={() => toolKey('Enter')}>
+            Close <kbd>Enter</kbd>
+          </button>
+          <button type="button" class="button" onClick={() => toolKey('Escape')}>
+            Give up <kbd>Esc</kbd>
+          </button>
+        </>
+      )}
+    </div>
+  )
+}
+
+/** What the server has changed, else what the tool in hand expects. */
+export function Notice({ workspace, toolKey }: Props): JSX.Element | null {
   const { editor, interaction } = workspace
   const text = editor.notice.value
   const clear = (): void => {
@@ -27,17 +58,5 @@ export function Notice({ workspace }: { workspace: Workspace }): JSX.Element | n
       </div>
     )
   }
-  const draft = interaction.draft.value
-  if (interaction.tool.value !== 'polygon') return null
-  return (
-    <div class="notice tool-hint">
-      <b>Polygon</b>
-      <span>{interaction.activeClass.value ?? 'Unclassified'}</span>
-      <span class="quiet">
-        {draft
-          ? 'double click or Enter closes · Backspace takes back · Esc gives up'
-          : 'click sets vertices · drag draws freehand'}
-      </span>
-    </div>
-  )
+  return interaction.tool.value === 'polygon' ? <PolygonHint workspace={workspace} toolKey={toolKey} /> : null
 }

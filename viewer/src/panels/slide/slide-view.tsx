@@ -20,6 +20,7 @@ interface Props {
   readonly panelOpen: Signal<boolean>
   readonly helpOpen: Signal<boolean>
   readonly failedTiles: Signal<number>
+  readonly toolKey: (name: string) => boolean
   readonly beforeShare: () => void
 }
 
@@ -31,15 +32,8 @@ function cursorClass({ interaction }: Workspace): string {
   return interaction.hover.value === null || interaction.spaceHeld.value ? 'cursor-move' : 'cursor-pick'
 }
 
-export function SlideView({
-  workspace,
-  canvas,
-  run,
-  panelOpen,
-  helpOpen,
-  failedTiles,
-  beforeShare,
-}: Props): JSX.Element {
+export function SlideView(props: Props): JSX.Element {
+  const { workspace, canvas, run, panelOpen, helpOpen, failedTiles, toolKey, beforeShare } = props
   const conflictOpen = useSignal(false)
   const close = (open: Signal<boolean>) => () => {
     open.value = false
@@ -58,7 +52,7 @@ export function SlideView({
         <h1 class="visually-hidden">{workspace.slide.value.name}</h1>
         <div class="slide-canvas" ref={canvas} data-testid="slide-canvas" />
         <HoverLabel workspace={workspace} />
-        <Notice workspace={workspace} />
+        <Notice workspace={workspace} toolKey={toolKey} />
         <ScaleBarView workspace={workspace} />
         <Minimap workspace={workspace} />
       </main>

@@ -29,6 +29,7 @@ interface Props {
 
 export function ToolRail({ workspace, run }: Props): JSX.Element {
   const { interaction, editor } = workspace
+  const nothingToUndo = editor.undoStack.depth.value === 0 && interaction.draft.value === null
   const button = ({ command, icon, label, hotkey }: RailButton, more: object = {}): JSX.Element => (
     <button
       key={command}
@@ -53,10 +54,7 @@ export function ToolRail({ workspace, run }: Props): JSX.Element {
       {workspace.canAnnotate && <hr />}
       {workspace.canAnnotate && (
         <>
-          {button(
-            { command: 'undo', icon: 'undo', label: 'Undo', hotkey: '^Z' },
-            { disabled: editor.undoStack.depth.value === 0 },
-          )}
+          {button({ command: 'undo', icon: 'undo', label: 'Undo', hotkey: '^Z' }, { disabled: nothingToUndo })}
           {button(
             { command: 'redo', icon: 'redo', label: 'Redo', hotkey: '^⇧Z' },
             { disabled: editor.undoStack.redoDepth.value === 0 },
