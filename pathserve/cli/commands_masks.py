@@ -11,14 +11,14 @@ import tifffile
 import typer
 import zarr
 
-from pathserve import datasets
 from pathserve.annotations import AnnotationQuery
 from pathserve.catalog import SlideRecord
 from pathserve.cli.options import Data, open_services
 from pathserve.cli.output import note
+from pathserve.datasets import read_mask
 from pathserve.errors import Invalid, TooLarge
 from pathserve.geometry import PixelGrid
-from pathserve.masks import MaskKind, encode_npy, encode_png
+from pathserve.masks import MaskKind, dtype_of, encode_npy, encode_png
 from pathserve.server.services import Services
 
 _STRIP = 512
@@ -89,7 +89,7 @@ def _write(
         output.write_bytes(encode_png(array) if ending == ".png" else encode_npy(array))
         return
     strips = _strips(services, record, query, grid, kind)
-    dtype = datasets.dtype_of(kind)
+    dtype = dtype_of(kind)
     if ending in (".tif", ".tiff"):
         tiles = (tile for strip in strips for tile in _tiles(strip))
         tifffile.imwrite(
@@ -103,11 +103,11 @@ def _write(
             photometric="minisblack",
         )
     elif ending == ".zarr":
-        array = zarr.create_array(
+        target = zarr.create_array(
             output, shape=(grid.height, grid.width), chunks=(_STRIP, _STRIP), dtype=dtype, overwrite=False
         )
         for number, strip in enumerate(strips):
-            array[number * _STRIP : number * _STRIP + len(strip)] = strip
+            target[number * _STRIP : number * _STRIP + len(strip)] = strip
     else:
         raise Invalid("A mask is written as .png, .npy, .tif or .zarr.")
 
@@ -116,7 +116,7 @@ def _draw(
     services: Services, record: SlideRecord, query: AnnotationQuery, grid: PixelGrid, kind: MaskKind
 ) -> npt.NDArray[Any]:
     schema = services.classes.of(record.project)
-    return datasets.read_mask(services.annotations, schema, query, grid, kind)
+    return read_mask(services.annotations, schema, query, grid, kind)
 
 
 def _strips(

@@ -1,5 +1,6 @@
 """``pathserve serve`` and ``pathserve demo``."""
 
+import contextlib
 import ipaddress
 import os
 import socket
@@ -62,7 +63,9 @@ def _run(listener: socket.socket, data: Path | None, workers: int, code: str | N
         if code is not None:
             say(f"Sign in, once, with: {address}/sign-in#{code}")
 
-    run(listener, workers=workers, started=started)
+    # Ctrl+C is how a person stops a server: by then it has finished its requests, and nothing is wrong.
+    with contextlib.suppress(KeyboardInterrupt):
+        run(listener, workers=workers, started=started)
 
 
 def _prepare_demo(services: Services) -> None:

@@ -1,5 +1,29 @@
 """Masks out of polygons: exact, the same for a tile as for the whole. Knows neither store nor pixels."""
 
+from pathserve.masks.encode import encode_npy, encode_npz, encode_png
+from pathserve.masks.kinds import (
+    MaskKind,
+    boundary,
+    coverage,
+    distance,
+    dtype_of,
+    instance,
+    needed_region,
+    semantic,
+)
 from pathserve.masks.rasterize import rasterize
 
-__all__ = ["rasterize"]
+__all__ = [
+    "MaskKind",
+    "boundary",
+    "coverage",
+    "distance",
+    "dtype_of",
+    "encode_npy",
+    "encode_npz",
+    "encode_png",
+    "instance",
+    "needed_region",
+    "rasterize",
+    "semantic",
+]

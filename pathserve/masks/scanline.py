@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pathserve.masks.axis import EPS, INT_BITS, Axis, Floats, Integers, fraction_bits
 from pathserve.masks.outlines import Outlines
+from pathserve.masks.ranges import ranges
 
 _BAND_CROSSINGS = 2_000_000
 _PAINT_PIXELS = 1_000_000
@@ -101,8 +102,7 @@ def paint(spans: Spans, values: npt.NDArray[np.generic], out: npt.NDArray[np.gen
                 flat[begin[index] : begin[index] + length[index]] = value[index]
         else:
             # One assignment for all: where spans overlap, numpy leaves the last value, which is the later part's.
-            offset = np.repeat(begin[chunk] - (total[chunk] - count - done), count)
-            flat[offset + np.arange(len(offset))] = np.repeat(value[chunk], count)
+            flat[ranges(begin[chunk], count)] = np.repeat(value[chunk], count)
         at = stop
 
 
@@ -156,7 +156,7 @@ def _band_spans(edges: _Edges, first: int, last: int, x_axis: Axis, y_axis: Axis
     chosen = np.flatnonzero(bottom > top)
     count = (bottom - top)[chosen]
     edge = np.repeat(chosen, count)
-    row = np.arange(len(edge)) + np.repeat(top[chosen] - (np.cumsum(count) - count), count)
+    row = ranges(top[chosen], count)
     column = _columns(edges, edge, row, x_axis, y_axis)
     # One key for part, row and column, so that one sort brings each row's crossings of each part together in pairs.
     rows, columns = last - first, x_axis.count + 1

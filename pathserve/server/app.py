@@ -14,6 +14,7 @@ from pathserve.errors import PathServeError
 from pathserve.server import (
     routes_annotations,
     routes_health,
+    routes_masks,
     routes_pages,
     routes_session,
     routes_slides,
@@ -31,6 +32,7 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     *routes_tiles.ENDPOINTS,
     *routes_slides.ENDPOINTS,
     *routes_annotations.ENDPOINTS,
+    *routes_masks.ENDPOINTS,
     *routes_session.ENDPOINTS,
     *routes_health.ENDPOINTS,
     *routes_pages.ENDPOINTS,

@@ -3,9 +3,10 @@
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from pathserve import datasets
-from pathserve.masks import encode
-from pathserve.server.endpoint import Call
+from pathserve.access import Action
+from pathserve.datasets import TileMaskPair, encode_pair_npz, read_mask
+from pathserve.masks import encode_npy, encode_png
+from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.params import MaskQuery, PairQuery
 from pathserve.server.routes_annotations import to_query
 
@@ -15,37 +16,52 @@ _HEADERS = {"cache-control": "private, no-cache"}
 async def mask(call: Call[MaskQuery]) -> Response:
     """Give a mask."""
     slide = call.slide()
-    query = call.query
-    grid = query.grid(slide, max_pixels=call.services.settings.max_output_pixels)
-
-    def work() -> tuple[bytes, str]:
-        array = datasets.read_mask(
-            call.services.annotations, call.services.classes.of(slide.project), question, grid, query.kind
-        )
-        if query.format == "png":
-            return encode.png(array, query.kind), "image/png"
-        return encode.npy(array), "application/octet-stream"
-
+    query, services = call.query, call.services
+    grid = query.grid(slide, max_pixels=services.settings.max_output_pixels)
     question = to_query(slide, query)
-    body, media_type = await run_in_threadpool(work)
-    return Response(body, media_type=media_type, headers=_HEADERS)
+
+    def work() -> bytes:
+        array = read_mask(services.annotations, services.classes.of(slide.project), question, grid, query.kind)
+        return encode_png(array) if query.format == "png" else encode_npy(array)
+
+    media_type = "image/png" if query.format == "png" else "application/x-npy"
+    return Response(await run_in_threadpool(work), media_type=media_type, headers=_HEADERS)
 
 
 async def pair(call: Call[PairQuery]) -> Response:
     """Give a region and its mask in one npz."""
     slide = call.slide()
-    query = call.query
-    grid = query.grid(slide, max_pixels=call.services.settings.max_output_pixels)
+    query, services = call.query, call.services
+    grid = query.grid(slide, max_pixels=services.settings.max_output_pixels)
     question = to_query(slide, query)
-    services = call.services
 
     def work() -> bytes:
         schema = services.classes.of(slide.project)
-        made = datasets.TileMaskPair(
-            image=services.tiles.region(slide.id, grid),
-            mask=datasets.read_mask(services.annotations, schema, question, grid, query.kind),
-            classes=schema.values,
-        )
-        return datasets.encode_pair_npz(made)
+        labels = read_mask(services.annotations, schema, question, grid, query.kind)
+        return encode_pair_npz(TileMaskPair(services.tiles.region(slide.id, grid), labels, schema.values))
 
     return Response(await run_in_threadpool(work), media_type="application/x-npz", headers=_HEADERS)
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/slides/{slide}/mask",
+        mask,
+        Action.ANNOTATION_READ,
+        "A mask on the same grid as a region",
+        MaskQuery,
+        {200: Answer("The mask; `npy` is (h, w).", ("image/png", "application/x-npy"))},
+        tag="masks",
+    ),
+    Endpoint(
+        "GET",
+        "/api/slides/{slide}/pair",
+        pair,
+        Action.ANNOTATION_READ,
+        "A region and its mask in one answer",
+        PairQuery,
+        {200: Answer("npz: `image` (h, w, 3) uint8, `mask` (h, w), `classes` (JSON text).", ("application/x-npz",))},
+        tag="masks",
+    ),
+)
