@@ -42,6 +42,7 @@ export function runCommand(workspace: Workspace, command: CommandId, page: PageC
       if (!page.undoStep()) follow(workspace, editor.undo())
     },
     redo: () => follow(workspace, editor.redo()),
+    delete: () => workspace.deleteSelected(),
     next: () => workspace.step(1),
     previous: () => workspace.step(-1),
     'zoom-in': () => view.zoomBy(ZOOM_STEP),

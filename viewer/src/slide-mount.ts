@@ -31,7 +31,6 @@ function contextOf(workspace: Workspace): ViewerContext {
       return editor.create(geometry, workspace.classMap.peek().get(active ?? '') ?? null)
     },
     reshape: (id, geometry) => editor.reshape(id, geometry),
-    delete: () => workspace.deleteSelected(),
   }
 }
 

@@ -17,7 +17,6 @@ export class TestViewer {
   readonly toolbox: Toolbox
   /** Every object as it was made or reshaped, in order. */
   readonly writes: Geometry[] = []
-  readonly deleted: string[] = []
   private readonly locked = new Set<string>()
 
   constructor(tool: ToolId) {
@@ -30,10 +29,6 @@ export class TestViewer {
       mayEdit: ({ id }) => !this.locked.has(id),
       create: (geometry) => this.write(`new-${this.writes.length}`, geometry),
       reshape: (id, geometry) => void this.write(id, geometry),
-      delete: (id) => {
-        this.deleted.push(id)
-        this.objects.remove(id)
-      },
     }
     this.toolbox = new Toolbox(context)
   }

@@ -6,6 +6,7 @@ export type CommandId =
   | 'polygon'
   | 'undo'
   | 'redo'
+  | 'delete'
   | 'next'
   | 'previous'
   | 'zoom-in'
@@ -46,6 +47,14 @@ export const COMMANDS: readonly Command[] = [
   { id: 'polygon', label: 'Polygon', group: 'Tools', chords: ['p'], keys: 'P', annotators: true },
   { id: 'undo', label: 'Undo', group: 'Edit', chords: ['ctrl+z'], keys: 'Ctrl Z', annotators: true },
   { id: 'redo', label: 'Redo', group: 'Edit', chords: ['ctrl+shift+z', 'ctrl+y'], keys: 'Ctrl ⇧ Z', annotators: true },
+  {
+    id: 'delete',
+    label: 'Delete the selected object',
+    group: 'Edit',
+    chords: ['delete', 'backspace'],
+    keys: 'Del',
+    annotators: true,
+  },
   { id: 'next', label: 'Next object on the screen', group: 'Edit', chords: ['n'], keys: 'N' },
   { id: 'previous', label: 'Previous object', group: 'Edit', chords: ['shift+n'], keys: '⇧ N' },
   { id: 'zoom-in', label: 'Zoom in', group: 'View', chords: ['+', '='], keys: '+' },
@@ -79,8 +88,7 @@ export const GESTURES: readonly { readonly label: string; readonly keys: string;
   { label: 'Take back the last vertex · give up', keys: 'Backspace · Esc', annotators: true },
   { label: 'Move a vertex · add one on an edge', keys: 'drag', annotators: true },
   { label: 'Take out a vertex', keys: 'Alt click', annotators: true },
-  { label: 'Delete the selected object', keys: 'Delete', annotators: true },
-  { label: 'Class of the selected or next object', keys: '1 … 9', annotators: true },
+  { label: 'Class of the next object; of the selected one with M or S', keys: '1 … 9', annotators: true },
 ]
 
 interface KeyLike {

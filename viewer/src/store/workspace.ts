@@ -75,9 +75,9 @@ export class Workspace {
     return showObjects.value && !hiddenLayers.value.has(feature.properties.layer ?? '')
   }
 
-  /** Whether this reader may change the object here; the server has the last word. */
+  /** Whether this reader may change the object here and sees it; the server has the last word. */
   mayEdit(feature: Feature): boolean {
-    return this.canAnnotate && feature.properties.isLocked !== true
+    return this.canAnnotate && feature.properties.isLocked !== true && this.visible(feature)
   }
 
   /** Objects whose last edit the server refused, with its reason. */
@@ -86,9 +86,14 @@ export class Workspace {
     return record?.status === 'refused' ? record.reason : ''
   }
 
-  /** Choose the class of new objects; a selected object that may be changed gets it too. */
+  /** Choose the class of new objects; with another tool than a drawing one, the selected object gets it too. */
   chooseClass(name: string | null): void {
     this.interaction.activeClass.value = name
+    if (this.interaction.tool.peek() !== 'polygon') this.classifySelected(name)
+  }
+
+  /** Give the selected object another class. */
+  classifySelected(name: string | null): void {
     const id = this.interaction.selection.peek()
     const feature = id === null ? undefined : this.objects.get(id)
     if (feature && this.mayEdit(feature) && classNameOf(feature) !== name) {

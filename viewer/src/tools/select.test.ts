@@ -154,19 +154,18 @@ describe('vertices', () => {
     const viewer = viewerWith()
     viewer.lock('a')
     expect(viewer.drag([screen(viewer, 3300, 2000), [700, 350]])).toBe(false)
-    expect(viewer.toolbox.key('Delete')).toBe(false)
   })
 })
 
 describe('keys', () => {
-  it('delete the selected object', () => {
+  it('break off a stroke, then let go of the object', () => {
     const viewer = viewerWith()
-    expect(viewer.toolbox.key('Delete')).toBe(true)
-    expect(viewer.deleted).toEqual(['a'])
-  })
-
-  it('let go of it', () => {
-    const viewer = viewerWith()
+    viewer.toolbox.down(viewer.input(...screen(viewer, 3300, 2000)))
+    viewer.toolbox.drag(viewer.input(700, 350))
+    expect(viewer.toolbox.key('Escape')).toBe(true)
+    viewer.toolbox.up(viewer.input(700, 350))
+    expect(viewer.writes).toEqual([])
+    expect(viewer.interaction.selection.value).toBe('a')
     expect(viewer.toolbox.key('Escape')).toBe(true)
     expect(viewer.interaction.selection.value).toBeNull()
     expect(viewer.toolbox.key('Escape')).toBe(false)

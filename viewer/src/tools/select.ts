@@ -70,13 +70,8 @@ export class SelectTool extends MoveTool {
   }
 
   override key(name: string): boolean {
-    const target = this.editable()
     if (name === 'Escape' && this.stroke) {
       this.cancel()
-      return true
-    }
-    if ((name === 'Delete' || name === 'Backspace') && target) {
-      this.context.delete(target.id)
       return true
     }
     return super.key(name)

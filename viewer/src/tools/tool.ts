@@ -14,7 +14,6 @@ export interface ViewerContext {
   /** Make an object of the active class; answers its id. */
   create(geometry: Geometry): string
   reshape(id: string, geometry: Geometry): void
-  delete(id: string): void
 }
 
 export interface Tool extends PointerSink {

@@ -30,7 +30,7 @@ function ClassChoice({ workspace, feature }: { workspace: Workspace; feature: Fe
     <label class="choice">
       <span>Class</span>
       <span class="swatch" style={{ background: cssColor(colorOf(feature, workspace.classMap.value)) }} />
-      <select value={name} onChange={(event) => workspace.chooseClass(event.currentTarget.value || null)}>
+      <select value={name} onChange={(event) => workspace.classifySelected(event.currentTarget.value || null)}>
         <option value="">Unclassified</option>
         {workspace.classes.value.map((entry) => (
           <option key={entry.name} value={entry.name}>
