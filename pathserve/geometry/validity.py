@@ -114,9 +114,9 @@ class _Reader:
     @property
     def bounds(self) -> Bounds:
         """Bounds of everything that was read."""
-        x0, y0 = np.min([xy.min(axis=0) for xy in self.xy], axis=0)
-        x1, y1 = np.max([xy.max(axis=0) for xy in self.xy], axis=0)
-        return float(x0), float(y0), float(x1), float(y1)
+        xy = self.xy[0] if len(self.xy) == 1 else np.concatenate(self.xy)
+        (x0, y0), (x1, y1) = xy.min(axis=0).tolist(), xy.max(axis=0).tolist()
+        return x0, y0, x1, y1
 
 
 def check_geometry(geometry: Mapping[str, Any], *, frame: Size | None, max_vertices: int) -> CheckedGeometry:

@@ -11,7 +11,7 @@ from pathserve.masks.kinds import (
     needed_region,
     semantic,
 )
-from pathserve.masks.rasterize import rasterize
+from pathserve.masks.raster import rasterize
 
 __all__ = [
     "MaskKind",

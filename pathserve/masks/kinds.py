@@ -10,10 +10,10 @@ import numpy.typing as npt
 from pathserve.errors import Invalid
 from pathserve.geometry import PixelGrid, Region
 from pathserve.labels import BACKGROUND, IGNORE
-from pathserve.masks.coverage import covered_share
-from pathserve.masks.distance import edge_distance
+from pathserve.masks.area_share import covered_share
+from pathserve.masks.outline_distance import edge_distance
 from pathserve.masks.outlines import Geometry, outlines_of
-from pathserve.masks.rasterize import Window, axes_of, draw, rasterize
+from pathserve.masks.raster import Window, axes_of, draw, rasterize
 
 
 class MaskKind(StrEnum):

@@ -15,7 +15,7 @@ from pathserve.errors import Invalid
 from pathserve.geometry import PixelGrid
 from pathserve.masks import rasterize, scanline
 from pathserve.masks.outlines import outlines_of
-from pathserve.masks.rasterize import axes_of
+from pathserve.masks.raster import axes_of
 
 SQUARE = [[2, 1], [5, 1], [5, 4], [2, 4], [2, 1]]
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from pathserve.errors import TooLarge
 from pathserve.masks.axis import Axis, Floats, Integers
 from pathserve.masks.outlines import Outlines
 from pathserve.masks.ranges import ranges
@@ -18,6 +19,7 @@ Geometries = npt.NDArray[np.object_]
 
 _UNIT_BITS = 24
 _UNIT = 2**_UNIT_BITS
+_FARTHEST = 2.0**52
 _PIECES = 1_000_000
 
 
@@ -45,6 +47,11 @@ def covered_share(outlines: Outlines, x_axis: Axis, y_axis: Axis) -> npt.NDArray
     Returns
     -------
     float32 array (h, w), 0 to 1. Memory: 16 bytes a pixel, and about 300 bytes for each of a million pieces of edges.
+
+    Raises
+    ------
+    TooLarge
+        When an outline reaches more than 2^28 output pixels away from the grid's corner.
     """
     width, height = x_axis.count, y_axis.count
     area = np.zeros((height, width + 1), np.int64)
@@ -80,6 +87,8 @@ def _polygons(outlines: Outlines, x_axis: Axis, y_axis: Axis) -> Geometries:
 def _snapped(values: Floats, axis: Axis) -> Floats:
     """Give coordinates in whole units from the window's corner; the snap itself is relative to the grid's corner."""
     snapped: Floats = np.rint((values - axis.origin) / axis.step * _UNIT)
+    if np.abs(snapped).max() > _FARTHEST:
+        raise TooLarge("An outline reaches too far beyond the region for shares of pixels; ask for a coarser mask.")
     return snapped - float(axis.first * _UNIT)
 
 
@@ -156,7 +165,8 @@ def _x_at(edges: _Edges, edge: Integers, y: Integers) -> Integers:
     """Find the x of edges at some y; depends on differences only, so it is the same in every tile."""
     x0, y0 = edges.x0[edge], edges.y0[edge]
     share = (y - y0) / (edges.y1[edge] - y0)
-    return x0 + np.rint(share * (edges.x1[edge] - x0)).astype(np.int64)
+    across: Integers = np.rint(share * (edges.x1[edge] - x0)).astype(np.int64)
+    return x0 + across
 
 
 def _fall_at(low: Integers, high: Integers, fall: Integers, x: Integers) -> Integers:
