@@ -51,4 +51,5 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty
         table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    Console(file=sys.stdout, soft_wrap=True, highlight=False).print(table)
+    # Wide enough for any row: an id that was cut could not be copied.
+    Console(file=sys.stdout, width=1000, highlight=False).print(table)
