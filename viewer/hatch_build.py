@@ -96,7 +96,7 @@ def _node_and_npm() -> tuple[Path, Path]:
 
 def _build(viewer: Path) -> None:
     node, npm = _node_and_npm()
-    environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    environment = {**os.environ, "NO_COLOR": "1", "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     # Only what the build itself needs: the checkers stay out.
     _run([node, npm, "ci", "--omit=dev", "--no-fund", "--no-audit"], viewer, environment)
     _run([node, viewer / "node_modules" / "vite" / "bin" / "vite.js", "build"], viewer, environment)

@@ -4,6 +4,7 @@ import Layer from 'ol/layer/Layer'
 import type { FrameState } from 'ol/Map'
 import { cssColor, UNCLASSIFIED } from '../model/annotation-class'
 import { type Feature, type Position, pathsOf } from '../model/geojson'
+import { boundsOf } from '../model/geometry'
 import { toScreen, type View } from '../model/view'
 import type { Draft } from '../store/interaction'
 import type { Workspace } from '../store/workspace'
@@ -11,8 +12,8 @@ import { viewOf } from './frame'
 import { paintGroup, styleOf } from './paint'
 
 const HANDLE_RADIUS = 3.5
-/** Handles nearer to each other than this on the screen would hide the outline. */
-const HANDLE_GAP = 9
+/** Objects smaller than this on the screen get handles of two thirds the size. */
+const SMALL_OBJECT_PX = 120
 
 type Context = CanvasRenderingContext2D
 
@@ -29,13 +30,18 @@ function dot(context: Context, view: View, position: Position, radius: number, f
 /** Paint the vertices on the screen, leaving out those that would touch the one before. */
 function paintHandles(context: Context, view: View, feature: Feature): void {
   context.lineWidth = 1.25
+  const [x0, y0, x1, y1] = boundsOf(feature.geometry)
+  const small = Math.max(x1 - x0, y1 - y0) * view.zoom < SMALL_OBJECT_PX
+  const radius = small ? HANDLE_RADIUS * (2 / 3) : HANDLE_RADIUS
+  // Handles nearer to each other than this would hide the outline.
+  const gap = radius * 2.6
   for (const { positions } of pathsOf(feature.geometry)) {
     let [lastX, lastY] = [-Infinity, -Infinity]
     for (const position of positions) {
       const [x, y] = toScreen(view, [position[0], position[1]])
       const outside = x < -9 || y < -9 || x > view.width + 9 || y > view.height + 9
-      if (outside || Math.abs(x - lastX) + Math.abs(y - lastY) < HANDLE_GAP) continue
-      dot(context, view, position, HANDLE_RADIUS, '#fff', '#12161a')
+      if (outside || Math.abs(x - lastX) + Math.abs(y - lastY) < gap) continue
+      dot(context, view, position, radius, '#fff', '#12161a')
       ;[lastX, lastY] = [x, y]
     }
   }

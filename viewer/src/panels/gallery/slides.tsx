@@ -12,7 +12,7 @@ function Status({ status }: { status: string }): JSX.Element | null {
 function Card({ slide }: { slide: Slide }): JSX.Element {
   return (
     <li>
-      <a class="card" href={slidePath(slide.id)} data-testid="slide-card" data-slide={slide.id}>
+      <a class="card" href={slidePath(slide.id)} data-testid="slide-card" data-slide={slide.id} title={slide.name}>
         <span class="card-picture">
           <img src={thumbnailUrl(slide, 512)} alt="" loading="lazy" decoding="async" />
         </span>
