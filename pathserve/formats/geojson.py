@@ -26,7 +26,8 @@ from pathserve.config import Settings
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.classification import Classified, parse_classification, write_classification
 from pathserve.formats.json_text import RECORD_SEPARATOR, Found, find_features
-from pathserve.geometry import Size, check_geometry
+from pathserve.geometry import Size
+from pathserve.geometry.validity import check_geometry
 from pathserve.labels import Annotation, FeatureIssue, NewAnnotation
 
 SERVER_OWNED = frozenset(("author", "revision", "layer", "provenance", "created", "updated", "number", "slide"))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from shapely.geometry import Polygon, mapping, shape
 
 from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
-from pathserve.geometry import Size, check_geometry
+from pathserve.geometry import Size
+from pathserve.geometry.validity import check_geometry
 from pathserve.geometry.repair import MAX_REPAIR_CROSSINGS, MAX_REPAIR_VERTICES, drawn_area
 
 FRAME = Size(1000, 800)
