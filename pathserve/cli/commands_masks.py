@@ -18,7 +18,7 @@ from pathserve.cli.output import note
 from pathserve.datasets import read_mask
 from pathserve.errors import Invalid, TooLarge
 from pathserve.geometry import PixelGrid
-from pathserve.masks import MaskKind, dtype_of, encode_npy, encode_png
+from pathserve.masks import MaskKind, Window, dtype_of, encode_npy, encode_png
 from pathserve.server.services import Services
 
 _STRIP = 512
@@ -113,26 +113,24 @@ def _write(
 
 
 def _draw(
-    services: Services, record: SlideRecord, query: AnnotationQuery, grid: PixelGrid, kind: MaskKind
+    services: Services,
+    record: SlideRecord,
+    query: AnnotationQuery,
+    grid: PixelGrid,
+    kind: MaskKind,
+    window: Window | None = None,
 ) -> npt.NDArray[Any]:
     schema = services.classes.of(record.project)
-    return read_mask(services.annotations, schema, query, grid, kind)
+    return read_mask(services.annotations, schema, query, grid, kind, window=window)
 
 
 def _strips(
     services: Services, record: SlideRecord, query: AnnotationQuery, grid: PixelGrid, kind: MaskKind
 ) -> Iterator[npt.NDArray[Any]]:
-    """Draw a mask of any size in strips of rows; tiles of a mask put together equal the whole."""
+    """Draw a mask of any size in strips of rows, windows of the one grid: the same bits as the whole."""
     for top in range(0, grid.height, _STRIP):
-        strip = PixelGrid(
-            grid.l0_x,
-            grid.l0_y + top * grid.downsample_y,
-            grid.width,
-            min(_STRIP, grid.height - top),
-            grid.downsample_x,
-            grid.downsample_y,
-        )
-        yield _draw(services, record, query, strip, kind)
+        window = (0, top, grid.width, min(_STRIP, grid.height - top))
+        yield _draw(services, record, query, grid, kind, window)
 
 
 def _tiles(strip: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:

@@ -7,10 +7,19 @@ from typing import Any
 import numpy.typing as npt
 
 from pathserve.annotations import AnnotationQuery, AnnotationStore
-from pathserve.errors import Invalid
 from pathserve.geometry import PixelGrid
 from pathserve.labels import EXHAUSTIVE, Annotation, ClassSchema
-from pathserve.masks import MaskKind, boundary, coverage, distance, instance, needed_region, semantic
+from pathserve.masks import (
+    MaskKind,
+    Window,
+    as_kind,
+    boundary,
+    coverage,
+    distance,
+    instance,
+    needed_region,
+    semantic,
+)
 
 
 def read_mask(
@@ -19,6 +28,8 @@ def read_mask(
     query: AnnotationQuery,
     grid: PixelGrid,
     kind: MaskKind | str,
+    *,
+    window: Window | None = None,
 ) -> npt.NDArray[Any]:
     """Ask the store for what meets a grid and draw it.
 
@@ -27,6 +38,8 @@ def read_mask(
     query
         Slide and filters; its ``bbox`` is replaced by what the grid needs. A named revision gives the same mask for
         ever.
+    window
+        Only this part of the grid, as for `pathserve.masks.rasterize`: the same bits as in the whole.
 
     Returns
     -------
@@ -39,12 +52,12 @@ def read_mask(
     NotFound
         When there is no such slide.
     """
-    needed = replace(query, bbox=needed_region(grid, kind).bounds)
+    needed = replace(query, bbox=needed_region(grid, kind, window=window).bounds)
     # Marked areas hold wherever they lie and whatever the filters leave out: a slide that has one has unknown places.
     marked = replace(query, classes=(), layers=(), authors=(), states=(), min_score=None, exhaustive_only=True)
     annotations = store.each(needed)
-    areas = store.each(marked) if MaskKind(kind) is MaskKind.SEMANTIC else ()
-    return draw_mask(annotations, areas, schema, grid, kind, asked=query.classes)
+    areas = store.each(marked) if as_kind(kind) is MaskKind.SEMANTIC else ()
+    return draw_mask(annotations, areas, schema, grid, kind, asked=query.classes, window=window)
 
 
 def draw_mask(
@@ -55,6 +68,7 @@ def draw_mask(
     kind: MaskKind | str,
     *,
     asked: Sequence[str] = (),
+    window: Window | None = None,
 ) -> npt.NDArray[Any]:
     """Draw annotations as a mask.
 
@@ -68,6 +82,13 @@ def draw_mask(
         All exhaustively annotated areas of the slide; only semantic masks look at them.
     asked
         The classes that the mask is about; empty means all of the schema.
+    window
+        Only this part of the grid.
+
+    Raises
+    ------
+    Invalid
+        When there is no such kind.
     """
     priority = {item.name: item.priority for item in schema}
     objects = sorted(
@@ -75,18 +96,17 @@ def draw_mask(
         key=lambda a: (priority.get(a.class_name or "", 0), a.revision, a.number),
     )
     geometries = [a.geometry for a in objects]
-    match MaskKind(kind):
+    match as_kind(kind):
         case MaskKind.SEMANTIC:
-            return _semantic(objects, areas, schema, grid, asked)
+            return _semantic(objects, areas, schema, grid, asked, window)
         case MaskKind.INSTANCE:
-            return instance(geometries, [a.number for a in objects], grid)
+            return instance(geometries, [a.number for a in objects], grid, window=window)
         case MaskKind.BOUNDARY:
-            return boundary(geometries, grid)
+            return boundary(geometries, grid, window=window)
         case MaskKind.DISTANCE:
-            return distance(geometries, grid)
+            return distance(geometries, grid, window=window)
         case MaskKind.COVERAGE:
-            return coverage(geometries, grid)
-    raise Invalid("There is no such kind of mask.")
+            return coverage(geometries, grid, window=window)
 
 
 def _semantic(
@@ -95,6 +115,7 @@ def _semantic(
     schema: ClassSchema,
     grid: PixelGrid,
     asked: Sequence[str],
+    window: Window | None,
 ) -> npt.NDArray[Any]:
     values = schema.values
     drawn = [a for a in objects if a.class_name in values]
@@ -113,4 +134,5 @@ def _semantic(
         grid,
         exhaustive=whole if any_area else None,
         partly_exhaustive=partly,
+        window=window,
     )

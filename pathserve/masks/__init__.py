@@ -3,6 +3,7 @@
 from pathserve.masks.encode import encode_npy, encode_npz, encode_png
 from pathserve.masks.kinds import (
     MaskKind,
+    as_kind,
     boundary,
     coverage,
     distance,
@@ -11,10 +12,12 @@ from pathserve.masks.kinds import (
     needed_region,
     semantic,
 )
-from pathserve.masks.raster import rasterize
+from pathserve.masks.raster import Window, rasterize
 
 __all__ = [
     "MaskKind",
+    "Window",
+    "as_kind",
     "boundary",
     "coverage",
     "distance",

@@ -60,17 +60,21 @@ def as_kind(kind: MaskKind | str) -> MaskKind:
         raise Invalid(f"A mask is one of {', '.join(MaskKind)}.") from None
 
 
-def needed_region(grid: PixelGrid, kind: MaskKind | str) -> Region:
+def needed_region(grid: PixelGrid, kind: MaskKind | str, *, window: Window | None = None) -> Region:
     """Give the level-0 rectangle whose objects must be known to draw a mask of this kind.
 
     One output pixel more on every side for boundaries, whose outermost pixels have neighbours outside the grid; the
-    grid's own rectangle for all others.
+    rectangle of the grid, or of its window, for all others.
     """
-    if as_kind(kind) is not MaskKind.BOUNDARY:
-        return grid.region
+    column, row, width, height = window or (0, 0, grid.width, grid.height)
+    margin = 1 if as_kind(kind) is MaskKind.BOUNDARY else 0
     dx, dy = grid.downsample_x, grid.downsample_y
-    inner = grid.region
-    return Region(inner.l0_x - dx, inner.l0_y - dy, inner.l0_width + 2 * dx, inner.l0_height + 2 * dy)
+    return Region(
+        grid.l0_x + (column - margin) * dx,
+        grid.l0_y + (row - margin) * dy,
+        (width + 2 * margin) * dx,
+        (height + 2 * margin) * dy,
+    )
 
 
 def semantic(
