@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from pathserve import errors
-from pathserve.server.middleware import SECURITY_HEADERS
+from pathserve.server.middleware import ALWAYS
 
 _LOG = logging.getLogger("pathserve.server")
 
@@ -136,5 +136,5 @@ def on_unexpected(request: Request, error: Exception) -> Response:
         code="internal",
         title="Internal error",
         detail="Something went wrong inside PathServe; the log names this request.",
-        headers=SECURITY_HEADERS | {"x-request-id": request_id(request.scope)},
+        headers=ALWAYS | {"x-request-id": request_id(request.scope)},
     )

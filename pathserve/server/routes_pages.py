@@ -20,6 +20,16 @@ from pathserve.server.params import NoQuery
 _VIEWER = Path(str(resources.files("pathserve"))) / "_viewer"
 _HASHED = re.compile(r"-[\w-]{8,}\.\w+$")
 
+_PAGE_HEADERS = {
+    "cache-control": "no-cache",
+    # Everything comes from this server; styles may stand in elements because the canvas library sets them so.
+    "content-security-policy": (
+        "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
+        "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+}
+
 
 class _Assets(StaticFiles):
     """Static files; those whose name holds their content's hash never change, so browsers may keep them."""
@@ -47,7 +57,7 @@ def _page(name: str) -> Response:
     path = _VIEWER / name
     if not path.is_file():
         raise NotFound("This installation was built without the viewer; install it with `pip install .`.")
-    return FileResponse(path, media_type="text/html", headers={"cache-control": "no-cache"})
+    return FileResponse(path, media_type="text/html", headers=_PAGE_HEADERS)
 
 
 async def gallery(call: Call[NoQuery]) -> Response:  # noqa: ARG001 - a handler's signature

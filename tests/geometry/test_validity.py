@@ -12,8 +12,8 @@ from shapely.geometry import Polygon, mapping, shape
 
 from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
 from pathserve.geometry import Size
-from pathserve.geometry.validity import check_geometry
 from pathserve.geometry.repair import MAX_REPAIR_CROSSINGS, MAX_REPAIR_VERTICES, drawn_area
+from pathserve.geometry.validity import check_geometry
 
 FRAME = Size(1000, 800)
 SQUARE = [[10, 10], [20, 10], [20, 20], [10, 20], [10, 10]]

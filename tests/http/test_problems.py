@@ -86,8 +86,13 @@ def test_the_interface_describes_itself_in_valid_openapi(site) -> None:
     assert {"412", "428"} <= set(put["responses"])
 
 
-def test_security_headers_are_on_every_answer(site) -> None:
-    for path in ("/healthz", "/api/slides", "/nothing", "/assets/x"):
+def test_security_headers(site) -> None:
+    for path in ("/healthz", "/api/slides", "/nothing", "/assets/x", "/"):
         headers = site.client().get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
-        assert "default-src 'self'" in headers["content-security-policy"]
+        assert headers["x-request-id"]
+    for path in ("/", "/slides/x", "/sign-in", "/api/docs"):
+        page = site.client().get(path)
+        assert page.status_code == 200
+        assert "default-src 'self'" in page.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
