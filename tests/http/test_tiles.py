@@ -115,11 +115,11 @@ def test_a_resampled_region_lies_where_it_says(site, truth, downsample: float) -
         """Compare with Pillow's resampling of level 0, moved by a part of an output pixel."""
         left, top = 1000.5 + shift_x * downsample, 1200.25 + shift_y * downsample
         box = (left, top, left + 60 * downsample, top + 50 * downsample)
-        peer = np.asarray(whole.resize((60, 50), Image.Resampling.BILINEAR, box=box)).astype(int)
+        peer = np.asarray(whole.resize((60, 50), Image.Resampling.HAMMING, box=box)).astype(int)
         return float(np.abs(got - peer).mean())
 
     in_place = difference(0, 0)
-    assert in_place < 10  # what JPEG and another filter cost on this grainy scan
+    assert in_place < 12  # what JPEG and another filter cost on this grainy scan
     for shift in ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)):
         assert difference(*shift) > in_place, shift
 
