@@ -27,6 +27,9 @@ _MISSING = (101, 77)
 
 _REDUCED = (4, 16)
 _QUALITY = 80
+_CHECKED = 100
+_MOST_DIFFERENCE = 12.0
+"""Grey levels, mean over what a tile has on a reduced level."""
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -97,6 +100,40 @@ def _mean(pixels: Pixels, factor: int) -> Pixels:
     return mean
 
 
+def check_slide(out: Path, size: tuple[int, int], small: Path = SMALL) -> str:
+    """Make sure that OpenSlide sees what was meant, tile by tile in a sample; gives the sizes of the levels.
+
+    Raises
+    ------
+    RuntimeError
+        When it does not.
+    """
+    material = Material.of(small)
+    tile, (width, height) = material.tile, size
+    order = arrange(material, -(-width // tile), -(-height // tile))
+    rng = np.random.default_rng(_SEED)
+    with OpenSlide(out) as slide:
+        if slide.dimensions != size:
+            raise RuntimeError("OpenSlide does not see the size that was written.")
+        for _ in range(_CHECKED):
+            row, col = rng.integers(height // tile), rng.integers(width // tile)
+            expected = material.pixels[order[row, col]]
+            for level in range(slide.level_count):
+                factor = round(slide.level_downsamples[level])
+                if not _shows(slide, level, (int(col) * tile, int(row) * tile), _mean(expected, factor)):
+                    raise RuntimeError(f"Level {level} does not show the pixels that were written.")
+        return ", ".join(f"{w:,} x {h:,}" for w, h in slide.level_dimensions)
+
+
+def _shows(slide: OpenSlide, level: int, place: tuple[int, int], expected: Pixels) -> bool:
+    """Tell whether a level shows these pixels: exactly where streams were copied, about so where they were made."""
+    downsample, side = slide.level_downsamples[level], expected.shape[0]
+    # Aligned on the level's own pixels: its scale is a little off the whole factor, as Aperio's is.
+    x, y = (round(value / round(downsample)) * downsample for value in place)
+    seen = np.asarray(slide.read_region((round(x), round(y)), level, (side, side)).convert("RGB"), np.int16)
+    return float(np.abs(seen - expected).mean()) <= (0.0 if level == 0 else _MOST_DIFFERENCE)
+
+
 def write_slide(out: Path, *, gigapixels: float, reduced: bool, small: Path = SMALL) -> tuple[int, int]:
     """Write the slide and give its width and height.
 
@@ -131,6 +168,7 @@ def write_slide(out: Path, *, gigapixels: float, reduced: bool, small: Path = SM
             shape=(height, width, 3),
             photometric="rgb",
             jpegtables=material.tables,
+            compressionargs={"outcolorspace": "rgb"},  # what the streams hold; tifffile would write YCbCr
             description=described,
             **same,
         )
@@ -153,10 +191,7 @@ def main() -> None:
     parser.add_argument("--reduced", action="store_true", help="with levels at 1/4 and 1/16, as Aperio writes them")
     arguments = parser.parse_args()
     width, height = write_slide(arguments.out, gigapixels=arguments.gigapixels, reduced=arguments.reduced)
-    with OpenSlide(arguments.out) as slide:
-        if slide.dimensions != (width, height):
-            raise RuntimeError("OpenSlide does not see the slide that was written.")
-        levels = ", ".join(f"{w:,} x {h:,}" for w, h in slide.level_dimensions)
+    levels = check_slide(arguments.out, (width, height))
     size = arguments.out.stat().st_size
     print(f"{arguments.out.name}: {width * height / 1e9:.3f} Gpx, {size / 1e6:,.1f} MB, levels {levels}")
 
