@@ -215,7 +215,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="least time of one case in one round")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--levels", type=int, default=5, help="how many of the finest levels")
-    parser.add_argument("--per-level", type=int, default=250, help="most tiles of a level")
+    parser.add_argument("--per-level", type=int, default=100, help="most tiles of a level")
     parser.add_argument("--port", type=int, default=8950, help="the first of three ports")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
