@@ -1,6 +1,7 @@
 """Promises about the house itself: floors, sizes, dependencies, documentation."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -74,6 +75,14 @@ def test_every_dependency_has_a_range_and_a_reason() -> None:
         requirement = Requirement(line)
         assert any(s.operator == ">=" for s in requirement.specifier), line
         assert f"`{requirement.name}`" in reasons, requirement.name
+
+
+def test_every_package_of_the_viewer_has_a_range_and_a_reason() -> None:
+    reasons = (REPOSITORY / "docs" / "explanation" / "dependencies.md").read_text()
+    package = json.loads((REPOSITORY / "viewer" / "package.json").read_text())
+    for name, versions in (package["dependencies"] | package["devDependencies"]).items():
+        assert versions[0] in "^~", name
+        assert f"`{name}`" in reasons, name
 
 
 def test_nothing_names_a_registry_or_a_folder_of_one_machine() -> None:
