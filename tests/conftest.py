@@ -9,11 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tifffile
+from hypothesis import settings as hypothesis_settings
 
 from pathserve.config import Settings
 from pathserve.db import Database
 
 REPOSITORY = Path(__file__).parent.parent
+
+# No test is a matter of time: a busy machine is no fault of the code.
+hypothesis_settings.register_profile("pathserve", deadline=None)
+hypothesis_settings.load_profile("pathserve")
 
 
 @pytest.fixture(scope="session")
