@@ -1,6 +1,7 @@
 """What PathServe's tile route is held against, as servers with the same uvicorn settings.
 
-``python -m benchmarks.peers deepzoom SLIDE PORT``: OpenSlide's DeepZoomGenerator behind one Starlette route.
+``python -m benchmarks.peers deepzoom SLIDE PORT TILE OVERLAP``: OpenSlide's DeepZoomGenerator behind one Starlette
+route.
 ``python -m benchmarks.peers memory FOLDER PORT``: one Starlette route that sends files of a folder out of memory; no
 tile server on Starlette can need less.
 """
@@ -23,9 +24,9 @@ QUALITY = 75
 PATH = "/dzi/slide_files/{level:int}/{col:int}_{row:int}.jpeg"
 
 
-def open_deepzoom(slide: Path, tile_size: int) -> DeepZoomGenerator:
+def open_deepzoom(slide: Path, tile_size: int, overlap: int) -> DeepZoomGenerator:
     """Open a slide with OpenSlide's own cache as it is by default."""
-    return DeepZoomGenerator(OpenSlide(slide), tile_size=tile_size, overlap=0)
+    return DeepZoomGenerator(OpenSlide(slide), tile_size=tile_size, overlap=overlap)
 
 
 def deepzoom_tile(deepzoom: DeepZoomGenerator, level: int, col: int, row: int) -> bytes:
@@ -35,9 +36,9 @@ def deepzoom_tile(deepzoom: DeepZoomGenerator, level: int, col: int, row: int) -
     return buffer.getvalue()
 
 
-def deepzoom_app(slide: Path, tile_size: int) -> Starlette:
+def deepzoom_app(slide: Path, tile_size: int, overlap: int) -> Starlette:
     """Make the application around DeepZoomGenerator; Starlette runs a plain function in its thread pool."""
-    deepzoom = open_deepzoom(slide, tile_size)
+    deepzoom = open_deepzoom(slide, tile_size, overlap)
 
     def tile(request: Request) -> Response:
         place = request.path_params
@@ -59,12 +60,16 @@ def memory_app(folder: Path) -> Starlette:
 
 
 def main() -> None:
-    kind, source, port, tile_size = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    app = deepzoom_app(source, tile_size) if kind == "deepzoom" else memory_app(source)
+    kind, source, port, *grid = sys.argv[1:]
+    if kind == "deepzoom":
+        tile_size, overlap = map(int, grid)
+        app = deepzoom_app(Path(source), tile_size, overlap)
+    else:
+        app = memory_app(Path(source))
     uvicorn.run(  # the settings of pathserve.server.run
         app,
         host="127.0.0.1",
-        port=port,
+        port=int(port),
         http="httptools",
         ws="none",
         access_log=False,

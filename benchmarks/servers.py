@@ -39,9 +39,9 @@ def serve_pathserve(data: Path, port: int) -> Iterator[int]:
 
 
 @contextmanager
-def serve_peer(kind: str, source: Path, port: int, tile_size: int) -> Iterator[int]:
-    """Run a server of `benchmarks.peers`; gives its process id."""
-    with _running(["-m", "benchmarks.peers", kind, str(source), str(port), str(tile_size)], port) as pid:
+def serve_peer(kind: str, source: Path, port: int, *grid: int) -> Iterator[int]:
+    """Run a server of `benchmarks.peers`, for Deep Zoom with its tile size and overlap; gives its process id."""
+    with _running(["-m", "benchmarks.peers", kind, str(source), str(port), *map(str, grid)], port) as pid:
         yield pid
 
 

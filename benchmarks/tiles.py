@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,10 @@ from pathserve.config import Settings
 from pathserve.tiles import DeepZoom, TileService
 
 OURS, DEEPZOOM, MEMORY, ALONE = "PathServe", "DeepZoom server", "memory server", "DeepZoom alone"
+DEFAULT = "DeepZoom server, its default grid"
+_DEFAULT_GRID = 254, 1
+"""Tile size and overlap of DeepZoomGenerator when nobody says otherwise."""
+
 _SEED = 20_240_501
 _COMPARED = 60
 _MOST_DIFFERENCE = 12.0
@@ -50,13 +54,15 @@ _DIFFERENCE = (
 )
 
 Address = tuple[int, int, int]
+_Order = Callable[[int, float], Order]
+"""Makes an order from the number of connections and the seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
     """One slide under all servers: ports by case, process ids by case, and the tiles to ask for."""
 
-    orders: dict[str, Callable[[int, float], Order]]
+    orders: dict[str, _Order]
     pids: dict[str, int]
     tiles: list[Address]
     tile_size: int
@@ -88,21 +94,27 @@ def _set_up(slide: Path, scratch: Path, port: int, levels: int, per_level: int) 
     for address in tiles:
         (bodies / "_".join(map(str, address))).write_bytes(service.tile(slide_id, *address).body)
 
-    def order(name: str, number: int, query: str, token: str | None) -> Callable[[int, float], Order]:
+    theirs = whole_tiles(replace(grid, tile_size=_DEFAULT_GRID[0]), levels=levels, per_level=per_level)
+
+    def order(
+        number: int, tiles: list[Address], name: str = "slide", query: str = "", token: str | None = None
+    ) -> _Order:
         paths = [f"/dzi/{name}_files/{level}/{col}_{row}.jpeg{query}" for level, col, row in tiles]
         return lambda connections, seconds: Order(port + number, paths, connections, seconds, token)
 
     with ExitStack() as running:
         yield Setup(
             {
-                OURS: order(slide_id, 0, f"?g={grid.generation}", token),
-                DEEPZOOM: order("slide", 1, "", None),
-                MEMORY: order("slide", 2, "", None),
+                OURS: order(0, tiles, slide_id, f"?g={grid.generation}", token),
+                DEEPZOOM: order(1, tiles),
+                DEFAULT: order(2, theirs),
+                MEMORY: order(3, tiles),
             },
             {
                 OURS: running.enter_context(serve_pathserve(data, port)),
-                DEEPZOOM: running.enter_context(serve_peer("deepzoom", slide, port + 1, grid.tile_size)),
-                MEMORY: running.enter_context(serve_peer("memory", bodies, port + 2, grid.tile_size)),
+                DEEPZOOM: running.enter_context(serve_peer("deepzoom", slide, port + 1, grid.tile_size, 0)),
+                DEFAULT: running.enter_context(serve_peer("deepzoom", slide, port + 2, *_DEFAULT_GRID)),
+                MEMORY: running.enter_context(serve_peer("memory", bodies, port + 3)),
             },
             tiles,
             grid.tile_size,
@@ -118,7 +130,7 @@ def _served(setup: Setup, case: str, connections: int, seconds: float) -> Figure
 
 
 def _alone(slide: Path, tile_size: int, tiles: Sequence[Address]) -> Callable[[], Figures]:
-    deepzoom = open_deepzoom(slide, tile_size)
+    deepzoom = open_deepzoom(slide, tile_size, 0)
 
     def run() -> Figures:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -142,7 +154,7 @@ def compare_pictures(setup: Setup, slide: Path) -> dict[str, float]:
     """
     bodies = [fetch(setup.orders[case](4, 0.0)) for case in (OURS, DEEPZOOM)]
     served = [_apart(_pixels(a), _pixels(b)) for a, b in list(zip(*bodies, strict=True))[:_COMPARED]]
-    deepzoom, last = open_deepzoom(slide, setup.tile_size), max(level for level, _, _ in setup.tiles)
+    deepzoom, last = open_deepzoom(slide, setup.tile_size, 0), max(level for level, _, _ in setup.tiles)
     finest = [
         _apart(_pixels(body), np.asarray(deepzoom.get_tile(level, (col, row)), np.int16))
         for body, (level, col, row) in list(zip(bodies[0], setup.tiles, strict=True))[:_COMPARED]
@@ -216,7 +228,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--levels", type=int, default=5, help="how many of the finest levels")
     parser.add_argument("--per-level", type=int, default=100, help="most tiles of a level")
-    parser.add_argument("--port", type=int, default=8950, help="the first of three ports")
+    parser.add_argument("--port", type=int, default=8950, help="the first of four ports")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     facts = machine()
