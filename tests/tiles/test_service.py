@@ -92,8 +92,8 @@ def test_a_white_tile_is_a_white_tile(tmp_path, publish_scan):
 
 @pytest.mark.parametrize("address", [(13, 0, 0), (-1, 0, 0), (12, 10, 0), (12, 0, 13), (3, 1, 0), (12, -1, -1)])
 def test_addresses_outside_are_not_found(service, address):
-    for ask in (service.tile, service.etag, service.tile_at_once):
-        service.pyramid("sample")
+    service.pyramid("sample")
+    for ask in (service.tile, service.tile_at_once):
         with pytest.raises(NotFound):
             ask("sample", *address)
 
@@ -105,7 +105,7 @@ def test_ids_that_are_none_are_not_found(service, slide_id):
 
 
 def test_etags_are_strong_and_say_generation_and_address(service):
-    assert service.tile("sample", 12, 3, 4).etag == service.etag("sample", 12, 3, 4) == '"g1-12-3-4"'
+    assert service.tile("sample", 12, 3, 4).etag == '"g1-12-3-4"'
 
 
 def test_at_once_gives_what_needs_no_wait_and_the_same_bytes(slides):
