@@ -42,7 +42,13 @@ function keepDraft(workspace: Workspace, toolbox: Toolbox): () => void {
     workspace.interaction.tool.value = 'polygon'
     toolbox.polygon.resume(vertices)
   }
-  return keeper.follow(workspace.interaction)
+  const stop = keeper.follow(workspace.interaction)
+  const leave = (): void => keeper.keep(workspace.interaction)
+  window.addEventListener('pagehide', leave)
+  return () => {
+    window.removeEventListener('pagehide', leave)
+    stop()
+  }
 }
 
 export function mountSlide(

@@ -27,13 +27,13 @@ export class DraftKeeper {
     }
   }
 
-  /** Follow the draft; answers how to stop. */
+  /** Follow the draft, at most a moment behind; answers how to stop. */
   follow(interaction: Interaction): () => void {
     let timer: ReturnType<typeof setTimeout> | undefined
     const keep = (): void => {
       clearTimeout(timer)
       timer = undefined
-      this.keep(interaction.draft.peek()?.vertices ?? null)
+      this.keep(interaction)
     }
     const stop = effect(() => {
       void interaction.draft.value
@@ -45,7 +45,9 @@ export class DraftKeeper {
     }
   }
 
-  private keep(vertices: readonly Position[] | null): void {
+  /** Write the draft now. */
+  keep(interaction: Interaction): void {
+    const vertices = interaction.draft.peek()?.vertices
     try {
       if (vertices) this.storage.setItem(this.key, JSON.stringify(vertices))
       else this.storage.removeItem(this.key)
