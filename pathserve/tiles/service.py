@@ -15,6 +15,7 @@ from pathserve.geometry import LevelRegion, PixelGrid
 from pathserve.pyramid import ByteBudgetCache, Pyramid
 from pathserve.pyramid.layout import MANIFEST, SUFFIX
 from pathserve.slides import jpeg
+from pathserve.tiles.colour import Color, Convert, to_srgb
 from pathserve.tiles.deepzoom import DeepZoom
 from pathserve.tiles.encode import MEDIA_TYPES
 from pathserve.tiles.resample import sample
@@ -40,11 +41,16 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class _OpenSlide:
-    """A pyramid that is open, its grid, and which file its manifest was."""
+    """A pyramid that is open, its grid, which file its manifest was, and its way to sRGB."""
 
     pyramid: Pyramid
     grid: DeepZoom
     identity: tuple[int, int]
+    to_srgb: Convert | None
+
+    def converts(self, color: Color) -> bool:
+        """Tell whether pixels of this colour differ from those that are stored."""
+        return color == "srgb" and self.to_srgb is not None
 
 
 class TileService:
@@ -65,7 +71,7 @@ class TileService:
         self._slides = slides
         self._open: OrderedDict[str, _OpenSlide] = OrderedDict()
         self._lock = Lock()
-        self._made: ByteBudgetCache[tuple[str, int, int, int, int], bytes] = ByteBudgetCache(_MADE_BUDGET, len)
+        self._made: ByteBudgetCache[tuple[str, int, int, int, int, bool], bytes] = ByteBudgetCache(_MADE_BUDGET, len)
 
     def pyramid(self, slide_id: str) -> Pyramid:
         """Give the pyramid of a slide.
@@ -83,7 +89,7 @@ class TileService:
         """Give the DeepZoom grid of a slide; raises as :meth:`pyramid`."""
         return self._slide(slide_id).grid
 
-    def tile(self, slide_id: str, level: int, col: int, row: int) -> Tile:
+    def tile(self, slide_id: str, level: int, col: int, row: int, *, color: Color = "source") -> Tile:
         """Give a tile by its DeepZoom address.
 
         A whole tile is the stored chunk as it lies. One at the right or bottom edge is cut to its size; one below the
@@ -98,12 +104,13 @@ class TileService:
         """
         slide = self._slide(slide_id)
         region = slide.grid.tile_region(level, col, row)
-        body = _stored(slide, level, col, row, region)
+        converts = slide.converts(color)
+        body = None if converts else _stored(slide, level, col, row, region)
         if body is None:
-            body = self._made_tile(slide_id, slide, (level, col, row), region)
-        return _answer(slide, body, level, col, row)
+            body = self._made_tile(slide_id, slide, (level, col, row), region, converts=converts)
+        return _answer(slide, body, (level, col, row), converts=converts)
 
-    def tile_at_once(self, slide_id: str, level: int, col: int, row: int) -> Tile | None:
+    def tile_at_once(self, slide_id: str, level: int, col: int, row: int, *, color: Color = "source") -> Tile | None:
         """Give a tile only when neither the disk nor a decoder has to be waited for; otherwise None.
 
         For an event loop: on None it calls :meth:`tile` in a thread. Raises as :meth:`tile`.
@@ -114,21 +121,16 @@ class TileService:
             return None
         slide = self._slide(slide_id)
         region = slide.grid.tile_region(level, col, row)
+        converts = slide.converts(color)
         try:
-            body = _stored(slide, level, col, row, region, wait=False)
+            body = None if converts else _stored(slide, level, col, row, region, wait=False)
         except BlockingIOError:
             return None
         if body is None:
-            body = self._made.get((slide_id, slide.grid.generation, level, col, row))
-        return None if body is None else _answer(slide, body, level, col, row)
+            body = self._made.get((slide_id, slide.grid.generation, level, col, row, converts))
+        return None if body is None else _answer(slide, body, (level, col, row), converts=converts)
 
-    def etag(self, slide_id: str, level: int, col: int, row: int) -> str:
-        """Give the ETag of a tile without reading it; raises NotFound as :meth:`tile`."""
-        slide = self._slide(slide_id)
-        slide.grid.tile_region(level, col, row)
-        return _etag(slide, level, col, row)
-
-    def region(self, slide_id: str, grid: PixelGrid) -> npt.NDArray[np.uint8]:
+    def region(self, slide_id: str, grid: PixelGrid, *, color: Color = "source") -> npt.NDArray[np.uint8]:
         """Give the pixels of a slide on a grid as (h, w, 3) uint8, RGB; see :func:`pathserve.tiles.resample.sample`.
 
         The caller limits the size of the grid.
@@ -140,9 +142,11 @@ class TileService:
         Corrupt
             When stored bytes are missing or damaged.
         """
-        return sample(self._slide(slide_id).pyramid, grid)
+        slide = self._slide(slide_id)
+        pixels = sample(slide.pyramid, grid)
+        return slide.to_srgb(pixels) if color == "srgb" and slide.to_srgb is not None else pixels
 
-    def thumbnail(self, slide_id: str, size: int) -> bytes:
+    def thumbnail(self, slide_id: str, size: int, *, color: Color = "source") -> bytes:
         """Give the whole slide as a JPEG whose longer side has ``size`` pixels, or fewer when the slide has fewer.
 
         Raises
@@ -159,7 +163,7 @@ class TileService:
         width = max(1, round(whole.width * min(1.0, size / longer)))
         height = max(1, round(whole.height * min(1.0, size / longer)))
         grid = PixelGrid(0.0, 0.0, width, height, whole.width / width, whole.height / height)
-        return jpeg.encode(self.region(slide_id, grid), THUMBNAIL)
+        return jpeg.encode(self.region(slide_id, grid, color=color), THUMBNAIL)
 
     def forget(self, slide_id: str) -> None:
         """Let go of a slide that is about to be removed."""
@@ -179,18 +183,24 @@ class TileService:
             return slide
         self.forget(slide_id)
         pyramid = Pyramid.open(folder)
-        slide = _OpenSlide(pyramid, DeepZoom.of(pyramid.facts), _identity(folder))
+        facts = pyramid.facts
+        slide = _OpenSlide(pyramid, DeepZoom.of(facts), _identity(folder), to_srgb(facts.icc_profile))
         with self._lock:
             self._open[slide_id] = slide
             while len(self._open) > _OPEN_PYRAMIDS:
                 self._open.popitem(last=False)
         return slide
 
-    def _made_tile(self, slide_id: str, slide: _OpenSlide, address: tuple[int, int, int], region: LevelRegion) -> bytes:
-        key = (slide_id, slide.grid.generation, *address)
+    def _made_tile(
+        self, slide_id: str, slide: _OpenSlide, address: tuple[int, int, int], region: LevelRegion, *, converts: bool
+    ) -> bytes:
+        key = (slide_id, slide.grid.generation, *address, converts)
         body = self._made.get(key)
         if body is None:
-            body = jpeg.encode(_pixels(slide, address[0], region), MADE)
+            pixels = _pixels(slide, address[0], region)
+            if converts and slide.to_srgb is not None:
+                pixels = slide.to_srgb(pixels)
+            body = jpeg.encode(pixels, MADE)
             self._made.put(key, body)
         return body
 
@@ -231,9 +241,7 @@ def _pixels(slide: _OpenSlide, level: int, region: LevelRegion) -> npt.NDArray[n
     return pixels[region.lv_y : region.lv_y + region.height, region.lv_x : region.lv_x + region.width]
 
 
-def _etag(slide: _OpenSlide, level: int, col: int, row: int) -> str:
-    return f'"g{slide.grid.generation}-{level}-{col}-{row}"'
-
-
-def _answer(slide: _OpenSlide, body: bytes, level: int, col: int, row: int) -> Tile:
-    return Tile(body, MEDIA_TYPES["jpeg"], _etag(slide, level, col, row))
+def _answer(slide: _OpenSlide, body: bytes, address: tuple[int, int, int], *, converts: bool) -> Tile:
+    level, col, row = address
+    etag = f'"g{slide.grid.generation}-{level}-{col}-{row}{"-srgb" if converts else ""}"'
+    return Tile(body, MEDIA_TYPES["jpeg"], etag)

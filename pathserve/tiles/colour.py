@@ -1,0 +1,47 @@
+"""From a scan's own values to sRGB, by the ICC profile that its scanner wrote: one transform for a whole slide."""
+
+import io
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms
+
+Color = Literal["source", "srgb"]
+"""``source``: the scan's own values. ``srgb``: converted by its profile; the same as ``source`` when it has none."""
+
+Convert = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
+
+INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
+"""White of the glass stays white, and colours that both devices know stay what they are."""
+
+_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE  # no cache: threads share the transform
+_LOG = logging.getLogger(__name__)
+
+
+def to_srgb(icc_profile: bytes | None) -> Convert | None:
+    """Make the conversion of (h, w, 3) uint8 RGB arrays; None when there is nothing to convert.
+
+    A profile that cannot be read converts nothing and is logged: a slide without its colours is of more use than none.
+    """
+    if icc_profile is None:
+        return None
+    try:
+        transform = ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(icc_profile)),
+            ImageCms.createProfile("sRGB"),
+            "RGB",
+            "RGB",
+            renderingIntent=INTENT,
+            flags=_FLAGS,
+        )
+    except (ImageCms.PyCMSError, OSError):
+        _LOG.warning("a slide's colour profile cannot be read; its colours are left as they are")
+        return None
+
+    def convert(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        return np.asarray(transform.apply(Image.fromarray(pixels)))
+
+    return convert
