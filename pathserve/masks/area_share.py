@@ -1,7 +1,8 @@
-"""Share of each pixel's area that polygons cover, exact but for snapping their vertices to 2^-24 of a pixel.
+"""Share of each pixel's area that polygons cover, exact but for snapping their vertices to 2^-28 of a pixel.
 
-After the snap everything is integer arithmetic relative to the pixel grid, so sums do not depend on their order and
-a tile holds the same bits as that part of the whole.
+After the snap the sums are of whole numbers relative to the pixel grid, so they do not depend on their order, and each
+edge is followed along its line as drawn, so that a tile which knows only its own objects holds the same bits as that
+part of the whole. Where outlines cross within some 2^-28 of a pixel's border, the last bit may differ.
 """
 
 from dataclasses import dataclass
@@ -17,21 +18,55 @@ from pathserve.masks.ranges import ranges
 
 Geometries = npt.NDArray[np.object_]
 
-_UNIT_BITS = 24
+_UNIT_BITS = 28
 _UNIT = 2**_UNIT_BITS
 _FARTHEST = 2.0**52
+_NEAR = 2.0
 _PIECES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Edges:
-    """Edges in units of 2^-24 pixel, upper end first; ``sign`` is +1 where the inside lies right of the edge."""
+    """Edges in units of 2^-28 pixel: the piece from ``top`` to ``bottom`` of the line through two points.
+
+    The line is that of the whole edge as it was drawn, also where a merge has cut it, so that the cut changes nothing
+    in pixels away from it. ``sign`` is +1 where the inside lies right of the edge, else -1.
+    """
 
     x0: Integers
     y0: Integers
     x1: Integers
     y1: Integers
+    top: Integers
+    bottom: Integers
     sign: Integers
+
+    def take(self, chosen: Integers) -> "_Edges":
+        """Give some of the edges."""
+        return _Edges(
+            self.x0[chosen],
+            self.y0[chosen],
+            self.x1[chosen],
+            self.y1[chosen],
+            self.top[chosen],
+            self.bottom[chosen],
+            self.sign[chosen],
+        )
+
+    def x_at(self, y: Integers, *, origin: Integers) -> Floats:
+        """Find each edge's x, counted from ``origin``, at some y.
+
+        Like all here it depends on differences of whole numbers only, so it is the same in every tile.
+        """
+        across: Floats = (y - self.y0) / (self.y1 - self.y0) * (self.x1 - self.x0)
+        return (self.x0 - origin) + across
+
+    def y_at(self, x: Integers) -> Integers:
+        """Find each edge's y at some x; an upright edge's is its upper end."""
+        run = self.x1 - self.x0
+        share = np.clip((x - self.x0) / np.where(run == 0, 1, run), 0, 1)
+        down: Integers = np.rint(share * (self.y1 - self.y0)).astype(np.int64)
+        return self.y0 + down
 
 
 def covered_share(outlines: Outlines, x_axis: Axis, y_axis: Axis) -> npt.NDArray[np.float32]:
@@ -51,11 +86,11 @@ def covered_share(outlines: Outlines, x_axis: Axis, y_axis: Axis) -> npt.NDArray
     Raises
     ------
     TooLarge
-        When an outline reaches more than 2^28 output pixels away from the grid's corner.
+        When an outline reaches more than 2^24 output pixels away from the grid's corner.
     """
     width, height = x_axis.count, y_axis.count
     area = np.zeros((height, width + 1), np.int64)
-    edges = _edges(_union(_polygons(outlines, x_axis, y_axis)))
+    edges = _merged_edges(_polygons(outlines, x_axis, y_axis))
     for some in _chunks(edges, width, height):
         _accumulate(some, width, height, area.reshape(-1))
     np.cumsum(area, axis=1, out=area)
@@ -92,87 +127,101 @@ def _snapped(values: Floats, axis: Axis) -> Floats:
     return snapped - float(axis.first * _UNIT)
 
 
-def _union(polygons: Geometries) -> Geometries:
-    """Merge the polygons that meet one another; the others are left alone, as most are."""
+def _merged_edges(polygons: Geometries) -> _Edges:
+    """Take the edges of the area that the polygons cover together."""
     one, other = shapely.STRtree(polygons).query(polygons, predicate="intersects")
     meets = np.zeros(len(polygons), bool)
     meets[one[one != other]] = True
-    merged = shapely.get_parts(shapely.union_all(polygons[meets], grid_size=1))
-    # Twice, for the collections that a repair may give.
-    parts = shapely.get_parts(shapely.get_parts(np.concatenate([polygons[~meets], merged])))
-    return np.asarray(shapely.orient_polygons(parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]))
+    alone, sign = _directed_edges(polygons[~meets])
+    together, signs = _directed_edges(shapely.get_parts(shapely.union_all(polygons[meets], grid_size=1)))
+    lines = np.concatenate([alone, _lines_of(together, _directed_edges(polygons[meets])[0])])
+    ends = np.concatenate([alone, together])
+    (x0, y0), (x1, y1) = lines[:, 0].T, lines[:, 1].T
+    return _Edges(x0, y0, x1, y1, ends[:, 0, 1], ends[:, 1, 1], np.concatenate([sign, signs]))
 
 
-def _edges(polygons: Geometries) -> _Edges:
-    """Take the edges out of oriented polygons that do not overlap."""
-    coordinates, ring = shapely.get_coordinates(shapely.get_rings(polygons), return_index=True)
+def _directed_edges(polygons: Geometries) -> tuple[Integers, Integers]:
+    """Give the edges of polygons, array (n, 2, 2) with the upper end first, and on which side their inside lies."""
+    # Once more, for the collections that a repair may give.
+    parts = shapely.get_parts(polygons)
+    parts = shapely.orient_polygons(parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON])
+    coordinates, ring = shapely.get_coordinates(shapely.get_rings(parts), return_index=True)
     xy = coordinates.astype(np.int64)
     start = np.flatnonzero((ring[1:] == ring[:-1]) & (xy[1:, 1] != xy[:-1, 1]))
     # Shells run anticlockwise in the sense of y up: where y falls, the inside lies at larger x.
     falls = xy[start + 1, 1] < xy[start, 1]
     upper, lower = np.where(falls, start + 1, start), np.where(falls, start, start + 1)
-    return _Edges(xy[upper, 0], xy[upper, 1], xy[lower, 0], xy[lower, 1], np.where(falls, 1, -1))
+    return np.stack([xy[upper], xy[lower]], axis=1), np.where(falls, 1, -1)
+
+
+def _lines_of(pieces: Integers, drawn: Integers) -> Integers:
+    """Find for each piece of a merged outline the edge as drawn that it is a piece of; itself when there is none."""
+    lines = pieces.copy()
+    known = np.isin(_as_keys(pieces), _as_keys(drawn))
+    cut = np.flatnonzero(~known)
+    if len(cut) == 0:
+        return lines
+    edges = np.asarray(shapely.linestrings(drawn.astype(np.float64)))
+    middles = shapely.points(pieces[cut].mean(axis=1))
+    piece, edge = shapely.STRtree(edges).query(middles, predicate="dwithin", distance=_NEAR)
+    ends = np.asarray(shapely.points(pieces[cut].astype(np.float64)))
+    away = np.maximum(shapely.distance(ends[piece, 0], edges[edge]), shapely.distance(ends[piece, 1], edges[edge]))
+    order = np.lexsort((edge, away, piece))
+    order = order[away[order] <= _NEAR]
+    found, first = np.unique(piece[order], return_index=True)
+    lines[cut[found]] = drawn[edge[order[first]]]
+    return lines
+
+
+def _as_keys(edges: Integers) -> npt.NDArray[np.void]:
+    """Make each edge one value that can be looked up."""
+    return np.ascontiguousarray(edges.reshape(-1, 4)).view(np.dtype((np.void, 32)))[:, 0]
 
 
 def _chunks(edges: _Edges, width: int, height: int) -> list[_Edges]:
     """Put the edges that meet the grid's rows into chunks of about `_PIECES` pieces."""
-    rows = np.clip(-(-edges.y1 // _UNIT), 0, height) - np.clip(edges.y0 // _UNIT, 0, height)
+    rows = np.clip(-(-edges.bottom // _UNIT), 0, height) - np.clip(edges.top // _UNIT, 0, height)
     low, high = np.minimum(edges.x0, edges.x1), np.maximum(edges.x0, edges.x1)
     columns = np.clip(-(-high // _UNIT), 0, width) - np.clip(low // _UNIT, 0, width)
     chosen = np.flatnonzero(rows > 0)
     chunk = np.cumsum((rows + columns)[chosen]) // _PIECES
     cuts = np.flatnonzero(np.diff(chunk)) + 1
-    return [
-        _Edges(edges.x0[k], edges.y0[k], edges.x1[k], edges.y1[k], edges.sign[k])
-        for k in np.split(chosen, cuts)
-        if len(k)
-    ]
+    return [edges.take(some) for some in np.split(chosen, cuts) if len(some)]
 
 
 def _accumulate(edges: _Edges, width: int, height: int, area: Integers) -> None:
     """Add the edges' areas; summed along a row, ``area`` becomes the covered area in units of 1/2 unit squared."""
-    first = np.maximum(edges.y0 // _UNIT, 0)
-    count = np.minimum(-(-edges.y1 // _UNIT), height) - first
+    first = np.maximum(edges.top // _UNIT, 0)
+    count = np.minimum(-(-edges.bottom // _UNIT), height) - first
     edge = np.repeat(np.arange(len(count)), count)
     row = ranges(first, count)
-    y_start = np.maximum(edges.y0[edge], row * _UNIT)
-    y_end = np.minimum(edges.y1[edge], (row + 1) * _UNIT)
-    x_start, x_end = _x_at(edges, edge, y_start), _x_at(edges, edge, y_end)
-    low, high = np.minimum(x_start, x_end), np.maximum(x_start, x_end)
-    fall = y_end - y_start
-    sign = edges.sign[edge]
+    rows = edges.take(edge)
+    top, bottom = np.maximum(rows.top, row * _UNIT), np.minimum(rows.bottom, (row + 1) * _UNIT)
+    at_top, at_bottom = (rows.x0 + np.rint(rows.x_at(y, origin=rows.x0)).astype(np.int64) for y in (top, bottom))
+    low, high = np.minimum(at_top, at_bottom), np.maximum(at_top, at_bottom)
     stride = width + 1
-    # Left of the grid an edge counts in full for every pixel of its row.
-    before = _fall_at(low, high, fall, np.zeros_like(low))
-    np.add.at(area, row * stride, sign * before * (2 * _UNIT))
-    first = np.clip(low // _UNIT, 0, width)
-    last = np.clip(high // _UNIT + 1, 0, width)
-    count = np.maximum(last - first, 0)
+    # Left of the grid an edge counts in full for every pixel of its row; `split` is where it enters the grid.
+    rightwards = rows.x1 > rows.x0
+    split = np.clip(rows.y_at(np.zeros_like(low)), top, bottom)
+    before = np.where(high <= 0, bottom - top, np.where(rightwards, split - top, bottom - split))
+    before[low >= 0] = 0
+    np.add.at(area, row * stride, rows.sign * before * (2 * _UNIT))
+    first, last = low // _UNIT, np.maximum(-(-high // _UNIT), low // _UNIT + 1)
+    start = np.clip(first, 0, width)
+    count = np.maximum(np.clip(last, 0, width) - start, 0)
     piece = np.repeat(np.arange(len(count)), count)
-    column = ranges(first, count)
-    left = np.maximum(low[piece], column * _UNIT)
-    right = np.minimum(high[piece], (column + 1) * _UNIT)
-    ends = low[piece], high[piece], fall[piece]
-    # An upright edge has all its fall in its one column.
-    within = np.where(ends[0] == ends[1], ends[2], _fall_at(*ends, right) - _fall_at(*ends, left)) * sign[piece]
-    inner = left + right - 2 * column * _UNIT
+    column = ranges(start, count)
+    cells = rows.take(piece)
+    # Where the edge passes from column to column is the line's own affair; its first and last column take the rest.
+    near = np.clip(cells.y_at(column * _UNIT), top[piece], bottom[piece])
+    far = np.clip(cells.y_at((column + 1) * _UNIT), top[piece], bottom[piece])
+    forth = rightwards[piece]
+    near = np.where(column == first[piece], np.where(forth, top[piece], bottom[piece]), near)
+    far = np.where(column == last[piece] - 1, np.where(forth, bottom[piece], top[piece]), far)
+    fall = np.abs(far - near)
+    ends = (np.clip(cells.x_at(y[piece], origin=column * _UNIT), 0, _UNIT) for y in (top, bottom))
+    # What lies left of the edge in its column; not rounded before, as a cut's own place is only known to one unit.
+    left = np.rint(fall * sum(ends)).astype(np.int64)
     cell = row[piece] * stride + column
-    np.add.at(area, cell, within * (2 * _UNIT - inner))
-    np.add.at(area, cell + 1, within * inner)
-
-
-def _x_at(edges: _Edges, edge: Integers, y: Integers) -> Integers:
-    """Find the x of edges at some y; depends on differences only, so it is the same in every tile."""
-    x0, y0 = edges.x0[edge], edges.y0[edge]
-    share = (y - y0) / (edges.y1[edge] - y0)
-    across: Integers = np.rint(share * (edges.x1[edge] - x0)).astype(np.int64)
-    return x0 + across
-
-
-def _fall_at(low: Integers, high: Integers, fall: Integers, x: Integers) -> Integers:
-    """Find how much of a piece's fall lies left of some x; 0 before it and all of it behind."""
-    reach = np.clip(x - low, 0, high - low)
-    # An upright piece lies left of x or not at all.
-    share = np.where(high == low, x > low, reach / np.maximum(high - low, 1))
-    part: Integers = np.rint(share * fall).astype(np.int64)
-    return part
+    np.add.at(area, cell, cells.sign * (fall * 2 * _UNIT - left))
+    np.add.at(area, cell + 1, cells.sign * left)

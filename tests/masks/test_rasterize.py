@@ -294,8 +294,12 @@ def test_any_window_equals_that_part_of_the_whole(parts, grid, column, row):
     assert np.array_equal(window, expected)
 
 
+# Shapely's distance, which tells the centres near an edge, does not bear edges of a length near to none.
+far = st.floats(-1e4, 3e4).map(lambda value: round(value, 9))
+
+
 @given(
-    st.lists(st.tuples(st.floats(-1e4, 3e4), st.floats(-1e4, 3e4)), min_size=3, max_size=12),
+    st.lists(st.tuples(far, far), min_size=3, max_size=12),
     st.floats(0.3, 64),
     st.floats(-1e4, 2e4),
     st.floats(-1e4, 2e4),
