@@ -15,7 +15,7 @@ _GOOD_TILE = range(128, 513, 2)
 DECODED = Encoding(90, "444")
 """For scans whose own compression cannot be kept: level 0 is encoded once, so it is encoded well."""
 
-REDUCED = Encoding(80, "420")
+REDUCED = Encoding(78, "420")
 """For levels made out of kept JPEG tiles: about as many bytes a pixel as the scan's own tiles take."""
 
 OVERVIEW = Encoding(90, "420")
