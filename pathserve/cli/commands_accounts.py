@@ -13,6 +13,9 @@ from pathserve.errors import Invalid
 _LIFETIME = re.compile(r"(\d{1,6})([mhdw]?)")
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800, "": 86_400}
 
+_URL = "http://127.0.0.1:8000"
+Url = Annotated[str, typer.Option(help="Address under which people reach the server.")]
+
 users = typer.Typer(help="Accounts of people.", no_args_is_help=True)
 tokens = typer.Typer(help="API tokens of programs.", no_args_is_help=True)
 
@@ -27,12 +30,13 @@ def register(app: typer.Typer) -> None:
 def add_user(
     name: str,
     role: Annotated[Role, typer.Option(help="What the person may do.")] = Role.ANNOTATOR,
+    url: Url = _URL,
     data: Data = None,
 ) -> None:
-    """Make an account and print its first sign-in code."""
+    """Make an account and print its first one-time sign-in link."""
     with open_services(data) as services:
         services.accounts.add(name, role)
-        say(_link_text(services.accounts.make_link(name).code))
+        say(f"{url.rstrip('/')}/sign-in#{services.accounts.make_link(name).code}")
 
 
 @users.command("list")
@@ -61,15 +65,10 @@ def disable_user(name: str, data: Data = None) -> None:
 
 
 @users.command("link")
-def link_user(name: str, data: Data = None) -> None:
+def link_user(name: str, url: Url = _URL, data: Data = None) -> None:
     """Print a new one-time sign-in link."""
     with open_services(data) as services:
-        say(_link_text(services.accounts.make_link(name).code))
-
-
-def _link_text(code: str) -> str:
-    # The part after # never leaves the browser: no log of any server on the way can hold it.
-    return f"http://127.0.0.1:8000/sign-in#{code}"
+        say(f"{url.rstrip('/')}/sign-in#{services.accounts.make_link(name).code}")
 
 
 @tokens.command("create")
