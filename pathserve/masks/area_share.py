@@ -142,8 +142,8 @@ def _merged_edges(polygons: Geometries) -> _Edges:
 
 def _directed_edges(polygons: Geometries) -> tuple[Integers, Integers]:
     """Give the edges of polygons, array (n, 2, 2) with the upper end first, and on which side their inside lies."""
-    # Once more, for the collections that a repair may give.
-    parts = shapely.get_parts(polygons)
+    # Twice, for the multipolygons within collections that a repair may give.
+    parts = shapely.get_parts(shapely.get_parts(polygons))
     parts = shapely.orient_polygons(parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON])
     coordinates, ring = shapely.get_coordinates(shapely.get_rings(parts), return_index=True)
     xy = coordinates.astype(np.int64)

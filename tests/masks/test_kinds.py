@@ -157,6 +157,8 @@ def test_coverage_respects_holes_and_even_odd():
     assert coverage([hole], PixelGrid(0, 0, 1, 1, 8, 8)).tolist() == [[12 / 64]]
     bow_tie = {"type": "Polygon", "coordinates": [[[0, 0], [4, 4], [4, 0], [0, 4], [0, 0]]]}
     assert coverage([bow_tie], PixelGrid(0, 0, 1, 1, 4, 4)).tolist() == [[0.5]]
+    with_a_spike = Polygon([(0, 4), (4, 0), (4, 4), (0, 0), (0, -4)])
+    assert coverage([with_a_spike], PixelGrid(0, 0, 1, 1, 2, 2)).tolist() == [[0.5]]
 
 
 def test_coverage_adds_up_to_the_area_of_real_nuclei(nuclei):
