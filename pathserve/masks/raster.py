@@ -117,7 +117,9 @@ def axes_of(grid: PixelGrid, window: Window | None = None) -> tuple[Axis, Axis]:
     column, row, width, height = window or (0, 0, grid.width, grid.height)
     if width < 1 or height < 1:
         raise Invalid("A window must be at least one pixel by one pixel.")
-    return Axis(grid.l0_x, grid.downsample_x, column, width), Axis(grid.l0_y, grid.downsample_y, row, height)
+    # A grid may have been made of ints, which numpy would take for numbers of half precision in places.
+    x_axis = Axis(float(grid.l0_x), float(grid.downsample_x), column, width)
+    return x_axis, Axis(float(grid.l0_y), float(grid.downsample_y), row, height)
 
 
 def _grid(region: RegionLike, downsample: float | tuple[float, float]) -> PixelGrid:

@@ -231,9 +231,8 @@ def test_tiles_equal_the_whole_where_objects_overlap_and_share_borders(seed):
             assert np.array_equal(draw(known, grid), expected), (kind, row, column)
 
 
-numbers = st.one_of(
-    st.integers(-4, 20).map(lambda k: k / 2), st.integers(-(2**21), 10 * 2**20).map(lambda k: k / 2**20)
-)
+# Coordinates in 1/256: on finer slivers shapely's own union loses area.
+numbers = st.one_of(st.integers(-4, 20).map(lambda k: k / 2), st.integers(-512, 2560).map(lambda k: k / 256))
 rings = st.lists(st.tuples(numbers, numbers), min_size=3, max_size=8)
 corners = st.integers(-(2**21), 2**21).map(lambda k: k / 2**20)
 steps = st.integers(2**18, 5 * 2**20).map(lambda k: k / 2**20)
