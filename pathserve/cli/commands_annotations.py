@@ -85,7 +85,7 @@ def export_annotations(
             geojson.feature(annotation, colors.get(annotation.class_name or ""))
             for annotation in services.annotations.each(query)
         ]
-    text = orjson.dumps({"type": "FeatureCollection", "features": features})
+    text = orjson.dumps(geojson.feature_collection(features))
     if output is None:
         say(text.decode())
     else:
