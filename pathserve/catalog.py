@@ -143,6 +143,10 @@ class Catalog:
         """
         return self._db.read(lambda tx: _slide(tx, slide_id))
 
+    def find_slide(self, slide_id: str) -> SlideRecord | None:
+        """Find one slide, or None."""
+        return self._db.read(lambda tx: _find(tx, slide_id))
+
     def find_by_content(self, content_hash: str) -> SlideRecord | None:
         """Find the slide that was made from this file content, or None."""
         row = self._db.read(lambda tx: tx.row(f"select {_COLUMNS} from slide where content_hash = ?", content_hash))  # noqa: S608 - constants only
@@ -239,11 +243,16 @@ def _next_number(tx: Transaction) -> int:
     return int(_num(row[0])) if row else 1
 
 
-def _slide(tx: Transaction, slide_id: str) -> SlideRecord:
+def _find(tx: Transaction, slide_id: str) -> SlideRecord | None:
     row = tx.row(f"select {_COLUMNS} from slide where id = ?", slide_id)  # noqa: S608 - constants only
-    if row is None:
+    return None if row is None else _record(row)
+
+
+def _slide(tx: Transaction, slide_id: str) -> SlideRecord:
+    record = _find(tx, slide_id)
+    if record is None:
         raise NotFound("There is no such slide.")
-    return _record(row)
+    return record
 
 
 def _record(row: tuple[Value, ...]) -> SlideRecord:

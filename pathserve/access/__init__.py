@@ -1,6 +1,6 @@
 """Who somebody is and what they may do; everything that is not allowed is denied."""
 
-from pathserve.access.accounts import Account, Accounts, IssuedLink, IssuedToken, TokenRecord
+from pathserve.access.accounts import Account, Accounts, IssuedLink, IssuedToken, TokenRecord, digest
 from pathserve.access.policy import Action, Actor, Decision, Resource, Role, allow, require
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "Role",
     "TokenRecord",
     "allow",
+    "digest",
     "require",
 ]

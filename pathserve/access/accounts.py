@@ -116,11 +116,13 @@ class Accounts:
         return self._db.write(work)
 
     def ensure_admin(self) -> IssuedLink | None:
-        """On the first start make the account "admin" and a link for it; None when there is any account."""
+        """Make the account "admin" and a link for it when there is nobody who could let people in; otherwise None."""
 
         def work(tx: Transaction) -> bool:
-            if tx.row("select 1 from account limit 1"):
+            if tx.row("select 1 from account where role = ? and disabled = 0", Role.ADMIN.value):
                 return False
+            if tx.row("select 1 from account where name = 'admin'"):
+                return False  # somebody has disabled or demoted it; that is not undone behind their back
             tx.run("insert into account (name, role, created) values (?, ?, ?)", "admin", Role.ADMIN.value, _now())
             return True
 
@@ -144,7 +146,7 @@ class Accounts:
             tx.run("delete from sign_in_link where expires < ?", time.time())
             tx.run(
                 "insert into sign_in_link (code_hash, account, expires) values (?, ?, ?)",
-                _digest(code),
+                digest(code),
                 name,
                 time.time() + self._link_seconds,
             )
@@ -166,16 +168,16 @@ class Accounts:
             row = tx.row(
                 "select l.account from sign_in_link l join account a on a.name = l.account "
                 "where l.code_hash = ? and l.expires >= ? and a.disabled = 0",
-                _digest(code),
+                digest(code),
                 time.time(),
             )
             if row is None:
                 return False
-            tx.run("delete from sign_in_link where code_hash = ?", _digest(code))
+            tx.run("delete from sign_in_link where code_hash = ?", digest(code))
             tx.run("delete from session where expires < ?", time.time())
             tx.run(
                 "insert into session (token_hash, account, created, expires) values (?, ?, ?, ?)",
-                _digest(secret),
+                digest(secret),
                 row[0],
                 _now(),
                 time.time() + self._session_seconds,
@@ -190,15 +192,15 @@ class Accounts:
 
     def sign_out(self, secret: str) -> None:
         """End a session; unknown ones are no error."""
-        self._db.write(lambda tx: tx.run("delete from session where token_hash = ?", _digest(secret)))
+        self._db.write(lambda tx: tx.run("delete from session where token_hash = ?", digest(secret)))
 
-    def session_actor(self, secret: str) -> tuple[Actor, float] | None:
+    def session_actor(self, secret_digest: bytes) -> tuple[Actor, float] | None:
         """Find who a session belongs to and when (seconds since 1970) it ends; None when it is not valid."""
         row = self._db.read(
             lambda tx: tx.row(
                 "select a.name, a.role, s.expires from session s join account a on a.name = s.account "
                 "where s.token_hash = ? and s.expires >= ? and a.disabled = 0",
-                _digest(secret),
+                secret_digest,
                 time.time(),
             )
         )
@@ -228,7 +230,7 @@ class Accounts:
                 "insert into token (id, token_hash, name, role, project, created, expires) "
                 "values (?, ?, ?, ?, ?, ?, ?)",
                 token_id,
-                _digest(secret),
+                digest(secret),
                 name,
                 role.value,
                 project,
@@ -260,12 +262,12 @@ class Accounts:
             raise NotFound("There is no live token of this id or name.")
         return count
 
-    def token_actor(self, secret: str) -> tuple[Actor, float] | None:
+    def token_actor(self, secret_digest: bytes) -> tuple[Actor, float] | None:
         """Find who a token stands for and when (seconds since 1970) it ends; None when it is not valid."""
         row = self._db.read(
             lambda tx: tx.row(
                 "select name, role, project, expires from token where token_hash = ? and revoked is null",
-                _digest(secret),
+                secret_digest,
             )
         )
         if row is None:
@@ -276,7 +278,8 @@ class Accounts:
         return Actor(str(row[0]), Role(str(row[1])), None if row[2] is None else str(row[2])), expires
 
 
-def _digest(secret: str) -> bytes:
+def digest(secret: str) -> bytes:
+    """Give what is stored, and remembered, of a secret instead of it."""
     return hashlib.sha256(secret.encode()).digest()
 
 

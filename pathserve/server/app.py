@@ -24,7 +24,7 @@ from pathserve.server.auth import Authentication
 from pathserve.server.endpoint import Endpoint
 from pathserve.server.middleware import Envelope
 from pathserve.server.openapi import describe
-from pathserve.server.problems import on_http_exception, on_pathserve_error, on_unexpected
+from pathserve.server.problems import on_http_exception, on_pathserve_error
 from pathserve.server.services import Services
 
 # Tiles first: routes are tried in order, and tiles are nearly all of the traffic.
@@ -63,7 +63,6 @@ def create_app(settings: Settings) -> Starlette:
         exception_handlers={
             PathServeError: on_pathserve_error,
             HTTPException: on_http_exception,
-            Exception: on_unexpected,
         },
         lifespan=lifespan,
     )

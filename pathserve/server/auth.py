@@ -38,7 +38,7 @@ class Authentication:
             return
         headers = Headers(scope=scope)
         try:
-            actor, by_cookie = self._find(headers)
+            actor, by_cookie = await self._find(headers)
             public = is_public(scope["method"], scope["path"])
             if by_cookie or public:
                 _refuse_foreign_writes(scope["method"], headers)
@@ -56,15 +56,14 @@ class Authentication:
         scope.setdefault("state", {})["actor"] = actor
         await self._app(scope, receive, send)
 
-    def _find(self, headers: Headers) -> tuple[Actor | None, bool]:
+    async def _find(self, headers: Headers) -> tuple[Actor | None, bool]:
         authorization = headers.get("authorization")
         if authorization is not None:
             scheme, _, secret = authorization.partition(" ")
-            actor = self._services.token_actor(secret.strip()) if scheme.lower() == "bearer" else None
+            actor = await self._services.token_actor(secret.strip()) if scheme.lower() == "bearer" else None
             return actor, False
         cookies = cookie_parser(headers.get("cookie", ""))
-        secret = cookies.get(SESSION_COOKIE, "")
-        return (self._services.session_actor(secret) if secret else None), True
+        return await self._services.session_actor(cookies.get(SESSION_COOKIE, "")), True
 
 
 def _require_somebody(actor: Actor | None) -> None:

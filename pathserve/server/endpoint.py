@@ -13,6 +13,7 @@ from starlette.routing import Route
 from pathserve.access import Action, Actor, Resource, require
 from pathserve.catalog import SlideRecord
 from pathserve.errors import NotFound, Unauthenticated
+from pathserve.labels import Annotation
 from pathserve.server.params import parse_query
 from pathserve.server.services import Services
 
@@ -28,6 +29,7 @@ class Call(Generic[_Q_co]):
     services: Services
     action: Action
     query: _Q_co
+    named_slide: SlideRecord | None
 
     @property
     def actor(self) -> Actor:
@@ -37,9 +39,17 @@ class Call(Generic[_Q_co]):
             raise Unauthenticated("Sign in, or send a token as `Authorization: Bearer TOKEN`.")
         return actor
 
-    def slide(self, slide_id: str | None = None) -> SlideRecord:
-        """Give a slide (by default the one that the address names) when the caller may do this to it."""
-        slide = self.services.slide(slide_id or self.request.path_params["slide"])
+    def slide(self) -> SlideRecord:
+        """Give the slide that the address names when the caller may do this to it."""
+        return self._allowed(self.named_slide)
+
+    def slide_of(self, annotation: Annotation) -> SlideRecord:
+        """Give the slide of an annotation when the caller may do this to it; only in a thread that may block."""
+        return self._allowed(self.services.slides.get_here(annotation.slide))
+
+    def _allowed(self, slide: SlideRecord | None) -> SlideRecord:
+        if slide is None:
+            raise NotFound("There is no such slide.")
         require(self.actor, self.action, Resource(slide.project))
         return slide
 
@@ -96,7 +106,9 @@ class Endpoint(Generic[_Q]):
 
         async def endpoint(request: Request) -> Response:
             query = parse_query(request.query_params, self.query)
-            call = Call(request, services, self.action, query)
+            slide_id = request.path_params.get("slide")
+            slide = None if slide_id is None else await services.slides.get(slide_id)
+            call = Call(request, services, self.action, query, slide)
             if self.action is not Action.PUBLIC:
                 require(call.actor, self.action, Resource())
             return await self.handler(call)

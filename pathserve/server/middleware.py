@@ -1,17 +1,18 @@
-"""Pure ASGI middleware: a request id and the headers that every answer has."""
+"""Pure ASGI middleware: what every request and every answer has, also when something goes wrong."""
 
 import secrets
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ALWAYS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
-"""On every answer: what is no script is never run as one, and no address of ours is told to other sites."""
+from pathserve.server.problems import on_unexpected
 
-_RAW = [(name.encode(), value.encode()) for name, value in ALWAYS.items()]
+# What is no script is never run as one, and no address of ours is told to other sites.
+_RAW = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 
 
 class Envelope:
-    """Gives each request an id, and each answer that id and the headers of `ALWAYS`."""
+    """Gives each request an id, each answer that id and two headers, and each bug an answer without its text."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -24,10 +25,20 @@ class Envelope:
         request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
         added = [(b"x-request-id", request_id.encode()), *_RAW]
+        started = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 message["headers"] = [*message.get("headers", ()), *added]
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
+        except Exception as error:  # noqa: BLE001 - let through, its text would reach the log, and that can name a patient
+            answer = on_unexpected(scope, error)
+            if not started:
+                await answer(scope, receive, send_with_headers)

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from pathserve import errors
-from pathserve.server.middleware import ALWAYS
 
 _LOG = logging.getLogger("pathserve.server")
 
@@ -118,7 +117,7 @@ def on_http_exception(request: Request, error: Exception) -> Response:
     )
 
 
-def on_unexpected(request: Request, error: Exception) -> Response:
+def on_unexpected(scope: Scope, error: Exception) -> Response:
     """Answer a bug: the log gets the kind and the place, the client a request id; neither gets the error's text.
 
     The text of a foreign exception can hold a file name or a scan's metadata, which can be a patient's identity.
@@ -128,13 +127,11 @@ def on_unexpected(request: Request, error: Exception) -> Response:
     while trace is not None:
         frames.append(f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}")
         trace = trace.tb_next
-    _LOG.error("%s in request %s at %s", type(error).__name__, request_id(request.scope), " > ".join(frames[-8:]))
-    # Starlette answers bugs outside of all middleware, so what that adds to other answers is added here.
+    _LOG.error("%s in request %s at %s", type(error).__name__, request_id(scope), " > ".join(frames[-8:]))
     return problem(
-        request.scope,
+        scope,
         status=500,
         code="internal",
         title="Internal error",
         detail="Something went wrong inside PathServe; the log names this request.",
-        headers=ALWAYS | {"x-request-id": request_id(request.scope)},
     )

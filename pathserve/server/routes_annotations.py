@@ -171,7 +171,7 @@ async def get_annotation(call: Call[NoQuery]) -> Response:
 
     def work() -> Response:
         annotation = call.services.annotations.get(feature_id)
-        return _respond(call, annotation, call.slide(annotation.slide))
+        return _respond(call, annotation, call.slide_of(annotation))
 
     return await run_in_threadpool(work)
 
@@ -182,7 +182,7 @@ async def _write(call: Call[NoQuery], change: Callable[[Annotation, SlideRecord,
 
     def work() -> Response:
         current = call.services.annotations.latest(feature_id)
-        slide = call.slide(current.slide)
+        slide = call.slide_of(current)
         try:
             written = change(current, slide, expected_revision(call.request))
         except Stale as error:
@@ -277,7 +277,7 @@ async def list_revisions(call: Call[PageQuery]) -> Response:
 
     def work() -> bytes:
         history = call.services.annotations.history(feature_id)
-        write = feature_writer(call.services, call.slide(history[0].slide))
+        write = feature_writer(call.services, call.slide_of(history[0]))
         versions, following = call.query.page(history)
         return orjson.dumps({"items": [write(version) for version in versions], "next": following})
 

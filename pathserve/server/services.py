@@ -1,45 +1,74 @@
 """What the routes work with, made once per process and handed to each call."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from pathserve.access import Accounts, Actor
+from starlette.concurrency import run_in_threadpool
+
+from pathserve.access import Accounts, Actor, digest
 from pathserve.annotations import AnnotationStore, ClassSchemas
 from pathserve.catalog import Catalog, SlideRecord
 from pathserve.config import Settings
 from pathserve.db import Database
 from pathserve.tiles import TileService
 
+_K = TypeVar("_K", bound=Hashable)
 _T = TypeVar("_T")
+
 _MAX_ENTRIES = 10_000
+_MAX_SECRET = 200
 
 
-class Lookups(Generic[_T]):
+class Lookups(Generic[_K, _T]):
     """Answers that hold as long as nobody, in any process, has written to the database.
 
-    A tile request needs its caller and its slide; asking the database for both would cost more than the tile.
-    Only for the event loop's thread.
+    A tile request needs its caller and its slide; asking the database for both would cost more than the tile. Absence
+    is not remembered, so strangers cannot fill the memory. For several threads.
+
+    Parameters
+    ----------
+    find
+        Asks the database; blocks.
     """
 
-    def __init__(self, db: Database, find: Callable[[str], _T]) -> None:
+    def __init__(self, db: Database, find: Callable[[_K], _T | None]) -> None:
         self._db = db
         self._find = find
+        self._lock = threading.Lock()
         self._version = -1
-        self._entries = dict[str, _T]()
+        self._entries = dict[_K, _T]()
 
-    def get(self, key: str) -> _T:
-        """Give the answer for ``key``, from memory when it still holds."""
+    async def get(self, key: _K) -> _T | None:
+        """Give the answer from memory when it still holds, else from the database in a thread."""
         version = self._db.version()
-        if version != self._version or len(self._entries) > _MAX_ENTRIES:
-            self._entries.clear()
-            self._version = version
-        try:
-            return self._entries[key]
-        except KeyError:
-            value = self._entries[key] = self._find(key)
+        known = self._known(version, key)
+        if known is not None:
+            return known
+        return self._remember(version, key, await run_in_threadpool(self._find, key))
+
+    def get_here(self, key: _K) -> _T | None:
+        """Give the answer in a thread that may block."""
+        version = self._db.version()
+        known = self._known(version, key)
+        return known if known is not None else self._remember(version, key, self._find(key))
+
+    def _known(self, version: int, key: _K) -> _T | None:
+        with self._lock:
+            return self._entries.get(key) if version == self._version else None
+
+    def _remember(self, version: int, key: _K, value: _T | None) -> _T | None:
+        # What was found while somebody wrote may be old already: it answers this one call and is not kept.
+        if value is None or self._db.version() != version:
             return value
+        with self._lock:
+            if self._version != version or len(self._entries) >= _MAX_ENTRIES:
+                self._entries.clear()
+                self._version = version
+            self._entries[key] = value
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +82,9 @@ class Services:
     annotations: AnnotationStore
     classes: ClassSchemas
     tiles: TileService
-    _slides: Lookups[SlideRecord] = field(repr=False)
-    _sessions: Lookups[tuple[Actor, float] | None] = field(repr=False)
-    _tokens: Lookups[tuple[Actor, float] | None] = field(repr=False)
+    slides: Lookups[str, SlideRecord] = field(repr=False)
+    _sessions: Lookups[bytes, tuple[Actor, float]] = field(repr=False)
+    _tokens: Lookups[bytes, tuple[Actor, float]] = field(repr=False)
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":
@@ -72,27 +101,26 @@ class Services:
             annotations=AnnotationStore(db),
             classes=ClassSchemas(db),
             tiles=TileService(settings.slides),
-            _slides=Lookups(db, catalog.slide),
+            slides=Lookups(db, catalog.find_slide),
             _sessions=Lookups(db, accounts.session_actor),
             _tokens=Lookups(db, accounts.token_actor),
         )
 
-    def slide(self, slide_id: str) -> SlideRecord:
-        """Find a slide, from memory when nothing was written since."""
-        return self._slides.get(slide_id)
-
-    def session_actor(self, secret: str) -> Actor | None:
+    async def session_actor(self, secret: str) -> Actor | None:
         """Find whose browser session this is."""
-        return _unless_over(self._sessions.get(secret))
+        return await _live(self._sessions, secret)
 
-    def token_actor(self, secret: str) -> Actor | None:
+    async def token_actor(self, secret: str) -> Actor | None:
         """Find what program this token belongs to."""
-        return _unless_over(self._tokens.get(secret))
+        return await _live(self._tokens, secret)
 
     def close(self) -> None:
         """Let go of the data folder."""
         self.db.close()
 
 
-def _unless_over(found: tuple[Actor, float] | None) -> Actor | None:
+async def _live(lookups: Lookups[bytes, tuple[Actor, float]], secret: str) -> Actor | None:
+    if not secret or len(secret) > _MAX_SECRET:
+        return None
+    found = await lookups.get(digest(secret))
     return found[0] if found is not None and time.time() < found[1] else None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pathserve.access import Accounts, Role
+from pathserve.access import Accounts, Role, digest
 from pathserve.db import Database
 from pathserve.errors import Conflict, Invalid, NotFound, Unauthenticated
 
@@ -25,7 +25,7 @@ def test_the_first_start_makes_one_admin_and_later_ones_none(accounts: Accounts)
 def test_a_link_works_once(accounts: Accounts) -> None:
     accounts.add("ada", Role.ANNOTATOR)
     code = accounts.make_link("ada").code
-    found = accounts.session_actor(accounts.sign_in(code))
+    found = accounts.session_actor(digest(accounts.sign_in(code)))
     assert found is not None
     assert (found[0].name, found[0].role) == ("ada", Role.ANNOTATOR)
     with pytest.raises(Unauthenticated):
@@ -36,7 +36,7 @@ def test_an_old_link_and_an_old_session_are_nothing(db) -> None:
     past = Accounts(db, session_seconds=-1, link_seconds=60)
     past.add("ada", Role.VIEWER)
     secret = past.sign_in(past.make_link("ada").code)
-    assert past.session_actor(secret) is None
+    assert past.session_actor(digest(secret)) is None
     with pytest.raises(Unauthenticated):
         past.sign_in(Accounts(db, session_seconds=60, link_seconds=-1).make_link("ada").code)
 
@@ -46,7 +46,7 @@ def test_disabling_ends_sessions_and_links_at_once(accounts: Accounts) -> None:
     secret = accounts.sign_in(accounts.make_link("ada").code)
     open_link = accounts.make_link("ada").code
     accounts.disable("ada")
-    assert accounts.session_actor(secret) is None
+    assert accounts.session_actor(digest(secret)) is None
     with pytest.raises(Unauthenticated):
         accounts.sign_in(open_link)
     with pytest.raises(NotFound):
@@ -58,20 +58,20 @@ def test_signing_out_ends_that_session_only(accounts: Accounts) -> None:
     first = accounts.sign_in(accounts.make_link("ada").code)
     second = accounts.sign_in(accounts.make_link("ada").code)
     accounts.sign_out(first)
-    assert accounts.session_actor(first) is None
-    assert accounts.session_actor(second) is not None
+    assert accounts.session_actor(digest(first)) is None
+    assert accounts.session_actor(digest(second)) is not None
 
 
 def test_a_token_lives_until_it_expires_or_is_revoked(accounts: Accounts) -> None:
     lasting = accounts.create_token("ci", role=Role.ANNOTATOR, project="p")
-    found = accounts.token_actor(lasting.secret)
+    found = accounts.token_actor(digest(lasting.secret))
     assert found is not None
     assert (found[0].name, found[0].role, found[0].project) == ("ci", Role.ANNOTATOR, "p")
     short = accounts.create_token("ci", role=Role.VIEWER, lifetime_seconds=0.05)
     time.sleep(0.1)
-    assert accounts.token_actor(short.secret) is None
+    assert accounts.token_actor(digest(short.secret)) is None
     assert accounts.revoke_token(lasting.record.id) == 1
-    assert accounts.token_actor(lasting.secret) is None
+    assert accounts.token_actor(digest(lasting.secret)) is None
     with pytest.raises(NotFound):
         accounts.revoke_token(lasting.record.id)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from starlette.requests import Request
 
 from pathserve import errors
 from pathserve.server.problems import on_unexpected, status_of
@@ -57,7 +56,7 @@ def test_a_bug_tells_the_client_and_the_log_no_identity(caplog) -> None:
         try:
             Path("Smith_John_1950.svs").read_bytes()
         except FileNotFoundError as error:
-            answer = on_unexpected(Request(scope), error)
+            answer = on_unexpected(scope, error)
     assert (answer.status_code, b"abc" in answer.body) == (500, True)
     assert "Smith" not in answer.body.decode() + caplog.text
     assert "FileNotFoundError" in caplog.text
