@@ -296,7 +296,7 @@ class TiffSource:
         if count == 0:
             return None
         # A JPEG larger than twice its pixels is not one that an encoder made.
-        if count < 0 or offset <= 0 or count > 6 * page.tile.width * page.tile.height + (1 << 20):
+        if offset <= 0 or count > 6 * page.tile.width * page.tile.height + (1 << 20):
             raise Corrupt("The scan's list of tiles is damaged.")
         try:
             data = os.pread(self._file, count, offset)

@@ -1,6 +1,7 @@
 """Killed at any moment, the next ingest completes, and nobody ever sees half a slide."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -145,3 +146,34 @@ def test_no_worker_is_left_after_an_ingest(settings, catalog, scan):
 def test_an_order_comes_back_as_it_was_given(tmp_path):
     order = Order(tmp_path / "a b.svs", tmp_path, "c" * 64, 80, 3)
     assert Order.parse(order.to_bytes()) == order
+
+
+def test_the_kernel_ends_a_worker_that_holds_the_interpreter(tmp_path):
+    child = "import ctypes; from pathserve.ingest.worker import _end_with_parent; _end_with_parent(); "
+    child += "print('ready', flush=True); ctypes.PyDLL(None).sleep(200)"  # a call that never gives the lock away
+    parent = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {child!r}], stdin=subprocess.PIPE); "
+    parent += "print(p.pid, flush=True); p.wait()"
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    worker = int(process.stdout.readline())
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    process.wait()
+    # The pipe ends when the worker, who holds the other end, has ended.
+    ended, _, _ = select.select([process.stdout], [], [], 30)
+    if not ended:
+        os.kill(worker, signal.SIGKILL)
+    assert ended
+    process.stdout.close()
+
+
+def test_a_worker_ends_when_its_input_does():
+    program = "import time; from threading import Thread; from pathserve.ingest import worker; "
+    program += "Thread(target=worker._exit_at_end_of_input, daemon=True).start(); print('ready', flush=True); "
+    program += "time.sleep(60)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.stdin.close()
+    assert process.wait(30) == 1
+    process.stdout.close()

@@ -127,7 +127,7 @@ def test_a_shard_cut_short_is_corrupt(copy):
 def test_a_flipped_bit_in_the_index_is_corrupt(copy):
     shard = copy / "0/c/0/0/0"
     data = bytearray(shard.read_bytes())
-    data[-TAIL_BYTES + 3] ^= 1
+    data[-TAIL_BYTES] ^= 1  # the first chunk would begin one byte later: possible, but wrong
     shard.write_bytes(data)
     with pytest.raises(Corrupt, match="index"):
         Pyramid.open(copy).chunk(0, 0, 0)
