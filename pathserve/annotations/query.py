@@ -79,7 +79,10 @@ def resolve_revision(tx: Transaction, slide: str, as_of: int | datetime | None) 
     if as_of is None:
         return newest
     if isinstance(as_of, datetime):
-        moment = as_of.astimezone(UTC).isoformat(timespec="milliseconds")
+        try:
+            moment = as_of.astimezone(UTC).isoformat(timespec="milliseconds")
+        except OverflowError:
+            raise Invalid("This time lies outside of the calendar.") from None
         row = tx.row("select coalesce(max(revision), 0) from revision where slide = ? and at <= ?", slide, moment)
         return as_int(row[0]) if row else 0
     if not 0 <= as_of <= newest:

@@ -1,10 +1,11 @@
 """Writes and reads of annotations. Nothing is ever overwritten: a write appends a version and moves the head."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from pathserve.annotations.query import AnnotationPage, AnnotationQuery, current_revision, read_page
+from pathserve.annotations.query import AnnotationPage, AnnotationQuery, current_revision, read_page, resolve_revision
 from pathserve.annotations.rows import COLUMNS, JOINS, as_int, to_annotation, to_content
 from pathserve.annotations.versions import (
     Added,
@@ -83,6 +84,10 @@ class AnnotationStore:
         """Give the slide's newest revision."""
         return self._db.read(lambda tx: current_revision(tx, slide))
 
+    def resolve(self, slide: str, as_of: int | datetime | None) -> int:
+        """Give the revision that a number, a moment or None (now) names; several reads of it show one state."""
+        return self._db.read(lambda tx: resolve_revision(tx, slide, as_of))
+
     def layers(self, slide: str) -> list[tuple[Layer, int]]:
         """Give the slide's layers, each with its count of annotations."""
         rows = self._db.read(
@@ -124,6 +129,9 @@ class AnnotationStore:
         refused = list[FeatureIssue]()
         created = 0
         revision = self.revision(slide)
+        if len(new) > _BATCH:
+            # What a later batch would be refused for is refused before the first one is written.
+            self._db.write(lambda tx: add_missing_classes(tx, slide, new))
         for start in range(0, len(new), _BATCH):
             batch = new[start : start + _BATCH]
             done = self._db.write(partial(add_batch, slide=slide, batch=batch, start=start, layer=layer, author=author))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,15 +12,15 @@ import tifffile
 import typer
 import zarr
 
-from pathserve.annotations import AnnotationQuery
+from pathserve.annotations import AnnotationQuery, AnnotationStore
 from pathserve.catalog import SlideRecord
 from pathserve.cli.options import Data, open_services
 from pathserve.cli.output import note
 from pathserve.datasets import read_mask
 from pathserve.errors import Invalid, TooLarge
 from pathserve.geometry import PixelGrid
+from pathserve.labels import ClassSchema
 from pathserve.masks import MaskKind, Window, dtype_of, encode_npy, encode_png
-from pathserve.server.services import Services
 
 _STRIP = 512
 _MAX_SIDE = 1_000_000
@@ -48,8 +49,11 @@ def mask(
     with open_services(data) as services:
         record = services.catalog.slide(slide)
         grid = _grid(record, region, mpp, downsample)
-        query = AnnotationQuery(slide, classes=tuple(class_ or ()), layers=tuple(layer or ()), as_of=as_of)
-        _write(services, record, query, grid, kind, output)
+        # One revision and one schema for all strips, whatever is drawn meanwhile.
+        revision = services.annotations.resolve(slide, as_of)
+        query = AnnotationQuery(slide, classes=tuple(class_ or ()), layers=tuple(layer or ()), as_of=revision)
+        schema = services.classes.of(record.project)
+        _write(_Drawing(services.annotations, schema, query, grid, kind), output, services.settings.max_output_pixels)
     note(f"{grid.width:,} x {grid.height:,} pixels written.")
 
 
@@ -79,58 +83,54 @@ def _corner_and_size(record: SlideRecord, region: str, scale: PixelGrid) -> tupl
         raise Invalid("--region takes x,y,w,h (w and h whole output pixels) or full.") from error
 
 
-def _write(
-    services: Services, record: SlideRecord, query: AnnotationQuery, grid: PixelGrid, kind: MaskKind, output: Path
-) -> None:
-    ending = output.suffix.lower()
-    if ending in (".png", ".npy"):
-        grid.require_at_most(services.settings.max_output_pixels)
-        array = _draw(services, record, query, grid, kind)
-        output.write_bytes(encode_png(array) if ending == ".png" else encode_npy(array))
-        return
-    strips = _strips(services, record, query, grid, kind)
-    dtype = dtype_of(kind)
-    if ending in (".tif", ".tiff"):
-        tiles = (tile for strip in strips for tile in _tiles(strip))
-        tifffile.imwrite(
-            output,
-            tiles,
-            shape=(grid.height, grid.width),
-            dtype=dtype,
-            tile=(_STRIP, _STRIP),
-            compression="zlib",
-            bigtiff=True,
-            photometric="minisblack",
-        )
-    elif ending == ".zarr":
-        target = zarr.create_array(
-            output, shape=(grid.height, grid.width), chunks=(_STRIP, _STRIP), dtype=dtype, overwrite=False
-        )
-        for number, strip in enumerate(strips):
-            target[number * _STRIP : number * _STRIP + len(strip)] = strip
-    else:
-        raise Invalid("A mask is written as .png, .npy, .tif or .zarr.")
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """What is drawn, on which grid."""
+
+    store: AnnotationStore
+    schema: ClassSchema
+    query: AnnotationQuery
+    grid: PixelGrid
+    kind: MaskKind
+
+    def part(self, window: Window | None = None) -> npt.NDArray[Any]:
+        """Draw a window of the grid, or all of it."""
+        return read_mask(self.store, self.schema, self.query, self.grid, self.kind, window=window)
+
+    def strips(self) -> Iterator[npt.NDArray[Any]]:
+        """Draw strips of rows: the same bits as the whole, in little memory."""
+        for top in range(0, self.grid.height, _STRIP):
+            yield self.part((0, top, self.grid.width, min(_STRIP, self.grid.height - top)))
 
 
-def _draw(
-    services: Services,
-    record: SlideRecord,
-    query: AnnotationQuery,
-    grid: PixelGrid,
-    kind: MaskKind,
-    window: Window | None = None,
-) -> npt.NDArray[Any]:
-    schema = services.classes.of(record.project)
-    return read_mask(services.annotations, schema, query, grid, kind, window=window)
-
-
-def _strips(
-    services: Services, record: SlideRecord, query: AnnotationQuery, grid: PixelGrid, kind: MaskKind
-) -> Iterator[npt.NDArray[Any]]:
-    """Draw a mask of any size in strips of rows, windows of the one grid: the same bits as the whole."""
-    for top in range(0, grid.height, _STRIP):
-        window = (0, top, grid.width, min(_STRIP, grid.height - top))
-        yield _draw(services, record, query, grid, kind, window)
+def _write(drawing: _Drawing, output: Path, max_pixels: int) -> None:
+    grid, dtype = drawing.grid, dtype_of(drawing.kind)
+    match output.suffix.lower():
+        case ".png":
+            grid.require_at_most(max_pixels)
+            output.write_bytes(encode_png(drawing.part()))
+        case ".npy":
+            grid.require_at_most(max_pixels)
+            output.write_bytes(encode_npy(drawing.part()))
+        case ".tif" | ".tiff":
+            tifffile.imwrite(
+                output,
+                (tile for strip in drawing.strips() for tile in _tiles(strip)),
+                shape=(grid.height, grid.width),
+                dtype=dtype,
+                tile=(_STRIP, _STRIP),
+                compression="zlib",
+                bigtiff=True,
+                photometric="minisblack",
+            )
+        case ".zarr":
+            target = zarr.create_array(
+                output, shape=(grid.height, grid.width), chunks=(_STRIP, _STRIP), dtype=dtype, overwrite=False
+            )
+            for number, strip in enumerate(drawing.strips()):
+                target[number * _STRIP : number * _STRIP + len(strip)] = strip
+        case _:
+            raise Invalid("A mask is written as .png, .npy, .tif or .zarr.")
 
 
 def _tiles(strip: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:

@@ -36,8 +36,8 @@ def read_mask(
     Parameters
     ----------
     query
-        Slide and filters; its ``bbox`` is replaced by what the grid needs. A named revision gives the same mask for
-        ever.
+        Slide and filters; its ``bbox`` is replaced by what the grid needs. A named revision gives the same mask as long
+        as the schema's priorities stand.
     window
         Only this part of the grid, as for `pathserve.masks.rasterize`: the same bits as in the whole.
 
@@ -52,6 +52,8 @@ def read_mask(
     NotFound
         When there is no such slide.
     """
+    # One revision for both questions, whatever is written meanwhile.
+    query = replace(query, as_of=store.resolve(query.slide, query.as_of))
     needed = replace(query, bbox=needed_region(grid, kind, window=window).bounds)
     # Marked areas hold wherever they lie and whatever the filters leave out: a slide that has one has unknown places.
     marked = replace(query, classes=(), layers=(), authors=(), states=(), min_score=None, exhaustive_only=True)

@@ -99,10 +99,11 @@ class Database:
             self._writer.execute("begin immediate")
             try:
                 result = work(Transaction(self._writer))
+                self._writer.execute("commit")
             except BaseException:
-                self._writer.execute("rollback")
+                if not self._writer.getautocommit():  # after some errors SQLite has rolled back already
+                    self._writer.execute("rollback")
                 raise
-            self._writer.execute("commit")
             return result
 
     def read(self, work: Callable[[Transaction], _T]) -> _T:

@@ -13,6 +13,7 @@ What a Feature brings along is kept as it was:
 - ``state: draft`` and ``objectType: annotation`` are what a Feature without them means, so they are not stored.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,13 +29,16 @@ from pathserve.formats.classification import Classified, parse_classification, w
 from pathserve.formats.json_text import RECORD_SEPARATOR, Found, find_features
 from pathserve.geometry import Size
 from pathserve.geometry.validity import check_geometry
-from pathserve.labels import Annotation, FeatureIssue, NewAnnotation
+from pathserve.labels import EXHAUSTIVE, Annotation, FeatureIssue, NewAnnotation
 
 SERVER_OWNED = frozenset(("author", "revision", "layer", "provenance", "created", "updated", "number", "slide"))
 """Properties that only the server writes; what stands there in the input is ignored."""
 
 FOREIGN_MEMBERS = "foreignMembers"
 """Property that holds the Feature's members which GeoJSON does not define."""
+
+MAX_REPAIR_SECONDS = 10.0
+"""Processor time that one text may take for outlines that have to be repaired; what comes after is refused."""
 
 ORIGINAL_ID = "original_id"
 """Property that holds an id which was no UUID."""
@@ -103,20 +107,27 @@ def parse_features(
         When it has too many features.
     """
     parsed = ParsedFeatures()
+    repairing = 0.0
     for index, found in enumerate(find_features(data, max_features=max_features)):
         notes: list[tuple[str, str]] = []
+        start = time.thread_time()
         try:
-            annotation = _parse(found, notes, frame, max_vertices)
+            annotation = _parse(found, notes, frame, max_vertices, may_repair=repairing < MAX_REPAIR_SECONDS)
         except PathServeError as error:
+            repairing += time.thread_time() - start
             parsed.refused.append(FeatureIssue(index, error.code, error.message))
             continue
+        if annotation.drawn is not None:
+            repairing += time.thread_time() - start
         parsed.annotations.append(annotation)
         parsed.sources.append(index)
         parsed.repaired.extend(FeatureIssue(index, code, message) for code, message in notes)
     return parsed
 
 
-def _parse(found: Found, notes: list[tuple[str, str]], frame: Size | None, max_vertices: int) -> NewAnnotation:
+def _parse(
+    found: Found, notes: list[tuple[str, str]], frame: Size | None, max_vertices: int, *, may_repair: bool
+) -> NewAnnotation:
     """Read one Feature or bare geometry; what is changed about it goes into ``notes``."""
     if found.refusal is not None:
         code, message = found.refusal
@@ -135,7 +146,7 @@ def _parse(found: Found, notes: list[tuple[str, str]], frame: Size | None, max_v
     given = item.get("properties")
     if not isinstance(given, dict | None):
         raise Invalid("The properties of a Feature must be an object.", code="bad_properties")
-    checked = check_geometry(geometry, frame=frame, max_vertices=max_vertices)
+    checked = check_geometry(geometry, frame=frame, max_vertices=max_vertices, may_repair=may_repair)
     if checked.note is not None:
         notes.append(("geometry_repaired", checked.note))
     properties, classified = _parse_properties(given or {}, notes)
@@ -157,12 +168,20 @@ def _parse_properties(given: dict[str, Any], notes: list[tuple[str, str]]) -> tu
         for key, value in given.items()
         if key != "classification" and key not in SERVER_OWNED and not (key in _DEFAULTS and _DEFAULTS[key] == value)
     }
+    _check_exhaustive(properties.get(EXHAUSTIVE, False))
     classified = parse_classification(given.get("classification"))
     if classified.note is not None:
         notes.append(("bad_color", classified.note))
     if classified.rest:
         properties["classification"] = classified.rest
     return properties, classified
+
+
+def _check_exhaustive(value: object) -> None:
+    """Refuse a mark that is not clear: it decides what in a mask is background and what is unknown."""
+    if isinstance(value, bool) or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+        return
+    raise Invalid("The property exhaustive is true, false, or a list of class names.", code="bad_exhaustive")
 
 
 def _keep_foreign_members(item: dict[str, Any], properties: dict[str, Any]) -> None:

@@ -175,11 +175,13 @@ def _survey(item: object) -> _Survey:
 
 
 def _coordinates_of(item: object) -> object:
-    """Find the coordinates of a Feature's geometry or of a bare geometry."""
+    """Find the coordinates of a Feature's geometry or of a bare geometry, where its type has them."""
     if not isinstance(item, Mapping):
         return None
     geometry = item.get("geometry", item)
-    return geometry.get("coordinates") if isinstance(geometry, Mapping) else None
+    if not isinstance(geometry, Mapping) or geometry.get("type") == "GeometryCollection":
+        return None
+    return geometry.get("coordinates")
 
 
 def _load_marking_repeated_keys(text: bytes) -> object:
@@ -190,9 +192,16 @@ def _load_marking_repeated_keys(text: bytes) -> object:
         return members if len(members) == len(pairs) else _RepeatedKeys(members)
 
     try:
-        return json.loads(text, object_pairs_hook=build)
+        return json.loads(text, object_pairs_hook=build, parse_int=_whole_number)
     except (RecursionError, ValueError):
         raise Invalid("The text is nested too deeply or holds numbers that are too long.", code="not_json") from None
+
+
+def _whole_number(text: str) -> int:
+    number = int(text)
+    if not -(2**63) <= number < 2**64:
+        raise ValueError("longer than JSON is written with here")
+    return number
 
 
 def _count_colons(text: bytes) -> int:

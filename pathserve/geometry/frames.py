@@ -6,6 +6,9 @@ from typing import Self
 
 from pathserve.errors import Invalid, TooLarge
 
+MIN_DOWNSAMPLE, MAX_DOWNSAMPLE = 2.0**-20, 2.0**40
+"""Bounds of level-0 pixels per output pixel; beyond them grids lose themselves in rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -101,7 +104,7 @@ class PixelGrid:
     width, height
         Output pixels.
     downsample_x, downsample_y
-        Level-0 pixels per output pixel, a real number above 0 (below 1 enlarges).
+        Level-0 pixels per output pixel, a real number from 2^-20 to 2^40 (below 1 enlarges).
     """
 
     l0_x: float
@@ -117,8 +120,8 @@ class PixelGrid:
         if not (math.isfinite(self.l0_x) and math.isfinite(self.l0_y)):
             raise Invalid("The corner of a region needs finite numbers.")
         for downsample in (self.downsample_x, self.downsample_y):
-            if not math.isfinite(downsample) or downsample <= 0:
-                raise Invalid("The downsample must be finite and above 0.")
+            if not MIN_DOWNSAMPLE <= downsample <= MAX_DOWNSAMPLE:
+                raise Invalid("The downsample must lie between 2^-20 and 2^40.")
 
     @classmethod
     def at_mpp(cls, l0_x: float, l0_y: float, width: int, height: int, *, mpp: float, slide_mpp: Mpp) -> Self:

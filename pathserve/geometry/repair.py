@@ -19,7 +19,7 @@ MAX_REPAIR_CROSSINGS = 20_000
 MIN_KEPT_SHARE = 0.99
 """A repair that keeps less of the area as drawn than this is refused."""
 
-_CROSSING_BLOCK = 2_000
+_CROSSING_BLOCK = 8  # each of a tangle's segments can meet all others: few at a time bound memory and time
 _SWEEP_CROSSINGS = 4_000_000
 _SWEEP_LINES = (256, 4096)
 

@@ -69,10 +69,13 @@ class _Reader:
         Largest absolute value of a coordinate.
     max_vertices
         Most vertices of the whole geometry.
+    may_repair
+        Whether outlines that are not valid may be repaired.
     """
 
-    def __init__(self, limit: float, max_vertices: int) -> None:
+    def __init__(self, limit: float, max_vertices: int, may_repair: bool) -> None:
         self._limit = limit
+        self.may_repair = may_repair
         self._max_vertices = max_vertices
         self._vertices = 0
         self.closed = False
@@ -119,7 +122,9 @@ class _Reader:
         return x0, y0, x1, y1
 
 
-def check_geometry(geometry: Mapping[str, Any], *, frame: Size | None, max_vertices: int) -> CheckedGeometry:
+def check_geometry(
+    geometry: Mapping[str, Any], *, frame: Size | None, max_vertices: int, may_repair: bool = True
+) -> CheckedGeometry:
     """Let a geometry pass, repair it, or refuse it.
 
     Parameters
@@ -132,6 +137,8 @@ def check_geometry(geometry: Mapping[str, Any], *, frame: Size | None, max_verti
         `MAX_COORDINATE`.
     max_vertices
         Most vertices.
+    may_repair
+        False refuses what would have to be repaired.
 
     Returns
     -------
@@ -144,21 +151,23 @@ def check_geometry(geometry: Mapping[str, Any], *, frame: Size | None, max_verti
     Unsupported
         When it is a GeometryCollection of several members.
     TooLarge
-        When it has too many vertices, or crosses itself too often to be repaired.
+        When it has too many vertices, or crosses itself too often to be repaired, or must not be repaired.
     """
     if not isinstance(geometry, Mapping):
         raise Invalid("A geometry must be a JSON object.", code="not_a_geometry")
     kind = geometry.get("type")
     if kind == "GeometryCollection":
-        return _check_collection(geometry, frame=frame, max_vertices=max_vertices)
+        return _check_collection(geometry, frame=frame, max_vertices=max_vertices, may_repair=may_repair)
     check = _CHECKS.get(kind) if isinstance(kind, str) else None
     if check is None:
         raise Invalid("This is not a GeoJSON geometry.", code="not_a_geometry")
     limit = MAX_COORDINATE if frame is None else float(FRAME_FACTOR * max(frame.width, frame.height))
-    return check(geometry, _Reader(limit, max_vertices))
+    return check(geometry, _Reader(limit, max_vertices, may_repair))
 
 
-def _check_collection(geometry: Mapping[str, Any], *, frame: Size | None, max_vertices: int) -> CheckedGeometry:
+def _check_collection(
+    geometry: Mapping[str, Any], *, frame: Size | None, max_vertices: int, may_repair: bool
+) -> CheckedGeometry:
     """Unwrap a collection of one geometry; any other is refused."""
     members = geometry.get("geometries")
     if not isinstance(members, list | tuple) or len(members) != 1:
@@ -166,7 +175,7 @@ def _check_collection(geometry: Mapping[str, Any], *, frame: Size | None, max_ve
     member = members[0]
     if not isinstance(member, Mapping) or member.get("type") == "GeometryCollection":
         raise Unsupported("A GeometryCollection is taken only with one plain geometry.", code="geometry_collection")
-    checked = check_geometry(member, frame=frame, max_vertices=max_vertices)
+    checked = check_geometry(member, frame=frame, max_vertices=max_vertices, may_repair=may_repair)
     return CheckedGeometry(
         geometry=checked.geometry,
         drawn=geometry,
@@ -212,6 +221,10 @@ def _check_polygons(geometry: Mapping[str, Any], reader: _Reader) -> CheckedGeom
         rings = [part for part, _ in read]
         closed = {**geometry, "coordinates": rings[0] if single else rings}
         return CheckedGeometry(closed, geometry, True, CLOSED_NOTE, reader.bounds, float(shape.area))
+    if not reader.may_repair:
+        raise TooLarge(
+            "The outline crosses itself, like too many others with it: send fewer at once.", code="too_many_repairs"
+        )
     valid = repair(parts)
     mended = {**geometry, "type": valid.geom_type, "coordinates": _lists(shapely.geometry.mapping(valid))}
     x0, y0, x1, y1 = (float(edge) for edge in valid.bounds)

@@ -195,7 +195,7 @@ class RevertBody(BaseModel):
     """Which version to bring back."""
 
     model_config = ConfigDict(extra="forbid")
-    revision: int
+    revision: int = Field(ge=0, lt=2**63)
 
 
 class SignInBody(BaseModel):

@@ -13,7 +13,8 @@ from pathserve.access import Action
 from pathserve.server.endpoint import Answer, Endpoint
 from pathserve.server.models import ProblemModel
 
-_PATH_PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_PATH_PARAMETER = re.compile(r"\{(\w+)\}")
+_WHOLE_NUMBERS = frozenset({"level", "col", "row"})
 _PROBLEM_STATUSES = {
     "401": "Nobody knows who is asking.",
     "403": "The caller's role does not do this.",
@@ -31,8 +32,7 @@ def describe(endpoints: Iterable[Endpoint[Any]]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         if endpoint.described:
-            path = _PATH_PARAMETER.sub(r"{\1}", endpoint.path)
-            paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint)
+            paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
     document = OpenAPI.model_validate(
         {
             "openapi": "3.1.1",
@@ -85,10 +85,14 @@ def _operation(endpoint: Endpoint[Any]) -> dict[str, Any]:
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
-    kinds = {"int": "integer"}
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": kinds.get(kind, "string")}}
-        for name, kind in _PATH_PARAMETER.findall(path)
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "integer" if name in _WHOLE_NUMBERS else "string"},
+        }
+        for name in _PATH_PARAMETER.findall(path)
     ]
 
 

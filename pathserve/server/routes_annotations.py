@@ -35,6 +35,7 @@ from pathserve.server.services import Services
 
 _GEOJSON = "application/geo+json"
 _SEQUENCE = "application/geo+json-seq"
+_MAX_PATCH_DEPTH = 64
 
 
 def to_query(slide: SlideRecord, query: FilterQuery) -> AnnotationQuery:
@@ -220,6 +221,7 @@ async def patch_annotation(call: Call[NoQuery]) -> Response:
         raise Invalid("The body is no JSON.") from error
     if not isinstance(patch, dict):
         raise Invalid("A merge patch is a JSON object.")
+    _require_shallow(patch)
 
     def change(current: Annotation, slide: SlideRecord, expected: int) -> Annotation:
         _require_current(current, expected)
@@ -236,6 +238,21 @@ def _require_current(current: Annotation, expected: int) -> None:
         raise Stale("This annotation was changed meanwhile; read it again and write with its current revision.")
     if current.deleted:
         raise NotFound("There is no such annotation.")
+
+
+def _require_shallow(patch: dict[str, Any]) -> None:
+    """Refuse what is nested deeper than any Feature, before anything walks through it by recursion."""
+    level: list[Any] = [patch]
+    for _ in range(_MAX_PATCH_DEPTH):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise Invalid(f"A merge patch is nested at most {_MAX_PATCH_DEPTH} deep.")
 
 
 def _merge(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON value

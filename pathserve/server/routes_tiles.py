@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from pathserve.access import Action
 from pathserve.catalog import SlideRecord
+from pathserve.errors import NotFound
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.params import ImageQuery, RegionQuery, ThumbnailQuery
 from pathserve.tiles import MEDIA_TYPES, encode_image
@@ -42,13 +43,19 @@ async def tile(call: Call[ImageQuery]) -> Response:
     """Give one Deep Zoom tile: at once when the page cache holds it, else in a thread."""
     slide = call.slide()
     tiles, place = call.services.tiles, call.request.path_params
-    address = slide.id, place["level"], place["col"], place["row"]
+    address = slide.id, _index(place["level"]), _index(place["col"]), _index(place["row"])
     color = call.query.color
     found = tiles.tile_at_once(*address, color=color)
     if found is None:
         found = await run_in_threadpool(tiles.tile, *address, color=color)
     headers = cache_headers(found.etag, slide, call.query.g)
     return not_modified(call, headers) or Response(found.body, media_type=found.media_type, headers=headers)
+
+
+def _index(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise NotFound("The slide has no such tile.")
+    return int(text)
 
 
 async def region(call: Call[RegionQuery]) -> Response:
@@ -83,7 +90,7 @@ async def thumbnail(call: Call[ThumbnailQuery]) -> Response:
 ENDPOINTS = (
     Endpoint(
         "GET",
-        "/dzi/{slide}_files/{level:int}/{col:int}_{row:int}.jpeg",
+        "/dzi/{slide}_files/{level}/{col}_{row}.jpeg",
         tile,
         Action.SLIDE_READ,
         "A Deep Zoom tile",

@@ -187,3 +187,13 @@ def test_removing_a_slide_removes_its_annotations(store: AnnotationStore, slide:
     with pytest.raises(NotFound):
         store.latest(made.id)
     assert db.read(lambda tx: tx.row("select count(*) from feature_version")) == (0,)
+
+
+def test_what_a_later_batch_would_be_refused_for_is_refused_before_the_first(
+    store: AnnotationStore, schemas: ClassSchemas, slide: str
+) -> None:
+    many = [square(n % 100, n // 100, class_name=f"c{max(0, n - 4900)}") for n in range(5200)]
+    with pytest.raises(TooLarge):
+        store.add(slide, many, layer="a", author="a")
+    assert store.counts([slide]) == {slide: 0}
+    assert schemas.of("default").values == {}

@@ -7,7 +7,7 @@ import pytest
 
 from pathserve.db import Database
 from pathserve.db.schema import MIGRATIONS
-from pathserve.errors import Conflict, Corrupt, Unsupported
+from pathserve.errors import Busy, Conflict, Corrupt, Unsupported
 
 
 def test_a_failed_write_leaves_nothing(db: Database) -> None:
@@ -105,3 +105,15 @@ def test_a_backup_is_a_whole_database(db: Database, tmp_path: Path) -> None:
     copy = Database(tmp_path / "copy.db")
     assert copy.read(lambda tx: tx.rows("select name from project")) == [("kept",)]
     copy.close()
+
+
+def test_a_full_disk_is_said_and_the_next_write_goes_through(db: Database) -> None:
+    def fill(tx) -> None:
+        tx.run("pragma max_page_count = 60")
+        for n in range(10_000):
+            tx.run("insert into project (name, created) values (?, ?)", f"{n}", "x" * 1000)
+
+    with pytest.raises(Busy, match="disk is full"):
+        db.write(fill)
+    db.write(lambda tx: tx.run("insert into project (name, created) values ('small', '')"))
+    assert db.read(lambda tx: tx.rows("select name from project")) == [("small",)]

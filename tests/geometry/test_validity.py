@@ -1,5 +1,6 @@
 import copy
 import math
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -272,3 +273,15 @@ def test_what_passes_is_valid_and_has_lost_nothing(ring):
     if not checked.repaired:
         assert checked.geometry["coordinates"] == [closed]
         assert passed.equals_exact(shape(mapping(Polygon(closed))))
+
+
+def test_a_star_of_20000_vertices_is_refused_in_little_memory() -> None:
+    n = 19_999
+    turn = np.arange(n) * (2 * np.pi * 9_999 / n)
+    ring = np.stack([500 + 300 * np.cos(turn), 400 + 300 * np.sin(turn)], axis=1).tolist()
+    tracemalloc.start()
+    with pytest.raises(TooLarge, match="too often"):
+        check_geometry({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}, frame=FRAME, max_vertices=100_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 << 20
