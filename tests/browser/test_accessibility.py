@@ -1,0 +1,113 @@
+"""No page breaks the rules that axe-core can check, on a desk and on a phone."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parents[2] / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
+SCREENS = {
+    "desk": {"viewport": {"width": 1280, "height": 800}},
+    "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
+}
+SHELL = [[700, 900], [1500, 950], [1400, 1700], [700, 900]]
+
+
+def violations(reader) -> list[str]:
+    """What axe-core finds serious or critical, with the elements."""
+    if not AXE.is_file():
+        pytest.fail("axe-core is missing: run `npm ci` in viewer/; see tests/README.md")
+    if not reader.page.evaluate("() => 'axe' in window"):
+        reader.page.evaluate(AXE.read_text())
+    found = reader.page.evaluate("() => window.axe.run().then((report) => report.violations)")
+    return [
+        f"{rule['id']}: {node['html'][:200]}: {node['failureSummary']}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.fixture(params=SCREENS.values(), ids=SCREENS.keys())
+def visitor(request, open_reader):
+    return open_reader("reviewer", signed_in=False, **request.param)
+
+
+@pytest.fixture
+def member(visitor):
+    visitor.sign_in()
+    return visitor
+
+
+def test_the_sign_in_page(site, visitor) -> None:
+    visitor.expect_problem("status of 401")
+    visitor.page.goto(f"{site.address}/sign-in")
+    expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert violations(visitor) == []
+    visitor.page.get_by_label("Sign-in link or code").fill("wrong")
+    visitor.key("Enter")
+    expect(visitor.page.get_by_role("alert")).to_be_visible()
+    assert violations(visitor) == []
+
+
+def test_the_gallery(site, member) -> None:
+    member.page.goto(f"{site.address}/")
+    expect(member.test_id("slide-card")).to_have_count(2)
+    assert violations(member) == []
+    member.page.get_by_role("button", name="Table").click()
+    expect(member.test_id("slide-row")).to_have_count(2)
+    assert violations(member) == []
+    member.page.get_by_role("searchbox").fill("nothing of this name")
+    expect(member.page.get_by_text("No slide matches")).to_be_visible()
+    assert violations(member) == []
+
+
+def test_the_viewer_with_a_selection_and_its_dialogs(site, member) -> None:
+    member.expect_problem("status of 412")
+    feature = site.add([SHELL])
+    member.open(x=1100, y=1200, z=0.2)
+    if member.test_id("class-row").count() == 0:
+        assert violations(member) == []
+        member.test_id("tool-toggle-panel").click()
+    member.key("s")
+    member.click([tuple(map(round, member.to_page([[1000, 1100]])[0]))])
+    member.wait_state(f"s.selection === '{feature['id']}'")
+    expect(member.test_id("selected")).to_be_visible()
+    assert violations(member) == []
+    member.page.get_by_role("tab", name="Slide").click()
+    expect(member.page.get_by_label("Name of the slide")).to_be_visible()
+    assert violations(member) == []
+    member.page.get_by_role("tab").first.click()
+
+    member.test_id("tool-help").click()
+    expect(member.page.get_by_role("dialog", name="Keys and gestures")).to_be_visible()
+    assert violations(member) == []
+    member.key("Escape")
+
+    site.change(feature | {"geometry": {"type": "Polygon", "coordinates": [[*SHELL[:3], [600, 1400], SHELL[0]]]}})
+    member.test_id("selected").get_by_label("Class").select_option("")
+    member.wait_chip("Conflict")
+    assert violations(member) == []
+    member.test_id("saved-chip").click()
+    expect(member.page.get_by_role("dialog", name="Two versions of one object")).to_be_visible()
+    assert violations(member) == []
+
+
+def test_drawing_and_an_unknown_slide(site, member) -> None:
+    member.expect_problem("status of 404")
+    member.open(x=1100, y=1200, z=0.2)
+    member.test_id("tool-polygon").click()
+    member.click(member.around((-60, -50), (50, -60), (40, 70)))
+    expect(member.page.get_by_role("button", name="Close").first).to_be_visible()
+    assert violations(member) == []
+    member.key("Escape")
+    member.page.goto(f"{site.address}/slides/nothing")
+    expect(member.page.get_by_text("This slide cannot be shown")).to_be_visible()
+    assert violations(member) == []
+
+
+def test_the_api_description(site, member) -> None:
+    member.page.goto(f"{site.address}/api/docs")
+    expect(member.page.get_by_text("/api/slides").first).to_be_visible()
