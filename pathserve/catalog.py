@@ -220,6 +220,7 @@ class Catalog:
             tx.run("delete from slide where id = ?", slide_id)
 
         self._db.write(work)
+        self._db.overwrite_deleted()
 
     def projects(self) -> list[str]:
         """Names of all projects."""

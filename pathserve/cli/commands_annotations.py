@@ -7,7 +7,7 @@ import orjson
 import typer
 
 from pathserve.annotations import AnnotationQuery
-from pathserve.catalog import DEFAULT_PROJECT
+from pathserve.catalog import DEFAULT_PROJECT, clean_name
 from pathserve.cli.options import AsJson, Data, open_services
 from pathserve.cli.output import Exit, note, say, say_items, say_json, say_table
 from pathserve.errors import Invalid
@@ -39,6 +39,7 @@ def import_annotations(
     as_json: AsJson = False,
 ) -> None:
     """Import GeoJSON in level-0 pixels; says what was repaired or refused."""
+    layer = clean_name(layer, "layer name")
     body = file.read_bytes()
     with open_services(data) as services:
         record = services.catalog.slide(slide)

@@ -32,14 +32,14 @@ def ingest_with_bar(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("shards"),
+        TextColumn("{task.fields[phase]}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(shown or name or "scan", total=None)
+        task = bar.add_task(shown or name or "scan", total=None, phase="")
 
         def moved(progress: IngestProgress) -> None:
-            bar.update(task, completed=progress.done, total=progress.total)
+            bar.update(task, completed=progress.done, total=progress.total, phase=progress.phase)
 
         return ingest_scan(
             path,

@@ -4,7 +4,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -80,7 +80,11 @@ class Database:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._write_lock = threading.Lock()
         self._writer = self._connect()
-        self._migrate()
+        try:
+            self._migrate()
+        except BaseException:
+            self._writer.close()
+            raise
         self._watcher = self._connect()
         self._watcher_lock = threading.Lock()
         self._readers: queue.LifoQueue[apsw.Connection | None] = queue.LifoQueue()
@@ -121,6 +125,14 @@ class Database:
         finally:
             self._readers.put(pooled)
 
+    def overwrite_deleted(self) -> None:
+        """Bring deletions from the write-ahead log into the file itself, where deleted content is overwritten.
+
+        Best effort: while somebody reads, SQLite keeps what the reader still sees; a later call does the rest.
+        """
+        with self._write_lock, _clear_errors():
+            self._writer.pragma("wal_checkpoint(truncate)")
+
     def version(self) -> int:
         """Give a number that changes whenever any process has committed; a few microseconds."""
         with self._watcher_lock:
@@ -128,10 +140,14 @@ class Database:
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy to ``target`` while others read and write."""
-        with apsw.Connection(str(target)) as copy, copy.backup("main", self._connect(), "main") as run:
+        os.close(os.open(target, os.O_CREAT | os.O_RDWR, 0o600))
+        with (
+            closing(self._connect()) as source,
+            closing(apsw.Connection(str(target))) as copy,
+            copy.backup("main", source, "main") as run,
+        ):
             while not run.done:
                 run.step(1000)
-        copy.close()
 
     def close(self) -> None:
         """Close every connection."""

@@ -8,6 +8,6 @@ The geometry gate, `pathserve.geometry.validity`, is imported by its own name: i
 and its worker processes have no use for.
 """
 
-from pathserve.geometry.frames import Affine, LevelRegion, Mpp, PixelGrid, Region, Size
+from pathserve.geometry.frames import LevelRegion, Mpp, PixelGrid, Region, Size
 
-__all__ = ["Affine", "LevelRegion", "Mpp", "PixelGrid", "Region", "Size"]
+__all__ = ["LevelRegion", "Mpp", "PixelGrid", "Region", "Size"]

@@ -46,11 +46,6 @@ class Region:
         """``(x0, y0, x1, y1)`` in level-0 pixels."""
         return self.l0_x, self.l0_y, self.l0_x + self.l0_width, self.l0_y + self.l0_height
 
-    @classmethod
-    def from_bounds(cls, l0_x0: float, l0_y0: float, l0_x1: float, l0_y1: float) -> Self:
-        """Make a region from two corners."""
-        return cls(l0_x0, l0_y0, l0_x1 - l0_x0, l0_y1 - l0_y0)
-
 
 @dataclass(frozen=True, slots=True)
 class LevelRegion:
@@ -72,22 +67,6 @@ class Mpp:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.x) and math.isfinite(self.y) and self.x > 0 and self.y > 0):
             raise Invalid("Micrometres per pixel must be finite and above 0.")
-
-
-@dataclass(frozen=True, slots=True)
-class Affine:
-    """Affine map ``x' = a x + b y + c``, ``y' = d x + e y + f``."""
-
-    a: float
-    b: float
-    c: float
-    d: float
-    e: float
-    f: float
-
-    def __call__(self, x: float, y: float) -> tuple[float, float]:
-        """Map one point."""
-        return self.a * x + self.b * y + self.c, self.d * x + self.e * y + self.f
 
 
 @dataclass(frozen=True, slots=True)

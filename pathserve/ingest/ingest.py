@@ -13,7 +13,7 @@ from pathserve.config import Settings
 from pathserve.errors import Busy, Conflict, Corrupt, Invalid, NotFound, PathServeError, Unsupported
 from pathserve.ingest.messages import Order
 from pathserve.ingest.process import Deadlines, run_worker
-from pathserve.ingest.staging import Staging, discard_slide, locked_staging
+from pathserve.ingest.staging import Staging, discarded, locked_staging
 from pathserve.pixels import SlideInfo
 from pathserve.pyramid import Pyramid, publish
 from pathserve.pyramid.manifest import Manifest
@@ -131,15 +131,18 @@ def ingest_scan(
 
 
 def remove_slide(slide_id: str, *, settings: Settings, catalog: Catalog) -> None:
-    """Take a slide off the catalog with all its annotations, then delete its pixels.
+    """Take a slide's pixels out of sight and the slide off the catalog with all its annotations, then delete them.
+
+    Interrupted in between, the slide is still listed, without pixels; removing it again goes on.
 
     Raises
     ------
     NotFound
         When there is no such slide.
     """
-    catalog.remove_slide(slide_id)
-    discard_slide(settings.slides, slide_id)
+    catalog.slide(slide_id)
+    with discarded(settings.slides, slide_id):
+        catalog.remove_slide(slide_id)
 
 
 def _published(

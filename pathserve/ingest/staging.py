@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,15 +91,23 @@ def _lock(path: Path) -> int:
         os.close(descriptor)
 
 
-def discard_slide(slides: Path, slide_id: str) -> None:
-    """Take a published slide out of sight in one step, then delete it; one that is not there is fine."""
-    trash = slides / _TRASH
+@contextmanager
+def discarded(slides: Path, slide_id: str) -> Iterator[None]:
+    """Take a published slide out of sight in one step, and delete it at the end; one that is not there is fine.
+
+    When what is done meanwhile fails, the slide is where it was.
+    """
+    trash, published = slides / _TRASH, slides / (slide_id + SUFFIX)
     trash.mkdir(parents=True, exist_ok=True)
     unseen = trash / f"{slide_id}-{os.getpid()}"
+    with suppress(FileNotFoundError):
+        published.rename(unseen)
+        fsync_folder(slides)
     try:
-        (slides / (slide_id + SUFFIX)).rename(unseen)
-    except FileNotFoundError:
-        return
-    fsync_folder(slides)
+        yield
+    except BaseException:
+        with suppress(FileNotFoundError):
+            unseen.rename(published)
+        raise
     for entry in trash.iterdir():  # also what an earlier removal left when it was killed
         shutil.rmtree(entry, ignore_errors=True)

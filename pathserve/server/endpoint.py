@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -59,9 +59,6 @@ class Call(Generic[_Q_co]):
             return UUID(self.request.path_params["annotation"])
         except ValueError as error:
             raise NotFound("There is no such annotation.") from error
-
-
-Handler = Callable[[Call[Any]], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)

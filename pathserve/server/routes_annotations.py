@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from pathserve.access import Action
 from pathserve.annotations import AnnotationQuery
-from pathserve.catalog import SlideRecord
+from pathserve.catalog import SlideRecord, clean_name
 from pathserve.errors import Invalid, NotFound, Stale
 from pathserve.formats import geojson
 from pathserve.labels import Annotation, NewAnnotation
@@ -72,14 +72,8 @@ async def list_annotations(call: Call[AnnotationsQuery]) -> Response:
     def work() -> bytes:
         page = services.annotations.page(question, limit=call.query.limit, cursor=call.query.cursor)
         write = feature_writer(services, slide)
-        return orjson.dumps(
-            {
-                "type": "FeatureCollection",
-                "features": [write(annotation) for annotation in page.annotations],
-                "next": page.next,
-                "revision": page.revision,
-            }
-        )
+        features = map(write, page.annotations)
+        return orjson.dumps(geojson.feature_collection(features, next=page.next, revision=page.revision))
 
     return Response(await run_in_threadpool(work), media_type=_GEOJSON, headers=headers)
 
@@ -92,7 +86,7 @@ def _sequence(services: Services, slide: SlideRecord, question: AnnotationQuery)
     def each_page() -> Iterator[bytes]:
         page = first
         while True:
-            yield b"".join(b"\x1e" + orjson.dumps(write(annotation)) + b"\n" for annotation in page.annotations)
+            yield b"".join(geojson.feature_sequence(map(write, page.annotations)))
             if page.next is None:
                 return
             page = services.annotations.page(question, limit=size, cursor=page.next)
@@ -105,7 +99,7 @@ async def add_annotations(call: Call[LayerQuery]) -> Response:
     slide = call.slide()
     services = call.services
     body = await read_body(call.request, limit=services.settings.max_body_bytes)
-    layer = call.query.layer or call.actor.name
+    layer = call.actor.name if call.query.layer is None else clean_name(call.query.layer, "layer name")
     author = call.actor.name
 
     def work() -> AddedModel:

@@ -34,6 +34,10 @@ _PAGE_HEADERS = {
 class _Assets(StaticFiles):
     """Static files; those whose name holds their content's hash never change, so browsers may keep them."""
 
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Find a file; pages are none of these, because they need their own headers."""
+        return ("", None) if path.endswith(".html") else super().lookup_path(path)
+
     def file_response(
         self,
         full_path: str | os.PathLike[str],

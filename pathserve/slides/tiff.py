@@ -42,7 +42,6 @@ _CODECS = {
 _RGB, _YCBCR = 2, 6
 _REDUCED = 1
 _MICROMETRES = {2: 25_400.0, 3: 10_000.0}  # per inch, per centimetre
-_DESCRIPTION = 270
 _RESOLUTION = (282, 283, 296)
 _ICC = 34675
 # Tags that say how the pixels are stored; every other one is metadata and is not kept.

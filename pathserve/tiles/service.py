@@ -182,9 +182,11 @@ class TileService:
         if slide is not None and slide.identity == _identity(folder):
             return slide
         self.forget(slide_id)
+        # Taken before opening: a slide that goes meanwhile is then seen to have gone.
+        identity = _identity(folder)
         pyramid = Pyramid.open(folder)
         facts = pyramid.facts
-        slide = _OpenSlide(pyramid, DeepZoom.of(facts), _identity(folder), to_srgb(facts.icc_profile))
+        slide = _OpenSlide(pyramid, DeepZoom.of(facts), identity, to_srgb(facts.icc_profile))
         with self._lock:
             self._open[slide_id] = slide
             while len(self._open) > _OPEN_PYRAMIDS:

@@ -32,8 +32,9 @@ export function ConflictDialog({
     <Dialog title="Two versions of one object" onClose={onClose}>
       <div class="conflict">
         <p>
-          Somebody else saved this object after you had loaded it. Nothing is lost: the one that you do not keep stays
-          in the object's history. On the slide, theirs is drawn with a dashed white line.
+          Somebody else saved this object after you had loaded it. Keeping mine leaves theirs in the object's history;
+          keeping theirs discards mine; both makes mine an object of its own. On the slide, theirs is drawn with a
+          dashed white line.
         </p>
         <dl class="facts">
           <div>
