@@ -95,7 +95,10 @@ describe('editing', () => {
     const { store, editor, asked } = setUp()
     const mine = featureOf('a', square(1, 1, 1), 'Tumour')
     store.set(mine)
-    await editor.resolve({ id: 'a', desired: mine } as Pending, 'both')
+    const settled = editor.resolve({ id: 'a', desired: mine } as Pending, 'both')
+    // The copy is in the queue before the conflict is taken out of it.
+    expect(asked).toHaveLength(1)
+    await settled
     expect(store.get('a')?.geometry).toEqual(square(9, 9, 9))
     const [id, copy] = asked[0] ?? ['', null]
     expect(id).not.toBe('a')

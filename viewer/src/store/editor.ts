@@ -59,13 +59,14 @@ export class Editor {
   /** Settle a conflict; `both` keeps theirs and makes the reader's own form a new object. */
   async resolve(record: Pending, choice: Choice | 'both'): Promise<void> {
     const mine = record.desired
-    const shown = await this.queue.resolve(record.id, choice === 'mine' ? 'mine' : 'theirs')
-    this.show(record.id, shown)
-    if (choice !== 'mine') this.undoStack.forget(record.id)
     if (choice === 'both' && mine) {
+      // In the queue before the conflict leaves it: at no moment is the reader's own form nowhere.
       const id = newUuid()
       this.change({ id, before: null, after: { ...mine, id } })
     }
+    const shown = await this.queue.resolve(record.id, choice === 'mine' ? 'mine' : 'theirs')
+    this.show(record.id, shown)
+    if (choice !== 'mine') this.undoStack.forget(record.id)
   }
 
   /** Show objects that earlier visits have left in the queue as the reader wanted them. */
