@@ -102,7 +102,7 @@ class Endpoint(Generic[_Q]):
         """Make the Starlette route."""
 
         async def endpoint(request: Request) -> Response:
-            query = parse_query(request.query_params, self.query)
+            query = parse_query(request.scope["query_string"], self.query)
             slide_id = request.path_params.get("slide")
             slide = None if slide_id is None else await services.slides.get(slide_id)
             call = Call(request, services, self.action, query, slide)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Literal, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,6 +13,7 @@ from pathserve.catalog import SlideRecord
 from pathserve.errors import Invalid
 from pathserve.geometry import PixelGrid
 
+_SHORT = 64  # bytes of a query string that is worth remembering
 _M = TypeVar("_M", bound=BaseModel)
 _T = TypeVar("_T")
 
@@ -182,7 +184,7 @@ def parse_box(text: str) -> tuple[float, float, float, float]:
     return x0, y0, x1, y1
 
 
-def parse_query(given: QueryParams, model: type[_M]) -> _M:
+def parse_query(query_string: bytes, model: type[_M]) -> _M:
     """Parse a query string by its model.
 
     Raises
@@ -190,6 +192,19 @@ def parse_query(given: QueryParams, model: type[_M]) -> _M:
     Invalid
         With the first thing that is wrong, by parameter; never with the value, which could be anything.
     """
+    if len(query_string) > _SHORT:
+        return _parse(query_string, model)
+    return model.model_validate(_parse_short(query_string, model))
+
+
+@lru_cache(maxsize=4096)
+def _parse_short(query_string: bytes, model: type[BaseModel]) -> BaseModel:
+    # All tiles of a view have the same query; parsing it costs as much as finding the tile.
+    return _parse(query_string, model)
+
+
+def _parse(query_string: bytes, model: type[_M]) -> _M:
+    given = QueryParams(query_string)
     values: dict[str, object] = {}
     repeated = {info.alias or name for name, info in model.model_fields.items() if get_origin(info.annotation) is list}
     for name in given:

@@ -1,6 +1,6 @@
 """DeepZoom addresses: the grid that OpenSlide's DeepZoomGenerator has with the same tile size and no overlap. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from pathserve.errors import NotFound
@@ -26,6 +26,13 @@ class DeepZoom:
     size: Size
     tile_size: int
     generation: int
+    _sizes: tuple[Size, ...] = field(init=False, repr=False, compare=False)  # by level, worked out once
+
+    def __post_init__(self) -> None:
+        sizes = [self.size]
+        while max(sizes[-1].width, sizes[-1].height) > 1:
+            sizes.append(sizes[-1].halved())
+        object.__setattr__(self, "_sizes", tuple(reversed(sizes)))
 
     @classmethod
     def of(cls, facts: Facts) -> "DeepZoom":
@@ -37,7 +44,7 @@ class DeepZoom:
     @property
     def level_count(self) -> int:
         """Levels from one pixel up to the whole slide."""
-        return (max(self.size.width, self.size.height) - 1).bit_length() + 1
+        return len(self._sizes)
 
     def reduction(self, level: int) -> int:
         """How often the slide is halved to get a level.
@@ -47,9 +54,9 @@ class DeepZoom:
         NotFound
             When there is no such level.
         """
-        if not 0 <= level < self.level_count:
+        if not 0 <= level < len(self._sizes):
             raise NotFound("The slide has no such level.")
-        return self.level_count - 1 - level
+        return len(self._sizes) - 1 - level
 
     def level_size(self, level: int) -> Size:
         """Pixels of a level.
@@ -59,8 +66,9 @@ class DeepZoom:
         NotFound
             When there is no such level.
         """
-        factor = 1 << self.reduction(level)
-        return Size(-(-self.size.width // factor), -(-self.size.height // factor))
+        if not 0 <= level < len(self._sizes):
+            raise NotFound("The slide has no such level.")
+        return self._sizes[level]
 
     def level_tiles(self, level: int) -> tuple[int, int]:
         """Columns and rows of tiles of a level."""
@@ -75,7 +83,7 @@ class DeepZoom:
             When there is no such tile.
         """
         size = self.level_size(level)
-        columns, rows = self.level_tiles(level)
+        columns, rows = -(-size.width // self.tile_size), -(-size.height // self.tile_size)
         if not (0 <= col < columns and 0 <= row < rows):
             raise NotFound("The slide has no such tile.")
         x, y = col * self.tile_size, row * self.tile_size

@@ -1,5 +1,6 @@
 """The one door to the pixels of published slides: tiles, regions, thumbnails."""
 
+import os
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class _OpenSlide:
 
     pyramid: Pyramid
     grid: DeepZoom
+    manifest: str
     identity: tuple[int, int]
     to_srgb: Convert | None
 
@@ -174,19 +176,20 @@ class TileService:
     def _slide(self, slide_id: str) -> _OpenSlide:
         if not _SLIDE_ID.fullmatch(slide_id):
             raise NotFound("There is no such slide.")
-        folder = self._slides / (slide_id + SUFFIX)
         with self._lock:
             slide = self._open.get(slide_id)
             if slide is not None:
                 self._open.move_to_end(slide_id)
-        if slide is not None and slide.identity == _identity(folder):
+        if slide is not None and slide.identity == _identity(slide.manifest):
             return slide
         self.forget(slide_id)
+        folder = self._slides / (slide_id + SUFFIX)
+        manifest = str(folder / MANIFEST)
         # Taken before opening: a slide that goes meanwhile is then seen to have gone.
-        identity = _identity(folder)
+        identity = _identity(manifest)
         pyramid = Pyramid.open(folder)
         facts = pyramid.facts
-        slide = _OpenSlide(pyramid, DeepZoom.of(facts), identity, to_srgb(facts.icc_profile))
+        slide = _OpenSlide(pyramid, DeepZoom.of(facts), manifest, identity, to_srgb(facts.icc_profile))
         with self._lock:
             self._open[slide_id] = slide
             while len(self._open) > _OPEN_PYRAMIDS:
@@ -207,10 +210,10 @@ class TileService:
         return body
 
 
-def _identity(folder: Path) -> tuple[int, int]:
-    """Tell which manifest a folder holds, so that a removed or replaced slide is noticed."""
+def _identity(manifest: str) -> tuple[int, int]:
+    """Tell which manifest lies there, so that a removed or replaced slide is noticed."""
     try:
-        status = (folder / MANIFEST).stat()
+        status = os.stat(manifest)
     except OSError:
         return 0, 0
     return status.st_ino, status.st_mtime_ns

@@ -330,8 +330,9 @@ def site(prepared: tuple[Path, str], tmp_path_factory) -> Iterator[Site]:
     running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Chromium for one module: while Playwright runs, its event loop stands in the way of other tests' own."""
     executable = shutil.which("chromium")
     if executable is None:
         pytest.fail("the browser tests need Chromium; see tests/README.md")
@@ -358,6 +359,8 @@ def open_reader(site: Site, browser: Browser) -> Iterator[OpenReader]:
     yield make
     for reader in readers:
         reader.context.close()
+    if site.process is None:  # a test has failed while the server was down
+        site.start()
     site.clear()
     assert [text for reader in readers for text in reader.unexpected()] == []
 

@@ -108,6 +108,6 @@ def test_drawing_and_an_unknown_slide(site, member) -> None:
     assert violations(member) == []
 
 
-def test_the_api_description(site, member) -> None:
+def test_the_api_description_opens_without_an_error(site, member) -> None:
     member.page.goto(f"{site.address}/api/docs")
     expect(member.page.get_by_text("/api/slides").first).to_be_visible()
