@@ -47,6 +47,23 @@ class SlideRecord:
         """Level-0 size."""
         return Size(self.width, self.height)
 
+    def require_mpp(self) -> Mpp:
+        """Give the pixel size when it can be scaled by.
+
+        Raises
+        ------
+        Invalid
+            When the scan states none, or one that no microscope has.
+        """
+        if self.mpp is None:
+            raise Invalid("This slide states no micrometres per pixel; ask by downsample.", code="no_mpp")
+        if not self.mpp_plausible:
+            raise Invalid(
+                "This slide states micrometres per pixel that no microscope has; ask by downsample.",
+                code="implausible_mpp",
+            )
+        return self.mpp
+
 
 def make_slide_id() -> str:
     """Make an opaque, URL-safe slide id: 12 random characters, 60 bits, said aloud without mistakes."""
@@ -204,7 +221,9 @@ class Catalog:
                 tx.run("update slide set project = ? where id = ?", project, slide_id)
             return _slide(tx, slide_id)
 
-        return self._db.write(work)
+        record = self._db.write(work)
+        self._db.overwrite_deleted()  # the old name may have been a person's
+        return record
 
     def remove_slide(self, slide_id: str) -> None:
         """Take a slide and all its annotations off the catalog.

@@ -243,7 +243,7 @@ class Slide:
         """
         query = _filters(None, classes, layers, as_of)
         if bbox is not None:
-            query.append(("bbox", ",".join(map(repr, bbox))))
+            query.append(("bbox", ",".join(repr(float(edge)) for edge in bbox)))
         cursor: str | None = None
         while True:
             page = self.client.get_json(

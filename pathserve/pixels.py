@@ -67,6 +67,8 @@ class SlideInfo:
         The scan's ICC profile, or None.
     associated
         Names of the label, macro and thumbnail images in the file; never their pixels.
+    missing_tiles
+        Tiles of level 0 for which the file holds no bytes; they are white.
     dropped_metadata
         Names of metadata fields that the file holds and that ingest will not keep.
     """
@@ -80,6 +82,7 @@ class SlideInfo:
     channels: tuple[Channel, ...] = RGB_CHANNELS
     planes: int = 1
     icc_profile: bytes | None = field(default=None, repr=False)
+    missing_tiles: int = 0
     associated: tuple[str, ...] = ()
     dropped_metadata: tuple[str, ...] = ()
 

@@ -58,6 +58,23 @@ MakeTiff = Callable[..., Path]
 
 
 @pytest.fixture
+def empty_tiles() -> Callable[[Path, list[int]], Path]:
+    """Take the bytes of some tiles of a TIFF's first image away, as scanners do that leave out empty glass."""
+
+    def take(path: Path, tiles: list[int]) -> Path:
+        with tifffile.TiffFile(path) as tiff:
+            counts = tiff.pages.first.tags[325]
+            width, start = {3: 2, 4: 4}[int(counts.dtype)], counts.valueoffset
+        with path.open("r+b") as file:
+            for tile in tiles:
+                file.seek(start + width * tile)
+                file.write(bytes(width))
+        return path
+
+    return take
+
+
+@pytest.fixture
 def make_tiff(tmp_path: Path) -> MakeTiff:
     """Write a pyramidal, JPEG-tiled TIFF whose pixels follow a formula.
 

@@ -15,6 +15,7 @@ from pathserve.access.policy import Actor, Role
 from pathserve.db import Database, Transaction, Value
 from pathserve.errors import Conflict, Invalid, NotFound, Unauthenticated
 
+_MAX_LIFETIME = 100 * 365.25 * 86_400
 _NAME = re.compile(r"[^\W_][\w .@+-]{0,99}")
 _TOKEN_PREFIX = "pst_"  # noqa: S105 - a prefix by which scanners for leaked secrets find tokens
 
@@ -104,10 +105,23 @@ class Accounts:
         ]
 
     def disable(self, name: str) -> Account:
-        """Shut an account at once: its sessions and links end with it."""
+        """Shut an account at once: its sessions and links end with it.
+
+        Raises
+        ------
+        NotFound
+            When there is no such account.
+        Conflict
+            When it is the last admin that could let people in.
+        """
 
         def work(tx: Transaction) -> Account:
-            _account(tx, name)
+            if _account(tx, name).role is Role.ADMIN and not tx.row(
+                "select 1 from account where role = ? and disabled = 0 and name <> ?", Role.ADMIN.value, name
+            ):
+                raise Conflict(
+                    "This is the last admin; make another one first: `pathserve user add NAME --role admin`."
+                )
             tx.run("update account set disabled = 1 where name = ?", name)
             tx.run("delete from session where account = ?", name)
             tx.run("delete from sign_in_link where account = ?", name)
@@ -219,8 +233,8 @@ class Accounts:
             When the name breaks the rules or the lifetime is not above 0.
         """
         _check_name(name)
-        if lifetime_seconds is not None and lifetime_seconds <= 0:
-            raise Invalid("A token's lifetime must be above 0.")
+        if lifetime_seconds is not None and not 0 < lifetime_seconds <= _MAX_LIFETIME:
+            raise Invalid("A token lives more than 0 seconds and at most 100 years.")
         token_id = uuid4().hex[:12]
         secret = _TOKEN_PREFIX + secrets.token_urlsafe(32)
         expires = None if lifetime_seconds is None else time.time() + lifetime_seconds

@@ -70,16 +70,21 @@ _GRANTS: dict[Role, frozenset[Action]] = {
 }
 
 _ORDER = tuple(Role)
+_ALLOWED = {
+    role: {
+        action: Decision(True, f"Every {lower.value} may do this.")
+        for lower in reversed(_ORDER[: place + 1])
+        for action in _GRANTS[lower]
+    }
+    for place, role in enumerate(_ORDER)
+}
 
 
 def allow(actor: Actor, action: Action, resource: Resource) -> Decision:
     """Decide whether ``actor`` may do ``action`` to ``resource``; what no rule allows is denied."""
     if actor.project is not None and resource.project is not None and actor.project != resource.project:
         return Decision(False, "This belongs to another project.")
-    for role in _ORDER[: _ORDER.index(actor.role) + 1]:
-        if action in _GRANTS[role]:
-            return Decision(True, f"Every {role.value} may do this.")
-    return Decision(False, f"The role {actor.role.value} may not do this.")
+    return _ALLOWED[actor.role].get(action) or Decision(False, f"The role {actor.role.value} may not do this.")
 
 
 def require(actor: Actor, action: Action, resource: Resource) -> None:

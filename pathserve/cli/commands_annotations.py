@@ -22,6 +22,7 @@ Layers = Annotated[list[str] | None, typer.Option("--layer", help="Only this lay
 Classes = Annotated[list[str] | None, typer.Option("--class", help="Only this class; repeats.")]
 
 _AUTHOR = "command line"
+_MAX_PRIORITY = 1_000_000
 
 
 def register(app: typer.Typer) -> None:
@@ -143,11 +144,13 @@ def _read_class(item: dict[str, Any]) -> AnnotationClass:
     red, green, blue = (int(part) for part in item["color"])
     if not all(0 <= part <= 255 for part in (red, green, blue)):
         raise ValueError("a colour's parts lie between 0 and 255")
-    hotkey = item.get("hotkey")
+    hotkey, priority = item.get("hotkey"), int(item.get("priority", 0))
+    if abs(priority) > _MAX_PRIORITY:
+        raise ValueError("a priority lies between minus and plus a million")
     return AnnotationClass(
         name=str(item["name"]),
         color=(red, green, blue),
         value=0,  # the store gives values; a file cannot
-        priority=int(item.get("priority", 0)),
+        priority=priority,
         hotkey=None if hotkey is None else str(hotkey)[:1],
     )

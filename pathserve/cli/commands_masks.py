@@ -17,7 +17,7 @@ from pathserve.catalog import SlideRecord
 from pathserve.cli.options import Data, open_services
 from pathserve.cli.output import note
 from pathserve.datasets import read_mask
-from pathserve.errors import Invalid, TooLarge
+from pathserve.errors import Conflict, Invalid, TooLarge
 from pathserve.geometry import PixelGrid
 from pathserve.labels import ClassSchema
 from pathserve.masks import MaskKind, Window, dtype_of, encode_npy, encode_png
@@ -61,9 +61,7 @@ def _grid(record: SlideRecord, region: str, mpp: float | None, downsample: float
     if mpp is not None and downsample is not None:
         raise Invalid("Give --mpp or --downsample, not both.")
     if mpp is not None:
-        if record.mpp is None:
-            raise Invalid("This slide states no micrometres per pixel; use --downsample.", code="no_mpp")
-        whole = PixelGrid.at_mpp(0, 0, 1, 1, mpp=mpp, slide_mpp=record.mpp)
+        whole = PixelGrid.at_mpp(0, 0, 1, 1, mpp=mpp, slide_mpp=record.require_mpp())
     else:
         scale = 1.0 if downsample is None else downsample
         whole = PixelGrid(0, 0, 1, 1, scale, scale)
@@ -124,6 +122,8 @@ def _write(drawing: _Drawing, output: Path, max_pixels: int) -> None:
                 photometric="minisblack",
             )
         case ".zarr":
+            if output.exists():
+                raise Conflict("The .zarr folder is there already; give another name or delete it.")
             target = zarr.create_array(
                 output, shape=(grid.height, grid.width), chunks=(_STRIP, _STRIP), dtype=dtype, overwrite=False
             )

@@ -1,5 +1,6 @@
 """Commands about slides: ingest, inspect, list, remove, verify."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from pathserve.cli.options import AsJson, Data, open_services
 from pathserve.cli.output import Exit, note, say, say_items, say_json, say_table
 from pathserve.cli.progress import ingest_with_bar
 from pathserve.errors import Invalid, NotFound, PathServeError
-from pathserve.ingest import find_scans, inspect_scan, remove_slide
+from pathserve.ingest import IngestOutcome, find_scans, inspect_scan, remove_slide
 from pathserve.pixels import SlideInfo
 from pathserve.pyramid import verify_pyramid
 from pathserve.pyramid.layout import SUFFIX
@@ -42,11 +43,10 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Turn scans into pyramids that can be served; goes on where it was interrupted, skips what is there."""
-    scans = find_scans(paths)
+    report = _IngestReport(as_json)
+    scans = _find(paths, report)
     if name is not None and len(scans) != 1:
         raise Invalid("--name names one slide; give one scan with it.")
-    items = list[dict[str, Any]]()
-    failures = 0
     with open_services(data) as services:
         for number, scan in enumerate(scans, start=1):
             shown = f"{number}/{len(scans)} {scan.name}"
@@ -55,19 +55,68 @@ def ingest(
                     services, scan, project=project, name=name, recompress=recompress, shown=shown
                 )
             except PathServeError as error:
-                failures += 1
-                note(f"pathserve: {scan}: {error.message}")
-                items.append({"file": str(scan), "slide": None, "code": error.code, "error": error.message})
-                continue
-            slide = outcome.slide
-            items.append({"file": str(scan), "slide": slide.id, "name": slide.name, "created": outcome.created})
-            if not as_json:
-                word = "resumed and done" if outcome.resumed else "done" if outcome.created else "was there already"
-                say(f"{slide.id}  {slide.name}  {slide.width:,} x {slide.height:,} px  {word}")
-    if as_json:
-        say_items(items)
-    if failures:
-        raise typer.Exit(Exit.REFUSED if failures == len(scans) else Exit.PARTLY)
+                report.failed(scan, error.code, error.message)
+            except OSError as error:
+                report.failed(scan, "system", f"{error.strerror or 'The system refused'}.")
+            else:
+                report.done(scan, outcome)
+    report.finish()
+
+
+@dataclass(slots=True)
+class _IngestReport:
+    """What became of each scan, told as it happens or as JSON at the end."""
+
+    as_json: bool
+    items: list[dict[str, Any]] = field(default_factory=list)
+    failures: int = 0
+
+    def failed(self, scan: Path, code: str, message: str) -> None:
+        """Name a scan that was not ingested, and why."""
+        self.failures += 1
+        note(f"pathserve: {scan}: {message}")
+        self.items.append({"file": str(scan), "slide": None, "code": code, "error": message})
+
+    def done(self, scan: Path, outcome: IngestOutcome) -> None:
+        """Tell what a scan became."""
+        slide = outcome.slide
+        missing = outcome.info.missing_tiles if outcome.info is not None else 0
+        self.items.append(
+            {
+                "file": str(scan),
+                "slide": slide.id,
+                "name": slide.name,
+                "created": outcome.created,
+                "missing_tiles": missing,
+            }
+        )
+        if missing:
+            note(f"{scan}: the scan holds nothing for {missing:,} of its tiles; they are white.")
+        if not self.as_json:
+            word = "resumed and done" if outcome.resumed else "done" if outcome.created else "was there already"
+            say(f"{slide.id}  {slide.name}  {slide.width:,} x {slide.height:,} px  {word}")
+
+    def finish(self) -> None:
+        """End with the exit status that fits."""
+        if self.as_json:
+            say_items(self.items)
+        if self.failures:
+            raise typer.Exit(Exit.REFUSED if self.failures == len(self.items) else Exit.PARTLY)
+
+
+def _find(paths: list[Path], report: _IngestReport) -> list[Path]:
+    """List the scans, each once; what cannot be found is part of the report."""
+    scans = dict[Path, None]()
+    for path in paths:
+        try:
+            found = find_scans([path])
+        except NotFound as error:
+            report.failed(path, error.code, error.message)
+            continue
+        if not found:
+            report.failed(path, "not_found", "There is no file in this folder.")
+        scans |= dict.fromkeys(found)
+    return list(scans)
 
 
 def inspect(scan: Annotated[Path, typer.Argument(metavar="FILE")], as_json: AsJson = False) -> None:
@@ -104,6 +153,7 @@ def _facts(info: SlideInfo) -> dict[str, Any]:
         ],
         "channels": [channel.name for channel in info.channels],
         "planes": info.planes,
+        "missing_tiles": info.missing_tiles,
         "icc_profile": info.icc_profile is not None,
         "associated": list(info.associated),
         "not_kept": list(info.dropped_metadata),
@@ -137,7 +187,7 @@ def slides(data: Data = None, as_json: AsJson = False) -> None:
             m.name,
             m.project,
             f"{m.width:,} x {m.height:,}",
-            "" if m.mpp_x is None else f"{m.mpp_x:.4g}",
+            "" if m.mpp_x is None else f"{m.mpp_x:.4g}{'' if m.mpp_plausible else ' ?'}",
             f"{m.annotations:,}",
         )
         for m in models

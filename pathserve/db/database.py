@@ -205,5 +205,7 @@ def _clear_errors() -> Iterator[None]:
         raise Corrupt("The database file is damaged or is no database.") from error
     except apsw.FullError as error:
         raise Busy("The disk is full.") from error
+    except apsw.IOError as error:
+        raise Busy("The database cannot be read or written: is the disk full?") from error
     except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
         raise Busy("The data folder cannot be opened for writing.") from error

@@ -80,6 +80,7 @@ def info_message(info: SlideInfo) -> dict[str, Any]:
         "planes": info.planes,
         "icc_profile": None if info.icc_profile is None else base64.b64encode(info.icc_profile).decode("ascii"),
         "associated": info.associated,
+        "missing_tiles": info.missing_tiles,
         "dropped_metadata": info.dropped_metadata,
     }
 
@@ -106,5 +107,6 @@ def parse_info(message: Mapping[str, Any]) -> SlideInfo:
         planes=message["planes"],
         icc_profile=None if icc is None else base64.b64decode(icc),
         associated=tuple(message["associated"]),
+        missing_tiles=message["missing_tiles"],
         dropped_metadata=tuple(message["dropped_metadata"]),
     )

@@ -25,7 +25,10 @@ def is_public(method: str, path: str) -> bool:
 
 
 class Authentication:
-    """Finds the actor of each request (``scope["state"]["actor"]``), or answers 401, 403 or a redirect to sign-in."""
+    """Finds the actor of each request, or answers 401, 403 or a redirect to sign-in.
+
+    Sets ``scope["state"]["actor"]``, and ``["version"]``: the database's version at that moment.
+    """
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
@@ -38,7 +41,8 @@ class Authentication:
             return
         headers = Headers(scope=scope)
         try:
-            actor, by_cookie = await self._find(headers)
+            version = self._services.db.version()
+            actor, by_cookie = await self._find(headers, version)
             public = is_public(scope["method"], scope["path"])
             if by_cookie or public:
                 _refuse_foreign_writes(scope["method"], headers)
@@ -53,17 +57,17 @@ class Authentication:
         except PathServeError as error:
             await error_response(scope, error)(scope, receive, send)
             return
-        scope.setdefault("state", {})["actor"] = actor
+        scope.setdefault("state", {}).update(actor=actor, version=version)
         await self._app(scope, receive, send)
 
-    async def _find(self, headers: Headers) -> tuple[Actor | None, bool]:
+    async def _find(self, headers: Headers, version: int) -> tuple[Actor | None, bool]:
         authorization = headers.get("authorization")
         if authorization is not None:
             scheme, _, secret = authorization.partition(" ")
-            actor = await self._services.token_actor(secret.strip()) if scheme.lower() == "bearer" else None
+            actor = await self._services.token_actor(secret.strip(), version) if scheme.lower() == "bearer" else None
             return actor, False
         cookies = cookie_parser(headers.get("cookie", ""))
-        return await self._services.session_actor(cookies.get(SESSION_COOKIE, "")), True
+        return await self._services.session_actor(cookies.get(SESSION_COOKIE, ""), version), True
 
 
 def _require_somebody(actor: Actor | None) -> None:

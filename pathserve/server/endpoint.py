@@ -104,7 +104,7 @@ class Endpoint(Generic[_Q]):
         async def endpoint(request: Request) -> Response:
             query = parse_query(request.scope["query_string"], self.query)
             slide_id = request.path_params.get("slide")
-            slide = None if slide_id is None else await services.slides.get(slide_id)
+            slide = None if slide_id is None else await services.slides.get(slide_id, request.state.version)
             call = Call(request, services, self.action, query, slide)
             if self.action is not Action.PUBLIC:
                 require(call.actor, self.action, Resource())

@@ -131,14 +131,13 @@ class GridQuery(NoQuery):
         Raises
         ------
         Invalid
-            When mpp is asked for of a slide that states none.
+            When mpp is asked for of a slide that states none, or an implausible one.
         TooLarge
             When it has more than ``max_pixels`` pixels.
         """
         if self.mpp is not None:
-            if slide.mpp is None:
-                raise Invalid("This slide states no micrometres per pixel; ask by downsample.", code="no_mpp")
-            grid = PixelGrid.at_mpp(self.x, self.y, self.width, self.height, mpp=self.mpp, slide_mpp=slide.mpp)
+            slide_mpp = slide.require_mpp()
+            grid = PixelGrid.at_mpp(self.x, self.y, self.width, self.height, mpp=self.mpp, slide_mpp=slide_mpp)
         else:
             scale = self.downsample or 1.0
             grid = PixelGrid(self.x, self.y, self.width, self.height, scale, scale)

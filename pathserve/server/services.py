@@ -41,9 +41,11 @@ class Lookups(Generic[_K, _T]):
         self._version = -1
         self._entries = dict[_K, _T]()
 
-    async def get(self, key: _K) -> _T | None:
-        """Give the answer from memory when it still holds, else from the database in a thread."""
-        version = self._db.version()
+    async def get(self, key: _K, version: int) -> _T | None:
+        """Give the answer from memory when it still holds, else from the database in a thread.
+
+        ``version`` is the database's, looked up once for a request: that costs as much as all else here.
+        """
         known = self._known(version, key)
         if known is not None:
             return known
@@ -90,7 +92,7 @@ class Services:
     def open(cls, settings: Settings) -> "Services":
         """Open the data folder."""
         db = Database(settings.database)
-        settings.slides.mkdir(parents=True, exist_ok=True)
+        settings.slides.mkdir(mode=0o700, parents=True, exist_ok=True)
         catalog = Catalog(db)
         accounts = Accounts(db, session_seconds=settings.session_hours * 3600, link_seconds=settings.link_minutes * 60)
         return cls(
@@ -106,21 +108,21 @@ class Services:
             _tokens=Lookups(db, accounts.token_actor),
         )
 
-    async def session_actor(self, secret: str) -> Actor | None:
+    async def session_actor(self, secret: str, version: int) -> Actor | None:
         """Find whose browser session this is."""
-        return await _live(self._sessions, secret)
+        return await _live(self._sessions, secret, version)
 
-    async def token_actor(self, secret: str) -> Actor | None:
+    async def token_actor(self, secret: str, version: int) -> Actor | None:
         """Find what program this token belongs to."""
-        return await _live(self._tokens, secret)
+        return await _live(self._tokens, secret, version)
 
     def close(self) -> None:
         """Let go of the data folder."""
         self.db.close()
 
 
-async def _live(lookups: Lookups[bytes, tuple[Actor, float]], secret: str) -> Actor | None:
+async def _live(lookups: Lookups[bytes, tuple[Actor, float]], secret: str, version: int) -> Actor | None:
     if not secret or len(secret) > _MAX_SECRET:
         return None
-    found = await lookups.get(digest(secret))
+    found = await lookups.get(digest(secret), version)
     return found[0] if found is not None and time.time() < found[1] else None

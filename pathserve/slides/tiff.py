@@ -66,6 +66,10 @@ _PARSE_ERRORS = (
 )
 
 
+_MOST_MISSING = 0.5
+"""Sparse scans leave out empty glass; one that leaves out more than this share was not written to its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class _TiledPage:
     """Where the JPEG tiles of one level lie in the file."""
@@ -76,6 +80,10 @@ class _TiledPage:
     tables: bytes
     offsets: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
+
+    @property
+    def missing(self) -> int:
+        return int(np.count_nonzero(self.counts == 0))
 
     @property
     def columns(self) -> int:
@@ -118,6 +126,7 @@ def open_jpeg_tiff(path: Path, vendor: str | None) -> "TiffSource | None":
             base = _tiled_page(pages[0])
             if base is None:
                 return None
+            _require_whole_file(tiff, pages[-1], base)
             levels = [base, *_reduced(pages[1:], base, aperio=vendor == APERIO)]
             info = _info(pages, levels, vendor or "generic-tiff")
     except PathServeError:
@@ -140,6 +149,26 @@ def _pages(tiff: Any) -> list[Any]:  # noqa: ANN401 - tifffile is untyped
         except IndexError:
             return pages
     raise TooLarge(f"A TIFF may hold at most {MAX_DIRECTORIES:,} images.")
+
+
+def _require_whole_file(tiff: Any, last: Any, base: _TiledPage) -> None:  # noqa: ANN401 - tifffile is untyped
+    """Refuse a file that was cut off: tifffile stops silently where the chain of images leaves the file.
+
+    Raises
+    ------
+    Corrupt
+        When an image or tile lies beyond the end of the file, or most tiles hold nothing.
+    """
+    layout, file = tiff.tiff, tiff.filehandle
+    file.seek(last.offset)
+    (tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
+    file.seek(last.offset + layout.tagnosize + tags * layout.tagsize)
+    (following,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
+    if following >= file.size or np.any(base.offsets + base.counts > file.size):
+        raise Corrupt("The scan was cut off: the file ends before its last image.")
+    empty = base.missing
+    if empty > _MOST_MISSING * len(base.counts):
+        raise Corrupt(f"{empty:,} of the scan's {len(base.counts):,} tiles hold nothing.")
 
 
 def _tiled_page(page: Any) -> _TiledPage | None:  # noqa: ANN401 - tifffile is untyped
@@ -210,6 +239,7 @@ def _info(pages: list[Any], levels: list[_TiledPage], vendor: str) -> SlideInfo:
         mpp_plausible=is_plausible(mpp),
         objective_power=_number(described.get("AppMag")),
         codec="jpeg",
+        missing_tiles=levels[0].missing,
         icc_profile=bytes(icc) if isinstance(icc, bytes) and 0 < len(icc) <= MAX_ICC_BYTES else None,
         associated=_associated(pages) if vendor == APERIO else (),
         dropped_metadata=field_names(dropped + [name for name in described if name not in _APERIO_KEPT]),

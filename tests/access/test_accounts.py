@@ -42,7 +42,7 @@ def test_an_old_link_and_an_old_session_are_nothing(db) -> None:
 
 
 def test_disabling_ends_sessions_and_links_at_once(accounts: Accounts) -> None:
-    accounts.add("ada", Role.ADMIN)
+    accounts.add("ada", Role.REVIEWER)
     secret = accounts.sign_in(accounts.make_link("ada").code)
     open_link = accounts.make_link("ada").code
     accounts.disable("ada")
@@ -100,3 +100,21 @@ def test_two_accounts_of_one_name_are_refused(accounts: Accounts) -> None:
     accounts.add("ada", Role.VIEWER)
     with pytest.raises(Conflict):
         accounts.add("ada", Role.ADMIN)
+
+
+def test_somebody_can_always_let_people_in(accounts: Accounts) -> None:
+    accounts.add("ada", Role.VIEWER)
+    assert accounts.ensure_admin() is not None  # there are accounts, but no admin
+    with pytest.raises(Conflict, match="last admin"):
+        accounts.disable("admin")
+    accounts.add("eve", Role.ADMIN)
+    accounts.disable("admin")
+    assert accounts.ensure_admin() is None
+    with pytest.raises(Conflict, match="last admin"):
+        accounts.disable("eve")
+
+
+@pytest.mark.parametrize("lifetime", [0, -1, 1e12, float("inf"), float("nan")])
+def test_a_token_lives_a_possible_time(accounts: Accounts, lifetime: float) -> None:
+    with pytest.raises(Invalid):
+        accounts.create_token("ci", role=Role.VIEWER, lifetime_seconds=lifetime)
