@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import os
 import socket
+import sys
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 
 from pathserve.cli.options import Data, open_services
-from pathserve.cli.output import note, say
+from pathserve.cli.output import Exit, note, say
 from pathserve.cli.progress import ingest_with_bar
 from pathserve.config import DATA_VARIABLE, data_folder
 from pathserve.errors import Corrupt
@@ -66,6 +67,9 @@ def _run(listener: socket.socket, data: Path | None, workers: int, code: str | N
     # Ctrl+C is how a person stops a server: by then it has finished its requests, and nothing is wrong.
     with contextlib.suppress(KeyboardInterrupt):
         run(listener, workers=workers, started=started)
+    # A thread may still draw for a client that has gone; every write is a transaction, so nothing need wait for it.
+    sys.stdout.flush()
+    os._exit(Exit.DONE)
 
 
 def _prepare_demo(services: Services) -> None:

@@ -5,6 +5,7 @@ edge is followed along its line as drawn, so that a tile which knows only its ow
 part of the whole. Where outlines cross within some 2^-28 of a pixel's border, the last bit may differ.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,10 @@ Geometries = npt.NDArray[np.object_]
 _UNIT_BITS = 28
 _UNIT = 2**_UNIT_BITS
 _FARTHEST = 2.0**52
+MAX_MEETINGS = 10_000_000
+"""Outlines may meet each other this often in one mask of shares: about half a gigabyte."""
+
+_QUERY_BLOCK = 16
 _NEAR = 2.0
 _PIECES = 1_000_000
 
@@ -129,7 +134,8 @@ def _snapped(values: Floats, axis: Axis) -> Floats:
 
 def _merged_edges(polygons: Geometries) -> _Edges:
     """Take the edges of the area that the polygons cover together."""
-    one, other = shapely.STRtree(polygons).query(polygons, predicate="intersects")
+    tree = shapely.STRtree(polygons)
+    one, other = _meetings(polygons, lambda some: tree.query(some, predicate="intersects"))
     meets = np.zeros(len(polygons), bool)
     meets[one[one != other]] = True
     alone, sign = _directed_edges(polygons[~meets])
@@ -138,6 +144,30 @@ def _merged_edges(polygons: Geometries) -> _Edges:
     ends = np.concatenate([alone, together])
     (x0, y0), (x1, y1) = lines[:, 0].T, lines[:, 1].T
     return _Edges(x0, y0, x1, y1, ends[:, 0, 1], ends[:, 1, 1], np.concatenate([sign, signs]))
+
+
+def _meetings(asked: Geometries, query: Callable[[Geometries], Integers]) -> tuple[Integers, Integers]:
+    """Ask a tree which of its geometries ``asked`` meet, a few at a time so that memory stays bounded.
+
+    Returns
+    -------
+    Places in ``asked``, and in the tree.
+
+    Raises
+    ------
+    TooLarge
+        When there are more than `MAX_MEETINGS` pairs.
+    """
+    found, count = [np.zeros((2, 0), np.int64)], 0
+    for first in range(0, len(asked), _QUERY_BLOCK):
+        pairs = query(asked[first : first + _QUERY_BLOCK])
+        count += pairs.shape[1]
+        if count > MAX_MEETINGS:
+            raise TooLarge("These outlines lie over each other too often to measure shares of pixels.")
+        pairs[0] += first
+        found.append(pairs)
+    one, other = np.concatenate(found, axis=1)
+    return one, other
 
 
 def _directed_edges(polygons: Geometries) -> tuple[Integers, Integers]:
@@ -163,7 +193,8 @@ def _lines_of(pieces: Integers, drawn: Integers) -> Integers:
         return lines
     edges = np.asarray(shapely.linestrings(drawn.astype(np.float64)))
     middles = shapely.points(pieces[cut].mean(axis=1))
-    piece, edge = shapely.STRtree(edges).query(middles, predicate="dwithin", distance=_NEAR)
+    tree = shapely.STRtree(edges)
+    piece, edge = _meetings(np.asarray(middles), lambda some: tree.query(some, predicate="dwithin", distance=_NEAR))
     ends = np.asarray(shapely.points(pieces[cut].astype(np.float64)))
     away = np.maximum(shapely.distance(ends[piece, 0], edges[edge]), shapely.distance(ends[piece, 1], edges[edge]))
     order = np.lexsort((edge, away, piece))

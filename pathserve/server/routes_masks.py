@@ -1,6 +1,5 @@
 """Masks and tile-mask pairs over HTTP, on the same grid as regions."""
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pathserve.access import Action
@@ -25,7 +24,7 @@ async def mask(call: Call[MaskQuery]) -> Response:
         return encode_png(array) if query.format == "png" else encode_npy(array)
 
     media_type = "image/png" if query.format == "png" else "application/x-npy"
-    return Response(await run_in_threadpool(work), media_type=media_type, headers=_HEADERS)
+    return Response(await services.drawing.run(work), media_type=media_type, headers=_HEADERS)
 
 
 async def pair(call: Call[PairQuery]) -> Response:
@@ -42,7 +41,7 @@ async def pair(call: Call[PairQuery]) -> Response:
             TileMaskPair(services.tiles.region(slide.id, grid, color=query.color), labels, schema.values)
         )
 
-    return Response(await run_in_threadpool(work), media_type="application/x-npz", headers=_HEADERS)
+    return Response(await services.drawing.run(work), media_type="application/x-npz", headers=_HEADERS)
 
 
 ENDPOINTS = (

@@ -73,7 +73,7 @@ async def region(call: Call[RegionQuery]) -> Response:
     def work() -> bytes:
         return encode_image(call.services.tiles.region(slide.id, grid, color=query.color), query.format)
 
-    return Response(await run_in_threadpool(work), media_type=MEDIA_TYPES[query.format], headers=headers)
+    return Response(await call.services.drawing.run(work), media_type=MEDIA_TYPES[query.format], headers=headers)
 
 
 async def thumbnail(call: Call[ThumbnailQuery]) -> Response:

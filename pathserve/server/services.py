@@ -1,11 +1,13 @@
 """What the routes work with, made once per process and handed to each call."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 
 from pathserve.access import Accounts, Actor, digest
@@ -13,6 +15,7 @@ from pathserve.annotations import AnnotationStore, ClassSchemas
 from pathserve.catalog import Catalog, SlideRecord
 from pathserve.config import Settings
 from pathserve.db import Database
+from pathserve.errors import Busy
 from pathserve.tiles import TileService
 
 _K = TypeVar("_K", bound=Hashable)
@@ -20,6 +23,7 @@ _T = TypeVar("_T")
 
 _MAX_ENTRIES = 10_000
 _MAX_SECRET = 200
+_MAX_DRAWINGS = 256
 
 
 class Lookups(Generic[_K, _T]):
@@ -73,6 +77,33 @@ class Lookups(Generic[_K, _T]):
         return value
 
 
+class Drawing:
+    """Work that takes much memory or processor time: a few at once, a short queue, the others are sent away.
+
+    Tiles and all other addresses have threads of their own, so they go on meanwhile. Only for the event loop's thread.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._limiter = CapacityLimiter(at_once)
+        self._asked = 0
+
+    async def run(self, work: Callable[[], _T]) -> _T:
+        """Run ``work`` in a thread when its turn comes.
+
+        Raises
+        ------
+        Busy
+            When too many wait already.
+        """
+        if self._asked >= _MAX_DRAWINGS:
+            raise Busy("Too many regions and masks are asked for at once; try again.")
+        self._asked += 1
+        try:
+            return await to_thread.run_sync(work, limiter=self._limiter)
+        finally:
+            self._asked -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The rooms that the server speaks to."""
@@ -87,6 +118,7 @@ class Services:
     slides: Lookups[str, SlideRecord] = field(repr=False)
     _sessions: Lookups[bytes, tuple[Actor, float]] = field(repr=False)
     _tokens: Lookups[bytes, tuple[Actor, float]] = field(repr=False)
+    drawing: Drawing = field(repr=False)
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":
@@ -106,6 +138,7 @@ class Services:
             slides=Lookups(db, catalog.find_slide),
             _sessions=Lookups(db, accounts.session_actor),
             _tokens=Lookups(db, accounts.token_actor),
+            drawing=Drawing(os.cpu_count() or 1),
         )
 
     async def session_actor(self, secret: str, version: int) -> Actor | None:

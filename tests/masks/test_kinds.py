@@ -263,3 +263,9 @@ def test_distance_of_anything_is_shapelys(outlines, grid):
     expected = np.where(top > 0, shapely.distance(edges[top.astype(int) - 1], shapely.points(x, y)), 0)
     found = distance([Polygon(ring) for ring in outlines], grid)
     assert np.allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_hundred_thousand_outlines_in_one_place_are_refused_in_bounded_memory() -> None:
+    triangle = {"type": "Polygon", "coordinates": [[[0, 0], [9, 9], [9, 0], [0, 0]]]}
+    with pytest.raises(TooLarge, match="over each other"):
+        coverage([triangle] * 100_000, PixelGrid(0, 0, 64, 64))
