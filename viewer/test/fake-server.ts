@@ -71,7 +71,11 @@ export class FakeServer {
   private create(feature: Feature): Response {
     const known = this.current(feature.id)
     const same = JSON.stringify(known?.geometry) === JSON.stringify(this.repair(feature).geometry)
-    if (known && !same) return answer(409, { detail: 'The id is taken.' })
+    if (known && !same)
+      return answer(422, {
+        detail: 'Nothing was accepted.',
+        refused: [{ index: 0, code: 'conflict', message: 'The id is taken.' }],
+      })
     if (!known) this.write(feature.id, this.repair(feature))
     const repaired =
       this.repair(feature) === feature ? [] : [{ index: 0, code: 'repaired', message: 'It crossed itself.' }]

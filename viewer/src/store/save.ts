@@ -7,7 +7,7 @@ import {
   putAnnotation,
   revertAnnotation,
 } from '../api/annotations'
-import { ApiError, NetworkError, revisionOf } from '../api/http'
+import { ApiError, revisionOf } from '../api/http'
 import { sameContent } from '../model/content'
 import type { Feature } from '../model/geojson'
 import { isDeleted, type Known, type Pending, type Theirs } from './pending'
@@ -86,12 +86,12 @@ async function takenOutcome(record: Pending): Promise<Outcome> {
 
 function outcomeOf(record: Pending, error: unknown): Outcome | Promise<Outcome> {
   if (error instanceof Refused) return { kind: 'refused', reason: error.message }
-  if (error instanceof NetworkError) return { kind: 'later', signedOut: false }
-  if (!(error instanceof ApiError)) throw error
+  // No answer, or none of the server's (a proxy's page, a body cut off): nothing is known, so the same again later.
+  if (!(error instanceof ApiError)) return { kind: 'later', signedOut: false }
   if (error.status >= 500 || NOT_NOW.includes(error.status)) return { kind: 'later', signedOut: error.status === 401 }
   if (error.status === 412) return staleOutcome(record, error)
-  if (error.status === 409 && record.known === null) return takenOutcome(record)
   const issue = (error.body.refused as readonly FeatureIssue[] | undefined)?.[0]
+  if (issue?.code === 'conflict' && record.known === null) return takenOutcome(record)
   const gone = error.status === 404 && record.desired === null
   return gone
     ? { kind: 'saved', feature: null, known: null, note: '' }
