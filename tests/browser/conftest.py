@@ -46,7 +46,7 @@ SETTLED = """() => new Promise((resolve) => {
     const now = [x, y, zoom, rotation, width, height].join()
     still = now === last ? still + 1 : 0
     last = now
-    if (still < 12) requestAnimationFrame(look)
+    if (still < 6) requestAnimationFrame(look)
     else resolve()
   }
   look()
@@ -62,6 +62,7 @@ class Site:
     port: int = 0
     link: str = ""
     process: subprocess.Popen[str] | None = None
+    client: httpx2.Client = field(init=False)
     ids: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -90,11 +91,14 @@ class Site:
         (port,) = re.findall(r"PathServe is at http://127\.0\.0\.1:(\d+)", said)
         (self.link,) = re.findall(r"with: (\S+)", said)
         self.port = int(port)
+        headers = {"authorization": f"Bearer {self.token}"}
+        self.client = httpx2.Client(base_url=self.address, headers=headers, timeout=30)
         self.ids = {slide["name"]: slide["id"] for slide in self.get("/api/slides").json()["items"]}
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         if self.process is None:
             return
+        self.client.close()
         self.process.send_signal(how)
         assert self.process.wait(timeout=30) == (0 if how == signal.SIGINT else -how)
         assert self.process.stdout is not None
@@ -103,8 +107,7 @@ class Site:
 
     def request(self, method: str, path: str, **more: Any) -> httpx2.Response:
         """Ask as a program with an administrator's token."""
-        headers = {"authorization": f"Bearer {self.token}"} | more.pop("headers", {})
-        answer = httpx2.request(method, self.address + path, headers=headers, timeout=30, **more)
+        answer = self.client.request(method, path, **more)
         assert answer.status_code < 400, answer.text
         return answer
 
