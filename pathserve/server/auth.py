@@ -4,7 +4,7 @@ from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pathserve.access import Actor
@@ -16,12 +16,12 @@ SESSION_COOKIE = "pathserve_session"
 
 _PUBLIC = frozenset({"/sign-in", "/healthz", "/readyz"})
 _PUBLIC_PREFIX = "/assets/"
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
-def is_public(method: str, path: str) -> bool:
-    """Say whether an address answers to everybody."""
-    return path in _PUBLIC or path.startswith(_PUBLIC_PREFIX) or method == "OPTIONS"
+def _is_public(path: str) -> bool:
+    return path in _PUBLIC or path.startswith(_PUBLIC_PREFIX)
 
 
 class Authentication:
@@ -39,11 +39,14 @@ class Authentication:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "OPTIONS":
+            await Response(status_code=204, headers={"allow": _METHODS})(scope, receive, send)
+            return
         headers = Headers(scope=scope)
         try:
             version = self._services.db.version()
             actor, by_cookie = await self._find(headers, version)
-            public = is_public(scope["method"], scope["path"])
+            public = _is_public(scope["path"])
             if by_cookie or public:
                 _refuse_foreign_writes(scope["method"], headers)
             if not public:

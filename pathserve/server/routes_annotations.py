@@ -166,7 +166,10 @@ async def get_annotation(call: Call[NoQuery]) -> Response:
 
     def work() -> Response:
         annotation = call.services.annotations.get(feature_id)
-        return _respond(call, annotation, call.slide_of(annotation))
+        slide = call.slide_of(annotation)
+        if call.request.headers.get("if-none-match") == etag(annotation.revision):
+            return Response(status_code=304, headers={"etag": etag(annotation.revision)})
+        return _respond(call, annotation, slide)
 
     return await run_in_threadpool(work)
 

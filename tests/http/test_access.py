@@ -56,6 +56,12 @@ def test_a_browser_is_sent_to_sign_in_and_comes_back(site) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/slides/abc%3Fx%3D1%26y%3D2")
 
 
+def test_options_answers_everybody_and_tells_nothing(site) -> None:
+    for path in ("/api/slides", f"/api/slides/{site.slide}", "/nothing"):
+        answer = site.anonymous.options(path)
+        assert (answer.status_code, answer.content) == (204, b"")
+
+
 def test_a_session_cookie_cannot_be_read_by_scripts_or_sent_by_other_sites(site) -> None:
     code = site.services.accounts.ensure_admin().code
     cookie = site.anonymous.post("/sign-in", json={"code": code}).headers["set-cookie"].lower()

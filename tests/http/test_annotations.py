@@ -109,6 +109,8 @@ def test_conditional_writes(site, path: str) -> None:
     one = f"/api/annotations/{feature_id}"
     first = client.get(one)
     assert first.headers["etag"] == '"r1"'
+    assert client.get(one, headers={"if-none-match": '"r1"'}).status_code == 304
+    assert client.get(one, headers={"if-none-match": '"r2"'}).status_code == 200
     moved = polygon((1, 1), (5, 1), (5, 5), classification={"name": "Stroma", "color": [0, 200, 0]})
     assert client.put(one, json=moved).status_code == 428
     assert client.put(one, json=moved, headers={"if-match": "*"}).status_code == 428
