@@ -3,18 +3,18 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import orjson
 
-from pathserve.db import Database, Transaction, Value
+from pathserve.db import Database, Transaction, Value, as_int, as_real, now
 from pathserve.errors import Conflict, Invalid, NotFound
 from pathserve.geometry import Mpp, Size
+from pathserve.labels import clean_name
 from pathserve.pixels import Channel, SlideInfo
 
 DEFAULT_PROJECT = "default"
 
-_MAX_NAME = 200
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: nothing to misread aloud
 
 
@@ -70,20 +70,6 @@ def make_slide_id() -> str:
     return "".join(secrets.choice(_ID_ALPHABET) for _ in range(12))
 
 
-def clean_name(name: str, what: str) -> str:
-    """Check a name given by a person.
-
-    Raises
-    ------
-    Invalid
-        When it is blank, longer than 200 characters, or has control characters.
-    """
-    name = name.strip()
-    if not name or len(name) > _MAX_NAME or not name.isprintable():
-        raise Invalid(f"A {what} needs 1 to {_MAX_NAME} printable characters.")
-    return name
-
-
 _COLUMNS = (
     "id, name, project, width, height, mpp_x, mpp_y, mpp_plausible, objective_power, levels, tile_size, channels, "
     "planes, status, generation, content_hash, created"
@@ -121,9 +107,9 @@ class Catalog:
         given = None if name is None else clean_name(name, "slide name")
 
         def work(tx: Transaction) -> SlideRecord:
-            now = _now()
+            at = now()
             number = _next_number(tx)
-            tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, now)
+            tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, at)
             mpp = (None, None) if info.mpp is None else (info.mpp.x, info.mpp.y)
             channels = orjson.dumps([{"name": c.name, "color": c.color} for c in info.channels]).decode()
             tx.run(
@@ -144,7 +130,7 @@ class Catalog:
                 "ready",
                 generation,
                 content_hash,
-                now,
+                at,
             )
             return _slide(tx, slide_id)
 
@@ -191,7 +177,7 @@ class Catalog:
                 limit + 1,
             )
             page = rows[:limit]
-            return [_record(row[:-1]) for row in page], int(_num(page[-1][-1])) if len(rows) > limit else None
+            return [_record(row[:-1]) for row in page], as_int(page[-1][-1]) if len(rows) > limit else None
 
         return self._db.read(work)
 
@@ -217,7 +203,7 @@ class Catalog:
             if project is not None and project != record.project:
                 if tx.row("select 1 from head where slide = ? limit 1", slide_id):
                     raise Conflict("A slide with annotations cannot change its project: its classes belong to it.")
-                tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, _now())
+                tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, now())
                 tx.run("update slide set project = ? where id = ?", project, slide_id)
             return _slide(tx, slide_id)
 
@@ -246,21 +232,11 @@ class Catalog:
         return [str(row[0]) for row in self._db.read(lambda tx: tx.rows("select name from project order by name"))]
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _num(value: Value) -> float:
-    if not isinstance(value, int | float):
-        raise TypeError("a number was expected in this column")
-    return value
-
-
 def _next_number(tx: Transaction) -> int:
     # Kept apart from the rows: a removed slide's made-up label is never given to another one.
     tx.run("insert into counter values ('slide', 1) on conflict (name) do update set value = value + 1")
     row = tx.row("select value from counter where name = 'slide'")
-    return int(_num(row[0])) if row else 1
+    return as_int(row[0]) if row else 1
 
 
 def _find(tx: Transaction, slide_id: str) -> SlideRecord | None:
@@ -282,17 +258,17 @@ def _record(row: tuple[Value, ...]) -> SlideRecord:
         id=str(slide_id),
         name=str(name),
         project=str(project),
-        width=int(_num(width)),
-        height=int(_num(height)),
-        mpp=None if mpp_x is None or mpp_y is None else Mpp(_num(mpp_x), _num(mpp_y)),
+        width=as_int(width),
+        height=as_int(height),
+        mpp=None if mpp_x is None or mpp_y is None else Mpp(as_real(mpp_x), as_real(mpp_y)),
         mpp_plausible=bool(plausible),
-        objective_power=None if power is None else _num(power),
-        levels=int(_num(levels)),
-        tile_size=int(_num(tile)),
+        objective_power=None if power is None else as_real(power),
+        levels=as_int(levels),
+        tile_size=as_int(tile),
         channels=tuple(Channel(c["name"], tuple(c["color"])) for c in orjson.loads(str(channels))),
-        planes=int(_num(planes)),
+        planes=as_int(planes),
         status=str(status),
-        generation=int(_num(generation)),
+        generation=as_int(generation),
         content_hash=str(content_hash),
         created=datetime.fromisoformat(str(created)),
     )

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pathserve.errors import Invalid
+
 BACKGROUND = 0
 """Mask value of tissue that no annotation covers."""
 
@@ -17,6 +19,33 @@ MAX_CLASSES = IGNORE - BACKGROUND - 1
 
 EXHAUSTIVE = "exhaustive"
 """Property that marks an annotation as an exhaustively annotated area: true, or a list of class names."""
+
+
+MAX_NAME = 200
+"""Most characters of a name that people give to a project, slide, layer or class."""
+
+
+def require_name(name: str, what: str) -> str:
+    """Check a name and give it back as it is.
+
+    Parameters
+    ----------
+    what
+        What it names, for the error: ``"class name"``.
+
+    Raises
+    ------
+    Invalid
+        When it is blank, longer than 200 characters, or has characters that cannot be printed.
+    """
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise Invalid(f"A {what} needs 1 to {MAX_NAME} printable characters.", code="bad_name")
+    return name
+
+
+def clean_name(name: str, what: str) -> str:
+    """Check a name as `require_name` does and give it without blanks around it."""
+    return require_name(name.strip(), what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from pathserve.access.policy import Actor, Role
-from pathserve.db import Database, Transaction, Value
+from pathserve.db import Database, Transaction, Value, as_real, now
 from pathserve.errors import Conflict, Invalid, NotFound, Unauthenticated
 
 _MAX_LIFETIME = 100 * 365.25 * 86_400
@@ -90,7 +90,7 @@ class Accounts:
         def work(tx: Transaction) -> Account:
             if tx.row("select 1 from account where name = ?", name):
                 raise Conflict("There is an account of this name already.")
-            tx.run("insert into account (name, role, created) values (?, ?, ?)", name, role.value, _now())
+            tx.run("insert into account (name, role, created) values (?, ?, ?)", name, role.value, now())
             return _account(tx, name)
 
         return self._db.write(work)
@@ -137,7 +137,7 @@ class Accounts:
                 return False
             if tx.row("select 1 from account where name = 'admin'"):
                 return False  # somebody has disabled or demoted it; that is not undone behind their back
-            tx.run("insert into account (name, role, created) values (?, ?, ?)", "admin", Role.ADMIN.value, _now())
+            tx.run("insert into account (name, role, created) values (?, ?, ?)", "admin", Role.ADMIN.value, now())
             return True
 
         return self.make_link("admin") if self._db.write(work) else None
@@ -193,7 +193,7 @@ class Accounts:
                 "insert into session (token_hash, account, created, expires) values (?, ?, ?, ?)",
                 digest(secret),
                 row[0],
-                _now(),
+                now(),
                 time.time() + self._session_seconds,
             )
             return True
@@ -218,7 +218,7 @@ class Accounts:
                 time.time(),
             )
         )
-        return None if row is None else (Actor(str(row[0]), Role(str(row[1]))), _seconds(row[2]))
+        return None if row is None else (Actor(str(row[0]), Role(str(row[1]))), as_real(row[2]))
 
     # tokens
 
@@ -248,7 +248,7 @@ class Accounts:
                 name,
                 role.value,
                 project,
-                _now(),
+                now(),
                 expires,
             )
             return next(t for t in _tokens(tx) if t.id == token_id)
@@ -269,7 +269,7 @@ class Accounts:
         """
         count = self._db.write(
             lambda tx: tx.run(
-                "update token set revoked = ? where (id = ? or name = ?) and revoked is null", _now(), which, which
+                "update token set revoked = ? where (id = ? or name = ?) and revoked is null", now(), which, which
             )
         )
         if not count:
@@ -286,7 +286,7 @@ class Accounts:
         )
         if row is None:
             return None
-        expires = float("inf") if row[3] is None else _seconds(row[3])
+        expires = float("inf") if row[3] is None else as_real(row[3])
         if expires < time.time():
             return None
         return Actor(str(row[0]), Role(str(row[1])), None if row[2] is None else str(row[2])), expires
@@ -295,16 +295,6 @@ class Accounts:
 def digest(secret: str) -> bytes:
     """Give what is stored, and remembered, of a secret instead of it."""
     return hashlib.sha256(secret.encode()).digest()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _seconds(value: Value) -> float:
-    if not isinstance(value, int | float):
-        raise TypeError("a time was expected in this column")
-    return float(value)
 
 
 def _check_name(name: str) -> None:
@@ -334,7 +324,7 @@ def _tokens(tx: Transaction) -> list[TokenRecord]:
             role=Role(str(role)),
             project=None if project is None else str(project),
             created=datetime.fromisoformat(str(created)),
-            expires=None if expires is None else datetime.fromtimestamp(_seconds(expires), UTC),
+            expires=None if expires is None else datetime.fromtimestamp(as_real(expires), UTC),
             revoked=None if revoked is None else datetime.fromisoformat(str(revoked)),
         )
         for token_id, name, role, project, created, expires, revoked in tx.rows(

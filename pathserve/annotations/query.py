@@ -5,8 +5,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pathserve.annotations.rows import COLUMNS, JOINS, as_int, to_annotation
-from pathserve.db import Transaction, Value
+from pathserve.annotations.rows import COLUMNS, JOINS, to_annotation
+from pathserve.db import Transaction, Value, as_int
 from pathserve.errors import Invalid, NotFound
 from pathserve.labels import Annotation
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from pathserve.db import Value
+from pathserve.db import Value, as_int
 from pathserve.labels import EXHAUSTIVE, Annotation, NewAnnotation
 
 DEFAULT_STATE = "draft"
@@ -73,13 +73,6 @@ def to_annotation(row: tuple[Value, ...]) -> Annotation:
         deleted=bool(deleted),
         drawn=None if drawn is None else orjson.loads(str(drawn)),
     )
-
-
-def as_int(value: Value) -> int:
-    """Read a whole number out of a row."""
-    if not isinstance(value, int):
-        raise TypeError("a whole number was expected in this column")
-    return value
 
 
 def _text(value: Mapping[str, Any]) -> str:

@@ -1,16 +1,13 @@
 """The class schema of each project: names, colours, priorities, hotkeys, and mask values that never change hands."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 import orjson
 
-from pathserve.annotations.rows import as_int
-from pathserve.db import Database, Transaction
+from pathserve.db import Database, Transaction, as_int, now
 from pathserve.errors import Invalid, TooLarge
-from pathserve.labels import MAX_CLASSES, AnnotationClass, ClassSchema
+from pathserve.labels import MAX_CLASSES, AnnotationClass, ClassSchema, require_name
 
-_MAX_NAME = 200
 _PALETTE = (
     (229, 115, 115),
     (102, 187, 106),
@@ -53,8 +50,7 @@ class ClassSchemas:
             raise Invalid("A class schema names each class once.")
 
         def work(tx: Transaction) -> ClassSchema:
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, now)
+            tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, now())
             ensure_classes(tx, project, ((item.name, item.color) for item in wanted))
             tx.run_many(
                 "update class set color = ?, priority = ?, hotkey = ? where project = ? and name = ?",
@@ -105,8 +101,7 @@ def ensure_classes(tx: Transaction, project: str, wanted: Iterable[tuple[str, tu
     for name, color in wanted:
         if name in known:
             continue
-        if not name.strip() or len(name) > _MAX_NAME or not name.isprintable():
-            raise Invalid(f"A class name needs 1 to {_MAX_NAME} printable characters.")
+        require_name(name, "class name")
         value += 1
         if value > MAX_CLASSES:
             raise TooLarge(f"A project has at most {MAX_CLASSES} classes.")

@@ -6,7 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from pathserve.annotations.query import AnnotationPage, AnnotationQuery, current_revision, read_page, resolve_revision
-from pathserve.annotations.rows import COLUMNS, JOINS, as_int, to_annotation, to_content
+from pathserve.annotations.rows import COLUMNS, JOINS, to_annotation, to_content
 from pathserve.annotations.versions import (
     Added,
     add_batch,
@@ -16,7 +16,7 @@ from pathserve.annotations.versions import (
     find_current,
     require_head,
 )
-from pathserve.db import Database, Transaction
+from pathserve.db import Database, Transaction, as_int
 from pathserve.errors import Invalid, NotFound, Stale
 from pathserve.labels import Annotation, FeatureIssue, Layer, NewAnnotation
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from pathserve.annotations.query import current_revision
-from pathserve.annotations.rows import COLUMNS, JOINS, Content, as_int, to_annotation, to_content
+from pathserve.annotations.rows import COLUMNS, JOINS, Content, to_annotation, to_content
 from pathserve.annotations.schema import ensure_classes
-from pathserve.db import Transaction, Value
+from pathserve.db import Transaction, Value, as_int, as_real, now
 from pathserve.errors import NotFound, Stale
 from pathserve.labels import Annotation, FeatureIssue, NewAnnotation
 
@@ -51,10 +50,6 @@ class Head:
     deleted: bool
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
 def find_current(tx: Transaction, feature_id: UUID) -> Annotation | None:
     """Read the newest version, deleted or not; None when there never was one."""
     row = tx.row(
@@ -87,21 +82,15 @@ def content_at(tx: Transaction, feature_id: UUID, revision: int) -> Content:
         raise NotFound("There is no such annotation.")
     x0, y0, x1, y1, class_name, state, score, exhaustive, geometry, properties, drawn = row
     return Content(
-        box=(_real(x0), _real(y0), _real(x1), _real(y1)),
+        box=(as_real(x0), as_real(y0), as_real(x1), as_real(y1)),
         class_name=None if class_name is None else str(class_name),
         state=str(state),
-        score=None if score is None else _real(score),
+        score=None if score is None else as_real(score),
         exhaustive=bool(exhaustive),
         geometry=str(geometry),
         properties=str(properties),
         drawn=None if drawn is None else str(drawn),
     )
-
-
-def _real(value: Value) -> float:
-    if not isinstance(value, int | float):
-        raise TypeError("a number was expected in this column")
-    return float(value)
 
 
 def _next_revision(tx: Transaction, slide: str, author: str, at: str) -> int:
@@ -146,7 +135,7 @@ def append_version(
     tx: Transaction, feature_id: UUID, head: Head, content: Content, *, author: str, deleted: bool = False
 ) -> Annotation:
     """Append the next version and move the head to it; a new revision of the slide."""
-    at = _now()
+    at = now()
     revision = _next_revision(tx, head.slide, author, at)
     row = _version_row(str(feature_id), revision, head.slide, head.layer, head.revision, deleted, content, author, at)
     tx.run(_INSERT_VERSION, *row)
@@ -217,7 +206,7 @@ def _stored_content(tx: Transaction, slide: str, feature_id: UUID) -> Content | 
 
 
 def _insert(tx: Transaction, slide: str, fresh: dict[UUID, Content], layer: str, author: str) -> int:
-    at = _now()
+    at = now()
     layer_id = _layer_id(tx, slide, layer, author, at)
     revision = _next_revision(tx, slide, author, at)
     row = tx.row("select last_number from slide where id = ?", slide)

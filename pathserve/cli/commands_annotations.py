@@ -7,12 +7,12 @@ import orjson
 import typer
 
 from pathserve.annotations import AnnotationQuery
-from pathserve.catalog import DEFAULT_PROJECT, clean_name
+from pathserve.catalog import DEFAULT_PROJECT
 from pathserve.cli.options import AsJson, Data, open_services
 from pathserve.cli.output import Exit, note, say, say_items, say_json, say_table
 from pathserve.errors import Invalid
 from pathserve.formats import geojson
-from pathserve.labels import AnnotationClass
+from pathserve.labels import AnnotationClass, clean_name
 
 annotations = typer.Typer(help="Import and export annotations.", no_args_is_help=True)
 classes = typer.Typer(help="A project's class schema.", no_args_is_help=True)

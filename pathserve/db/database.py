@@ -11,10 +11,8 @@ from typing import TypeVar
 import apsw
 
 from pathserve.db.schema import MIGRATIONS
+from pathserve.db.values import Value
 from pathserve.errors import Busy, Conflict, Corrupt, Unsupported
-
-Value = str | int | float | bytes | None
-"""What one cell of one row can hold."""
 
 _Row = tuple[Value, ...]
 _T = TypeVar("_T")

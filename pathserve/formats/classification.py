@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pathserve.errors import Invalid
-
-MAX_NAME = 200
-"""Longest name of a class."""
+from pathserve.labels import require_name
 
 NEUTRAL = (144, 144, 144)
 """Colour written for a class that has none."""
@@ -48,7 +46,7 @@ def parse_classification(value: object) -> Classified:
     if value is None:
         return Classified()
     if isinstance(value, str):
-        return Classified(name=_checked_name(value))
+        return Classified(name=require_name(value, "class name"))
     if not isinstance(value, dict):
         raise Invalid("A classification must be an object with a name.", code="bad_classification")
     name = value.get("name")
@@ -64,7 +62,7 @@ def parse_classification(value: object) -> Classified:
     color = _parse_color(value)
     stated = value.get("color") is not None or value.get("colorRGB") is not None
     note = "The colour of the class could not be read; it was left out." if stated and color is None else None
-    return Classified(_checked_name(name), color, rest, note)
+    return Classified(require_name(name, "class name"), color, rest, note)
 
 
 def write_classification(name: str | None, color: Color | None, rest: object) -> dict[str, Any] | None:
@@ -73,12 +71,6 @@ def write_classification(name: str | None, color: Color | None, rest: object) ->
     if name is None:
         return kept or None
     return {"name": name, "color": list(color or NEUTRAL), **kept}
-
-
-def _checked_name(name: str) -> str:
-    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
-        raise Invalid(f"The name of a class needs 1 to {MAX_NAME} printable characters.", code="bad_classification")
-    return name
 
 
 def _parse_color(value: dict[str, Any]) -> Color | None:

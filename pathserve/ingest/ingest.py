@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pathserve.catalog import Catalog, SlideRecord, clean_name, make_slide_id
+from pathserve.catalog import Catalog, SlideRecord, make_slide_id
 from pathserve.config import Settings
 from pathserve.errors import Busy, Conflict, Corrupt, Invalid, NotFound, PathServeError, Unsupported
 from pathserve.ingest.messages import Order
 from pathserve.ingest.process import Deadlines, run_worker
 from pathserve.ingest.staging import Staging, discarded, locked_staging
+from pathserve.labels import clean_name
 from pathserve.pixels import SlideInfo
 from pathserve.pyramid import Pyramid, publish
 from pathserve.pyramid.manifest import Manifest

@@ -9,10 +9,10 @@ from starlette.responses import Response, StreamingResponse
 
 from pathserve.access import Action
 from pathserve.annotations import AnnotationQuery
-from pathserve.catalog import SlideRecord, clean_name
+from pathserve.catalog import SlideRecord
 from pathserve.errors import Invalid, NotFound, Stale
 from pathserve.formats import geojson
-from pathserve.labels import Annotation, NewAnnotation
+from pathserve.labels import Annotation, NewAnnotation, clean_name
 from pathserve.server.bodies import (
     etag,
     expected_revision,

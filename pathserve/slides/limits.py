@@ -69,3 +69,18 @@ def field_names(names: list[str]) -> tuple[str, ...]:
     """Tidy the names of dropped fields: printable, short, sorted, each once, at most ``MAX_NAMES``."""
     tidy = {"".join(c for c in name if c.isprintable())[:64].strip() for name in names}
     return tuple(sorted(tidy - {""})[:MAX_NAMES])
+
+
+def positive_number(text: str | None) -> float | None:
+    """Read a number above 0 that a file states as text; anything else is not stated."""
+    try:
+        value = float(text) if text is not None else 0.0
+    except ValueError:
+        return None
+    return value if 0 < value < float("inf") else None
+
+
+def stated_mpp(x: str | None, y: str | None) -> Mpp | None:
+    """Read micrometres per pixel that a file states as text; None unless both axes are stated."""
+    um_x, um_y = positive_number(x), positive_number(y)
+    return Mpp(um_x, um_y) if um_x is not None and um_y is not None else None

@@ -10,15 +10,17 @@ import numpy.typing as npt
 import openslide
 
 from pathserve.errors import Corrupt, Unsupported
-from pathserve.geometry import LevelRegion, Mpp, Size
+from pathserve.geometry import LevelRegion, Size
 from pathserve.pixels import Level, SlideInfo
 from pathserve.slides.limits import (
     MAX_ICC_BYTES,
     MAX_TILE_PIXELS,
     field_names,
     is_plausible,
+    positive_number,
     require_inside,
     require_size,
+    stated_mpp,
 )
 
 CACHE_BYTES = 16 << 20
@@ -102,7 +104,7 @@ class OpenSlideSource:
 
 def _info(slide: openslide.OpenSlide, codec: str) -> SlideInfo:
     properties = slide.properties
-    mpp = _mpp(properties.get(openslide.PROPERTY_NAME_MPP_X), properties.get(openslide.PROPERTY_NAME_MPP_Y))
+    mpp = stated_mpp(properties.get(openslide.PROPERTY_NAME_MPP_X), properties.get(openslide.PROPERTY_NAME_MPP_Y))
     levels = tuple(
         Level(require_size(*size), slide.level_downsamples[k], _tile(properties, k))
         for k, size in enumerate(slide.level_dimensions)
@@ -112,7 +114,7 @@ def _info(slide: openslide.OpenSlide, codec: str) -> SlideInfo:
         levels=levels,
         mpp=mpp,
         mpp_plausible=is_plausible(mpp),
-        objective_power=_number(properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER)),
+        objective_power=positive_number(properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER)),
         codec=codec,
         icc_profile=_icc_profile(slide),
         associated=tuple(sorted(name for name in slide.associated_images if name in ("label", "macro", "thumbnail"))),
@@ -127,29 +129,16 @@ def _info(slide: openslide.OpenSlide, codec: str) -> SlideInfo:
 
 
 def _tile(properties: Mapping[str, str], level: int) -> Size | None:
-    width = _number(properties.get(f"openslide.level[{level}].tile-width"))
-    height = _number(properties.get(f"openslide.level[{level}].tile-height"))
+    width = positive_number(properties.get(f"openslide.level[{level}].tile-width"))
+    height = positive_number(properties.get(f"openslide.level[{level}].tile-height"))
     if width is None or height is None or not 1 <= width * height <= MAX_TILE_PIXELS:
         return None
     return Size(int(width), int(height))
 
 
 def _icc_profile(slide: openslide.OpenSlide) -> bytes | None:
-    size = _number(slide.properties.get("openslide.icc-size"))
+    size = positive_number(slide.properties.get("openslide.icc-size"))
     if size is None or size > MAX_ICC_BYTES:
         return None
     profile = slide.color_profile
     return bytes(profile.tobytes()) if profile is not None else None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text is not None else 0.0
-    except ValueError:
-        return None
-    return value if 0 < value < float("inf") else None
-
-
-def _mpp(x: str | None, y: str | None) -> Mpp | None:
-    um_x, um_y = _number(x), _number(y)
-    return Mpp(um_x, um_y) if um_x is not None and um_y is not None else None

@@ -21,8 +21,10 @@ from pathserve.slides.limits import (
     MAX_TILE_PIXELS,
     field_names,
     is_plausible,
+    positive_number,
     require_inside,
     require_size,
+    stated_mpp,
 )
 
 APERIO = "aperio"
@@ -217,10 +219,8 @@ def _same_aspect(base: Size, reduced: Size) -> bool:
 def _info(pages: list[Any], levels: list[_TiledPage], vendor: str) -> SlideInfo:
     first = pages[0]
     described = _aperio_fields(first.description) if vendor == APERIO else {}
-    if vendor == APERIO:
-        mpp = _mpp(_number(described.get("MPP")), _number(described.get("MPP")))
-    else:
-        mpp = _stated_resolution(first)
+    aperio_mpp = described.get("MPP")
+    mpp = stated_mpp(aperio_mpp, aperio_mpp) if vendor == APERIO else _stated_resolution(first)
     icc = first.tags.valueof(_ICC)
     base = levels[0].size
     dropped = [tag.name for page in pages for tag in page.tags if tag.code not in _STRUCTURAL]
@@ -237,7 +237,7 @@ def _info(pages: list[Any], levels: list[_TiledPage], vendor: str) -> SlideInfo:
         ),
         mpp=mpp,
         mpp_plausible=is_plausible(mpp),
-        objective_power=_number(described.get("AppMag")),
+        objective_power=positive_number(described.get("AppMag")),
         codec="jpeg",
         missing_tiles=levels[0].missing,
         icc_profile=bytes(icc) if isinstance(icc, bytes) and 0 < len(icc) <= MAX_ICC_BYTES else None,
@@ -266,18 +266,6 @@ def _associated(pages: list[Any]) -> tuple[str, ...]:
         word = lines[1].split(" ")[0].lower() if len(lines) > 1 else ""
         names.add("thumbnail" if index == 1 else word)
     return tuple(name for name in _ASSOCIATED if name in names)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text is not None else 0.0
-    except ValueError:
-        return None
-    return value if 0 < value < float("inf") else None
-
-
-def _mpp(x: float | None, y: float | None) -> Mpp | None:
-    return Mpp(x, y) if x is not None and y is not None else None
 
 
 def _stated_resolution(page: Any) -> Mpp | None:  # noqa: ANN401 - tifffile is untyped

@@ -66,9 +66,7 @@ class DeepZoom:
         NotFound
             When there is no such level.
         """
-        if not 0 <= level < len(self._sizes):
-            raise NotFound("The slide has no such level.")
-        return self._sizes[level]
+        return self._sizes[len(self._sizes) - 1 - self.reduction(level)]
 
     def level_tiles(self, level: int) -> tuple[int, int]:
         """Columns and rows of tiles of a level."""

@@ -102,9 +102,9 @@ def test_a_text_that_is_not_geojson_is_refused_as_a_whole(data, code):
         (feature(properties=[1]), "bad_properties"),
         (feature(properties={"classification": 3}), "bad_classification"),
         (feature(properties={"classification": {"name": 3}}), "bad_classification"),
-        (feature(properties={"classification": {"name": "a\nb"}}), "bad_classification"),
-        (feature(properties={"classification": {"name": "a" * 201}}), "bad_classification"),
-        (feature(properties={"classification": "  "}), "bad_classification"),
+        (feature(properties={"classification": {"name": "a\nb"}}), "bad_name"),
+        (feature(properties={"classification": {"name": "a" * 201}}), "bad_name"),
+        (feature(properties={"classification": "  "}), "bad_name"),
     ],
 )
 def test_a_wrong_feature_is_refused_alone_with_its_place(item, code):
