@@ -48,21 +48,19 @@ def import_annotations(
         added = services.annotations.add(slide, parsed.annotations, layer=layer, author=_AUTHOR)
     conflicts = [(parsed.sources[issue.index], issue) for issue in added.refused]
     refused = sorted([*((i.index, i) for i in parsed.refused), *conflicts], key=lambda found: found[0])
-    report = {
-        "created": added.created,
-        "there_already": len(parsed.annotations) - added.created - len(added.refused),
+    issues = {
         "repaired": [{"index": i.index, "code": i.code, "message": i.message} for i in parsed.repaired],
         "refused": [{"index": index, "code": i.code, "message": i.message} for index, i in refused],
-        "revision": added.revision,
-        "assumed": {"format": "geojson", "origin": "slide", "unit": "px"},
     }
+    there_already = len(parsed.annotations) - added.created - len(added.refused)
     if as_json:
-        say_json(report)
+        counts = {"created": added.created, "there_already": there_already, "revision": added.revision}
+        say_json(counts | issues | {"assumed": {"format": "geojson", "origin": "slide", "unit": "px"}})
     else:
-        say(f"{report['created']:,} added, {report['there_already']:,} there already, revision {added.revision}.")
+        say(f"{added.created:,} added, {there_already:,} there already, revision {added.revision}.")
         say("Assumed: GeoJSON, slide origin, pixels.")
-        for word in ("repaired", "refused"):
-            for issue in report[word]:  # type: ignore[attr-defined] # both are lists of dicts
+        for word, found in issues.items():
+            for issue in found:
                 note(f"{word}: feature {issue['index']}: {issue['message']}")
     if refused:
         accepted = len(parsed.annotations) > len(added.refused)
