@@ -1,7 +1,7 @@
 """One address of the interface, declared once: its route, its permission, its parameters and its description."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -96,7 +96,7 @@ class Endpoint(Generic[_Q]):
     body_types: tuple[str, ...] = ()
     body_model: type[BaseModel] | None = None
     tag: str = "slides"
-    described: bool = field(default=True)
+    described: bool = True
 
     def route(self, services: Services) -> Route:
         """Make the Starlette route."""

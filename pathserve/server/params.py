@@ -12,6 +12,7 @@ from starlette.datastructures import QueryParams
 from pathserve.catalog import SlideRecord
 from pathserve.errors import Invalid
 from pathserve.geometry import PixelGrid
+from pathserve.tiles import colour
 
 _SHORT = 64  # bytes of a query string that is worth remembering
 _M = TypeVar("_M", bound=BaseModel)
@@ -20,7 +21,7 @@ _T = TypeVar("_T")
 MAX_LIMIT = 10_000
 
 Color = Annotated[
-    Literal["source", "srgb"],
+    colour.Color,
     Field(description="`source`: the scan's own values; `srgb`: converted by the scan's ICC profile."),
 ]
 

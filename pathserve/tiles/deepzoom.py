@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 from pathserve.errors import NotFound
 from pathserve.geometry import LevelRegion, Size
-from pathserve.pyramid.layout import Facts, grid_of
+from pathserve.pyramid.layout import Facts
 
 NAMESPACE = "http://schemas.microsoft.com/deepzoom/2008"
 FORMAT = "jpeg"
@@ -70,7 +70,8 @@ class DeepZoom:
 
     def level_tiles(self, level: int) -> tuple[int, int]:
         """Columns and rows of tiles of a level."""
-        return grid_of(self.level_size(level), Size(self.tile_size, self.tile_size))
+        size = self.level_size(level)
+        return -(-size.width // self.tile_size), -(-size.height // self.tile_size)
 
     def tile_region(self, level: int, col: int, row: int) -> LevelRegion:
         """Which pixels of its level a tile holds; less than ``tile_size`` at the right and bottom edge.
@@ -81,7 +82,7 @@ class DeepZoom:
             When there is no such tile.
         """
         size = self.level_size(level)
-        columns, rows = -(-size.width // self.tile_size), -(-size.height // self.tile_size)
+        columns, rows = self.level_tiles(level)
         if not (0 <= col < columns and 0 <= row < rows):
             raise NotFound("The slide has no such tile.")
         x, y = col * self.tile_size, row * self.tile_size
