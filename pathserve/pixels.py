@@ -1,10 +1,10 @@
 """What a scan is and how its pixels are asked for, whatever its file format."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
-import numpy as np
 import numpy.typing as npt
 
 from pathserve.geometry import LevelRegion, Mpp, Size
@@ -12,13 +12,42 @@ from pathserve.geometry import LevelRegion, Mpp, Size
 Encoding = Literal["jpeg", "other"]
 
 
+Samples = npt.NDArray[Any]
+"""Pixels of one plane: (h, w, 3) uint8 of a colour scan, else (h, w, 1) of the scan's own dtype."""
+
+DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32")
+"""The sample types that a pyramid can hold, by their numpy names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel of a scan: its name and its display colour (r, g, b), each 0-255."""
+    """One channel of a scan.
+
+    Parameters
+    ----------
+    name
+        What the scan calls it, such as a stain's name.
+    color
+        Display colour (r, g, b), each 0-255.
+    window
+        The values shown as black and as full colour, as the scan states them, or None when it states none.
+    """
 
     name: str
     color: tuple[int, int, int]
+    window: tuple[float, float] | None = None
 
+
+@dataclass(frozen=True, slots=True, order=True)
+class Plane:
+    """One two-dimensional picture of a scan: time point, channel and focal (or volume) plane, each from 0."""
+
+    t: int = 0
+    c: int = 0
+    z: int = 0
+
+
+FIRST_PLANE = Plane()
 
 RGB_CHANNELS = (Channel("red", (255, 0, 0)), Channel("green", (0, 255, 0)), Channel("blue", (0, 0, 255)))
 
@@ -36,7 +65,7 @@ class Level:
     tile
         Tile size of the file at this level, or None when it has no tiles.
     encoding
-        ``"jpeg"`` when each tile is a baseline JPEG that can be copied as it lies.
+        ``"jpeg"`` when each tile is a JPEG that can be copied as it lies: three components in a colour scan, one else.
     """
 
     size: Size
@@ -63,6 +92,20 @@ class SlideInfo:
         Nominal magnification as the file states it, or None.
     codec
         Compression of level 0 by name (``"jpeg"``, ``"jpeg2000"``, ``"png"``, ``"unknown"``, ...).
+    channels
+        Red, green and blue of a colour scan (which are samples of one plane), else one for each plane of colour.
+    rgb
+        Whether a plane has three 8-bit samples a pixel; otherwise it has one, of ``dtype``.
+    dtype
+        Numpy name of the samples' type, one of ``DTYPES``; always ``"uint8"`` when ``rgb``.
+    planes
+        Focal planes, or slices of a volume.
+    plane_spacing
+        Micrometres from one plane to the next as stated, or None.
+    times
+        Points in time.
+    scenes
+        Separate pictures that the file holds; each becomes a slide of its own.
     icc_profile
         The scan's ICC profile, or None.
     associated
@@ -80,7 +123,12 @@ class SlideInfo:
     objective_power: float | None
     codec: str
     channels: tuple[Channel, ...] = RGB_CHANNELS
+    rgb: bool = True
+    dtype: str = "uint8"
     planes: int = 1
+    plane_spacing: float | None = None
+    times: int = 1
+    scenes: int = 1
     icc_profile: bytes | None = field(default=None, repr=False)
     missing_tiles: int = 0
     associated: tuple[str, ...] = ()
@@ -90,6 +138,18 @@ class SlideInfo:
     def size(self) -> Size:
         """Level-0 pixels of the whole scan."""
         return self.levels[0].size
+
+    @property
+    def samples(self) -> int:
+        """Samples per pixel of a plane: 3 or 1."""
+        return 3 if self.rgb else 1
+
+    def each_plane(self) -> Iterator[Plane]:
+        """List every plane: by time, then channel, then depth."""
+        for t in range(self.times):
+            for c in range(1 if self.rgb else len(self.channels)):
+                for z in range(self.planes):
+                    yield Plane(t, c, z)
 
 
 class PixelSource(Protocol):
@@ -103,8 +163,8 @@ class PixelSource(Protocol):
         """The technical facts of the scan."""
         ...
 
-    def read(self, level: int, region: LevelRegion) -> npt.NDArray[np.uint8]:
-        """Decode a region.
+    def read(self, level: int, region: LevelRegion, plane: Plane = FIRST_PLANE) -> Samples:
+        """Decode a region of one plane.
 
         Parameters
         ----------
@@ -112,10 +172,12 @@ class PixelSource(Protocol):
             Index into ``info.levels``.
         region
             Pixels of that level; must lie inside the level.
+        plane
+            Must be one of ``info.each_plane()``.
 
         Returns
         -------
-        uint8 array of shape (h, w, 3), RGB.
+        Array of shape (h, w, ``info.samples``) and type ``info.dtype``; RGB when the scan is in colour.
 
         Raises
         ------
@@ -124,7 +186,7 @@ class PixelSource(Protocol):
         """
         ...
 
-    def encoded_tile(self, level: int, t_col: int, t_row: int) -> bytes | None:
+    def encoded_tile(self, level: int, t_col: int, t_row: int, plane: Plane = FIRST_PLANE) -> bytes | None:
         """Give one tile as a complete JPEG with the scan's own coefficients, never re-encoded.
 
         Only for levels whose ``encoding`` is ``"jpeg"``. None when the file holds no bytes for

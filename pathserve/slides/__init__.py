@@ -5,5 +5,6 @@ before they decode, but only :mod:`pathserve.ingest` opens what strangers bring,
 """
 
 from pathserve.slides.registry import open_slide
+from pathserve.slides.scan import Scan
 
-__all__ = ["open_slide"]
+__all__ = ["Scan", "open_slide"]

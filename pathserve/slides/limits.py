@@ -2,6 +2,7 @@
 
 from pathserve.errors import Corrupt, TooLarge
 from pathserve.geometry import LevelRegion, Mpp, Size
+from pathserve.pixels import Plane, SlideInfo
 
 MAX_SIDE = 1 << 20
 """Most pixels along one side of a scan; real whole-slide images stay below a third of it."""
@@ -14,6 +15,9 @@ MAX_DIRECTORIES = 1_000
 
 MAX_ICC_BYTES = 16 << 20
 """Most bytes of a colour profile."""
+
+MAX_PLANES = 4_096
+"""Most pictures of one scan: time points times channels times focal planes."""
 
 MAX_NAMES = 256
 """Most names of dropped metadata fields that are reported."""
@@ -57,6 +61,19 @@ def require_inside(region: LevelRegion, size: Size) -> None:
     )
     if not inside:
         raise ValueError("The region does not lie inside the level.")
+
+
+def require_plane(plane: Plane, info: SlideInfo) -> None:
+    """Check that a scan has a plane.
+
+    Raises
+    ------
+    ValueError
+        When it does not: a fault of the caller, not of the file.
+    """
+    channels = 1 if info.rgb else len(info.channels)
+    if not (0 <= plane.t < info.times and 0 <= plane.c < channels and 0 <= plane.z < info.planes):
+        raise ValueError("The scan has no such plane.")
 
 
 def is_plausible(mpp: Mpp | None) -> bool:

@@ -11,7 +11,7 @@ import openslide
 
 from pathserve.errors import Corrupt, Unsupported
 from pathserve.geometry import LevelRegion, Size
-from pathserve.pixels import Level, SlideInfo
+from pathserve.pixels import FIRST_PLANE, Level, Plane, SlideInfo
 from pathserve.slides.limits import (
     MAX_ICC_BYTES,
     MAX_TILE_PIXELS,
@@ -19,6 +19,7 @@ from pathserve.slides.limits import (
     is_plausible,
     positive_number,
     require_inside,
+    require_plane,
     require_size,
     stated_mpp,
 )
@@ -64,12 +65,13 @@ class OpenSlideSource:
         """The technical facts of the scan."""
         return self._info
 
-    def read(self, level: int, region: LevelRegion) -> npt.NDArray[np.uint8]:
+    def read(self, level: int, region: LevelRegion, plane: Plane = FIRST_PLANE) -> npt.NDArray[np.uint8]:
         """Decode a region to (h, w, 3) uint8, RGB.
 
         OpenSlide takes corners in whole level-0 pixels: on a level whose downsample is no whole number the corner is
         rounded to the nearest one.
         """
+        require_plane(plane, self._info)
         require_inside(region, self._info.levels[level].size)
         downsample = self._slide.level_downsamples[level]
         corner = (round(region.lv_x * downsample), round(region.lv_y * downsample))
@@ -83,9 +85,9 @@ class OpenSlideSource:
         covered = image[..., :3] * (alpha / np.float32(255)) + (np.float32(255) - alpha)
         return np.rint(covered).astype(np.uint8)
 
-    def encoded_tile(self, level: int, t_col: int, t_row: int) -> bytes | None:
+    def encoded_tile(self, level: int, t_col: int, t_row: int, plane: Plane = FIRST_PLANE) -> bytes | None:
         """Refuse: no level of this source has JPEG tiles that can be copied."""
-        raise ValueError(f"Level {level} has no tile ({t_col}, {t_row}) that can be copied as it lies.")
+        raise ValueError(f"Level {level} of {plane} has no tile ({t_col}, {t_row}) that can be copied as it lies.")
 
     def close(self) -> None:
         """Let go of the file; a second time does nothing."""

@@ -11,8 +11,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pathserve.errors import Corrupt, TooLarge, Unsupported
 from pathserve.geometry import LevelRegion
-from pathserve.pixels import Level, SlideInfo
-from pathserve.slides.limits import MAX_ICC_BYTES, field_names, require_inside, require_size
+from pathserve.pixels import FIRST_PLANE, Level, Plane, SlideInfo
+from pathserve.slides.limits import MAX_ICC_BYTES, field_names, require_inside, require_plane, require_size
 
 _COLOUR_MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"}
 _FORMATS = ("JPEG", "PNG")
@@ -46,15 +46,16 @@ class PlainSource:
         """The technical facts of the picture."""
         return self._info
 
-    def read(self, level: int, region: LevelRegion) -> npt.NDArray[np.uint8]:
+    def read(self, level: int, region: LevelRegion, plane: Plane = FIRST_PLANE) -> npt.NDArray[np.uint8]:
         """Give a region as (h, w, 3) uint8, RGB."""
+        require_plane(plane, self._info)
         require_inside(region, self._info.levels[level].size)
         rows = slice(region.lv_y, region.lv_y + region.height)
         return self._pixels[rows, region.lv_x : region.lv_x + region.width].copy()
 
-    def encoded_tile(self, level: int, t_col: int, t_row: int) -> bytes | None:
+    def encoded_tile(self, level: int, t_col: int, t_row: int, plane: Plane = FIRST_PLANE) -> bytes | None:
         """Refuse: a plain picture has no tiles."""
-        raise ValueError(f"Level {level} has no tile ({t_col}, {t_row}) that can be copied as it lies.")
+        raise ValueError(f"Level {level} of {plane} has no tile ({t_col}, {t_row}) that can be copied as it lies.")
 
     def close(self) -> None:
         """Let go of the pixels."""

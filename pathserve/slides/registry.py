@@ -6,6 +6,7 @@ from pathserve.errors import Corrupt, NotFound, Unsupported
 from pathserve.pixels import PixelSource
 from pathserve.slides.openslide import OpenSlideSource, detect_vendor
 from pathserve.slides.plain import PlainSource
+from pathserve.slides.scan import Scan
 from pathserve.slides.tiff import APERIO, compression_name, open_jpeg_tiff
 
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -14,18 +15,28 @@ _PLAIN = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 _SEAMLESS = (APERIO, "generic-tiff", None)
 
 
-def open_slide(path: Path) -> PixelSource:
+def open_slide(scan: Path | Scan, *, scene: int = 0) -> PixelSource:
     """Open a scan, whatever its name.
+
+    Parameters
+    ----------
+    scan
+        A path stands for the file or folder alone.
+    scene
+        Which of its ``info.scenes`` pictures.
 
     Raises
     ------
     NotFound
-        When there is no such file.
+        When there is no such file, or no such scene.
     Unsupported
         When it is no scan, or one of a kind that PathServe does not read.
     Corrupt, TooLarge
         When it is damaged, or claims more than the limits allow.
     """
+    path = scan.main if isinstance(scan, Scan) else scan
+    if scene != 0:
+        raise NotFound("The scan has no such scene.")
     try:
         with path.open("rb") as file:
             head = file.read(8)

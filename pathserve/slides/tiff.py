@@ -13,7 +13,7 @@ import tifffile
 
 from pathserve.errors import Corrupt, PathServeError, TooLarge
 from pathserve.geometry import LevelRegion, Mpp, Size
-from pathserve.pixels import Level, SlideInfo
+from pathserve.pixels import FIRST_PLANE, Level, Plane, SlideInfo
 from pathserve.slides import jpeg
 from pathserve.slides.limits import (
     MAX_DIRECTORIES,
@@ -23,6 +23,7 @@ from pathserve.slides.limits import (
     is_plausible,
     positive_number,
     require_inside,
+    require_plane,
     require_size,
     stated_mpp,
 )
@@ -303,8 +304,9 @@ class TiffSource:
             return False
         return True
 
-    def encoded_tile(self, level: int, t_col: int, t_row: int) -> bytes | None:
+    def encoded_tile(self, level: int, t_col: int, t_row: int, plane: Plane = FIRST_PLANE) -> bytes | None:
         """Give one tile as a complete JPEG; see :class:`pathserve.pixels.PixelSource`."""
+        require_plane(plane, self._info)
         page = self._levels[level]
         if not (0 <= t_col < page.columns and 0 <= t_row < page.rows):
             raise ValueError("The tile does not lie inside the level.")
@@ -329,9 +331,10 @@ class TiffSource:
             raise Corrupt("A JPEG tile of the scan has not three 8-bit components.")
         return tile
 
-    def read(self, level: int, region: LevelRegion) -> npt.NDArray[np.uint8]:
+    def read(self, level: int, region: LevelRegion, plane: Plane = FIRST_PLANE) -> npt.NDArray[np.uint8]:
         """Decode a region to (h, w, 3) uint8, RGB; tiles without bytes are white."""
         page = self._levels[level]
+        require_plane(plane, self._info)
         require_inside(region, page.size)
         out = np.full((region.height, region.width, 3), 255, np.uint8)
         width, height = page.tile.width, page.tile.height
