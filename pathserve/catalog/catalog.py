@@ -1,79 +1,14 @@
 """Projects and slides: what there is, without any pixel."""
 
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 import orjson
 
-from pathserve.db import Database, Transaction, Value, as_int, as_real, now
-from pathserve.errors import Conflict, Invalid, NotFound
-from pathserve.geometry import Mpp, Size
+from pathserve.catalog.records import COLUMNS, SlideRecord, to_record
+from pathserve.db import Database, Transaction, as_int, now
+from pathserve.errors import Conflict, NotFound
 from pathserve.labels import clean_name
-from pathserve.pixels import Channel, SlideInfo
-
-DEFAULT_PROJECT = "default"
-
-_ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: nothing to misread aloud
-
-
-@dataclass(frozen=True, slots=True)
-class SlideRecord:
-    """One slide of the catalog; ``width`` and ``height`` are level-0 pixels.
-
-    ``generation`` changes whenever the slide's stored pixels do, and ``content_hash`` is the SHA-256 of the scan file.
-    """
-
-    id: str
-    name: str
-    project: str
-    width: int
-    height: int
-    mpp: Mpp | None
-    mpp_plausible: bool
-    objective_power: float | None
-    levels: int
-    tile_size: int
-    channels: tuple[Channel, ...]
-    planes: int
-    status: str
-    generation: int
-    content_hash: str
-    created: datetime
-
-    @property
-    def size(self) -> Size:
-        """Level-0 size."""
-        return Size(self.width, self.height)
-
-    def require_mpp(self) -> Mpp:
-        """Give the pixel size when it can be scaled by.
-
-        Raises
-        ------
-        Invalid
-            When the scan states none, or one that no microscope has.
-        """
-        if self.mpp is None:
-            raise Invalid("This slide states no micrometres per pixel; ask by downsample.", code="no_mpp")
-        if not self.mpp_plausible:
-            raise Invalid(
-                "This slide states micrometres per pixel that no microscope has; ask by downsample.",
-                code="implausible_mpp",
-            )
-        return self.mpp
-
-
-def make_slide_id() -> str:
-    """Make an opaque, URL-safe slide id: 12 random characters, 60 bits, said aloud without mistakes."""
-    return "".join(secrets.choice(_ID_ALPHABET) for _ in range(12))
-
-
-_COLUMNS = (
-    "id, name, project, width, height, mpp_x, mpp_y, mpp_plausible, objective_power, levels, tile_size, channels, "
-    "planes, status, generation, content_hash, created"
-)
+from pathserve.pixels import SlideInfo
 
 
 class Catalog:
@@ -113,7 +48,7 @@ class Catalog:
             mpp = (None, None) if info.mpp is None else (info.mpp.x, info.mpp.y)
             channels = orjson.dumps([{"name": c.name, "color": c.color} for c in info.channels]).decode()
             tx.run(
-                f"insert into slide (number, {_COLUMNS}) values (?{', ?' * 17})",  # noqa: S608 - constants only
+                f"insert into slide (number, {COLUMNS}) values (?{', ?' * 17})",  # noqa: S608 - constants only
                 number,
                 slide_id,
                 given or f"Slide {number}",
@@ -152,8 +87,8 @@ class Catalog:
 
     def find_by_content(self, content_hash: str) -> SlideRecord | None:
         """Find the slide that was made from this file content, or None."""
-        row = self._db.read(lambda tx: tx.row(f"select {_COLUMNS} from slide where content_hash = ?", content_hash))  # noqa: S608 - constants only
-        return None if row is None else _record(row)
+        row = self._db.read(lambda tx: tx.row(f"select {COLUMNS} from slide where content_hash = ?", content_hash))  # noqa: S608 - constants only
+        return None if row is None else to_record(row)
 
     def slides(
         self, *, projects: Sequence[str] | None = None, after: int = 0, limit: int = 1000
@@ -171,13 +106,13 @@ class Catalog:
             if projects is not None:
                 where += f" and project in ({', '.join('?' * len(projects))})"
             rows = tx.rows(
-                f"select {_COLUMNS}, number from slide where {where} order by number limit ?",  # noqa: S608 - placeholders only
+                f"select {COLUMNS}, number from slide where {where} order by number limit ?",  # noqa: S608 - placeholders only
                 *values,
                 *(projects or ()),
                 limit + 1,
             )
             page = rows[:limit]
-            return [_record(row[:-1]) for row in page], as_int(page[-1][-1]) if len(rows) > limit else None
+            return [to_record(row[:-1]) for row in page], as_int(page[-1][-1]) if len(rows) > limit else None
 
         return self._db.read(work)
 
@@ -240,8 +175,8 @@ def _next_number(tx: Transaction) -> int:
 
 
 def _find(tx: Transaction, slide_id: str) -> SlideRecord | None:
-    row = tx.row(f"select {_COLUMNS} from slide where id = ?", slide_id)  # noqa: S608 - constants only
-    return None if row is None else _record(row)
+    row = tx.row(f"select {COLUMNS} from slide where id = ?", slide_id)  # noqa: S608 - constants only
+    return None if row is None else to_record(row)
 
 
 def _slide(tx: Transaction, slide_id: str) -> SlideRecord:
@@ -249,26 +184,3 @@ def _slide(tx: Transaction, slide_id: str) -> SlideRecord:
     if record is None:
         raise NotFound("There is no such slide.")
     return record
-
-
-def _record(row: tuple[Value, ...]) -> SlideRecord:
-    slide_id, name, project, width, height, mpp_x, mpp_y, plausible, power, levels, tile, channels, *rest = row
-    planes, status, generation, content_hash, created = rest
-    return SlideRecord(
-        id=str(slide_id),
-        name=str(name),
-        project=str(project),
-        width=as_int(width),
-        height=as_int(height),
-        mpp=None if mpp_x is None or mpp_y is None else Mpp(as_real(mpp_x), as_real(mpp_y)),
-        mpp_plausible=bool(plausible),
-        objective_power=None if power is None else as_real(power),
-        levels=as_int(levels),
-        tile_size=as_int(tile),
-        channels=tuple(Channel(c["name"], tuple(c["color"])) for c in orjson.loads(str(channels))),
-        planes=as_int(planes),
-        status=str(status),
-        generation=as_int(generation),
-        content_hash=str(content_hash),
-        created=datetime.fromisoformat(str(created)),
-    )
