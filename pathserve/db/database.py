@@ -3,14 +3,14 @@
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import apsw
 
-from pathserve.db.schema import MIGRATIONS
+from pathserve.db.schema import MIGRATIONS, Migration
 from pathserve.db.values import Value
 from pathserve.errors import Busy, Conflict, Corrupt, Unsupported
 
@@ -64,6 +64,8 @@ class Database:
     ----------
     path
         The file; made with its folder when absent, readable by its owner only.
+    migrations
+        What brings an older file up to date; the file's format version is their count.
 
     Raises
     ------
@@ -71,8 +73,9 @@ class Database:
         When a newer PathServe wrote the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         self._path = path
+        self._migrations = migrations
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -172,20 +175,20 @@ class Database:
 
     def _migrate(self) -> None:
         at = int(self._writer.pragma("user_version"))
-        if at > len(MIGRATIONS):
+        if at > len(self._migrations):
             raise Unsupported("This data folder was written by a newer PathServe; update PathServe to open it.")
-        if at == len(MIGRATIONS):
+        if at == len(self._migrations):
             return
         if at > 0:
-            self.backup(self._path.with_suffix(f".before-{len(MIGRATIONS)}.db"))
+            self.backup(self._path.with_suffix(f".before-{len(self._migrations)}.db"))
 
         def apply(tx: Transaction) -> None:
             # Two processes may arrive here together: the second one finds the work done.
             now = int(self._writer.pragma("user_version"))
-            for migration in MIGRATIONS[now:]:
+            for migration in self._migrations[now:]:
                 for statement in migration.statements:
                     tx.run(statement)
-            self._writer.pragma("user_version", len(MIGRATIONS))
+            self._writer.pragma("user_version", len(self._migrations))
 
         self.write(apply)
 

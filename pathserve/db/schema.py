@@ -136,5 +136,31 @@ _FIRST = Migration(
     ),
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST,)
+_CASES = Migration(
+    "cases, stains and access per project",
+    (
+        """create table slide_case (
+            id integer primary key,
+            project text not null references project (name),
+            label text not null,
+            patient text,
+            created text not null,
+            unique (project, label)
+        )""",
+        "alter table slide add column case_id integer references slide_case (id)",
+        "alter table slide add column stain text",
+        "create index slide_by_case on slide (case_id)",
+        "alter table account add column restricted integer not null default 0",
+        """create table member (
+            account text not null references account (name),
+            project text not null references project (name),
+            role text not null,
+            primary key (account, project)
+        ) without rowid""",
+        # A token with an account can do at most what the account can, and ends with it.
+        "alter table token add column account text references account (name)",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _CASES)
 """Applied in order; their count is the data folder's format version."""

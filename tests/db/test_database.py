@@ -117,3 +117,19 @@ def test_a_full_disk_is_said_and_the_next_write_goes_through(db: Database) -> No
         db.write(fill)
     db.write(lambda tx: tx.run("insert into project (name, created) values ('small', '')"))
     assert db.read(lambda tx: tx.rows("select name from project")) == [("small",)]
+
+
+def test_a_folder_of_the_first_version_keeps_its_slides_and_leaves_a_copy(settings) -> None:
+    first = Database(settings.database, MIGRATIONS[:1])
+    first.write(lambda tx: tx.run("insert into project (name, created) values ('old', '')"))
+    first.write(lambda tx: tx.run("insert into account (name, role, created) values ('ada', 'viewer', '')"))
+    first.close()
+    later = Database(settings.database)
+    assert later.read(lambda tx: tx.rows("select name from project")) == [("old",)]
+    assert later.read(lambda tx: tx.rows("select name, restricted from account")) == [("ada", 0)]
+    later.close()
+    copies = list(settings.data.glob("pathserve.before-*.db"))
+    assert len(copies) == 1
+    with sqlite3.connect(copies[0]) as connection:
+        assert connection.execute("pragma user_version").fetchone() == (1,)
+    connection.close()
