@@ -32,6 +32,8 @@ class Settings:
         Most features of one write.
     max_vertices
         Most vertices of one geometry.
+    max_upload_bytes
+        Most bytes of one upload, or of all files of one set of uploads.
     session_hours
         How long a browser stays signed in.
     link_minutes
@@ -43,6 +45,7 @@ class Settings:
     max_body_bytes: int = 512 * 1024 * 1024
     max_features: int = 1_000_000
     max_vertices: int = 1_000_000
+    max_upload_bytes: int = 64 * 1024**3
     session_hours: float = 12.0
     link_minutes: float = 60.0
 
@@ -50,6 +53,11 @@ class Settings:
     def database(self) -> Path:
         """The SQLite file."""
         return self.data / "pathserve.db"
+
+    @property
+    def uploads(self) -> Path:
+        """The folder of what is being uploaded or waits to be ingested."""
+        return self.data / "uploads"
 
     @property
     def slides(self) -> Path:

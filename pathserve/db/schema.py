@@ -162,5 +162,34 @@ _CASES = Migration(
     ),
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _CASES)
+_UPLOADS = Migration(
+    "uploads",
+    (
+        # A set's files become one job together; `key` is what the client calls the set.
+        """create table upload_set (
+            id text primary key,
+            account text not null,
+            key text not null,
+            job text,
+            created text not null,
+            unique (account, key)
+        ) without rowid""",
+        # Where an upload stands is the size of its file, not a number here: a part costs no write.
+        """create table upload (
+            id text primary key,
+            account text not null,
+            length integer not null,
+            project text not null,
+            name text,
+            upload_set text references upload_set (id) on delete cascade,
+            path text,
+            complete integer not null,
+            job text,
+            created text not null,
+            unique (upload_set, path)
+        ) without rowid""",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _CASES, _UPLOADS)
 """Applied in order; their count is the data folder's format version."""
