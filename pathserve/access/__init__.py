@@ -1,6 +1,7 @@
 """Who somebody is and what they may do; everything that is not allowed is denied."""
 
 from pathserve.access.accounts import Account, Accounts, IssuedLink, IssuedToken, TokenRecord, digest
+from pathserve.access.members import Members, Membership
 from pathserve.access.policy import Action, Actor, Decision, Resource, Role, allow, require
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "Decision",
     "IssuedLink",
     "IssuedToken",
+    "Members",
+    "Membership",
     "Resource",
     "Role",
     "TokenRecord",

@@ -7,10 +7,12 @@ import hashlib
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from pathserve.access.members import Membership, add_member, require_no_admin, to_actor, token_actor
 from pathserve.access.policy import Actor, Role
 from pathserve.db import Database, Transaction, Value, as_real, now
 from pathserve.errors import Conflict, Invalid, NotFound, Unauthenticated
@@ -22,17 +24,21 @@ _TOKEN_PREFIX = "pst_"  # noqa: S105 - a prefix by which scanners for leaked sec
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person who can sign in."""
+    """A person who can sign in; a restricted one knows only the projects that it is a member of."""
 
     name: str
     role: Role
     disabled: bool
     created: datetime
+    restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """What is known of an API token, without the token itself; ``expires`` is None for one that lasts."""
+    """What is known of an API token, without the token itself.
+
+    ``expires`` is None for one that lasts, ``account`` for one that belongs to nobody in particular.
+    """
 
     id: str
     name: str
@@ -41,6 +47,7 @@ class TokenRecord:
     created: datetime
     expires: datetime | None
     revoked: datetime | None
+    account: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +82,39 @@ class Accounts:
 
     # people
 
-    def add(self, name: str, role: Role) -> Account:
+    def add(self, name: str, role: Role, projects: Sequence[str] = ()) -> Account:
         """Make an account.
+
+        Parameters
+        ----------
+        projects
+            Projects that it becomes a member of with this role, and the only ones that it knows; none: all projects.
 
         Raises
         ------
         Conflict
             When there is one of this name.
         Invalid
-            When the name breaks the rules.
+            When the name breaks the rules, or an admin shall know single projects only.
+        NotFound
+            When there is no such project.
         """
         _check_name(name)
+        if projects:
+            require_no_admin(role)
 
         def work(tx: Transaction) -> Account:
             if tx.row("select 1 from account where name = ?", name):
                 raise Conflict("There is an account of this name already.")
-            tx.run("insert into account (name, role, created) values (?, ?, ?)", name, role.value, now())
+            tx.run(
+                "insert into account (name, role, created, restricted) values (?, ?, ?, ?)",
+                name,
+                role.value,
+                now(),
+                int(bool(projects)),
+            )
+            for project in projects:
+                add_member(tx, Membership(name, project, role))
             return _account(tx, name)
 
         return self._db.write(work)
@@ -100,7 +124,7 @@ class Accounts:
         return [
             _to_account(row)
             for row in self._db.read(
-                lambda tx: tx.rows("select name, role, disabled, created from account order by name")
+                lambda tx: tx.rows("select name, role, disabled, created, restricted from account order by name")
             )
         ]
 
@@ -210,27 +234,44 @@ class Accounts:
 
     def session_actor(self, secret_digest: bytes) -> tuple[Actor, float] | None:
         """Find who a session belongs to and when (seconds since 1970) it ends; None when it is not valid."""
-        row = self._db.read(
-            lambda tx: tx.row(
-                "select a.name, a.role, s.expires from session s join account a on a.name = s.account "
+
+        def work(tx: Transaction) -> tuple[Actor, float] | None:
+            row = tx.row(
+                "select a.name, a.role, a.restricted, s.expires from session s join account a on a.name = s.account "
                 "where s.token_hash = ? and s.expires >= ? and a.disabled = 0",
                 secret_digest,
                 time.time(),
             )
-        )
-        return None if row is None else (Actor(str(row[0]), Role(str(row[1]))), as_real(row[2]))
+            return None if row is None else (to_actor(tx, row[:3]), as_real(row[3]))
+
+        return self._db.read(work)
 
     # tokens
 
     def create_token(
-        self, name: str, *, role: Role, project: str | None = None, lifetime_seconds: float | None = None
+        self,
+        name: str,
+        *,
+        role: Role,
+        project: str | None = None,
+        account: str | None = None,
+        lifetime_seconds: float | None = None,
     ) -> IssuedToken:
         """Make an API token for a program.
+
+        Parameters
+        ----------
+        project
+            The only project that it may touch.
+        account
+            Whom it belongs to: it can do at most what the account can, and nothing once that is disabled.
 
         Raises
         ------
         Invalid
             When the name breaks the rules or the lifetime is not above 0.
+        NotFound
+            When there is no such account.
         """
         _check_name(name)
         if lifetime_seconds is not None and not 0 < lifetime_seconds <= _MAX_LIFETIME:
@@ -240,14 +281,17 @@ class Accounts:
         expires = None if lifetime_seconds is None else time.time() + lifetime_seconds
 
         def work(tx: Transaction) -> TokenRecord:
+            if account is not None:
+                _account(tx, account)
             tx.run(
-                "insert into token (id, token_hash, name, role, project, created, expires) "
-                "values (?, ?, ?, ?, ?, ?, ?)",
+                "insert into token (id, token_hash, name, role, project, account, created, expires) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?)",
                 token_id,
                 digest(secret),
                 name,
                 role.value,
                 project,
+                account,
                 now(),
                 expires,
             )
@@ -278,18 +322,25 @@ class Accounts:
 
     def token_actor(self, secret_digest: bytes) -> tuple[Actor, float] | None:
         """Find who a token stands for and when (seconds since 1970) it ends; None when it is not valid."""
-        row = self._db.read(
-            lambda tx: tx.row(
-                "select name, role, project, expires from token where token_hash = ? and revoked is null",
+
+        def work(tx: Transaction) -> tuple[Actor, float] | None:
+            row = tx.row(
+                "select name, role, project, expires, account from token where token_hash = ? and revoked is null",
                 secret_digest,
             )
-        )
-        if row is None:
-            return None
-        expires = float("inf") if row[3] is None else as_real(row[3])
-        if expires < time.time():
-            return None
-        return Actor(str(row[0]), Role(str(row[1])), None if row[2] is None else str(row[2])), expires
+            if row is None:
+                return None
+            name, role, project, ends, account = row
+            expires = float("inf") if ends is None else as_real(ends)
+            if expires < time.time():
+                return None
+            actor = Actor(str(name), Role(str(role)), None if project is None else str(project))
+            if account is None:
+                return actor, expires
+            owner = tx.row("select name, role, restricted from account where name = ? and disabled = 0", account)
+            return None if owner is None else (token_actor(actor, to_actor(tx, owner)), expires)
+
+        return self._db.read(work)
 
 
 def digest(secret: str) -> bytes:
@@ -305,15 +356,17 @@ def _check_name(name: str) -> None:
 
 
 def _account(tx: Transaction, name: str) -> Account:
-    row = tx.row("select name, role, disabled, created from account where name = ?", name)
+    row = tx.row("select name, role, disabled, created, restricted from account where name = ?", name)
     if row is None:
         raise NotFound("There is no account of this name.")
     return _to_account(row)
 
 
 def _to_account(row: tuple[Value, ...]) -> Account:
-    name, role, disabled, created = row
-    return Account(str(name), Role(str(role)), bool(disabled), datetime.fromisoformat(str(created)))
+    name, role, disabled, created, restricted = row
+    return Account(
+        str(name), Role(str(role)), bool(disabled), datetime.fromisoformat(str(created)), restricted=bool(restricted)
+    )
 
 
 def _tokens(tx: Transaction) -> list[TokenRecord]:
@@ -326,8 +379,9 @@ def _tokens(tx: Transaction) -> list[TokenRecord]:
             created=datetime.fromisoformat(str(created)),
             expires=None if expires is None else datetime.fromtimestamp(as_real(expires), UTC),
             revoked=None if revoked is None else datetime.fromisoformat(str(revoked)),
+            account=None if account is None else str(account),
         )
-        for token_id, name, role, project, created, expires, revoked in tx.rows(
-            "select id, name, role, project, created, expires, revoked from token order by created, id"
+        for token_id, name, role, project, created, expires, revoked, account in tx.rows(
+            "select id, name, role, project, created, expires, revoked, account from token order by created, id"
         )
     ]

@@ -1,6 +1,7 @@
 """The one function that decides, with its reason. Pure: no storage, no request."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pathserve.errors import Denied, NotFound
@@ -24,6 +25,8 @@ class Action(StrEnum):
     ANNOTATION_READ = "annotation.read"
     ANNOTATION_WRITE = "annotation.write"
     CLASSES_EDIT = "classes.edit"
+    PSEUDONYMS = "pseudonyms"
+    """See what staff call the patients, cases and slides that have pseudonyms."""
     SELF = "self"
     """Ask who one is, sign out, read the interface's description."""
     PUBLIC = "public"
@@ -38,13 +41,48 @@ class Actor:
     ----------
     name
         The account's or the token's name.
+    role
+        Its role in every project, unless ``restricted``.
     project
         The only project that it may touch, or None for all.
+    members
+        Its roles in single projects; each counts where it is higher than ``role``.
+    restricted
+        Whether it may touch the projects of ``members`` only, with the role given there.
     """
 
     name: str
     role: Role
     project: str | None = None
+    members: Mapping[str, Role] = field(default_factory=dict)
+    restricted: bool = False
+
+    def role_in(self, project: str) -> Role | None:
+        """Give its role in a project; None when the project is hidden from it."""
+        if self.project is not None and self.project != project:
+            return None
+        member = self.members.get(project)
+        if self.restricted:
+            return member
+        return self.role if member is None else highest((self.role, member))
+
+    @property
+    def role_somewhere(self) -> Role:
+        """The highest role that it has in any project; a viewer's when it has none."""
+        if not self.members and not self.restricted:
+            return self.role  # nearly everybody, on every request
+        named = self.members if self.project is None else (self.project,)
+        roles = [role for role in map(self.role_in, named) if role is not None]
+        if self.project is None and not self.restricted:
+            roles.append(self.role)
+        return highest(roles or (Role.VIEWER,))
+
+    @property
+    def projects(self) -> list[str] | None:
+        """The projects that it may know of; None means all."""
+        if self.restricted:
+            return [project for project in self.members if self.project in (None, project)]
+        return None if self.project is None else [self.project]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +104,11 @@ _GRANTS: dict[Role, frozenset[Action]] = {
     Role.VIEWER: frozenset({Action.SLIDE_READ, Action.ANNOTATION_READ, Action.SELF}),
     Role.ANNOTATOR: frozenset({Action.ANNOTATION_WRITE}),
     Role.REVIEWER: frozenset({Action.SLIDE_EDIT, Action.CLASSES_EDIT}),
-    Role.ADMIN: frozenset({Action.SLIDE_REMOVE}),
+    Role.ADMIN: frozenset({Action.SLIDE_REMOVE, Action.PSEUDONYMS}),
 }
+
+_SITE_WIDE = frozenset({Action.PSEUDONYMS})
+"""What is about every project at once, so that nobody may do it who may not touch all of them."""
 
 _ORDER = tuple(Role)
 _ALLOWED = {
@@ -80,11 +121,27 @@ _ALLOWED = {
 }
 
 
+def highest(roles: Iterable[Role]) -> Role:
+    """Give the role that can do most."""
+    return max(roles, key=_ORDER.index)
+
+
+def lowest(roles: Iterable[Role]) -> Role:
+    """Give the role that can do least."""
+    return min(roles, key=_ORDER.index)
+
+
 def allow(actor: Actor, action: Action, resource: Resource) -> Decision:
-    """Decide whether ``actor`` may do ``action`` to ``resource``; what no rule allows is denied."""
-    if actor.project is not None and resource.project is not None and actor.project != resource.project:
+    """Decide whether ``actor`` may do ``action`` to ``resource``; what no rule allows is denied.
+
+    For a resource that belongs to no project the question is whether the actor may do this anywhere.
+    """
+    role = actor.role_somewhere if resource.project is None else actor.role_in(resource.project)
+    if role is None:
         return Decision(False, "This belongs to another project.")
-    return _ALLOWED[actor.role].get(action) or Decision(False, f"The role {actor.role.value} may not do this.")
+    if action in _SITE_WIDE and actor.projects is not None:
+        return Decision(False, "This is about all projects.")
+    return _ALLOWED[role].get(action) or Decision(False, f"The role {role.value} may not do this.")
 
 
 def require(actor: Actor, action: Action, resource: Resource) -> None:

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pathserve.access import Action, Actor, Resource, Role, allow, require
 from pathserve.errors import Denied, NotFound
@@ -16,6 +18,7 @@ EXPECTED = {
         "slide.edit",
         "classes.edit",
         "slide.remove",
+        "pseudonyms",
     },
 }
 
@@ -39,3 +42,46 @@ def test_another_project_does_not_exist_for_a_project_token() -> None:
 def test_a_known_thing_is_denied_with_a_reason() -> None:
     with pytest.raises(Denied, match="viewer may not"):
         require(Actor("a", Role.VIEWER), Action.ANNOTATION_WRITE, Resource("p"))
+
+
+PROJECTS = ["a", "b", "c"]
+ORDER = ["viewer", "annotator", "reviewer", "admin"]
+ACTORS = st.builds(
+    Actor,
+    name=st.just("x"),
+    role=st.sampled_from(Role),
+    project=st.sampled_from([None, *PROJECTS]),
+    members=st.dictionaries(st.sampled_from(PROJECTS), st.sampled_from(Role)),
+    restricted=st.booleans(),
+)
+
+
+@given(ACTORS, st.sampled_from(PROJECTS), st.sampled_from(Action))
+def test_a_role_in_a_project_is_the_highest_that_was_given_for_it(actor: Actor, project: str, action: Action) -> None:
+    given_roles = [actor.members[project]] if project in actor.members else []
+    given_roles += [] if actor.restricted else [actor.role]
+    if actor.project not in (None, project):
+        given_roles = []
+    may = any(action.value in EXPECTED[role] for role in given_roles)
+    if action is Action.PSEUDONYMS and (actor.restricted or actor.project):
+        may = False
+    assert allow(actor, action, Resource(project)).allowed == may
+    hidden = not given_roles
+    assert hidden == (actor.projects is not None and project not in actor.projects)
+
+
+@given(ACTORS, st.sampled_from(Action))
+def test_what_is_allowed_somewhere_is_allowed_in_some_project(actor: Actor, action: Action) -> None:
+    somewhere = allow(actor, action, Resource()).allowed
+    in_projects = [allow(actor, action, Resource(project)).allowed for project in [*PROJECTS, "other"]]
+    if action.value in EXPECTED[Role.VIEWER]:
+        assert somewhere
+    else:
+        assert somewhere == any(in_projects)
+
+
+def test_what_is_about_all_projects_is_for_admins_of_all_of_them() -> None:
+    assert allow(Actor("a", Role.ADMIN), Action.PSEUDONYMS, Resource()).allowed
+    for bound in (Actor("a", Role.ADMIN, project="p"), Actor("a", Role.ADMIN, restricted=True)):
+        with pytest.raises(Denied):
+            require(bound, Action.PSEUDONYMS, Resource())
