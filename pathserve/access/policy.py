@@ -144,8 +144,13 @@ def allow(actor: Actor, action: Action, resource: Resource) -> Decision:
     return _ALLOWED[role].get(action) or Decision(False, f"The role {role.value} may not do this.")
 
 
-def require(actor: Actor, action: Action, resource: Resource) -> None:
+def require(actor: Actor, action: Action, resource: Resource, *, what: str = "thing") -> None:
     """Raise unless `allow` allows it.
+
+    Parameters
+    ----------
+    what
+        What the resource is called: one that is hidden is denied in the words in which one that is not there is.
 
     Raises
     ------
@@ -158,5 +163,5 @@ def require(actor: Actor, action: Action, resource: Resource) -> None:
     if decision.allowed:
         return
     if not allow(actor, Action.SLIDE_READ, resource).allowed:
-        raise NotFound("There is no such thing.")
+        raise NotFound(f"There is no such {what}.")
     raise Denied(decision.reason)

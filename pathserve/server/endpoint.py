@@ -41,16 +41,16 @@ class Call(Generic[_Q_co]):
 
     def slide(self) -> SlideRecord:
         """Give the slide that the address names when the caller may do this to it."""
-        return self._allowed(self.named_slide)
+        return self._allowed(self.named_slide, "slide")
 
     def slide_of(self, annotation: Annotation) -> SlideRecord:
         """Give the slide of an annotation when the caller may do this to it; only in a thread that may block."""
-        return self._allowed(self.services.slides.get_here(annotation.slide))
+        return self._allowed(self.services.slides.get_here(annotation.slide), "annotation")
 
-    def _allowed(self, slide: SlideRecord | None) -> SlideRecord:
+    def _allowed(self, slide: SlideRecord | None, what: str) -> SlideRecord:
         if slide is None:
-            raise NotFound("There is no such slide.")
-        require(self.actor, self.action, Resource(slide.project))
+            raise NotFound(f"There is no such {what}.")
+        require(self.actor, self.action, Resource(slide.project), what=what)
         return slide
 
     def annotation_id(self) -> UUID:

@@ -3,8 +3,7 @@
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from pathserve.access import Action
-from pathserve.errors import NotFound
+from pathserve.access import Action, Resource, require
 from pathserve.ingest import remove_slide
 from pathserve.server.bodies import json_response, read_model
 from pathserve.server.endpoint import Answer, Call, Endpoint
@@ -23,7 +22,7 @@ from pathserve.server.params import NoQuery, PageQuery
 async def list_slides(call: Call[PageQuery]) -> Response:
     """List the slides that the caller may see."""
     after = call.query.offset
-    projects = None if call.actor.project is None else [call.actor.project]
+    projects = call.actor.projects
 
     def work() -> SlidePage:
         slides, following = call.services.catalog.slides(projects=projects, after=after, limit=call.query.limit)
@@ -47,8 +46,8 @@ async def patch_slide(call: Call[NoQuery]) -> Response:
     """Change a slide's name or project."""
     slide = call.slide()
     change = await read_model(call.request, SlidePatch)
-    if change.project is not None and call.actor.project not in (None, change.project):
-        raise NotFound("There is no such project.")
+    if change.project is not None:
+        require(call.actor, call.action, Resource(change.project), what="project")
     changed = await run_in_threadpool(
         call.services.catalog.rename_slide, slide.id, name=change.name, project=change.project
     )

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 
-from pathserve.access import Accounts, Actor, digest
+from pathserve.access import Accounts, Actor, Members, digest
 from pathserve.annotations import AnnotationStore, ClassSchemas
 from pathserve.catalog import Catalog, SlideRecord
 from pathserve.config import Settings
@@ -112,6 +112,7 @@ class Services:
     db: Database
     catalog: Catalog
     accounts: Accounts
+    members: Members
     annotations: AnnotationStore
     classes: ClassSchemas
     tiles: TileService
@@ -132,6 +133,7 @@ class Services:
             db=db,
             catalog=catalog,
             accounts=accounts,
+            members=Members(db),
             annotations=AnnotationStore(db),
             classes=ClassSchemas(db),
             tiles=TileService(settings.slides),

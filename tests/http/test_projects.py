@@ -1,0 +1,122 @@
+"""What belongs to a project does not exist for accounts and tokens that do not know the project."""
+
+import re
+
+import pytest
+from starlette.testclient import TestClient
+
+from pathserve.access import Role
+from pathserve.db import Database
+from pathserve.server.app import ENDPOINTS
+
+GRID = {"x": 0, "y": 0, "width": 1, "height": 1}
+NEEDED = {"region": GRID, "mask": GRID, "pair": GRID}
+POINT = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 1]}, "properties": {}}
+ABSENT = {"slide": "000000000000", "annotation": "00000000-0000-4000-8000-000000000000"}
+ABOUT_ONE = [e for e in ENDPOINTS if re.search(r"\{(slide|annotation)\}", e.path) and e.path != "/slides/{slide}"]
+
+
+@pytest.fixture
+def divided(site):
+    """The site with its field in project "a" and its slide in project "b"."""
+    site.services.catalog.rename_slide(site.field, project="a")
+    site.services.catalog.rename_slide(site.slide, project="b")
+    return site
+
+
+def annotate(site, slide: str) -> str:
+    return site.client().post(f"/api/slides/{slide}/annotations", json=POINT).json()["ids"][0]
+
+
+def sign_in(site, name: str) -> TestClient:
+    client = TestClient(site.anonymous.app, raise_server_exceptions=False, follow_redirects=False)
+    assert client.post("/sign-in", json={"code": site.services.accounts.make_link(name).code}).status_code == 204
+    return client
+
+
+def with_token(site, **more) -> TestClient:
+    client = site.client()
+    secret = site.services.accounts.create_token("t", **more).secret
+    client.headers["authorization"] = f"Bearer {secret}"
+    return client
+
+
+def ask(client: TestClient, endpoint, place: dict[str, str]):
+    there = {"level": "12", "col": "0", "row": "0", "name": "label"} | place
+    path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda match: there.get(match[1], "0"), endpoint.path)
+    body = {"revision": 1} if path.endswith("revert") else {"name": "x"}
+    params = NEEDED.get(path.rsplit("/", 1)[1], {})
+    return client.request(endpoint.method, path, params=params, json=body, headers={"if-match": '"r1"'})
+
+
+@pytest.mark.parametrize("how", ["viewer", "annotator", "reviewer", "token", "token of an account"])
+def test_a_slide_of_a_hidden_project_is_answered_like_one_that_is_not_there(divided, how: str) -> None:
+    annotation = annotate(divided, divided.slide)
+    role = Role.REVIEWER if "token" in how else Role(how)
+    divided.services.accounts.add("ada", role, ["a"])
+    clients = {
+        "token": lambda: with_token(divided, role=Role.ADMIN, project="a"),
+        "token of an account": lambda: with_token(divided, role=Role.ADMIN, account="ada"),
+    }
+    client = clients.get(how, lambda: sign_in(divided, "ada"))()
+    assert len(ABOUT_ONE) > 15
+    found = 0
+    for endpoint in ABOUT_ONE:
+        hidden = ask(client, endpoint, {"slide": divided.slide, "annotation": annotation})
+        absent = ask(client, endpoint, ABSENT)
+        told = [(a.status_code, a.json()["code"], a.json()["detail"]) for a in (hidden, absent)]
+        assert told[0] == told[1], (endpoint.method, endpoint.path)
+        assert hidden.status_code in (404, 403)
+        found += hidden.status_code == 404
+        # A role that may do this at all is told that there is nothing; the admin of one project may do all.
+        assert how != "token" or hidden.status_code == 404, (endpoint.method, endpoint.path)
+    assert found > 10
+    assert divided.client().get(f"/api/annotations/{annotation}").headers["etag"] == '"r1"'
+    assert [slide["id"] for slide in client.get("/api/slides").json()["items"]] == [divided.field]
+    assert divided.slide not in client.get("/api/slides", params={"limit": 1}).text
+
+
+def test_a_member_has_the_role_of_the_membership(divided) -> None:
+    divided.services.accounts.add("ada", Role.VIEWER, ["a"])
+    client = sign_in(divided, "ada")
+    mine, other = f"/api/slides/{divided.field}", f"/api/slides/{divided.slide}"
+    assert client.get(mine).status_code == 200
+    assert client.post(f"{mine}/annotations", json=POINT).status_code == 403
+    divided.services.members.add("ada", "a", Role.ANNOTATOR)
+    assert client.post(f"{mine}/annotations", json=POINT).status_code == 201
+    divided.services.members.add("ada", "b", Role.REVIEWER)
+    assert client.patch(other, json={"name": "x"}).status_code == 200
+    assert client.patch(mine, json={"name": "x"}).status_code == 403
+    assert client.delete(other).status_code == 403
+    # Her slides go to no project in which she is no reviewer, whether it is there or not.
+    assert client.patch(other, json={"project": "a"}).status_code == 403
+    assert client.patch(other, json={"project": "default"}).status_code == 404
+    assert client.patch(other, json={"project": "new"}).status_code == 404
+
+
+def test_an_open_session_loses_a_project_at_once(divided) -> None:
+    divided.services.accounts.add("ada", Role.VIEWER, ["a", "b"])
+    client = sign_in(divided, "ada")
+    tile = f"/dzi/{divided.slide}_files/11/0_0.jpeg"
+    assert client.get(tile).status_code == 200
+    divided.services.members.remove("ada", "b")
+    assert client.get(tile).status_code == 404
+    divided.services.members.remove("ada", "a")
+    assert client.get("/api/slides").json() == {"items": [], "next": None}
+    assert client.get("/api/session").status_code == 200
+
+
+def test_tiles_of_a_member_ask_the_database_nothing_when_nothing_changed(divided, monkeypatch) -> None:
+    divided.services.accounts.add("ada", Role.VIEWER, ["b"])
+    client = sign_in(divided, "ada")
+    tile = f"/dzi/{divided.slide}_files/11/0_0.jpeg"
+    assert client.get(tile).status_code == 200
+    asked = []
+    read = Database.read
+    monkeypatch.setattr(Database, "read", lambda self, work: asked.append(work) or read(self, work))
+    for _ in range(5):
+        assert client.get(tile).status_code == 200
+    assert asked == []
+    divided.services.members.add("ada", "a")
+    assert client.get(tile).status_code == 200
+    assert len(asked) == 2  # the caller and the slide, once more
