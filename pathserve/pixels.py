@@ -1,6 +1,6 @@
 """What a scan is and how its pixels are asked for, whatever its file format."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
@@ -36,6 +36,18 @@ class Channel:
     name: str
     color: tuple[int, int, int]
     window: tuple[float, float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the stored form, as JSON values."""
+        window = None if self.window is None else list(self.window)
+        return {"name": self.name, "color": list(self.color), "window": window}
+
+    @classmethod
+    def parse(cls, stored: Mapping[str, Any]) -> "Channel":
+        """Read the stored form."""
+        red, green, blue = stored["color"]
+        window = stored.get("window")
+        return cls(stored["name"], (red, green, blue), None if window is None else (window[0], window[1]))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,8 +1,12 @@
-"""Building a pyramid: one Dask task per shard, each after the shards that it is made from."""
+"""Building a pyramid: one Dask task per shard, each after the shards that it is made from.
+
+Shards that are copied or decoded need nothing but the scan. Levels that are reduced need nothing but shards, so they
+can be built when the others are published already and the scan is gone.
+"""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -12,31 +16,27 @@ import orjson
 
 from pathserve.errors import Corrupt
 from pathserve.geometry import LevelRegion
-from pathserve.pixels import PixelSource
-from pathserve.pyramid.chunks import ChunkReader, Pixels, is_white, pad_to, reduced_chunk, valid_part
+from pathserve.pixels import PixelSource, Plane, Samples, SlideInfo
+from pathserve.pyramid.chunks import ChunkReader, encoded_chunk, made_chunk, reduced_chunk, valid_part
+from pathserve.pyramid.coding import Coding, pad_to
 from pathserve.pyramid.journal import Journal
-from pathserve.pyramid.layout import (
-    METADATA,
-    SHARD_CHUNKS,
-    Facts,
-    array_metadata,
-    array_path,
-    group_metadata,
-    shard_path,
-)
+from pathserve.pyramid.layout import METADATA, SHARD_CHUNKS, Facts, array_metadata, array_path, group_metadata
 from pathserve.pyramid.manifest import FileRecord, Manifest, write_file
-from pathserve.pyramid.plan import Decode, PyramidPlan, ShardTask, Verbatim
+from pathserve.pyramid.plan import Decode, LevelPlan, PyramidPlan, ShardTask, Verbatim
 from pathserve.pyramid.publish import seal
+from pathserve.pyramid.reader import Pyramid
 from pathserve.pyramid.shards import ShardFile, ShardWriter
-from pathserve.slides import jpeg
+from pathserve.pyramid.windows import with_windows
 
 Progress = Callable[[int, int], None]
 """Told how many chunks are done and how many there are; called from several threads, one at a time."""
 
+Chunks = Iterator[tuple[tuple[int, int], bytes | None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A complete pyramid that is not published yet, and how many of its shards an earlier build had finished."""
+    """What was built and is not published yet, and how many of its shards an earlier build had finished."""
 
     folder: Path
     resumed_shards: int
@@ -51,6 +51,7 @@ def build_pyramid(
     workers: int,
     progress: Progress,
     generation: int = 1,
+    reduced: bool = True,
 ) -> Built:
     """Build a pyramid in a staging folder, going on with what an earlier build of the same finished there.
 
@@ -65,53 +66,122 @@ def build_pyramid(
         SHA-256 of the scan's bytes.
     workers
         Threads.
+    reduced
+        Whether levels that are made of other levels are built too. Without them the pyramid can be published, and
+        :func:`build_reduced` makes them later.
 
     Raises
     ------
     Corrupt
         When a part of the scan cannot be decoded.
     """
-    facts = Facts.of(source.info, tile=plan.tile, level_count=len(plan.levels), generation=generation)
-    group = orjson.dumps(group_metadata(facts))
-    fingerprint = hashlib.sha256(repr((content_hash, plan)).encode() + group).hexdigest()
-    journal = Journal(staging, fingerprint)
+    facts = facts_of(source.info, plan, generation=generation)
+    left_out = () if reduced else plan.reduced_levels
+    tasks = tuple(task for task in plan.tasks() if task.level not in left_out)
+    journal = Journal(staging, _fingerprint(content_hash, facts, plan))
     try:
         resumed = len(journal.finished)
-        tasks = plan.tasks()
-        _compute(_Builder(source, plan, journal, progress), tasks, workers)
-        files = {task.path: journal.finished[task.path] for task in tasks}
+        files = _run(_Builder(plan, facts, journal, progress, tasks, source=source), tasks, workers)
     finally:
         journal.close()
-    for level in plan.levels:
-        metadata = orjson.dumps(array_metadata(level.size, plan.tile))
-        files[array_path(level.index)] = write_file(journal.folder / array_path(level.index), metadata)
-    files[METADATA] = write_file(journal.folder / METADATA, group)
-    seal(journal.folder, Manifest(content_hash, files))
+    if facts.storage == "zstd":
+        facts = with_windows(Pyramid(journal.folder, facts, Manifest(content_hash, files)))
+    for level in range(facts.level_count):
+        metadata = orjson.dumps(array_metadata(facts, level))
+        files[array_path(level)] = write_file(journal.folder / array_path(level), metadata)
+    files[METADATA] = write_file(journal.folder / METADATA, orjson.dumps(group_metadata(facts)))
+    seal(journal.folder, Manifest(content_hash, files, left_out))
     return Built(journal.folder, resumed)
 
 
-def _compute(builder: "_Builder", tasks: tuple[ShardTask, ...], workers: int) -> None:
+def build_reduced(published: Path, plan: PyramidPlan, staging: Path, *, workers: int, progress: Progress) -> Built:
+    """Build the levels that a published pyramid lacks, going on with what an earlier build finished.
+
+    The folder that it gives holds these levels alone, and as its manifest that of the whole pyramid.
+
+    Parameters
+    ----------
+    plan
+        The one by which the rest was built.
+
+    Raises
+    ------
+    Corrupt
+        When a published tile cannot be decoded.
+    """
+    pyramid = Pyramid.open(published)
+    known = pyramid.manifest
+    tasks = tuple(task for task in plan.tasks() if task.level in known.missing_levels)
+    journal = Journal(staging, _fingerprint(known.content_hash, pyramid.facts, plan))
+    try:
+        resumed = len(journal.finished)
+        files = _run(_Builder(plan, pyramid.facts, journal, progress, tasks, below=pyramid), tasks, workers)
+    finally:
+        journal.close()
+    seal(journal.folder, Manifest(known.content_hash, {**known.files, **files}))
+    return Built(journal.folder, resumed)
+
+
+def facts_of(info: SlideInfo, plan: PyramidPlan, *, generation: int = 1) -> Facts:
+    """Give the facts of the pyramid that a plan makes of a scan."""
+    facts = Facts.of(info, tile=plan.tile, level_count=len(plan.levels), generation=generation, storage=plan.storage)
+    return replace(facts, encodings=tuple(level.encoding for level in plan.levels))
+
+
+def _fingerprint(content_hash: str, facts: Facts, plan: PyramidPlan) -> str:
+    """Name everything that the bytes of the shards depend on."""
+    return hashlib.sha256(repr((content_hash, facts, plan.levels)).encode()).hexdigest()
+
+
+def _run(builder: "_Builder", tasks: Sequence[ShardTask], workers: int) -> dict[str, FileRecord]:
     """Run the shards as a Dask graph on threads; Dask is half typed, so it is met here only."""
     untyped: Any = dask
     shard = untyped.delayed(builder.build, pure=False, traverse=False)
     nodes: dict[str, object] = {}
     for task in tasks:
-        needs = [nodes[path] for path in task.needs]
+        needs = [nodes[path] for path in task.needs if path in nodes]
         nodes[task.path] = shard(task, needs, dask_key_name=task.path)
     untyped.compute(*nodes.values(), scheduler="threads", num_workers=workers)
+    return builder.files()
 
 
 class _Builder:
-    """Writes shards; one object for all threads."""
+    """Writes shards; one object for all threads.
 
-    def __init__(self, source: PixelSource, plan: PyramidPlan, journal: Journal, progress: Progress) -> None:
-        self._source = source
+    Parameters
+    ----------
+    source
+        The scan; None when only levels that are made of others are built.
+    below
+        The published pyramid that holds those others; None when they are in the journal's folder.
+    """
+
+    def __init__(
+        self,
+        plan: PyramidPlan,
+        facts: Facts,
+        journal: Journal,
+        progress: Progress,
+        tasks: Sequence[ShardTask],
+        *,
+        source: PixelSource | None = None,
+        below: Pyramid | None = None,
+    ) -> None:
         self._plan = plan
+        self._coding = Coding.of(facts)
+        self._fill = facts.fill
         self._journal = journal
         self._progress = progress
-        self._total = plan.chunk_count()
+        self._tasks = tasks
+        self._source = source
+        self._below = below
+        self._total = sum(1 for task in tasks for _ in plan.chunks_of(task))
         self._done = 0
         self._lock = Lock()
+
+    def files(self) -> dict[str, FileRecord]:
+        """Give what the manifest says about the shards, when all are written."""
+        return {task.path: self._journal.finished[task.path] for task in self._tasks}
 
     def build(self, task: ShardTask, needs: list[None]) -> None:
         """Write one whole shard and note it in the journal, unless an earlier build did.
@@ -139,68 +209,86 @@ class _Builder:
         temporary.replace(path)
         self._journal.add(task.path, FileRecord(size, digest))
 
-    def _encoded(
-        self, task: ShardTask, chunks: list[tuple[int, int]]
-    ) -> Iterator[tuple[tuple[int, int], bytes | None]]:
+    def _encoded(self, task: ShardTask, chunks: list[tuple[int, int]]) -> Chunks:
         """Make the chunks of a shard one after the other."""
-        if isinstance(self._plan.levels[task.level].source, Decode):
-            yield from self._decoded(chunks)
-            return
-        above = self._reader(task)
-        for col, row in chunks:
-            yield (col, row), self._kept_or_made(task.level, col, row, above)
+        plan = self._plan.levels[task.level]
+        if isinstance(plan.source, Decode):
+            yield from self._decoded(task.plane, chunks)
+        elif isinstance(plan.source, Verbatim):
+            for col, row in chunks:
+                yield (col, row), self._from_scan(task.level, col, row, task.plane)
+        else:
+            above, size = self._reader(task), self._plan.levels[task.level - 1].size
+            for col, row in chunks:
+                yield (col, row), made_chunk(above, self._coding, self._fill, size, plan.encoding, col, row)
 
-    def _decoded(self, chunks: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], bytes | None]]:
+    def _opened(self) -> PixelSource:
+        if self._source is None:
+            raise ValueError("Levels that come from the scan need the scan.")
+        return self._source
+
+    def _decoded(self, plane: Plane, chunks: list[tuple[int, int]]) -> Chunks:
         """Decode level 0 of the scan in strips: one row of the shard's chunks at a time."""
-        tile, size = self._plan.tile, self._plan.levels[0].size
+        tile, first, source = self._plan.tile, self._plan.levels[0], self._opened()
         left = chunks[0][0]
-        width = min((chunks[-1][0] + 1) * tile.width, size.width) - left * tile.width
-        strip: Pixels | None = None
+        width = min((chunks[-1][0] + 1) * tile.width, first.size.width) - left * tile.width
+        strip: Samples | None = None
         for col, row in chunks:
-            valid = valid_part(size, tile, col, row)
+            valid = valid_part(first.size, tile, col, row)
             if col == left or strip is None:
-                strip = self._source.read(0, LevelRegion(left * tile.width, row * tile.height, width, valid.height))
+                strip = source.read(0, LevelRegion(left * tile.width, row * tile.height, width, valid.height), plane)
             x = (col - left) * tile.width
-            yield (col, row), self._encode(strip[:, x : x + valid.width], 0)
+            yield (col, row), self._encode(strip[:, x : x + valid.width], first)
 
-    def _kept_or_made(self, level: int, col: int, row: int, above: ChunkReader) -> bytes | None:
+    def _from_scan(self, level: int, col: int, row: int, plane: Plane) -> bytes | None:
+        """Give a tile of the scan as it lies; where it lacks a row or column, that is made of the finer tiles."""
         plan = self._plan.levels[level]
-        if self._plan.copies(level, col, row) and isinstance(plan.source, Verbatim):
-            return self._source.encoded_tile(plan.source.source_level, col, row)
-        pixels = reduced_chunk(above, self._plan.levels[level - 1].size, self._plan.tile, col, row)
-        if isinstance(plan.source, Verbatim):
-            pixels = self._overlaid(plan.source, level, col, row, pixels)
-        return None if pixels is None else self._encode(pixels, level)
+        kept = plan.source if isinstance(plan.source, Verbatim) else None
+        if kept is not None and self._plan.copies(level, col, row):
+            return self._opened().encoded_tile(kept.source_level, col, row, plane)
+        above = self._plan.levels[level - 1].size
 
-    def _overlaid(self, kept: Verbatim, level: int, col: int, row: int, pixels: Pixels | None) -> Pixels | None:
+        def finer(child_col: int, child_row: int) -> bytes | None:
+            return self._from_scan(level - 1, child_col, child_row, plane)
+
+        pixels = reduced_chunk(finer, self._coding, self._fill, above, col, row)
+        if kept is not None:
+            pixels = self._overlaid(kept, plan, (col, row), plane, pixels)
+        return None if pixels is None else self._encode(pixels, plan)
+
+    def _overlaid(
+        self, kept: Verbatim, plan: LevelPlan, chunk: tuple[int, int], plane: Plane, pixels: Samples | None
+    ) -> Samples | None:
         """Lay what the scan's own level has of a chunk over what was made from the level before."""
         tile = self._plan.tile
-        x, y = col * tile.width, row * tile.height
+        x, y = chunk[0] * tile.width, chunk[1] * tile.height
         width, height = min(tile.width, kept.size.width - x), min(tile.height, kept.size.height - y)
         if width < 1 or height < 1:
             return pixels
-        own = self._source.read(kept.source_level, LevelRegion(x, y, width, height))
+        own = self._opened().read(kept.source_level, LevelRegion(x, y, width, height), plane)
         if pixels is None:
-            valid = valid_part(self._plan.levels[level].size, tile, col, row)
-            return pad_to(own, valid)
+            return pad_to(own, valid_part(plan.size, tile, *chunk))
         pixels[:height, :width] = own
         return pixels
 
-    def _encode(self, pixels: Pixels, level: int) -> bytes | None:
-        if is_white(pixels):
-            return None
-        return jpeg.encode(pad_to(pixels, self._plan.tile), self._plan.levels[level].encoding)
+    def _encode(self, pixels: Samples, plan: LevelPlan) -> bytes | None:
+        return encoded_chunk(pixels, self._coding, self._fill, plan.encoding)
 
     def _reader(self, task: ShardTask) -> ChunkReader:
         """Read chunks of the level before out of the shards that this one needs."""
-        finished = self._journal.finished
-        shards = {path: ShardFile(self._journal.folder / path, finished[path].size) for path in task.needs}
+        finished, level = self._journal.finished, task.level - 1
+        shards = {
+            path: ShardFile(self._journal.folder / path, finished[path].size) for path in task.needs if path in finished
+        }
 
         def read(col: int, row: int) -> bytes | None:
-            shard = shards.get(shard_path(task.level - 1, row // SHARD_CHUNKS, col // SHARD_CHUNKS))
-            if shard is None:
+            path = self._plan.path(level, task.plane, row // SHARD_CHUNKS, col // SHARD_CHUNKS)
+            shard = shards.get(path)
+            if shard is not None:
+                return shard.chunk((row % SHARD_CHUNKS) * SHARD_CHUNKS + col % SHARD_CHUNKS)
+            if self._below is None:
                 raise Corrupt("A part of the pyramid under construction is missing.")
-            return shard.chunk((row % SHARD_CHUNKS) * SHARD_CHUNKS + col % SHARD_CHUNKS)
+            return self._below.chunk(level, col, row, task.plane)
 
         return read
 

@@ -1,22 +1,17 @@
-"""The pixels of one chunk: reduced from the level before, padded at the edges, laid over each other. No files."""
+"""The pixels of one chunk, made from those of the level before. No files."""
 
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from pathserve.geometry import Size
-from pathserve.pyramid.layout import FILL, grid_of
+from pathserve.pixels import Samples
+from pathserve.pyramid.coding import Coding, mean_2x2, pad_to
+from pathserve.pyramid.layout import grid_of
 from pathserve.slides import jpeg
 
-Pixels = npt.NDArray[np.uint8]
 ChunkReader = Callable[[int, int], bytes | None]
-"""Gives the JPEG of a chunk of one level by column and row, or None where it is white."""
-
-
-def is_white(pixels: Pixels) -> bool:
-    """Tell whether every value is the fill value."""
-    return bool((pixels == FILL).all())
+"""Gives the bytes of a chunk of one level by column and row, or None where there is none."""
 
 
 def valid_part(level: Size, tile: Size, col: int, row: int) -> Size:
@@ -24,23 +19,7 @@ def valid_part(level: Size, tile: Size, col: int, row: int) -> Size:
     return Size(min(tile.width, level.width - col * tile.width), min(tile.height, level.height - row * tile.height))
 
 
-def pad_to(pixels: Pixels, size: Size) -> Pixels:
-    """Repeat the last row and column until ``size`` is reached."""
-    height, width, _ = pixels.shape
-    if (width, height) == (size.width, size.height):
-        return pixels
-    return np.pad(pixels, ((0, size.height - height), (0, size.width - width), (0, 0)), mode="edge")
-
-
-def mean_2x2(pixels: Pixels) -> Pixels:
-    """Average blocks of 2 x 2 pixels, halves rounded up; an odd last row or column is taken twice."""
-    height, width, _ = pixels.shape
-    even = pad_to(pixels, Size(width + width % 2, height + height % 2)).astype(np.uint16)
-    total = even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]
-    return ((total + 2) >> 2).astype(np.uint8)
-
-
-def reduced_chunk(read: ChunkReader, above: Size, tile: Size, col: int, row: int) -> Pixels | None:
+def reduced_chunk(read: ChunkReader, coding: Coding, fill: int, above: Size, col: int, row: int) -> Samples | None:
     """Make the valid part of a chunk from the up to four chunks of the level before.
 
     Chunks that lie wholly on the level before are decoded at half size straight from their coefficients. Those at its
@@ -50,15 +29,18 @@ def reduced_chunk(read: ChunkReader, above: Size, tile: Size, col: int, row: int
     ----------
     read
         Reader of the level before.
+    fill
+        Value of pixels whose chunk is not there.
     above
         Size of the level before.
 
     Returns
     -------
-    (h, w, 3) uint8 of the part that lies on the level, or None when all of it is white.
+    (h, w, samples) of the part that lies on the level, or None when there is no chunk to make it from.
     """
+    tile = coding.tile
     valid = valid_part(above.halved(), tile, col, row)
-    out = np.full((valid.height, valid.width, 3), FILL, np.uint8)
+    out = np.full((valid.height, valid.width, coding.samples), fill, coding.dtype)
     columns, rows = grid_of(above, tile)
     half_width, half_height = tile.width // 2, tile.height // 2
     found = False
@@ -68,13 +50,28 @@ def reduced_chunk(read: ChunkReader, above: Size, tile: Size, col: int, row: int
             if data is None:
                 continue
             found = True
-            part = _halved(data, valid_part(above, tile, child_col, child_row), tile)
+            part = _halved(data, valid_part(above, tile, child_col, child_row), coding)
             y, x = (child_row - 2 * row) * half_height, (child_col - 2 * col) * half_width
             out[y : y + part.shape[0], x : x + part.shape[1]] = part
     return out if found else None
 
 
-def _halved(data: bytes, valid: Size, tile: Size) -> Pixels:
-    if valid == tile:
-        return jpeg.decode(data, half_of=tile)
-    return mean_2x2(jpeg.decode(data)[: valid.height, : valid.width])
+def encoded_chunk(pixels: Samples, coding: Coding, fill: int, encoding: jpeg.Encoding) -> bytes | None:
+    """Encode the valid part of a chunk, padded to the tile size; None when all of it has the fill value."""
+    if bool((pixels == fill).all()):
+        return None
+    return coding.encode(pad_to(pixels, coding.tile), encoding)
+
+
+def made_chunk(
+    read: ChunkReader, coding: Coding, fill: int, above: Size, encoding: jpeg.Encoding, col: int, row: int
+) -> bytes | None:
+    """Make a chunk from the level before, always the same bytes from the same; parameters as `reduced_chunk`."""
+    pixels = reduced_chunk(read, coding, fill, above, col, row)
+    return None if pixels is None else encoded_chunk(pixels, coding, fill, encoding)
+
+
+def _halved(data: bytes, valid: Size, coding: Coding) -> Samples:
+    if valid == coding.tile:
+        return coding.decode_halved(data)
+    return mean_2x2(coding.decode(data)[: valid.height, : valid.width])

@@ -1,4 +1,4 @@
-"""The Zarr v3 codec of the inner chunks: an (h, w, 3) uint8 array as one JPEG.
+"""The Zarr v3 codec of inner chunks: an (h, w, 3) or (h, w, 1) uint8 array as one JPEG.
 
 The name and the stored form are those of imagecodecs' own codec, which has no entry point and no form for Python 3.11,
 so stores open with either. The package declares this class as a ``zarr.codecs`` entry point.
@@ -45,12 +45,13 @@ class JpegCodec(ArrayBytesCodec):
         raise NotImplementedError
 
     async def _decode_single(self, chunk_data: Any, chunk_spec: Any) -> Any:  # noqa: ANN401 - zarr's types are private
-        pixels = jpeg.decode(chunk_data.to_bytes())
+        pixels = jpeg.decode(chunk_data.to_bytes(), grey=chunk_spec.shape[-1] == 1)
         return chunk_spec.prototype.nd_buffer.from_ndarray_like(pixels.reshape(chunk_spec.shape))
 
     async def _encode_single(self, chunk_data: Any, chunk_spec: Any) -> Any:  # noqa: ANN401 - zarr's types are private
         encoding = jpeg.Encoding(int(self.configuration.get("level") or _DEFAULT_LEVEL), "444")
-        return chunk_spec.prototype.buffer.from_bytes(jpeg.encode(chunk_data.as_numpy_array(), encoding))
+        pixels = chunk_data.as_numpy_array()
+        return chunk_spec.prototype.buffer.from_bytes(jpeg.encode(pixels.reshape(pixels.shape[-3:]), encoding))
 
 
 def register() -> None:

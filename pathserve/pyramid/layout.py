@@ -1,19 +1,24 @@
 """The layout on disk: every Zarr path and attribute is named here and nowhere else.
 
-A slide is an OME-Zarr 0.5 group of Zarr v3 arrays with axes c, y, x, one array per level ("0", "1", ...). An array is
-cut into shards of 16 x 16 inner chunks. An inner chunk is a complete JPEG of the tile size; behind the chunks of a
-shard lies their index with a CRC-32C. What a shard does not hold is white.
+A slide is an OME-Zarr 0.5 group of Zarr v3 arrays, one per level ("0", "1", ...), with axes c, y, x; t stands in front
+when the scan has several times, z before y when it has several planes. An array is cut into shards of 16 x 16 inner
+chunks of one plane. An inner chunk of the tile size is a complete JPEG or, of scans that are kept without loss, a
+Zstandard frame of its little-endian samples, channel by channel; behind the chunks of a shard lies their index with a
+CRC-32C. What a shard does not hold is white in colour scans and 0 in others.
 """
 
 import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from pathserve.errors import Corrupt, Invalid, Unsupported
 from pathserve.geometry import Mpp, Size
-from pathserve.pixels import RGB_CHANNELS, Channel, SlideInfo
+from pathserve.pixels import DTYPES, RGB_CHANNELS, Channel, Plane, SlideInfo
+from pathserve.slides.jpeg import Encoding
 
 METADATA = "zarr.json"
 MANIFEST = "manifest.json"
@@ -24,7 +29,13 @@ SHARD_CHUNKS = 16
 CODEC = "imagecodecs_jpeg"
 """Registered name of the inner codec; a neutral ``jpeg`` is under way in the zarr-extensions registry."""
 
+Storage = Literal["jpeg", "zstd"]
+"""How inner chunks are encoded: with the loss of JPEG, or without any."""
+
 FILL = 255
+"""What colour scans hold where they hold nothing: white."""
+
+ZSTD_LEVEL = 3
 FORMAT = 1
 """Version of what PathServe itself writes beside the OME metadata."""
 
@@ -47,6 +58,12 @@ class Facts:
         Stored levels, each half of the one before, rounded up.
     generation
         Grows by one whenever the pixels behind one slide id are replaced.
+    storage
+        How every chunk is encoded.
+    encodings
+        For every level the JPEG of chunks that are made, so that one made on request is the one that is built.
+
+    The others are those of :class:`pathserve.pixels.SlideInfo`.
     """
 
     size: Size
@@ -60,6 +77,33 @@ class Facts:
     objective_power: float | None
     icc_profile: bytes | None
     channels: tuple[Channel, ...] = RGB_CHANNELS
+    rgb: bool = True
+    dtype: str = "uint8"
+    planes: int = 1
+    plane_spacing: float | None = None
+    times: int = 1
+    storage: Storage = "jpeg"
+    encodings: tuple[Encoding, ...] = ()
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes of every array."""
+        return axes_of(times=self.times, planes=self.planes)
+
+    @property
+    def samples(self) -> int:
+        """Samples per pixel of a plane: 3 or 1."""
+        return 3 if self.rgb else 1
+
+    @property
+    def fill(self) -> int:
+        """The value of pixels that no chunk holds."""
+        return FILL if self.rgb else 0
+
+    @property
+    def default_plane(self) -> int:
+        """The plane that is shown when nobody names one: the middle of a stack."""
+        return self.planes // 2
 
     @property
     def levels(self) -> tuple[Size, ...]:
@@ -70,7 +114,9 @@ class Facts:
         return tuple(sizes)
 
     @classmethod
-    def of(cls, info: SlideInfo, *, tile: Size, level_count: int, generation: int) -> "Facts":
+    def of(
+        cls, info: SlideInfo, *, tile: Size, level_count: int, generation: int, storage: Storage = "jpeg"
+    ) -> "Facts":
         """Take over what a scan states: an allow-list, nothing else of a scan is ever stored."""
         return cls(
             size=info.size,
@@ -84,12 +130,24 @@ class Facts:
             objective_power=info.objective_power,
             icc_profile=info.icc_profile,
             channels=info.channels,
+            rgb=info.rgb,
+            dtype=info.dtype,
+            planes=info.planes,
+            plane_spacing=info.plane_spacing,
+            times=info.times,
+            storage=storage,
         )
 
 
-def shard_path(level: int, t_row: int, t_col: int) -> str:
+def axes_of(*, times: int, planes: int) -> tuple[str, ...]:
+    """Name the axes that a slide's arrays have, in order."""
+    return (*(("t",) if times > 1 else ()), "c", *(("z",) if planes > 1 else ()), "y", "x")
+
+
+def shard_path(axes: tuple[str, ...], level: int, plane: Plane, t_row: int, t_col: int) -> str:
     """Path of a shard inside the group; row and column count shards."""
-    return f"{level}/c/0/{t_row}/{t_col}"
+    place = {"t": plane.t, "c": plane.c, "z": plane.z, "y": t_row, "x": t_col}
+    return f"{level}/c/" + "/".join(str(place[axis]) for axis in axes)
 
 
 def array_path(level: int) -> str:
@@ -102,33 +160,48 @@ def grid_of(size: Size, tile: Size) -> tuple[int, int]:
     return -(-size.width // tile.width), -(-size.height // tile.height)
 
 
-def array_metadata(size: Size, tile: Size) -> dict[str, Any]:
+def array_metadata(facts: Facts, level: int) -> dict[str, Any]:
     """Give the Zarr v3 metadata of one level."""
-    inner = [
-        {"name": "transpose", "configuration": {"order": [1, 2, 0]}},
-        {"name": CODEC, "configuration": {}},
-    ]
+    size, tile, axes = facts.levels[level], facts.tile, facts.axes
+    channels = facts.samples if facts.rgb else len(facts.channels)
     index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
     sharding = {
-        "chunk_shape": [3, tile.height, tile.width],
-        "codecs": inner,
+        "chunk_shape": _shape(axes, c=facts.samples, y=tile.height, x=tile.width),
+        "codecs": _codecs(axes, facts.storage),
         "index_codecs": index,
         "index_location": "end",
     }
-    shard = [3, tile.height * SHARD_CHUNKS, tile.width * SHARD_CHUNKS]
+    shard = _shape(axes, c=facts.samples, y=tile.height * SHARD_CHUNKS, x=tile.width * SHARD_CHUNKS)
     return {
         "zarr_format": 3,
         "node_type": "array",
-        "shape": [3, size.height, size.width],
-        "data_type": "uint8",
+        "shape": _shape(axes, t=facts.times, c=channels, z=facts.planes, y=size.height, x=size.width),
+        "data_type": facts.dtype,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shard}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": FILL,
+        "fill_value": facts.fill,
         "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
-        "dimension_names": ["c", "y", "x"],
+        "dimension_names": list(axes),
         "attributes": {},
         "storage_transformers": [],
     }
+
+
+def _shape(axes: tuple[str, ...], **lengths: int) -> list[int]:
+    return [lengths.get(axis, 1) for axis in axes]
+
+
+def _codecs(axes: tuple[str, ...], storage: Storage) -> list[dict[str, Any]]:
+    if storage == "zstd":
+        return [
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            {"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": True}},
+        ]
+    samples_last = [i for i, axis in enumerate(axes) if axis != "c"] + [axes.index("c")]
+    return [
+        {"name": "transpose", "configuration": {"order": samples_last}},
+        {"name": CODEC, "configuration": {}},
+    ]
 
 
 def group_metadata(facts: Facts) -> dict[str, Any]:
@@ -143,40 +216,63 @@ def group_metadata(facts: Facts) -> dict[str, Any]:
 def _ome(facts: Facts) -> dict[str, Any]:
     # An implausible pixel size is kept among the facts but never used as a scale.
     mpp = facts.mpp if facts.mpp_plausible else None
-    unit = {} if mpp is None else {"unit": "micrometer"}
     x, y = (1.0, 1.0) if mpp is None else (mpp.x, mpp.y)
+    step = {"t": 1.0, "c": 1.0, "z": facts.plane_spacing or 1.0, "y": y, "x": x}
+    measured = {"z": facts.plane_spacing is not None, "y": mpp is not None, "x": mpp is not None}
     datasets = []
     for level in range(facts.level_count):
-        factor = 2**level
+        factor = {"y": 2**level, "x": 2**level}
         # The centre of the first pixel of level k lies (2^k - 1) / 2 level-0 pixels from that of level 0.
-        offset = (factor - 1) / 2
         transformations = [
-            {"type": "scale", "scale": [1.0, y * factor, x * factor]},
-            {"type": "translation", "translation": [0.0, y * offset, x * offset]},
+            {"type": "scale", "scale": [step[axis] * factor.get(axis, 1) for axis in facts.axes]},
+            {
+                "type": "translation",
+                "translation": [step[axis] * (factor.get(axis, 1) - 1) / 2 for axis in facts.axes],
+            },
         ]
         datasets.append({"path": str(level), "coordinateTransformations": transformations})
+    kinds = {"t": "time", "c": "channel"}
     axes = [
-        {"name": "c", "type": "channel"},
-        {"name": "y", "type": "space", **unit},
-        {"name": "x", "type": "space", **unit},
-    ]
-    channels = [
         {
-            "label": channel.name,
-            "color": "{:02X}{:02X}{:02X}".format(*channel.color),
-            "active": True,
-            "coefficient": 1.0,
-            "family": "linear",
-            "inverted": False,
-            "window": {"min": 0, "max": 255, "start": 0, "end": 255},
+            "name": axis,
+            "type": kinds.get(axis, "space"),
+            **({"unit": "micrometer"} if measured.get(axis) else {}),
         }
-        for channel in facts.channels
+        for axis in facts.axes
     ]
     return {
         "version": _OME_VERSION,
         "multiscales": [{"name": "slide", "axes": axes, "datasets": datasets, "type": "mean"}],
-        "omero": {"channels": channels, "rdefs": {"model": "color"}},
+        "omero": {
+            "channels": [_omero_channel(channel, facts.dtype) for channel in facts.channels],
+            "rdefs": {
+                "model": "color" if len(facts.channels) > 1 else "greyscale",
+                "defaultT": 0,
+                "defaultZ": facts.default_plane,
+            },
+        },
     }
+
+
+def _omero_channel(channel: Channel, dtype: str) -> dict[str, Any]:
+    low, high = sample_range(dtype)
+    start, end = channel.window or (low, high)
+    return {
+        "label": channel.name,
+        "color": "{:02X}{:02X}{:02X}".format(*channel.color),
+        "active": True,
+        "coefficient": 1.0,
+        "family": "linear",
+        "inverted": False,
+        "window": {"min": min(low, start), "max": max(high, end), "start": start, "end": end},
+    }
+
+
+def sample_range(dtype: str) -> tuple[float, float]:
+    """Lowest and highest value of a sample type; 0 and 1 for floating point, as pictures use it."""
+    if np.dtype(dtype).kind == "f":
+        return 0.0, 1.0
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 def _own(facts: Facts) -> dict[str, Any]:
@@ -192,7 +288,14 @@ def _own(facts: Facts) -> dict[str, Any]:
         "mpp_plausible": facts.mpp_plausible,
         "objective_power": facts.objective_power,
         "icc_profile": None if facts.icc_profile is None else base64.b64encode(facts.icc_profile).decode("ascii"),
-        "channels": [{"name": channel.name, "color": list(channel.color)} for channel in facts.channels],
+        "channels": [channel.to_dict() for channel in facts.channels],
+        "rgb": facts.rgb,
+        "dtype": facts.dtype,
+        "planes": facts.planes,
+        "plane_spacing": facts.plane_spacing,
+        "times": facts.times,
+        "storage": facts.storage,
+        "encodings": [[encoding.quality, encoding.subsampling] for encoding in facts.encodings],
     }
 
 
@@ -218,7 +321,10 @@ def parse_facts(metadata: Mapping[str, Any]) -> Facts:
 
 
 def _parse_own(own: Mapping[str, Any]) -> Facts:
-    icc, mpp = own["icc_profile"], own["mpp"]
+    icc, mpp, dtype = own["icc_profile"], own["mpp"], own.get("dtype", "uint8")
+    if dtype not in DTYPES:
+        raise ValueError(dtype)
+    # What earlier pyramids do not state is what all of them were: one plane of colour, kept as JPEG.
     return Facts(
         size=Size(*own["size"]),
         tile=Size(*own["tile"]),
@@ -230,5 +336,12 @@ def _parse_own(own: Mapping[str, Any]) -> Facts:
         mpp_plausible=own["mpp_plausible"],
         objective_power=own["objective_power"],
         icc_profile=None if icc is None else base64.b64decode(icc, validate=True),
-        channels=tuple(Channel(c["name"], (c["color"][0], c["color"][1], c["color"][2])) for c in own["channels"]),
+        channels=tuple(Channel.parse(channel) for channel in own["channels"]),
+        rgb=own.get("rgb", True),
+        dtype=dtype,
+        planes=own.get("planes", 1),
+        plane_spacing=own.get("plane_spacing"),
+        times=own.get("times", 1),
+        storage=own.get("storage", "jpeg"),
+        encodings=tuple(Encoding(*encoding) for encoding in own.get("encodings", ())),
     )

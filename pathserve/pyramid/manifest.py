@@ -25,15 +25,26 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Every file of a pyramid by its path inside the group, and the SHA-256 of the scan that it was made from."""
+    """Every file of a pyramid by its path inside the group, and the SHA-256 of the scan that it was made from.
+
+    ``missing_levels`` are still to be built, and are made on request until then.
+    """
 
     content_hash: str
     files: Mapping[str, FileRecord]
+    missing_levels: tuple[int, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Give the stored form, the same bytes for the same content."""
         files = {path: [record.size, record.sha256] for path, record in sorted(self.files.items())}
-        return orjson.dumps({"format": FORMAT, "content_hash": self.content_hash, "files": files})
+        return orjson.dumps(
+            {
+                "format": FORMAT,
+                "content_hash": self.content_hash,
+                "files": files,
+                "missing_levels": list(self.missing_levels),
+            }
+        )
 
     @classmethod
     def load(cls, folder: Path) -> "Manifest":
@@ -53,6 +64,7 @@ class Manifest:
             version = int(document["format"])
             files = {path: FileRecord(int(size), str(digest)) for path, (size, digest) in document["files"].items()}
             content_hash = str(document["content_hash"])
+            missing = tuple(int(level) for level in document.get("missing_levels", ()))
         except FileNotFoundError:
             if not folder.is_dir():
                 raise NotFound("There is no such slide.") from None
@@ -61,7 +73,7 @@ class Manifest:
             raise Corrupt("The manifest of a stored slide is damaged.") from None
         if version > FORMAT:
             raise Unsupported("A newer version of PathServe wrote this slide.")
-        return cls(content_hash, files)
+        return cls(content_hash, files, missing)
 
 
 def write_file(path: Path, data: bytes) -> FileRecord:

@@ -1,11 +1,11 @@
 """What to build, decided before anything is read: levels, where each comes from, and shards in order. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pathserve.geometry import Size
-from pathserve.pixels import SlideInfo
-from pathserve.pyramid.layout import SHARD_CHUNKS, grid_of, shard_path
+from pathserve.pixels import FIRST_PLANE, Plane, SlideInfo
+from pathserve.pyramid.layout import SHARD_CHUNKS, Storage, axes_of, grid_of, shard_path
 from pathserve.slides.jpeg import Encoding
 
 DECODED_TILE = Size(256, 256)
@@ -23,13 +23,16 @@ OVERVIEW = Encoding(90, "420")
 
 _FIRST_OVERVIEW = 3
 
+_MOST_STEPS = 3
+"""How far a level may be from the last kept one when a row of it is made: each step takes four times the tiles."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verbatim:
     """The tiles of a level of the scan are kept as they lie.
 
     ``size`` may be one pixel less than the planned level along an axis; tiles that hold the missing row or column are
-    made from the level above with the scan's pixels on top.
+    made from the level before with the scan's pixels on top.
     """
 
     source_level: int
@@ -48,7 +51,7 @@ class Reduce:
 
 @dataclass(frozen=True, slots=True)
 class LevelPlan:
-    """One level of the pyramid: its size, where its pixels come from, and how those are encoded that cannot be kept."""
+    """One level of the pyramid: its size, where its pixels come from, and the JPEG of those that cannot be kept."""
 
     index: int
     size: Size
@@ -60,23 +63,23 @@ class LevelPlan:
 class ShardTask:
     """One shard to write: row and column count shards; ``needs`` are the paths of the shards it is made from."""
 
+    path: str
     level: int
+    plane: Plane
     row: int
     col: int
     needs: tuple[str, ...]
 
-    @property
-    def path(self) -> str:
-        """Path of the shard inside the group."""
-        return shard_path(self.level, self.row, self.col)
-
 
 @dataclass(frozen=True, slots=True)
 class PyramidPlan:
-    """Everything that is to be built of one scan."""
+    """Everything that is to be built of one scan: the same levels of every plane."""
 
     tile: Size
     levels: tuple[LevelPlan, ...]
+    storage: Storage = "jpeg"
+    planes: tuple[Plane, ...] = (FIRST_PLANE,)
+    axes: tuple[str, ...] = ("c", "y", "x")
 
     def chunks_of(self, task: ShardTask) -> Iterator[tuple[int, int]]:
         """Column and row of every chunk of a shard that lies on the level, row by row."""
@@ -97,20 +100,28 @@ class PyramidPlan:
 
     def tasks(self) -> tuple[ShardTask, ...]:
         """List every shard, each after the shards that it needs."""
-        return tuple(task for plan in self.levels for task in self._level_tasks(plan))
+        return tuple(task for plane in self.planes for plan in self.levels for task in self._level_tasks(plan, plane))
 
-    def _level_tasks(self, plan: LevelPlan) -> Iterator[ShardTask]:
+    @property
+    def reduced_levels(self) -> tuple[int, ...]:
+        """The levels that are made of others alone, so that they can come later than the rest."""
+        return tuple(plan.index for plan in self.levels if isinstance(plan.source, Reduce))
+
+    def path(self, level: int, plane: Plane, row: int, col: int) -> str:
+        """Path of a shard inside the group."""
+        return shard_path(self.axes, level, plane, row, col)
+
+    def _level_tasks(self, plan: LevelPlan, plane: Plane) -> Iterator[ShardTask]:
         columns, rows = self.shard_grid(plan.index)
         for row in range(rows):
             for col in range(columns):
-                bare = ShardTask(plan.index, row, col, ())
-                made = plan.index > 0 and not all(self.copies(plan.index, *chunk) for chunk in self.chunks_of(bare))
-                yield ShardTask(plan.index, row, col, self._needs(bare)) if made else bare
+                bare = ShardTask(self.path(plan.index, plane, row, col), plan.index, plane, row, col, ())
+                yield replace(bare, needs=self._needs(bare)) if isinstance(plan.source, Reduce) else bare
 
     def _needs(self, task: ShardTask) -> tuple[str, ...]:
         columns, rows = self.shard_grid(task.level - 1)
         return tuple(
-            shard_path(task.level - 1, row, col)
+            self.path(task.level - 1, task.plane, row, col)
             for row in range(2 * task.row, min(2 * task.row + 2, rows))
             for col in range(2 * task.col, min(2 * task.col + 2, columns))
         )
@@ -120,29 +131,40 @@ class PyramidPlan:
         columns, rows = grid_of(self.levels[level].size, self.tile)
         return -(-columns // SHARD_CHUNKS), -(-rows // SHARD_CHUNKS)
 
-    def chunk_count(self) -> int:
-        """How many chunks all levels have together."""
-        return sum(columns * rows for columns, rows in (grid_of(p.size, self.tile) for p in self.levels))
 
-
-def plan_pyramid(info: SlideInfo, *, recompress: int | None = None) -> PyramidPlan:
+def plan_pyramid(info: SlideInfo, *, recompress: int | None = None, lossless: bool = False) -> PyramidPlan:
     """Plan the pyramid of a scan: levels a factor 2 apart, sizes rounded up, down to one tile.
+
+    JPEG tiles are kept as they lie. Other colour scans are encoded as JPEG; everything else is stored without loss.
 
     Parameters
     ----------
     recompress
-        JPEG quality, 1 to 100, at which level 0 is encoded anew even where its tiles could be kept.
+        JPEG quality, 1 to 100, at which level 0 of a colour scan is encoded anew even where its tiles could be kept.
+    lossless
+        Whether colour scans, too, are stored without loss where no JPEG tiles can be kept.
     """
     base = info.levels[0]
-    keeps = base.encoding == "jpeg" and recompress is None and _halves(base.tile)
+    keeps = base.encoding == "jpeg" and (recompress is None or not info.rgb) and _halves(base.tile)
+    storage: Storage = "jpeg" if keeps or (info.rgb and not lossless) else "zstd"
     tile = base.tile if keeps and base.tile is not None else _decoded_tile(base.tile)
     first: Verbatim | Decode = Verbatim(0, base.size) if keeps else Decode()
     levels = [LevelPlan(0, base.size, first, _encoding(0, recompress, keeps=keeps))]
     while levels[-1].size.width > tile.width or levels[-1].size.height > tile.height:
         index, size = len(levels), levels[-1].size.halved()
         source = (_kept_level(info, size, tile) if keeps else None) or Reduce()
+        if isinstance(source, Verbatim) and source.size != size and _far_from_kept(levels):
+            source = Reduce()
         levels.append(LevelPlan(index, size, source, _encoding(index, recompress, keeps=keeps)))
-    return PyramidPlan(tile, tuple(levels))
+    return PyramidPlan(
+        tile, tuple(levels), storage, tuple(info.each_plane()), axes_of(times=info.times, planes=info.planes)
+    )
+
+
+def _far_from_kept(levels: list[LevelPlan]) -> bool:
+    """Tell whether making a missing row of the next level would take the pixels of many finer tiles."""
+    last = max(plan.index for plan in levels if isinstance(plan.source, Verbatim))
+    return len(levels) - last > _MOST_STEPS
 
 
 def _encoding(level: int, recompress: int | None, *, keeps: bool) -> Encoding:

@@ -4,18 +4,26 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
-from pathserve.errors import Corrupt, NotFound
+from pathserve.errors import Busy, Corrupt, NotFound
 from pathserve.geometry import LevelRegion, Size
+from pathserve.pixels import FIRST_PLANE, Plane, Samples
 from pathserve.pyramid.cache import ByteBudgetCache
-from pathserve.pyramid.layout import FILL, METADATA, SHARD_CHUNKS, Facts, grid_of, parse_facts, shard_path
+from pathserve.pyramid.chunks import made_chunk
+from pathserve.pyramid.coding import Coding
+from pathserve.pyramid.layout import METADATA, SHARD_CHUNKS, Facts, grid_of, parse_facts, shard_path
 from pathserve.pyramid.manifest import Manifest
 from pathserve.pyramid.shards import INDEX_BYTES, ShardFile
-from pathserve.slides import jpeg
 from pathserve.slides.limits import require_inside
 
+MOST_STEPS = 3
+"""How many times a tile of a level that is not built yet is halved on request; each time takes four times the tiles."""
+
+MADE_BUDGET = 4 << 20
+"""Bytes of chunks made on request that a pyramid under construction keeps."""
+
+_ENTRY_BYTES = 256  # of the cache itself, so that empty chunks count too
 INDEX_BUDGET = 1 << 20
 """Bytes of shard indexes that a pyramid keeps; as each holds one open file, this also bounds those to 256."""
 
@@ -32,7 +40,12 @@ class Pyramid:
         self.manifest = manifest
         self.levels: tuple[Size, ...] = facts.levels
         self.grids = tuple(grid_of(size, facts.tile) for size in self.levels)
-        self._shards: ByteBudgetCache[tuple[int, int, int], ShardFile] = ByteBudgetCache(
+        self.coding = Coding.of(facts)
+        self._axes = facts.axes
+        self._made_chunks: ByteBudgetCache[tuple[int, Plane, int, int], bytes] = ByteBudgetCache(
+            MADE_BUDGET, lambda data: len(data) + _ENTRY_BYTES
+        )
+        self._shards: ByteBudgetCache[tuple[int, Plane, int, int], ShardFile] = ByteBudgetCache(
             index_budget, lambda _: INDEX_BYTES
         )
 
@@ -57,8 +70,8 @@ class Pyramid:
             raise Corrupt("The metadata of a stored slide is damaged.")
         return cls(folder, parse_facts(orjson.loads(raw)), manifest)
 
-    def chunk(self, level: int, col: int, row: int, *, wait: bool = True) -> bytes | None:
-        """Give a chunk as it lies: one complete JPEG of the tile size, padding included.
+    def chunk(self, level: int, col: int, row: int, plane: Plane = FIRST_PLANE, *, wait: bool = True) -> bytes | None:
+        """Give a chunk as it lies, of the tile size, padding included: one complete JPEG where such are stored.
 
         Parameters
         ----------
@@ -67,7 +80,7 @@ class Pyramid:
 
         Returns
         -------
-        None where the pyramid holds no chunk because all of it is white.
+        None where the pyramid holds no chunk because all of it has the fill value.
 
         Raises
         ------
@@ -75,6 +88,8 @@ class Pyramid:
             When the address lies outside the pyramid.
         Corrupt
             When the shard is missing or damaged.
+        Busy
+            When the level is still being built and too coarse to be made on request.
         BlockingIOError
             When ``wait`` is False and the disk would have to be waited for.
         """
@@ -83,18 +98,24 @@ class Pyramid:
         columns, rows = self.grids[level]
         if not (0 <= col < columns and 0 <= row < rows):
             raise NotFound("The slide has no such tile.")
-        shard = self._shard(level, row // SHARD_CHUNKS, col // SHARD_CHUNKS, wait=wait)
+        if level in self.manifest.missing_levels:
+            return self._made(level, col, row, plane, wait=wait)
+        shard = self._shard(level, plane, row // SHARD_CHUNKS, col // SHARD_CHUNKS, wait=wait)
         return shard.chunk((row % SHARD_CHUNKS) * SHARD_CHUNKS + col % SHARD_CHUNKS, wait=wait)
 
-    def read(self, level: int, region: LevelRegion) -> npt.NDArray[np.uint8]:
-        """Decode a region of a level to (h, w, 3) uint8, RGB; the region must lie inside the level.
+    def read(self, level: int, region: LevelRegion, plane: Plane = FIRST_PLANE) -> Samples:
+        """Decode a region of one plane of a level; the region must lie inside the level.
+
+        Returns
+        -------
+        (h, w, 3) uint8, RGB, of a colour scan; (h, w, 1) of the scan's type of others.
 
         Memory: the answer and one chunk.
 
         Raises
         ------
         NotFound
-            When there is no such level.
+            When there is no such level or plane.
         ValueError
             When the region does not lie inside the level.
         Corrupt
@@ -104,42 +125,56 @@ class Pyramid:
             raise NotFound("The slide has no such level.")
         require_inside(region, self.levels[level])
         tile = self.facts.tile
-        out = np.full((region.height, region.width, 3), FILL, np.uint8)
+        out = np.full((region.height, region.width, self.facts.samples), self.facts.fill, self.facts.dtype)
         for row in range(region.lv_y // tile.height, -(-(region.lv_y + region.height) // tile.height)):
             for col in range(region.lv_x // tile.width, -(-(region.lv_x + region.width) // tile.width)):
-                data = self.chunk(level, col, row)
+                data = self.chunk(level, col, row, plane)
                 if data is None:
                     continue
                 x0, y0 = col * tile.width - region.lv_x, row * tile.height - region.lv_y
                 left, top = max(0, -x0), max(0, -y0)
-                pixels = self.decode(data)[top : region.height - y0, left : region.width - x0]
+                pixels = self.coding.decode(data)[top : region.height - y0, left : region.width - x0]
                 out[y0 + top : y0 + top + pixels.shape[0], x0 + left : x0 + left + pixels.shape[1]] = pixels
         return out
 
-    def decode(self, data: bytes) -> npt.NDArray[np.uint8]:
-        """Decode a chunk to an array of the tile size, (h, w, 3) uint8.
-
-        Raises
-        ------
-        Corrupt
-            When it is damaged or not of the tile size.
-        """
-        pixels = jpeg.decode(data)
-        if pixels.shape[:2] != (self.facts.tile.height, self.facts.tile.width):
-            raise Corrupt("A tile of a stored slide is damaged.")
-        return pixels
-
-    def _shard(self, level: int, row: int, col: int, *, wait: bool) -> ShardFile:
-        key = (level, row, col)
+    def _shard(self, level: int, plane: Plane, row: int, col: int, *, wait: bool) -> ShardFile:
+        key = (level, plane, row, col)
         shard = self._shards.get(key)
         if shard is not None:
             return shard
+        if not self._has(plane):
+            raise NotFound("The slide has no such channel, plane or time.")
         if not wait:
             raise BlockingIOError
-        path = shard_path(level, row, col)
+        path = shard_path(self._axes, level, plane, row, col)
         expected = self.manifest.files.get(path)
         if expected is None:
             raise Corrupt("A part of a stored slide is missing in its manifest.")
         shard = ShardFile(self.folder / path, expected.size)
         self._shards.put(key, shard)
         return shard
+
+    def _made(self, level: int, col: int, row: int, plane: Plane, *, wait: bool) -> bytes | None:
+        """Make a chunk of a level that is still to be built: the same bytes as the build will write."""
+        key = (level, plane, row, col)
+        made = self._made_chunks.get(key)
+        if made is not None:
+            return made or None
+        if not wait:
+            raise BlockingIOError
+        stored = max(k for k in range(level) if k not in self.manifest.missing_levels)
+        if level - stored > MOST_STEPS:
+            raise Busy("This level of the slide is still being built.", code="building")
+
+        def finer(child_col: int, child_row: int) -> bytes | None:
+            return self.chunk(level - 1, child_col, child_row, plane)
+
+        facts = self.facts
+        encoding, above = facts.encodings[level], self.levels[level - 1]
+        data = made_chunk(finer, self.coding, facts.fill, above, encoding, col, row)
+        self._made_chunks.put(key, data or b"")
+        return data
+
+    def _has(self, plane: Plane) -> bool:
+        channels = 1 if self.facts.rgb else len(self.facts.channels)
+        return 0 <= plane.t < self.facts.times and 0 <= plane.c < channels and 0 <= plane.z < self.facts.planes

@@ -6,19 +6,20 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Literal, TypeVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from starlette.datastructures import QueryParams
 
 from pathserve.catalog import SlideRecord
 from pathserve.errors import Invalid
 from pathserve.geometry import PixelGrid
-from pathserve.tiles import colour
+from pathserve.tiles import DEFAULT_VIEW, View, colour
 
 _SHORT = 64  # bytes of a query string that is worth remembering
 _M = TypeVar("_M", bound=BaseModel)
 _T = TypeVar("_T")
 
 MAX_LIMIT = 10_000
+_MAX_CHANNELS = 64
 
 Color = Annotated[
     colour.Color,
@@ -52,7 +53,30 @@ class PageQuery(NoQuery):
         return items[self.offset : end], str(end) if end < len(items) else None
 
 
-class ImageQuery(NoQuery):
+class ViewQuery(NoQuery):
+    """Which planes of a slide a picture shows."""
+
+    c: list[str] = Field([], description="Channels, from 0: `0,2`; default all. A colour scan has nothing to choose.")
+    z: int | None = Field(None, ge=0, lt=1 << 31, description="Plane of a stack, from 0; default the middle one.")
+    t: int = Field(0, ge=0, lt=1 << 31, description="Point in time, from 0.")
+
+    @field_validator("c")
+    @classmethod
+    def _numbers(cls, given: list[str]) -> list[str]:
+        numbers = [number for part in given for number in part.split(",")]
+        if len(numbers) > _MAX_CHANNELS or not all(n.isascii() and n.isdigit() and len(n) < 6 for n in numbers):
+            raise ValueError(f"give at most {_MAX_CHANNELS} numbers of channels, with commas between them")
+        return numbers
+
+    @property
+    def view(self) -> View:
+        """The planes as values."""
+        if not self.c and self.z is None and not self.t:
+            return DEFAULT_VIEW
+        return View(tuple(int(number) for number in self.c), self.z, self.t)
+
+
+class ImageQuery(ViewQuery):
     """An image address."""
 
     g: int | None = Field(None, description="The slide's generation; makes the answer immutable for caches.")
@@ -159,7 +183,7 @@ class MaskQuery(GridQuery, FilterQuery):
     format: Literal["png", "npy"] = "png"
 
 
-class PairQuery(GridQuery, FilterQuery):
+class PairQuery(GridQuery, FilterQuery, ViewQuery):
     """A region and its mask."""
 
     kind: Literal["semantic", "instance", "boundary", "distance", "coverage"] = "semantic"

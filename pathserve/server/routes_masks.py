@@ -38,7 +38,9 @@ async def pair(call: Call[PairQuery]) -> Response:
         schema = services.classes.of(slide.project)
         labels = read_mask(services.annotations, schema, question, grid, query.kind)
         return encode_pair_npz(
-            TileMaskPair(services.tiles.region(slide.id, grid, color=query.color), labels, schema.values)
+            TileMaskPair(
+                services.tiles.region(slide.id, grid, color=query.color, view=query.view), labels, schema.values
+            )
         )
 
     return Response(await services.drawing.run(work), media_type="application/x-npz", headers=_HEADERS)

@@ -44,10 +44,10 @@ async def tile(call: Call[ImageQuery]) -> Response:
     slide = call.slide()
     tiles, place = call.services.tiles, call.request.path_params
     address = slide.id, _index(place["level"]), _index(place["col"]), _index(place["row"])
-    color = call.query.color
-    found = tiles.tile_at_once(*address, color=color)
+    color, view = call.query.color, call.query.view
+    found = tiles.tile_at_once(*address, color=color, view=view)
     if found is None:
-        found = await run_in_threadpool(tiles.tile, *address, color=color)
+        found = await run_in_threadpool(tiles.tile, *address, color=color, view=view)
     headers = cache_headers(found.etag, slide, call.query.g)
     return not_modified(call, headers) or Response(found.body, media_type=found.media_type, headers=headers)
 
@@ -64,14 +64,15 @@ async def region(call: Call[RegionQuery]) -> Response:
     query = call.query
     grid = query.grid(slide, max_pixels=call.services.settings.max_output_pixels)
     tag = f'"region-{slide.generation}-{grid.l0_x}-{grid.l0_y}-{grid.width}-{grid.height}-{grid.downsample_x}'
-    headers = cache_headers(f'{tag}-{grid.downsample_y}-{query.format}-{query.color}"', slide, query.g)
+    headers = cache_headers(f'{tag}-{grid.downsample_y}-{query.format}-{query.color}{query.view.tag}"', slide, query.g)
 
     unchanged = not_modified(call, headers)
     if unchanged is not None:
         return unchanged
 
     def work() -> bytes:
-        return encode_image(call.services.tiles.region(slide.id, grid, color=query.color), query.format)
+        pixels = call.services.tiles.region(slide.id, grid, color=query.color, view=query.view)
+        return encode_image(pixels, query.format)
 
     return Response(await call.services.drawing.run(work), media_type=MEDIA_TYPES[query.format], headers=headers)
 
@@ -79,11 +80,12 @@ async def region(call: Call[RegionQuery]) -> Response:
 async def thumbnail(call: Call[ThumbnailQuery]) -> Response:
     """Give a small picture of the whole slide."""
     slide = call.slide()
-    headers = cache_headers(f'"thumbnail-{slide.generation}-{call.query.size}-{call.query.color}"', slide, call.query.g)
+    size, color, view = call.query.size, call.query.color, call.query.view
+    headers = cache_headers(f'"thumbnail-{slide.generation}-{size}-{color}{view.tag}"', slide, call.query.g)
     unchanged = not_modified(call, headers)
     if unchanged is not None:
         return unchanged
-    body = await run_in_threadpool(call.services.tiles.thumbnail, slide.id, call.query.size, color=call.query.color)
+    body = await run_in_threadpool(call.services.tiles.thumbnail, slide.id, size, color=color, view=view)
     return Response(body, media_type="image/jpeg", headers=headers)
 
 

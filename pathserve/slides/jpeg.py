@@ -15,8 +15,10 @@ EOI = b"\xff\xd9"
 _SOS = 0xDA
 _EOI = 0xD9
 _FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive: what every decoder of the web reads
+_OTHER_FRAMES = {0xC3, 0xF7}  # lossless and JPEG-LS: what medical devices write besides
 _TABLES = {0xC4, 0xDB, 0xDD}  # Huffman, quantisation, restart interval
 _DROPPED = {*range(0xE0, 0xF0), 0xFE}  # application data and comments: may say anything about anybody
+_APP0, _APP14 = 0xE0, 0xEE
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 
 
@@ -58,16 +60,22 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     raise Corrupt("A JPEG tile of the scan has a damaged header.")
 
 
-def read_frame(data: bytes) -> Frame:
+def read_frame(data: bytes, *, lossless: bool = False) -> Frame:
     """Read the frame header of a complete JPEG.
+
+    Parameters
+    ----------
+    lossless
+        Whether lossless JPEG and JPEG-LS will do as well.
 
     Raises
     ------
     Corrupt
         When there is none before the first scan, or the kind is one that browsers do not decode.
     """
+    kinds = _FRAMES | _OTHER_FRAMES if lossless else _FRAMES
     for marker, start, end in _segments(data):
-        if marker in _FRAMES and end - start >= 10:
+        if marker in kinds and end - start >= 10:
             return Frame(
                 width=int.from_bytes(data[start + 7 : start + 9], "big"),
                 height=int.from_bytes(data[start + 5 : start + 7], "big"),
@@ -75,6 +83,23 @@ def read_frame(data: bytes) -> Frame:
                 components=data[start + 9],
             )
     raise Corrupt("A JPEG tile of the scan has no frame of a known kind.")
+
+
+def stated_rgb(data: bytes) -> bool | None:
+    """Tell whether a complete JPEG says itself that its components are RGB, or YCbCr; None when it says neither.
+
+    Raises
+    ------
+    Corrupt
+        When its header is damaged.
+    """
+    stated = None
+    for marker, start, end in _segments(data):
+        if marker == _APP0 and data[start + 4 : start + 9] == b"JFIF\x00":
+            return False  # decoders let it win over everything else
+        if marker == _APP14 and end - start >= 16 and data[start + 4 : start + 9] == b"Adobe":
+            stated = data[start + 15] == 0
+    return stated
 
 
 def _adobe(*, rgb: bool) -> bytes:
@@ -117,14 +142,16 @@ def to_interchange(tables: bytes, tile: bytes, *, rgb: bool) -> bytes:
     raise Corrupt("A JPEG tile of the scan is of a kind that cannot be kept.")
 
 
-def decode(data: bytes, *, half_of: Size | None = None) -> npt.NDArray[np.uint8]:
-    """Decode a complete JPEG to an (h, w, 3) uint8 array, RGB.
+def decode(data: bytes, *, half_of: Size | None = None, grey: bool = False) -> npt.NDArray[np.uint8]:
+    """Decode a complete JPEG to an (h, w, 3) uint8 array, RGB, or to (h, w, 1).
 
     Parameters
     ----------
     half_of
         The size of the picture when it shall be decoded at half of it (each side rounded up), straight from the
         coefficients and so without the cost of the full size.
+    grey
+        Whether the one component of a grey JPEG is wanted as it is.
 
     Raises
     ------
@@ -134,7 +161,11 @@ def decode(data: bytes, *, half_of: Size | None = None) -> npt.NDArray[np.uint8]
     least = half_of.halved() if half_of is not None else None
     try:
         image: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            data, "RGB", min_height=least.height if least else 0, min_width=least.width if least else 0, strict=True
+            data,
+            "GRAY" if grey else "RGB",
+            min_height=least.height if least else 0,
+            min_width=least.width if least else 0,
+            strict=True,
         )
     except ValueError:
         raise Corrupt("A JPEG tile is damaged.") from None
@@ -150,11 +181,12 @@ class Encoding:
 
 
 def encode(image: npt.NDArray[np.uint8], encoding: Encoding) -> bytes:
-    """Encode an (h, w, 3) uint8 RGB array as a JFIF stream."""
+    """Encode an (h, w, 3) uint8 RGB array, or an (h, w, 1) one, as a JFIF stream."""
+    grey = image.shape[2] == 1
     data: bytes = simplejpeg.encode_jpeg(
         np.ascontiguousarray(image),
         quality=encoding.quality,
-        colorspace="RGB",
-        colorsubsampling=encoding.subsampling,
+        colorspace="GRAY" if grey else "RGB",
+        colorsubsampling="Gray" if grey else encoding.subsampling,
     )
     return data

@@ -1,7 +1,8 @@
 """Tiles and regions of published slides, as bytes to send or pixels to work with."""
 
+from pathserve.tiles.compose import DEFAULT_VIEW, View
 from pathserve.tiles.deepzoom import DeepZoom
 from pathserve.tiles.encode import MEDIA_TYPES, encode_image
 from pathserve.tiles.service import Tile, TileService
 
-__all__ = ["MEDIA_TYPES", "DeepZoom", "Tile", "TileService", "encode_image"]
+__all__ = ["DEFAULT_VIEW", "MEDIA_TYPES", "DeepZoom", "Tile", "TileService", "View", "encode_image"]

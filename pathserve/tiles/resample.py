@@ -4,15 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from pathserve.errors import Invalid
 from pathserve.geometry import LevelRegion, PixelGrid
+from pathserve.pixels import FIRST_PLANE, Plane, Samples
 from pathserve.pyramid import Pyramid
-from pathserve.pyramid.layout import FILL
-
-Pixels = npt.NDArray[np.uint8]
 
 STRIP_PIXELS = 4 << 20
 """About how many stored pixels are decoded at a time."""
@@ -31,14 +28,13 @@ class _Axis:
     """One axis of a request.
 
     Output pixels ``start`` to ``stop`` have their centres on the slide. In stored pixels the first begins at
-    ``origin`` and each is ``step`` long; the level has ``length`` stored pixels.
+    ``origin`` and each is ``step`` long.
     """
 
     start: int
     stop: int
     origin: float
     step: float
-    length: int
 
     def window(self, first: int, last: int) -> tuple[float, float]:
         """Where output pixels ``first`` to ``last`` begin and end, in stored pixels."""
@@ -51,11 +47,11 @@ class _Axis:
         return int(np.floor(low - margin)), int(np.ceil(high + margin))
 
 
-def _axis(corner: float, downsample: float, count: int, slide: int, factor: int, length: int) -> _Axis:
+def _axis(corner: float, downsample: float, count: int, slide: int, factor: int) -> _Axis:
     """Find the output pixels of an axis whose centres lie on the slide, half-open as everywhere."""
     start = int(np.clip(np.ceil(-corner / downsample - 0.5), 0, count))
     stop = int(np.clip(np.ceil((slide - corner) / downsample - 0.5), start, count))
-    return _Axis(start, stop, (corner + start * downsample) / factor, downsample / factor, length)
+    return _Axis(start, stop, (corner + start * downsample) / factor, downsample / factor)
 
 
 def coarsest_level(grid: PixelGrid, level_count: int) -> int:
@@ -67,18 +63,18 @@ def coarsest_level(grid: PixelGrid, level_count: int) -> int:
     return level
 
 
-def sample(pyramid: Pyramid, grid: PixelGrid) -> Pixels:
-    """Give the pixels of a slide on a grid; what lies outside the slide is white.
+def sample(pyramid: Pyramid, grid: PixelGrid, plane: Plane = FIRST_PLANE) -> Samples:
+    """Give the pixels of one plane of a slide on a grid; what lies outside has the fill value (white in colour scans).
 
     Where grid and stored pixels coincide the stored pixels are given unchanged. Otherwise the coarsest stored level
     that is fine enough is resampled once, with a filter that widens as the picture shrinks, so that nothing aliases.
-    Pixels whose centres lie outside the slide are white and never mix into those inside.
+    Pixels whose centres lie outside the slide never mix into those inside.
 
     Memory: the answer, and strips of about ``STRIP_PIXELS`` stored pixels (at least one output row).
 
     Returns
     -------
-    (h, w, 3) uint8, RGB.
+    (h, w, 3) uint8, RGB, of a colour scan; else (h, w, 1), uint8 or, of other types, float32.
 
     Raises
     ------
@@ -89,14 +85,16 @@ def sample(pyramid: Pyramid, grid: PixelGrid) -> Pixels:
     """
     _require_sensible(pyramid, grid)
     level = coarsest_level(grid, len(pyramid.levels))
-    size, slide, factor = pyramid.levels[level], pyramid.facts.size, 2**level
-    x = _axis(grid.l0_x, grid.downsample_x, grid.width, slide.width, factor, size.width)
-    y = _axis(grid.l0_y, grid.downsample_y, grid.height, slide.height, factor, size.height)
-    out = np.full((grid.height, grid.width, 3), FILL, np.uint8)
+    slide, factor = pyramid.facts.size, 2**level
+    x = _axis(grid.l0_x, grid.downsample_x, grid.width, slide.width, factor)
+    y = _axis(grid.l0_y, grid.downsample_y, grid.height, slide.height, factor)
+    facts = pyramid.facts
+    kind = np.uint8 if facts.dtype == "uint8" else np.float32
+    out = np.full((grid.height, grid.width, facts.samples), facts.fill, kind)
     if x.start == x.stop or y.start == y.stop:
         return out
     for first, last in _strips(x, y):
-        out[first:last, x.start : x.stop] = _resampled(pyramid, level, x, y, first, last)
+        out[first:last, x.start : x.stop] = _resampled(pyramid, plane, level, x, y, first, last)
     return out
 
 
@@ -117,27 +115,29 @@ def _strips(x: _Axis, y: _Axis) -> Iterator[tuple[int, int]]:
         yield first, min(first + rows, y.stop)
 
 
-def _resampled(pyramid: Pyramid, level: int, x: _Axis, y: _Axis, first: int, last: int) -> Pixels:
+def _resampled(pyramid: Pyramid, plane: Plane, level: int, x: _Axis, y: _Axis, first: int, last: int) -> Samples:
     left, right = x.window(x.start, x.stop)
     top, bottom = y.window(first, last)
     if x.step == y.step == 1 and left.is_integer() and top.is_integer():
-        return pyramid.read(level, LevelRegion(int(left), int(top), x.stop - x.start, last - first))
-    patch, x0, y0 = _patch(pyramid, level, x.reach(x.start, x.stop), y.reach(first, last), x.length, y.length)
-    image = Image.fromarray(patch).resize(
+        return pyramid.read(level, LevelRegion(int(left), int(top), x.stop - x.start, last - first), plane)
+    columns, rows = x.reach(x.start, x.stop), y.reach(first, last)
+    patch = _patch(pyramid, plane, level, columns, rows)
+    image = Image.fromarray(patch if pyramid.facts.rgb else patch[..., 0]).resize(
         (x.stop - x.start, last - first),
         _REDUCING if min(x.step, y.step) >= 1 else _ENLARGING,
-        box=(left - x0, top - y0, right - x0, bottom - y0),
+        box=(left - columns[0], top - rows[0], right - columns[0], bottom - rows[0]),
         reducing_gap=None,
     )
-    return np.asarray(image)
+    return np.asarray(image).reshape(last - first, x.stop - x.start, -1)
 
 
-def _patch(
-    pyramid: Pyramid, level: int, columns: tuple[int, int], rows: tuple[int, int], width: int, height: int
-) -> tuple[Pixels, int, int]:
-    """Read stored pixels, the last ones repeated beyond the level's edge; also say where the patch begins."""
-    x0, x1 = max(columns[0], 0), min(columns[1], width)
-    y0, y1 = max(rows[0], 0), min(rows[1], height)
-    pixels = pyramid.read(level, LevelRegion(x0, y0, x1 - x0, y1 - y0))
+def _patch(pyramid: Pyramid, plane: Plane, level: int, columns: tuple[int, int], rows: tuple[int, int]) -> Samples:
+    """Read stored pixels, the last ones repeated beyond the level's edge; wider types as float32."""
+    size = pyramid.levels[level]
+    x0, x1 = max(columns[0], 0), min(columns[1], size.width)
+    y0, y1 = max(rows[0], 0), min(rows[1], size.height)
+    pixels = pyramid.read(level, LevelRegion(x0, y0, x1 - x0, y1 - y0), plane)
+    if pixels.dtype != np.uint8:
+        pixels = pixels.astype(np.float32)
     beyond = ((y0 - rows[0], rows[1] - y1), (x0 - columns[0], columns[1] - x1), (0, 0))
-    return np.pad(pixels, beyond, mode="edge"), columns[0], rows[0]
+    return np.pad(pixels, beyond, mode="edge")

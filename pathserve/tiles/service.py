@@ -13,10 +13,12 @@ from PIL import Image
 
 from pathserve.errors import Invalid, NotFound
 from pathserve.geometry import LevelRegion, PixelGrid
+from pathserve.pixels import FIRST_PLANE
 from pathserve.pyramid import ByteBudgetCache, Pyramid
 from pathserve.pyramid.layout import MANIFEST, SUFFIX
 from pathserve.slides import jpeg
 from pathserve.tiles.colour import Color, Convert, to_srgb
+from pathserve.tiles.compose import DEFAULT_VIEW, View, compose, is_shown_as_stored
 from pathserve.tiles.deepzoom import DeepZoom
 from pathserve.tiles.encode import MEDIA_TYPES
 from pathserve.tiles.resample import sample
@@ -29,6 +31,7 @@ MAX_THUMBNAIL = 4096
 _SLIDE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MADE_BUDGET = 16 << 20
 _OPEN_PYRAMIDS = 32
+_MadeKey = tuple[str, int, int, int, int, View, bool]  # slide, generation, level, column, row, view, converted
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class _OpenSlide:
     manifest: str
     identity: tuple[int, int]
     to_srgb: Convert | None
+    shown_as_stored: bool
 
     def converts(self, color: Color) -> bool:
         """Tell whether pixels of this colour differ from those that are stored."""
@@ -73,7 +77,9 @@ class TileService:
         self._slides = slides
         self._open: OrderedDict[str, _OpenSlide] = OrderedDict()
         self._lock = Lock()
-        self._made: ByteBudgetCache[tuple[str, int, int, int, int, bool], bytes] = ByteBudgetCache(_MADE_BUDGET, len)
+        self._made: ByteBudgetCache[tuple[str, int, int, int, int, View, bool], bytes] = ByteBudgetCache(
+            _MADE_BUDGET, len
+        )
 
     def pyramid(self, slide_id: str) -> Pyramid:
         """Give the pyramid of a slide.
@@ -91,28 +97,34 @@ class TileService:
         """Give the DeepZoom grid of a slide; raises as :meth:`pyramid`."""
         return self._slide(slide_id).grid
 
-    def tile(self, slide_id: str, level: int, col: int, row: int, *, color: Color = "source") -> Tile:
+    def tile(
+        self, slide_id: str, level: int, col: int, row: int, *, color: Color = "source", view: View = DEFAULT_VIEW
+    ) -> Tile:
         """Give a tile by its DeepZoom address.
 
-        A whole tile is the stored chunk as it lies. One at the right or bottom edge is cut to its size; one below the
-        smallest stored level is made from that.
+        A whole tile of a slide in colour is the stored chunk as it lies. One at the right or bottom edge is cut to its
+        size, one below the smallest stored level is made from that, and channels are put together.
 
         Raises
         ------
         NotFound
-            When there is no such slide or no such tile.
+            When there is no such slide, tile, channel, plane or time.
         Corrupt
             When stored bytes are missing or damaged.
+        Busy
+            When the level is still being built.
         """
         slide = self._slide(slide_id)
         region = slide.grid.tile_region(level, col, row)
         converts = slide.converts(color)
-        body = None if converts else _stored(slide, level, col, row, region)
+        body = None if converts else _stored(slide, view, (level, col, row), region)
         if body is None:
-            body = self._made_tile(slide_id, slide, (level, col, row), region, converts=converts)
-        return _answer(slide, body, (level, col, row), converts=converts)
+            body = self._made_tile(slide_id, slide, (level, col, row), region, view, converts=converts)
+        return _answer(slide, body, (level, col, row), view, converts=converts)
 
-    def tile_at_once(self, slide_id: str, level: int, col: int, row: int, *, color: Color = "source") -> Tile | None:
+    def tile_at_once(
+        self, slide_id: str, level: int, col: int, row: int, *, color: Color = "source", view: View = DEFAULT_VIEW
+    ) -> Tile | None:
         """Give a tile only when neither the disk nor a decoder has to be waited for; otherwise None.
 
         For an event loop: on None it calls :meth:`tile` in a thread. Raises as :meth:`tile`.
@@ -125,14 +137,16 @@ class TileService:
         region = slide.grid.tile_region(level, col, row)
         converts = slide.converts(color)
         try:
-            body = None if converts else _stored(slide, level, col, row, region, wait=False)
+            body = None if converts else _stored(slide, view, (level, col, row), region, wait=False)
         except BlockingIOError:
             return None
         if body is None:
-            body = self._made.get((slide_id, slide.grid.generation, level, col, row, converts))
-        return None if body is None else _answer(slide, body, (level, col, row), converts=converts)
+            body = self._made.get((slide_id, slide.grid.generation, level, col, row, view, converts))
+        return None if body is None else _answer(slide, body, (level, col, row), view, converts=converts)
 
-    def region(self, slide_id: str, grid: PixelGrid, *, color: Color = "source") -> npt.NDArray[np.uint8]:
+    def region(
+        self, slide_id: str, grid: PixelGrid, *, color: Color = "source", view: View = DEFAULT_VIEW
+    ) -> npt.NDArray[np.uint8]:
         """Give the pixels of a slide on a grid as (h, w, 3) uint8, RGB; see :func:`pathserve.tiles.resample.sample`.
 
         The caller limits the size of the grid.
@@ -140,15 +154,17 @@ class TileService:
         Raises
         ------
         NotFound
-            When there is no such slide.
+            When there is no such slide, channel, plane or time.
         Corrupt
             When stored bytes are missing or damaged.
+        Busy
+            When the level that it takes is still being built.
         """
         slide = self._slide(slide_id)
-        pixels = sample(slide.pyramid, grid)
+        pixels = compose(slide.pyramid.facts, view, lambda plane: sample(slide.pyramid, grid, plane))
         return slide.to_srgb(pixels) if color == "srgb" and slide.to_srgb is not None else pixels
 
-    def thumbnail(self, slide_id: str, size: int, *, color: Color = "source") -> bytes:
+    def thumbnail(self, slide_id: str, size: int, *, color: Color = "source", view: View = DEFAULT_VIEW) -> bytes:
         """Give the whole slide as a JPEG whose longer side has ``size`` pixels, or fewer when the slide has fewer.
 
         Raises
@@ -165,7 +181,7 @@ class TileService:
         width = max(1, round(whole.width * min(1.0, size / longer)))
         height = max(1, round(whole.height * min(1.0, size / longer)))
         grid = PixelGrid(0.0, 0.0, width, height, whole.width / width, whole.height / height)
-        return jpeg.encode(self.region(slide_id, grid, color=color), THUMBNAIL)
+        return jpeg.encode(self.region(slide_id, grid, color=color, view=view), THUMBNAIL)
 
     def forget(self, slide_id: str) -> None:
         """Let go of a slide that is about to be removed."""
@@ -189,7 +205,8 @@ class TileService:
         identity = _identity(manifest)
         pyramid = Pyramid.open(folder)
         facts = pyramid.facts
-        slide = _OpenSlide(pyramid, DeepZoom.of(facts), manifest, identity, to_srgb(facts.icc_profile))
+        converts = to_srgb(facts.icc_profile) if facts.rgb else None
+        slide = _OpenSlide(pyramid, DeepZoom.of(facts), manifest, identity, converts, is_shown_as_stored(facts))
         with self._lock:
             self._open[slide_id] = slide
             while len(self._open) > _OPEN_PYRAMIDS:
@@ -197,12 +214,19 @@ class TileService:
         return slide
 
     def _made_tile(
-        self, slide_id: str, slide: _OpenSlide, address: tuple[int, int, int], region: LevelRegion, *, converts: bool
+        self,
+        slide_id: str,
+        slide: _OpenSlide,
+        address: tuple[int, int, int],
+        region: LevelRegion,
+        view: View,
+        *,
+        converts: bool,
     ) -> bytes:
-        key = (slide_id, slide.grid.generation, *address, converts)
+        key = (slide_id, slide.grid.generation, *address, view, converts)
         body = self._made.get(key)
         if body is None:
-            pixels = _pixels(slide, address[0], region)
+            pixels = _pixels(slide, address[0], region, view)
             if converts and slide.to_srgb is not None:
                 pixels = slide.to_srgb(pixels)
             body = jpeg.encode(pixels, MADE)
@@ -220,33 +244,36 @@ def _identity(manifest: str) -> tuple[int, int]:
 
 
 def _stored(
-    slide: _OpenSlide, level: int, col: int, row: int, region: LevelRegion, *, wait: bool = True
+    slide: _OpenSlide, view: View, address: tuple[int, int, int], region: LevelRegion, *, wait: bool = True
 ) -> bytes | None:
     """Give the stored chunk where it is the tile; None where the tile has to be made."""
+    level, col, row = address
     tile, facts = slide.grid.tile_size, slide.pyramid.facts
     reduction = slide.grid.reduction(level)
-    if (facts.tile.width, facts.tile.height) != (tile, tile) or reduction >= facts.level_count:
+    if not slide.shown_as_stored or (facts.tile.width, facts.tile.height) != (tile, tile):
         return None
-    if (region.width, region.height) != (tile, tile):
+    if reduction >= facts.level_count or (region.width, region.height) != (tile, tile):
         return None
-    return slide.pyramid.chunk(reduction, col, row, wait=wait)
+    plane = FIRST_PLANE if view is DEFAULT_VIEW and facts.planes == 1 else view.planes(facts)[0]
+    return slide.pyramid.chunk(reduction, col, row, plane, wait=wait)
 
 
-def _pixels(slide: _OpenSlide, level: int, region: LevelRegion) -> npt.NDArray[np.uint8]:
+def _pixels(slide: _OpenSlide, level: int, region: LevelRegion, view: View) -> npt.NDArray[np.uint8]:
     """Decode the pixels of a tile; below the smallest stored level that one is made to fit, as OpenSlide does."""
-    reduction = slide.grid.reduction(level)
-    smallest = slide.pyramid.facts.level_count - 1
+    pyramid, reduction = slide.pyramid, slide.grid.reduction(level)
+    smallest = pyramid.facts.level_count - 1
     if reduction <= smallest:
-        return slide.pyramid.read(reduction, region)
-    size = slide.pyramid.levels[smallest]
-    pixels = slide.pyramid.read(smallest, LevelRegion(0, 0, size.width, size.height))
+        return compose(pyramid.facts, view, lambda plane: pyramid.read(reduction, region, plane))
+    size = pyramid.levels[smallest]
+    whole = LevelRegion(0, 0, size.width, size.height)
+    pixels = compose(pyramid.facts, view, lambda plane: pyramid.read(smallest, whole, plane))
     fitting = slide.grid.level_size(level)
     image = Image.fromarray(pixels).resize((fitting.width, fitting.height), Image.Resampling.LANCZOS)
     pixels = np.asarray(image)
     return pixels[region.lv_y : region.lv_y + region.height, region.lv_x : region.lv_x + region.width]
 
 
-def _answer(slide: _OpenSlide, body: bytes, address: tuple[int, int, int], *, converts: bool) -> Tile:
+def _answer(slide: _OpenSlide, body: bytes, address: tuple[int, int, int], view: View, *, converts: bool) -> Tile:
     level, col, row = address
-    etag = f'"g{slide.grid.generation}-{level}-{col}-{row}{"-srgb" if converts else ""}"'
+    etag = f'"g{slide.grid.generation}-{level}-{col}-{row}{view.tag}{"-srgb" if converts else ""}"'
     return Tile(body, MEDIA_TYPES["jpeg"], etag)

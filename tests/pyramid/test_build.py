@@ -12,7 +12,7 @@ from PIL import Image
 from pathserve.errors import Corrupt
 from pathserve.geometry import LevelRegion, Size
 from pathserve.pyramid import Pyramid, build_pyramid, plan_pyramid, verify_pyramid
-from pathserve.pyramid.chunks import mean_2x2
+from pathserve.pyramid.coding import mean_2x2
 from pathserve.slides import open_slide
 
 

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pathserve.geometry import Size
-from pathserve.pyramid.chunks import mean_2x2, pad_to, reduced_chunk, valid_part
+from pathserve.pyramid.chunks import reduced_chunk, valid_part
+from pathserve.pyramid.coding import Coding, mean_2x2, pad_to
 from pathserve.slides import jpeg
 
 TILE = Size(64, 64)
+CODING = Coding("jpeg", TILE, "uint8", 3)
 BEST = jpeg.Encoding(100, "444")
 
 pictures = hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
@@ -55,7 +57,7 @@ def test_padding_never_bleeds_into_the_reduced_picture(width, height):
     y, x = np.mgrid[0:height, 0:width]
     picture = np.stack([60 + x % 50, 90 + y % 40, np.full_like(x, 30)], axis=-1).astype(np.uint8)
     tiles = tiles_of(picture, (255, 0, 255))
-    got = reduced_chunk(lambda col, row: tiles[col, row], Size(width, height), TILE, 0, 0)
+    got = reduced_chunk(lambda col, row: tiles[col, row], CODING, 255, Size(width, height), 0, 0)
     assert got is not None
     valid = valid_part(Size(width, height).halved(), TILE, 0, 0)
     assert got.shape == (valid.height, valid.width, 3)
@@ -68,8 +70,8 @@ def test_padding_never_bleeds_into_the_reduced_picture(width, height):
 def test_a_missing_quarter_is_white_and_four_missing_are_nothing():
     grey = jpeg.encode(np.full((64, 64, 3), 90, np.uint8), BEST)
     tiles = {(0, 0): grey, (1, 0): None, (0, 1): None, (1, 1): grey}
-    got = reduced_chunk(lambda col, row: tiles[col, row], Size(128, 128), TILE, 0, 0)
+    got = reduced_chunk(lambda col, row: tiles[col, row], CODING, 255, Size(128, 128), 0, 0)
     assert got is not None
     assert np.abs(got[:32, :32].astype(int) - 90).max() <= 1
     assert (got[:32, 32:] == 255).all()
-    assert reduced_chunk(lambda col, row: None, Size(128, 128), TILE, 0, 0) is None
+    assert reduced_chunk(lambda col, row: None, CODING, 255, Size(128, 128), 0, 0) is None

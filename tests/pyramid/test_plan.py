@@ -52,7 +52,7 @@ def test_shards_partition_the_chunks_and_come_after_what_they_need(size):
         seen |= chunks
         done.add(task.path)
     grids = [grid_of(level.size, plan.tile) for level in plan.levels]
-    assert len(seen) == plan.chunk_count() == sum(columns * rows for columns, rows in grids)
+    assert len(seen) == sum(columns * rows for columns, rows in grids)
 
 
 @given(sizes)
@@ -99,7 +99,7 @@ def test_only_chunks_wholly_covered_by_the_scan_s_level_are_copied():
     copied = {(col, row) for col in range(3) for row in range(2) if plan.copies(1, col, row)}
     assert copied == {(0, 0), (1, 0), (0, 1), (1, 1)}  # the third column is the missing one
     (task,) = [task for task in plan.tasks() if task.level == 1]
-    assert task.needs == ("0/c/0/0/0",)
+    assert task.needs == ()  # a missing column is made of the scan's own finer tiles
 
 
 def test_a_wholly_kept_level_waits_for_nothing():
