@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pathserve.errors import Corrupt, NotFound, Unsupported
 from pathserve.pixels import PixelSource
+from pathserve.slides.omezarr import OmeZarrSource, is_zarr
 from pathserve.slides.openslide import OpenSlideSource, detect_vendor
 from pathserve.slides.plain import PlainSource
 from pathserve.slides.scan import Scan
@@ -35,6 +36,8 @@ def open_slide(scan: Path | Scan, *, scene: int = 0) -> PixelSource:
         When it is damaged, or claims more than the limits allow.
     """
     path = scan.main if isinstance(scan, Scan) else scan
+    if is_zarr(path):
+        return OmeZarrSource(path, scene)
     if scene != 0:
         raise NotFound("The scan has no such scene.")
     try:
