@@ -60,6 +60,11 @@ class Settings:
         return self.data / "uploads"
 
     @property
+    def pseudonyms(self) -> Path:
+        """The SQLite file of what staff call the patients, cases and slides; there once something is kept."""
+        return self.data / "pseudonyms.db"
+
+    @property
     def slides(self) -> Path:
         """The folder of published slides, one ``<slide-id>.zarr`` each."""
         return self.data / "slides"

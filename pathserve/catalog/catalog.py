@@ -1,10 +1,11 @@
-"""Projects and slides: what there is, without any pixel."""
-
-from collections.abc import Sequence
+"""The tables of projects and slides."""
 
 import orjson
 
-from pathserve.catalog.records import COLUMNS, SlideRecord, to_record
+from pathserve.catalog.cases import drop_empty_case, next_number, place_in_case, share_case
+from pathserve.catalog.filters import SlideFilter
+from pathserve.catalog.pseudonyms import Pseudonyms
+from pathserve.catalog.records import COLUMNS, READY, SELECT, SlideFacts, SlideRecord, to_record
 from pathserve.db import Database, Transaction, as_int, now
 from pathserve.errors import Conflict, NotFound
 from pathserve.labels import clean_name
@@ -12,10 +13,17 @@ from pathserve.pixels import SlideInfo
 
 
 class Catalog:
-    """The catalog's tables; every method is one transaction and blocks its thread."""
+    """The catalog's tables; every method is one transaction and blocks its thread.
 
-    def __init__(self, db: Database) -> None:
+    Parameters
+    ----------
+    pseudonyms
+        Where the originals of pseudonyms are kept: what the catalog loses is forgotten there. None: nobody keeps any.
+    """
+
+    def __init__(self, db: Database, pseudonyms: Pseudonyms | None = None) -> None:
         self._db = db
+        self._pseudonyms = pseudonyms
 
     # slides
 
@@ -30,8 +38,17 @@ class Catalog:
         tile_size: int,
         content_hash: str,
         generation: int = 1,
+        scene: int = 0,
+        status: str = READY,
+        case_of: str | None = None,
     ) -> SlideRecord:
         """List a published slide; without a name it gets the made-up label "Slide N".
+
+        Parameters
+        ----------
+        case_of
+            Id of a slide in the same project whose case this one belongs to, such as another scene of the same file;
+            when that one has no case yet, both get one with the made-up label "Case N".
 
         Raises
         ------
@@ -43,12 +60,12 @@ class Catalog:
 
         def work(tx: Transaction) -> SlideRecord:
             at = now()
-            number = _next_number(tx)
+            number = next_number(tx, "slide")
             tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, at)
             mpp = (None, None) if info.mpp is None else (info.mpp.x, info.mpp.y)
-            channels = orjson.dumps([{"name": c.name, "color": c.color} for c in info.channels]).decode()
+            channels = orjson.dumps([channel.to_dict() for channel in info.channels]).decode()
             tx.run(
-                f"insert into slide (number, {COLUMNS}) values (?{', ?' * 17})",  # noqa: S608 - constants only
+                f"insert into slide (number, {COLUMNS}) values (?{', ?' * 22})",  # noqa: S608 - constants only
                 number,
                 slide_id,
                 given or f"Slide {number}",
@@ -62,11 +79,18 @@ class Catalog:
                 tile_size,
                 channels,
                 info.planes,
-                "ready",
+                status,
                 generation,
                 content_hash,
                 at,
+                None,
+                scene,
+                info.scenes,
+                info.times,
+                info.dtype,
             )
+            if case_of is not None:
+                tx.run("update slide set case_id = ? where id = ?", share_case(tx, case_of), slide_id)
             return _slide(tx, slide_id)
 
         return self._db.write(work)
@@ -87,67 +111,90 @@ class Catalog:
 
     def find_by_content(self, content_hash: str) -> SlideRecord | None:
         """Find the slide that was made from this file content, or None."""
-        row = self._db.read(lambda tx: tx.row(f"select {COLUMNS} from slide where content_hash = ?", content_hash))  # noqa: S608 - constants only
+        row = self._db.read(lambda tx: tx.row(f"{SELECT} where slide.content_hash = ?", content_hash))
         return None if row is None else to_record(row)
 
     def slides(
-        self, *, projects: Sequence[str] | None = None, after: int = 0, limit: int = 1000
+        self, wanted: SlideFilter | None = None, *, after: int = 0, limit: int = 1000
     ) -> tuple[list[SlideRecord], int | None]:
         """List slides, oldest first, and the number after which the next page begins (None at the end).
 
         Parameters
         ----------
-        projects
-            Only slides of these projects; None means all.
+        wanted
+            Which slides; None means all.
         """
+        condition, values = (wanted or SlideFilter()).condition()
 
         def work(tx: Transaction) -> tuple[list[SlideRecord], int | None]:
-            where, values = "number > ?", [after]
-            if projects is not None:
-                where += f" and project in ({', '.join('?' * len(projects))})"
             rows = tx.rows(
-                f"select {COLUMNS}, number from slide where {where} order by number limit ?",  # noqa: S608 - placeholders only
+                f"{SELECT} where slide.number > ? and {condition} order by slide.number limit ?",
+                after,
                 *values,
-                *(projects or ()),
                 limit + 1,
             )
             page = rows[:limit]
-            return [to_record(row[:-1]) for row in page], as_int(page[-1][-1]) if len(rows) > limit else None
+            return [to_record(row) for row in page], as_int(page[-1][-1]) if len(rows) > limit else None
 
         return self._db.read(work)
 
-    def rename_slide(self, slide_id: str, *, name: str | None = None, project: str | None = None) -> SlideRecord:
-        """Change a slide's name or project.
+    def edit_slide(self, slide_id: str, facts: SlideFacts) -> SlideRecord:
+        """Change what people say about a slide; its case moves with it to another project.
 
         Raises
         ------
         NotFound
             When there is no such slide.
         Invalid
-            When the name breaks the rules.
+            When a name breaks the rules.
         Conflict
             When the slide would change project although it has annotations: their classes belong to the project.
         """
-        name = None if name is None else clean_name(name, "slide name")
-        project = None if project is None else clean_name(project, "project name")
+        facts = facts.cleaned()
 
-        def work(tx: Transaction) -> SlideRecord:
-            record = _slide(tx, slide_id)
-            if name is not None:
-                tx.run("update slide set name = ? where id = ?", name, slide_id)
-            if project is not None and project != record.project:
+        def work(tx: Transaction) -> tuple[SlideRecord, SlideRecord]:
+            before = _slide(tx, slide_id)
+            if facts.name is not None:
+                tx.run("update slide set name = ? where id = ?", facts.name, slide_id)
+            if facts.stain is not None:
+                tx.run("update slide set stain = ? where id = ?", facts.stain or None, slide_id)
+            project = before.project if facts.project is None else facts.project
+            if project != before.project:
                 if tx.row("select 1 from head where slide = ? limit 1", slide_id):
                     raise Conflict("A slide with annotations cannot change its project: its classes belong to it.")
                 tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, now())
                 tx.run("update slide set project = ? where id = ?", project, slide_id)
-            return _slide(tx, slide_id)
+            place_in_case(tx, before, project, facts)
+            return before, _slide(tx, slide_id)
 
-        record = self._db.write(work)
-        self._db.overwrite_deleted()  # the old name may have been a person's
-        return record
+        before, after = self._db.write(work)
+        if self._pseudonyms is not None:
+            self._pseudonyms.follow(before, after)
+        self._db.overwrite_deleted()  # an old name may have been a person's
+        return after
+
+    def set_status(self, slide_id: str, status: str) -> None:
+        """Say how far a slide is: ``BUILDING`` or ``READY``."""
+        self._db.write(lambda tx: tx.run("update slide set status = ? where id = ?", status, slide_id))
+
+    def discard_unused(self, slide_id: str) -> None:
+        """Take a slide off the catalog that is not to be kept; one that is not listed is fine.
+
+        Raises
+        ------
+        Conflict
+            When it has annotations.
+        """
+
+        def work(tx: Transaction) -> None:
+            if tx.row("select 1 from head where slide = ? limit 1", slide_id):
+                raise Conflict("A slide with annotations is not discarded.")
+            tx.run("delete from slide where id = ?", slide_id)
+
+        self._db.write(work)
 
     def remove_slide(self, slide_id: str) -> None:
-        """Take a slide and all its annotations off the catalog.
+        """Take a slide and all its annotations off the catalog, and what it was called in truth.
 
         Raises
         ------
@@ -155,27 +202,54 @@ class Catalog:
             When there is no such slide.
         """
 
-        def work(tx: Transaction) -> None:
-            _slide(tx, slide_id)
+        def work(tx: Transaction) -> SlideRecord:
+            before = _slide(tx, slide_id)
             tx.run("delete from slide where id = ?", slide_id)
+            drop_empty_case(tx, before)
+            return before
 
-        self._db.write(work)
+        before = self.slide(slide_id)
+        if self._pseudonyms is not None:
+            # First: interrupted in between, a slide without its original is better than an original without its slide.
+            self._pseudonyms.forget_slide(before.id)
+        before = self._db.write(work)
+        if self._pseudonyms is not None:
+            self._pseudonyms.follow(before, None)
         self._db.overwrite_deleted()
 
-    def projects(self) -> list[str]:
-        """Names of all projects."""
-        return [str(row[0]) for row in self._db.read(lambda tx: tx.rows("select name from project order by name"))]
+    # projects
 
+    def add_project(self, name: str) -> str:
+        """Make a project and give its name without blanks around it.
 
-def _next_number(tx: Transaction) -> int:
-    # Kept apart from the rows: a removed slide's made-up label is never given to another one.
-    tx.run("insert into counter values ('slide', 1) on conflict (name) do update set value = value + 1")
-    row = tx.row("select value from counter where name = 'slide'")
-    return as_int(row[0]) if row else 1
+        Raises
+        ------
+        Invalid
+            When the name breaks the rules.
+        Conflict
+            When there is one of this name.
+        """
+        name = clean_name(name, "project name")
+        made = self._db.write(
+            lambda tx: tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", name, now())
+        )
+        if not made:
+            raise Conflict("There is a project of this name already.")
+        return name
+
+    def projects(self) -> dict[str, int]:
+        """Give all projects by name, with how many slides each has."""
+        rows = self._db.read(
+            lambda tx: tx.rows(
+                "select p.name, count(s.id) from project p left join slide s on s.project = p.name "
+                "group by p.name order by p.name"
+            )
+        )
+        return {str(name): as_int(count) for name, count in rows}
 
 
 def _find(tx: Transaction, slide_id: str) -> SlideRecord | None:
-    row = tx.row(f"select {COLUMNS} from slide where id = ?", slide_id)  # noqa: S608 - constants only
+    row = tx.row(f"{SELECT} where slide.id = ?", slide_id)
     return None if row is None else to_record(row)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pathserve.access import Actor, Role
-from pathserve.catalog import SlideRecord
+from pathserve.catalog import SlideFacts, SlideRecord
 from pathserve.labels import AnnotationClass, FeatureIssue, Layer
 
 
@@ -61,6 +61,9 @@ class SlideModel(BaseModel):
     generation: int = Field(description="Changes with the stored pixels; the `g` of image addresses.")
     created: str
     annotations: int = Field(description="How many annotations there are now.")
+    case: str | None = Field(description="Pseudonym of its case.")
+    patient: str | None = Field(description="Pseudonym of its patient.")
+    stain: str | None
 
     @classmethod
     def of(cls, slide: SlideRecord, annotations: int) -> "SlideModel":
@@ -83,6 +86,9 @@ class SlideModel(BaseModel):
             generation=slide.generation,
             created=slide.created.isoformat(timespec="milliseconds"),
             annotations=annotations,
+            case=slide.case,
+            patient=slide.patient,
+            stain=slide.stain,
         )
 
 
@@ -94,11 +100,21 @@ class SlidePage(BaseModel):
 
 
 class SlidePatch(BaseModel):
-    """What may be changed of a slide."""
+    """What may be changed of a slide; null takes case, patient or stain away."""
 
     model_config = ConfigDict(extra="forbid")
     name: str | None = None
     project: str | None = None
+    case: str | None = Field(None, description="Made when absent.")
+    patient: str | None = Field(None, description="Belongs to the case: changes for all its slides.")
+    stain: str | None = None
+
+    def facts(self) -> SlideFacts:
+        """Give the change as the catalog takes it."""
+        removable = {
+            fact: getattr(self, fact) or "" for fact in ("case", "patient", "stain") if fact in self.model_fields_set
+        }
+        return SlideFacts(name=self.name, project=self.project, **removable)
 
 
 class ClassModel(BaseModel):

@@ -9,9 +9,10 @@ from typing import Annotated, Literal, TypeVar, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from starlette.datastructures import QueryParams
 
-from pathserve.catalog import SlideRecord
+from pathserve.catalog import SlideFilter, SlideRecord
 from pathserve.errors import Invalid
 from pathserve.geometry import PixelGrid
+from pathserve.labels import MAX_NAME
 from pathserve.tiles import DEFAULT_VIEW, View, colour
 
 _SHORT = 64  # bytes of a query string that is worth remembering
@@ -51,6 +52,24 @@ class PageQuery(NoQuery):
         """Cut one page out of a whole list; gives it and the next cursor."""
         end = self.offset + self.limit
         return items[self.offset : end], str(end) if end < len(items) else None
+
+
+class SlidesQuery(PageQuery):
+    """A page of slides."""
+
+    project: str | None = Field(None, max_length=MAX_NAME, description="Only slides of this project.")
+    case: str | None = Field(None, max_length=MAX_NAME, description="Only slides of this case.")
+    patient: str | None = Field(None, max_length=MAX_NAME, description="Only slides of this patient (pseudonym).")
+    stain: str | None = Field(None, max_length=MAX_NAME, description="Only slides of this stain.")
+    q: str = Field(
+        "",
+        max_length=MAX_NAME,
+        description="Words, each in the slide's name, id, project, case, patient or stain.",
+    )
+
+    def filter(self, projects: Sequence[str] | None) -> SlideFilter:
+        """Give what is asked for, of the projects that the caller may know of (None: all)."""
+        return SlideFilter(projects, self.project, self.case, self.patient, self.stain, self.q)
 
 
 class ViewQuery(NoQuery):

@@ -16,16 +16,16 @@ from pathserve.server.models import (
     SlidePage,
     SlidePatch,
 )
-from pathserve.server.params import NoQuery, PageQuery
+from pathserve.server.params import NoQuery, PageQuery, SlidesQuery
 
 
-async def list_slides(call: Call[PageQuery]) -> Response:
+async def list_slides(call: Call[SlidesQuery]) -> Response:
     """List the slides that the caller may see."""
     after = call.query.offset
-    projects = call.actor.projects
+    wanted = call.query.filter(call.actor.projects)
 
     def work() -> SlidePage:
-        slides, following = call.services.catalog.slides(projects=projects, after=after, limit=call.query.limit)
+        slides, following = call.services.catalog.slides(wanted, after=after, limit=call.query.limit)
         counts = call.services.annotations.counts([slide.id for slide in slides])
         return SlidePage(
             items=[SlideModel.of(slide, counts[slide.id]) for slide in slides],
@@ -43,14 +43,12 @@ async def get_slide(call: Call[NoQuery]) -> Response:
 
 
 async def patch_slide(call: Call[NoQuery]) -> Response:
-    """Change a slide's name or project."""
+    """Change what people say about a slide."""
     slide = call.slide()
     change = await read_model(call.request, SlidePatch)
     if change.project is not None:
         require(call.actor, call.action, Resource(change.project), what="project")
-    changed = await run_in_threadpool(
-        call.services.catalog.rename_slide, slide.id, name=change.name, project=change.project
-    )
+    changed = await run_in_threadpool(call.services.catalog.edit_slide, slide.id, change.facts())
     counts = await run_in_threadpool(call.services.annotations.counts, [slide.id])
     return json_response(SlideModel.of(changed, counts[slide.id]))
 
@@ -85,7 +83,7 @@ ENDPOINTS = (
         list_slides,
         Action.SLIDE_READ,
         "List slides",
-        PageQuery,
+        SlidesQuery,
         {200: Answer("A page of slides, oldest first.", model=SlidePage)},
     ),
     Endpoint(
@@ -102,7 +100,7 @@ ENDPOINTS = (
         "/api/slides/{slide}",
         patch_slide,
         Action.SLIDE_EDIT,
-        "Change a slide's name or project",
+        "Change a slide's name, project, case, patient or stain",
         NoQuery,
         {200: Answer("The slide as it is now.", model=SlideModel)},
         body_types=("application/json", "application/merge-patch+json"),

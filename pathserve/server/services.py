@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from pathserve.access import Accounts, Actor, Members, digest
 from pathserve.annotations import AnnotationStore, ClassSchemas
-from pathserve.catalog import Catalog, SlideRecord
+from pathserve.catalog import Catalog, Pseudonyms, SlideRecord
 from pathserve.config import Settings
 from pathserve.db import Database
 from pathserve.errors import Busy
@@ -111,6 +111,7 @@ class Services:
     settings: Settings
     db: Database
     catalog: Catalog
+    pseudonyms: Pseudonyms
     accounts: Accounts
     members: Members
     annotations: AnnotationStore
@@ -126,12 +127,14 @@ class Services:
         """Open the data folder."""
         db = Database(settings.database)
         settings.slides.mkdir(mode=0o700, parents=True, exist_ok=True)
-        catalog = Catalog(db)
+        pseudonyms = Pseudonyms(db, settings.pseudonyms)
+        catalog = Catalog(db, pseudonyms)
         accounts = Accounts(db, session_seconds=settings.session_hours * 3600, link_seconds=settings.link_minutes * 60)
         return cls(
             settings=settings,
             db=db,
             catalog=catalog,
+            pseudonyms=pseudonyms,
             accounts=accounts,
             members=Members(db),
             annotations=AnnotationStore(db),

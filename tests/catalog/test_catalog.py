@@ -1,6 +1,6 @@
 import pytest
 
-from pathserve.catalog import Catalog, make_slide_id
+from pathserve.catalog import Catalog, SlideFacts, SlideFilter, make_slide_id
 from pathserve.errors import Conflict, Invalid, NotFound
 from pathserve.geometry import Mpp, Size
 from pathserve.pixels import Level, SlideInfo
@@ -50,17 +50,17 @@ def test_pages_hold_every_slide_once(catalog: Catalog) -> None:
         page, after = catalog.slides(after=after, limit=3)
         seen += [slide.id for slide in page]
     assert seen == made
-    assert [slide.id for slide in catalog.slides(projects=["odd"])[0]] == made[1::2]
-    assert catalog.slides(projects=[])[0] == []
+    assert [slide.id for slide in catalog.slides(SlideFilter(projects=["odd"]))[0]] == made[1::2]
+    assert catalog.slides(SlideFilter(projects=[]))[0] == []
 
 
 def test_renaming_checks_the_name(catalog: Catalog) -> None:
     made = add(catalog, "a")
-    assert catalog.rename_slide(made.id, name="New", project="other").name == "New"
+    assert catalog.edit_slide(made.id, SlideFacts(name="New", project="other")).name == "New"
     assert catalog.slide(made.id).project == "other"
     for bad in ("", "   ", "a" * 201, "a\nb"):
         with pytest.raises(Invalid):
-            catalog.rename_slide(made.id, name=bad)
+            catalog.edit_slide(made.id, SlideFacts(name=bad))
 
 
 def test_a_removed_slide_is_gone(catalog: Catalog) -> None:

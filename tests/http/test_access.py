@@ -6,6 +6,7 @@ import pytest
 from starlette.routing import Mount, Route
 
 from pathserve.access import Role
+from pathserve.catalog import SlideFacts
 from pathserve.server.app import ENDPOINTS
 
 GRID = {"x": 0, "y": 0, "width": 1, "height": 1}
@@ -126,7 +127,7 @@ def test_a_revoked_token_ends_at_once(site) -> None:
 
 
 def test_a_project_token_knows_nothing_of_other_projects(site) -> None:
-    site.services.catalog.rename_slide(site.field, project="other")
+    site.services.catalog.edit_slide(site.field, SlideFacts(project="other"))
     token = site.services.accounts.create_token("p", role=Role.ADMIN, project="other").secret
     client = site.client()
     client.headers["authorization"] = f"Bearer {token}"

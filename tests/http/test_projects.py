@@ -6,6 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pathserve.access import Role
+from pathserve.catalog import SlideFacts
 from pathserve.db import Database
 from pathserve.server.app import ENDPOINTS
 
@@ -19,8 +20,8 @@ ABOUT_ONE = [e for e in ENDPOINTS if re.search(r"\{(slide|annotation)\}", e.path
 @pytest.fixture
 def divided(site):
     """The site with its field in project "a" and its slide in project "b"."""
-    site.services.catalog.rename_slide(site.field, project="a")
-    site.services.catalog.rename_slide(site.slide, project="b")
+    site.services.catalog.edit_slide(site.field, SlideFacts(project="a"))
+    site.services.catalog.edit_slide(site.slide, SlideFacts(project="b"))
     return site
 
 
