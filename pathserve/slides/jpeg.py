@@ -1,5 +1,6 @@
 """JPEG streams as scans hold them: headers read, tables joined, colour made explicit; coefficients untouched."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ _TABLES = {0xC4, 0xDB, 0xDD}  # Huffman, quantisation, restart interval
 _DROPPED = {*range(0xE0, 0xF0), 0xFE}  # application data and comments: may say anything about anybody
 _APP0, _APP14 = 0xE0, 0xEE
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
+# In coded data 0xFF is followed by 0 or by the number of a restart; anything else begins a segment.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +135,32 @@ def to_interchange(tables: bytes, tile: bytes, *, rgb: bool) -> bytes:
         parts += [tables[start:end] for marker, start, end in _segments(tables) if marker in _TABLES]
     for marker, start, end in _segments(tile):
         if marker == _SOS:
-            last = tile.rfind(EOI, end)
-            parts += [tile[start:], EOI] if last < 0 else [tile[start : last + 2]]
-            return b"".join(parts)
+            return b"".join([*parts, *_scans(tile, start, end)])
         if marker in _FRAMES or marker in _TABLES:
             parts.append(tile[start:end])
         elif marker not in _DROPPED:
             break
     raise Corrupt("A JPEG tile of the scan is of a kind that cannot be kept.")
+
+
+def _scans(tile: bytes, start: int, end: int) -> Iterator[bytes]:
+    """Give the scans of a tile and the tables between them: no comment, nothing after the end of the picture.
+
+    ``start`` and ``end`` are those of the first scan's header.
+    """
+    while found := _MARKER.search(tile, end):
+        yield tile[start : found.start()]
+        start, marker = found.start(), tile[found.start() + 1]
+        if marker == _EOI:
+            break
+        end = found.end() + int.from_bytes(tile[found.end() : found.end() + 2], "big")
+        if marker in _DROPPED:
+            start = end
+        elif marker not in _TABLES and marker != _SOS:
+            raise Corrupt("A JPEG tile of the scan is of a kind that cannot be kept.")
+    else:
+        yield tile[start:]
+    yield EOI
 
 
 def decode(data: bytes, *, half_of: Size | None = None, grey: bool = False) -> npt.NDArray[np.uint8]:

@@ -128,3 +128,22 @@ def test_encoding_is_what_another_decoder_reads():
     array = picture(64, 64)
     data = jpeg.encode(array[:, ::-1], jpeg.Encoding(95, "444"))
     assert np.abs(pillow_decoded(data).astype(int) - array[:, ::-1]).mean() < 2
+
+
+def test_comments_between_scans_and_bytes_after_the_end_are_dropped():
+    whole = pillow_jpeg(picture(), progressive=True)
+    second = whole.index(b"\xff\xda", whole.index(b"\xff\xda") + 2)
+    comment = b"\xff\xfe\x00\x0aJANE DOE"
+    said = whole[:second] + comment + b"\xff\xe5\x00\x0aJANE DOE" + whole[second:] + b"JANE DOE\xff\xd9"
+    kept = jpeg.to_interchange(b"", said, rgb=False)
+    assert said.count(b"JANE DOE") == 3
+    assert kept == jpeg.to_interchange(b"", whole, rgb=False)
+    np.testing.assert_array_equal(pillow_decoded(kept), pillow_decoded(whole))
+
+
+def test_restarts_and_a_missing_end_are_no_segments():
+    whole = pillow_jpeg(picture(200, 160), restart_marker_blocks=1)
+    assert b"\xff\xd3" in whole
+    kept = jpeg.to_interchange(b"", whole[:-2], rgb=False)
+    assert kept == jpeg.to_interchange(b"", whole, rgb=False)
+    np.testing.assert_array_equal(pillow_decoded(kept), pillow_decoded(whole))
