@@ -1,0 +1,90 @@
+"""Label and macro pictures, kept only when somebody asks for it: apart from the slides, for the owner alone."""
+
+import os
+import shutil
+from pathlib import Path
+
+from pathserve.config import Settings
+from pathserve.errors import NotFound
+from pathserve.pixels import PixelSource
+from pathserve.pyramid.manifest import fsync_folder
+from pathserve.slides.associated import NAMES, encode_neutral, read_associated
+
+_SUFFIX = ".jpg"
+
+
+def write_pictures(source: PixelSource, path: Path, folder: Path) -> tuple[str, ...]:
+    """Write the label and macro of an open scan into a folder, in a worker; give the names of what there was."""
+    _fresh(folder)
+    written = []
+    for name in NAMES:
+        picture = read_associated(source, path, name)
+        if picture is not None:
+            _write(folder / (name + _SUFFIX), encode_neutral(picture))
+            written.append(name)
+    return tuple(written)
+
+
+def keep_pictures(settings: Settings, slide_id: str, written: Path) -> None:
+    """Make what a worker wrote the slide's pictures, in one step; an empty folder changes nothing."""
+    if not any(written.iterdir()):
+        return
+    labels = _labels(settings)
+    labels.mkdir(mode=0o700, parents=True, exist_ok=True)
+    forget_pictures(settings, slide_id)
+    fsync_folder(written)
+    written.rename(labels / slide_id)
+    fsync_folder(labels)
+
+
+def kept_pictures(settings: Settings, slide_id: str) -> tuple[str, ...]:
+    """Name the pictures that are kept of a slide."""
+    return tuple(name for name in NAMES if _place(settings, slide_id, name).is_file())
+
+
+def picture_bytes(settings: Settings, slide_id: str, name: str) -> bytes:
+    """Give a kept picture as a JPEG.
+
+    Parameters
+    ----------
+    slide_id
+        Of a slide in the catalog, so never a path.
+
+    Raises
+    ------
+    NotFound
+        When none is kept.
+    """
+    if name not in NAMES:
+        raise NotFound("A slide has a label, a macro and a thumbnail, and no other picture.")
+    try:
+        return _place(settings, slide_id, name).read_bytes()
+    except OSError:
+        raise NotFound(f"No {name} is kept of this slide; `pathserve ingest --keep-label` keeps it.") from None
+
+
+def forget_pictures(settings: Settings, slide_id: str) -> None:
+    """Delete the pictures of a slide, if there are any."""
+    shutil.rmtree(_labels(settings) / slide_id, ignore_errors=True)
+
+
+def _labels(settings: Settings) -> Path:
+    return settings.data / "labels"
+
+
+def _place(settings: Settings, slide_id: str, name: str) -> Path:
+    return _labels(settings) / slide_id / (name + _SUFFIX)
+
+
+def _fresh(folder: Path) -> None:
+    """Make an empty folder, whatever an interrupted ingest left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
