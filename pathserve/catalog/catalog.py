@@ -1,9 +1,13 @@
 """The tables of projects and slides."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 
 from pathserve.catalog.cases import drop_empty_case, next_number, place_in_case, share_case
 from pathserve.catalog.filters import SlideFilter
+from pathserve.catalog.judgements import Judgements
 from pathserve.catalog.pseudonyms import Pseudonyms
 from pathserve.catalog.records import COLUMNS, READY, SELECT, SlideFacts, SlideRecord, to_record
 from pathserve.db import Database, Transaction, as_int, now
@@ -24,6 +28,7 @@ class Catalog:
     def __init__(self, db: Database, pseudonyms: Pseudonyms | None = None) -> None:
         self._db = db
         self._pseudonyms = pseudonyms
+        self.judgements = Judgements(db)
 
     # slides
 
@@ -41,6 +46,7 @@ class Catalog:
         scene: int = 0,
         status: str = READY,
         case_of: str | None = None,
+        identity: Mapping[str, Any] | None = None,
     ) -> SlideRecord:
         """List a published slide; without a name it gets the made-up label "Slide N".
 
@@ -49,6 +55,8 @@ class Catalog:
         case_of
             Id of a slide in the same project whose case this one belongs to, such as another scene of the same file;
             when that one has no case yet, both get one with the made-up label "Case N".
+        identity
+            What ingest dropped of the scan's metadata: places, kinds and counts, never a value.
 
         Raises
         ------
@@ -89,6 +97,8 @@ class Catalog:
                 info.times,
                 info.dtype,
             )
+            if identity is not None:
+                tx.run("insert into identity_report values (?, ?)", slide_id, orjson.dumps(identity).decode())
             if case_of is not None:
                 tx.run("update slide set case_id = ? where id = ?", share_case(tx, case_of), slide_id)
             return _slide(tx, slide_id)
@@ -108,6 +118,20 @@ class Catalog:
     def find_slide(self, slide_id: str) -> SlideRecord | None:
         """Find one slide, or None."""
         return self._db.read(lambda tx: _find(tx, slide_id))
+
+    def identity_report(self, slide_id: str) -> dict[str, Any]:
+        """Give the report of what ingest dropped of a slide's metadata.
+
+        Raises
+        ------
+        NotFound
+            When none was made: an earlier version of PathServe listed the slide.
+        """
+        row = self._db.read(lambda tx: tx.row("select report from identity_report where slide = ?", slide_id))
+        if row is None:
+            raise NotFound("There is no identity report of this slide: an earlier version ingested it.")
+        report: dict[str, Any] = orjson.loads(str(row[0]))
+        return report
 
     def find_by_content(self, content_hash: str) -> SlideRecord | None:
         """Find the slide that was made from this file content, or None."""

@@ -191,5 +191,86 @@ _UPLOADS = Migration(
     ),
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _CASES, _UPLOADS)
+_JOBS = Migration(
+    "jobs",
+    (
+        # `source` is JSON with the paths to ingest; null as soon as they are not needed. `runner` names a lock file;
+        # `reserved` says that nobody else may run the job as long as that lock is held.
+        """create table job (
+            id text primary key,
+            number integer not null unique,
+            change integer not null unique,
+            kind text not null,
+            state text not null,
+            phase text not null default '',
+            done integer not null default 0,
+            total integer not null default 0,
+            project text not null,
+            name text,
+            label text not null,
+            account text not null,
+            source text,
+            keep_source integer not null,
+            recompress integer,
+            slides text not null default '[]',
+            format text,
+            width integer,
+            height integer,
+            bytes integer,
+            content_hash text,
+            tiles_per_second real,
+            missing_tiles integer,
+            identity text,
+            error_code text,
+            error_message text,
+            resumed integer not null default 0,
+            runner text,
+            reserved integer not null default 0,
+            cancel integer not null default 0,
+            created text not null,
+            started text,
+            finished text
+        ) without rowid""",
+        "create index job_by_state on job (state, number)",
+        "create index job_by_runner on job (runner) where runner is not null",
+    ),
+)
+
+_SCENES = Migration(
+    "scenes, times and sample types of slides",
+    (
+        "alter table slide add column scene integer not null default 0",
+        "alter table slide add column scenes integer not null default 1",
+        "alter table slide add column times integer not null default 1",
+        "alter table slide add column dtype text not null default 'uint8'",
+    ),
+)
+
+_IDENTITY = Migration(
+    "identity reports of slides",
+    (
+        """create table identity_report (
+            slide text primary key references slide (id) on delete cascade,
+            report text not null
+        ) without rowid""",
+    ),
+)
+
+_QUALITY = Migration(
+    "quality of slides",
+    (
+        # `summary` and `detail` are JSON, null with a `reason` when the slide could not be judged; `tissue` is a PNG.
+        """create table quality (
+            slide text primary key references slide (id) on delete cascade,
+            generation integer not null,
+            version integer not null,
+            summary text,
+            detail text,
+            reason text,
+            tissue blob
+        )""",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _CASES, _UPLOADS, _JOBS, _SCENES, _IDENTITY, _QUALITY)
 """Applied in order; their count is the data folder's format version."""
