@@ -24,7 +24,8 @@ class SlideRecord:
 
     ``generation`` changes whenever the slide's stored pixels do, and ``content_hash`` is the SHA-256 of the scan file.
     ``case`` and ``patient`` are pseudonyms; None when it has none. It is picture ``scene``, from 0, of the ``scenes``
-    that its scan holds. ``status`` is ``BUILDING`` while it can be viewed and levels are still being made, then ``READY``.
+    that its scan holds. ``status`` is ``BUILDING`` while it can be viewed and levels are still being made; ``READY``
+    after that.
     """
 
     id: str

@@ -11,7 +11,6 @@ from pathserve.pyramid import Pyramid, build_pyramid, plan_pyramid, publish
 from pathserve.pyramid.coding import Coding
 from pathserve.pyramid.plan import DECODED
 
-
 SIZE = Size(601, 333)
 
 
