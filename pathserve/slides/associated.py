@@ -1,4 +1,4 @@
-"""Label and macro, the pictures that a scan holds besides its pixels: they show names, so nothing keeps them unasked."""
+"""Label and macro, the pictures beside a scan's pixels: they show names, so nothing keeps them unasked."""
 
 from pathlib import Path
 from typing import Protocol, runtime_checkable
