@@ -25,6 +25,10 @@ class Action(StrEnum):
     ANNOTATION_READ = "annotation.read"
     ANNOTATION_WRITE = "annotation.write"
     CLASSES_EDIT = "classes.edit"
+    ASSOCIATED_READ = "associated.read"
+    """See label and macro pictures: they show names."""
+    IDENTITY_READ = "identity.read"
+    """See which kinds of metadata ingest dropped."""
     PSEUDONYMS = "pseudonyms"
     """See what staff call the patients, cases and slides that have pseudonyms."""
     SELF = "self"
@@ -104,7 +108,7 @@ _GRANTS: dict[Role, frozenset[Action]] = {
     Role.VIEWER: frozenset({Action.SLIDE_READ, Action.ANNOTATION_READ, Action.SELF}),
     Role.ANNOTATOR: frozenset({Action.ANNOTATION_WRITE}),
     Role.REVIEWER: frozenset({Action.SLIDE_EDIT, Action.CLASSES_EDIT}),
-    Role.ADMIN: frozenset({Action.SLIDE_REMOVE, Action.PSEUDONYMS}),
+    Role.ADMIN: frozenset({Action.SLIDE_REMOVE, Action.PSEUDONYMS, Action.ASSOCIATED_READ, Action.IDENTITY_READ}),
 }
 
 _SITE_WIDE = frozenset({Action.PSEUDONYMS})

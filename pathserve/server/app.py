@@ -14,6 +14,7 @@ from pathserve.errors import PathServeError
 from pathserve.server import (
     routes_annotations,
     routes_health,
+    routes_identity,
     routes_masks,
     routes_pages,
     routes_session,
@@ -31,6 +32,7 @@ from pathserve.server.services import Services
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
     *routes_tiles.ENDPOINTS,
     *routes_slides.ENDPOINTS,
+    *routes_identity.ENDPOINTS,
     *routes_annotations.ENDPOINTS,
     *routes_masks.ENDPOINTS,
     *routes_session.ENDPOINTS,

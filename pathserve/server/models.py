@@ -221,6 +221,26 @@ class SignInBody(BaseModel):
     code: str = Field(max_length=200)
 
 
+class DroppedModel(BaseModel):
+    """Metadata of one kind in one place of the scan."""
+
+    place: str
+    field: str | None = Field(
+        description="Null where the scan's own words are the names; `pathserve inspect` shows them."
+    )
+    kind: str
+    count: int
+
+
+class IdentityModel(BaseModel):
+    """What ingest dropped of a scan's metadata; it never holds a value."""
+
+    kinds: dict[str, int] = Field(description="How many fields of each kind.")
+    dropped: list[DroppedModel]
+    more: int = Field(description="Further fields, not listed.")
+    incomplete: list[str] = Field(description="Parts that could not be searched to their end.")
+
+
 class HealthModel(BaseModel):
     """A probe's answer."""
 

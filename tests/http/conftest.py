@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from pathserve.access import Role
 from pathserve.config import Settings
-from pathserve.ingest import ingest_scan
+from pathserve.ingest import IngestOptions, ingest_scan
 from pathserve.server import create_app
 from pathserve.server.services import Services
 
@@ -42,8 +42,7 @@ def ingested(tmp_path_factory, sample_slide: Path, sample_field: Path) -> Path:
             path,
             settings=services.settings,
             catalog=services.catalog,
-            name=name,
-            workers=2,
+            options=IngestOptions(name=name, workers=2, keep_label=name == "slide"),
             progress=lambda _: None,
         )
     services.close()

@@ -15,7 +15,7 @@ WHERE = {"slide": "abc", "annotation": "00000000-0000-4000-8000-000000000000", "
 
 
 def address(path: str) -> str:
-    return re.sub(r"\{(\w+)\}", lambda match: WHERE[match[1]], path)
+    return re.sub(r"\{(\w+)\}", lambda match: WHERE.get(match[1], "x"), path)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: f"{e.method} {e.path}")
@@ -137,7 +137,7 @@ def test_a_project_token_knows_nothing_of_other_projects(site) -> None:
         json={"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 1]}, "properties": {}},
     )
     annotation = made.json()["ids"][0]
-    there = {"slide": site.slide, "annotation": annotation, "level": "12", "col": "0", "row": "0"}
+    there = {"slide": site.slide, "annotation": annotation, "level": "12", "col": "0", "row": "0", "name": "label"}
     needed = {"region": GRID, "mask": GRID, "pair": GRID}
     about_one = [e for e in ENDPOINTS if re.search(r"\{(slide|annotation)\}", e.path) and e.path != "/slides/{slide}"]
     assert len(about_one) > 15

@@ -23,6 +23,7 @@ def test_every_error_class_has_a_status_of_its_own() -> None:
         "Conflict": 409,
         "Stale": 412,
         "PreconditionNeeded": 428,
+        "Cancelled": 409,
         "Denied": 403,
         "Unauthenticated": 401,
         "Corrupt": 500,
