@@ -34,6 +34,10 @@ class Settings:
         Most vertices of one geometry.
     max_upload_bytes
         Most bytes of one upload, or of all files of one set of uploads.
+    disk_reserve_bytes
+        How much of the disk ingest and uploads leave free; None: 5 GiB, or 5 % of a smaller disk.
+    jobs_at_once
+        Most ingest jobs that all servers of the data folder together run at once; each uses all cores.
     session_hours
         How long a browser stays signed in.
     link_minutes
@@ -46,6 +50,8 @@ class Settings:
     max_features: int = 1_000_000
     max_vertices: int = 1_000_000
     max_upload_bytes: int = 64 * 1024**3
+    disk_reserve_bytes: int | None = None
+    jobs_at_once: int = 1
     session_hours: float = 12.0
     link_minutes: float = 60.0
 
@@ -63,6 +69,11 @@ class Settings:
     def pseudonyms(self) -> Path:
         """The SQLite file of what staff call the patients, cases and slides; there once something is kept."""
         return self.data / "pseudonyms.db"
+
+    @property
+    def runners(self) -> Path:
+        """The folder of lock files of the processes that run ingest jobs."""
+        return self.data / "runners"
 
     @property
     def slides(self) -> Path:

@@ -7,7 +7,8 @@
     ├── Invalid       what was given breaks a rule
     ├── Conflict      it clashes with what is there now
     │   ├── Stale              a write named an old revision
-    │   └── PreconditionNeeded a write named no revision at all
+    │   ├── PreconditionNeeded a write named no revision at all
+    │   └── Cancelled          somebody stopped it on purpose
     ├── Denied        the caller may not do this
     │   └── Unauthenticated    nobody knows who the caller is
     ├── Unsupported   a true thing that PathServe does not handle
@@ -104,3 +105,9 @@ class Busy(PathServeError):
     """Not now; the same request may go through later."""
 
     code = "busy"
+
+
+class Cancelled(Conflict):
+    """Somebody stopped it on purpose."""
+
+    code = "cancelled"

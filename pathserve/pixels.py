@@ -61,6 +61,15 @@ class Plane:
 
 FIRST_PLANE = Plane()
 
+
+def planes_of(*, times: int, channels: int, depth: int) -> Iterator[Plane]:
+    """List planes: by time, then channel, then depth."""
+    for t in range(times):
+        for c in range(channels):
+            for z in range(depth):
+                yield Plane(t, c, z)
+
+
 RGB_CHANNELS = (Channel("red", (255, 0, 0)), Channel("green", (0, 255, 0)), Channel("blue", (0, 0, 255)))
 
 
@@ -158,10 +167,7 @@ class SlideInfo:
 
     def each_plane(self) -> Iterator[Plane]:
         """List every plane: by time, then channel, then depth."""
-        for t in range(self.times):
-            for c in range(1 if self.rgb else len(self.channels)):
-                for z in range(self.planes):
-                    yield Plane(t, c, z)
+        return planes_of(times=self.times, channels=1 if self.rgb else len(self.channels), depth=self.planes)
 
 
 class PixelSource(Protocol):

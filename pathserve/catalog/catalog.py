@@ -197,6 +197,11 @@ class Catalog:
         self._db.overwrite_deleted()  # an old name may have been a person's
         return after
 
+    def unfinished(self) -> list[SlideRecord]:
+        """List slides that levels are still being made for, or whose ingest was interrupted; oldest first."""
+        rows = self._db.read(lambda tx: tx.rows(f"{SELECT} where slide.status <> ? order by slide.number", READY))
+        return [to_record(row) for row in rows]
+
     def set_status(self, slide_id: str, status: str) -> None:
         """Say how far a slide is: ``BUILDING`` or ``READY``."""
         self._db.write(lambda tx: tx.run("update slide set status = ? where id = ?", status, slide_id))

@@ -1,4 +1,4 @@
-"""Commands about slides: ingest, inspect, list, remove, verify."""
+"""Commands about slides: ingest, list, remove, verify."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,27 +8,32 @@ import typer
 
 from pathserve.catalog import DEFAULT_PROJECT, SlideRecord
 from pathserve.cli.options import AsJson, Data, open_services
-from pathserve.cli.output import Exit, note, say, say_items, say_json, say_table
+from pathserve.cli.output import Exit, note, say, say_items, say_table
 from pathserve.cli.progress import ingest_with_bar
 from pathserve.errors import Invalid, NotFound, PathServeError
-from pathserve.ingest import IngestOutcome, find_scans, inspect_scan, remove_slide
-from pathserve.pixels import SlideInfo
+from pathserve.ingest import IngestOptions, IngestOutcome, find_scans, remove_slide
 from pathserve.pyramid import verify_pyramid
 from pathserve.pyramid.layout import SUFFIX
 from pathserve.server.models import SlideModel
 from pathserve.server.services import Services
+from pathserve.slides import Scan
 
 Project = Annotated[str, typer.Option(help="Project to put the slides into.")]
 Name = Annotated[str | None, typer.Option(help="The slide's name; only with one scan. Default: a made-up label.")]
 Recompress = Annotated[
     int | None, typer.Option(min=1, max=100, help="JPEG quality for scans that must be encoded anew; default 90.")
 ]
+Lossless = Annotated[
+    bool, typer.Option("--lossless", help="Store scans in colour that have no JPEG tiles without loss.")
+]
+KeepLabel = Annotated[
+    bool, typer.Option("--keep-label", help="Keep label and macro pictures, apart from the slide, for admins alone.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command("ingest")(ingest)
-    app.command("inspect")(inspect)
     app.command("slides")(slides)
     app.command("remove")(remove)
     app.command("verify")(verify)
@@ -39,27 +44,31 @@ def ingest(
     project: Project = DEFAULT_PROJECT,
     name: Name = None,
     recompress: Recompress = None,
+    lossless: Lossless = False,
+    keep_label: KeepLabel = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn scans into pyramids that can be served; goes on where it was interrupted, skips what is there."""
+    options = IngestOptions(
+        project=project, name=name, recompress=recompress, lossless=lossless, keep_label=keep_label
+    ).checked()
     report = _IngestReport(as_json)
     scans = _find(paths, report)
     if name is not None and len(scans) != 1:
         raise Invalid("--name names one slide; give one scan with it.")
     with open_services(data) as services:
         for number, scan in enumerate(scans, start=1):
-            shown = f"{number}/{len(scans)} {scan.name}"
+            shown = f"{number}/{len(scans)} {scan.main.name}"
             try:
-                outcome = ingest_with_bar(
-                    services, scan, project=project, name=name, recompress=recompress, shown=shown
-                )
+                outcomes = ingest_with_bar(services, scan, options, shown=shown)
             except PathServeError as error:
-                report.failed(scan, error.code, error.message)
+                report.failed(scan.main, error.code, error.message)
             except OSError as error:
-                report.failed(scan, "system", f"{error.strerror or 'The system refused'}.")
+                report.failed(scan.main, "system", f"{error.strerror or 'The system refused'}.")
             else:
-                report.done(scan, outcome)
+                for outcome in outcomes:
+                    report.done(scan.main, outcome)
     report.finish()
 
 
@@ -104,9 +113,9 @@ class _IngestReport:
             raise typer.Exit(Exit.REFUSED if self.failures == len(self.items) else Exit.PARTLY)
 
 
-def _find(paths: list[Path], report: _IngestReport) -> list[Path]:
+def _find(paths: list[Path], report: _IngestReport) -> list[Scan]:
     """List the scans, each once; what cannot be found is part of the report."""
-    scans = dict[Path, None]()
+    scans = dict[Path, Scan]()
     for path in paths:
         try:
             found = find_scans([path])
@@ -115,61 +124,8 @@ def _find(paths: list[Path], report: _IngestReport) -> list[Path]:
             continue
         if not found:
             report.failed(path, "not_found", "There is no file in this folder.")
-        scans |= dict.fromkeys(found)
-    return list(scans)
-
-
-def inspect(scan: Annotated[Path, typer.Argument(metavar="FILE")], as_json: AsJson = False) -> None:
-    """Say what a scan is, without ingesting it."""
-    info = inspect_scan(scan)
-    facts = _facts(info)
-    if as_json:
-        say_json(facts)
-        return
-    width = max(map(len, facts))
-    for key, value in facts.items():
-        say(f"{key.replace('_', ' '):{width}}  {_shown(value)}")
-
-
-def _facts(info: SlideInfo) -> dict[str, Any]:
-    return {
-        "vendor": info.vendor,
-        "width": info.size.width,
-        "height": info.size.height,
-        "mpp_x": None if info.mpp is None else info.mpp.x,
-        "mpp_y": None if info.mpp is None else info.mpp.y,
-        "mpp_plausible": info.mpp_plausible,
-        "objective_power": info.objective_power,
-        "codec": info.codec,
-        "levels": [
-            {
-                "width": level.size.width,
-                "height": level.size.height,
-                "downsample": level.downsample,
-                "tile": None if level.tile is None else [level.tile.width, level.tile.height],
-                "encoding": level.encoding,
-            }
-            for level in info.levels
-        ],
-        "channels": [channel.name for channel in info.channels],
-        "planes": info.planes,
-        "missing_tiles": info.missing_tiles,
-        "icc_profile": info.icc_profile is not None,
-        "associated": list(info.associated),
-        "not_kept": list(info.dropped_metadata),
-    }
-
-
-def _shown(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    if value is None:
-        return "not stated"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        if value and isinstance(value[0], dict):
-            return ", ".join(f"{level['width']} x {level['height']}" for level in value)
-        return ", ".join(map(str, value)) or "none"
-    return str(value)
+        scans |= {scan.main: scan for scan in found}
+    return list(scans.values())
 
 
 def slides(data: Data = None, as_json: AsJson = False) -> None:

@@ -7,7 +7,14 @@ from typing import NoReturn
 import typer
 
 from pathserve import __version__
-from pathserve.cli import commands_accounts, commands_annotations, commands_masks, commands_serve, commands_slides
+from pathserve.cli import (
+    commands_accounts,
+    commands_annotations,
+    commands_inspect,
+    commands_masks,
+    commands_serve,
+    commands_slides,
+)
 from pathserve.cli.output import Exit, note, say
 from pathserve.errors import PathServeError
 
@@ -21,6 +28,7 @@ app = typer.Typer(
 )
 commands_serve.register(app)
 commands_slides.register(app)
+commands_inspect.register(app)
 commands_annotations.register(app)
 commands_masks.register(app)
 commands_accounts.register(app)

@@ -1,31 +1,31 @@
 """The progress bar of ingest."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pathserve.ingest import IngestOutcome, ingest_scan
+from pathserve.ingest import IngestOptions, IngestOutcome, ingest_scan
 from pathserve.ingest import Progress as IngestProgress
 from pathserve.server.services import Services
+from pathserve.slides import Scan
 
 
 def ingest_with_bar(
     services: Services,
-    path: Path,
+    scan: Scan | Path,
+    options: IngestOptions,
     *,
-    project: str = "default",
-    name: str | None = None,
-    recompress: int | None = None,
-    shown: str | None = None,
-) -> IngestOutcome:
+    shown: str,
+) -> tuple[IngestOutcome, ...]:
     """Ingest one scan with a bar on standard error (none when that is no terminal).
 
     Parameters
     ----------
     shown
-        What the bar says before itself; default: the name.
+        What the bar says before itself.
     """
     console = Console(stderr=True)
     columns = (
@@ -36,18 +36,15 @@ def ingest_with_bar(
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(shown or name or "scan", total=None, phase="")
+        task = bar.add_task(shown, total=None, phase="")
 
         def moved(progress: IngestProgress) -> None:
             bar.update(task, completed=progress.done, total=progress.total, phase=progress.phase)
 
         return ingest_scan(
-            path,
+            scan,
             settings=services.settings,
             catalog=services.catalog,
-            project=project,
-            name=name,
-            recompress=recompress,
-            workers=os.cpu_count() or 1,
+            options=replace(options, workers=os.cpu_count() or 1),
             progress=moved,
         )

@@ -18,6 +18,7 @@ _Row = tuple[Value, ...]
 _T = TypeVar("_T")
 
 _BUSY_MILLISECONDS = 20_000
+_CHECKPOINT_MILLISECONDS = 200
 _READERS = 8
 
 
@@ -132,7 +133,12 @@ class Database:
         Best effort: while somebody reads, SQLite keeps what the reader still sees; a later call does the rest.
         """
         with self._write_lock, _clear_errors():
-            self._writer.pragma("wal_checkpoint(truncate)")
+            # A reader may take long; nobody who writes shall wait for it.
+            self._writer.set_busy_timeout(_CHECKPOINT_MILLISECONDS)
+            try:
+                self._writer.pragma("wal_checkpoint", "truncate")
+            finally:
+                self._writer.set_busy_timeout(_BUSY_MILLISECONDS)
 
     def version(self) -> int:
         """Give a number that changes whenever any process has committed; a few microseconds."""
@@ -205,7 +211,7 @@ def _clear_errors() -> Iterator[None]:
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise Corrupt("The database file is damaged or is no database.") from error
     except apsw.FullError as error:
-        raise Busy("The disk is full.") from error
+        raise Busy("The disk is full.", code="disk_full") from error
     except apsw.IOError as error:
         raise Busy("The database cannot be read or written: is the disk full?") from error
     except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:

@@ -212,6 +212,8 @@ _JOBS = Migration(
             source text,
             keep_source integer not null,
             recompress integer,
+            lossless integer not null default 0,
+            keep_label integer not null default 0,
             slides text not null default '[]',
             format text,
             width integer,

@@ -3,7 +3,27 @@
 Scans come from strangers: they are opened and decoded only in a worker process with a memory limit and a deadline.
 """
 
+from pathserve.ingest.associated import kept_pictures, picture_bytes
 from pathserve.ingest.find import find_scans
-from pathserve.ingest.ingest import IngestOutcome, Progress, ingest_scan, inspect_scan, remove_slide
+from pathserve.ingest.ingest import (
+    IngestOptions,
+    IngestOutcome,
+    Progress,
+    finish_slide,
+    ingest_scan,
+    inspect_scan,
+    remove_slide,
+)
 
-__all__ = ["IngestOutcome", "Progress", "find_scans", "ingest_scan", "inspect_scan", "remove_slide"]
+__all__ = [
+    "IngestOptions",
+    "IngestOutcome",
+    "Progress",
+    "find_scans",
+    "finish_slide",
+    "ingest_scan",
+    "inspect_scan",
+    "kept_pictures",
+    "picture_bytes",
+    "remove_slide",
+]

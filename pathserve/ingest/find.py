@@ -1,42 +1,65 @@
-"""Which files a list of files and folders stands for."""
+"""Which scans a list of files and folders stands for."""
 
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pathserve.errors import NotFound
-from pathserve.pyramid.layout import SUFFIX
+from pathserve.pyramid.layout import MANIFEST
+from pathserve.slides import Scan, is_zarr
+from pathserve.slides.dicom import group_files, is_dicom
+from pathserve.slides.scan import with_companions
 
 
-def find_scans(paths: Iterable[Path]) -> list[Path]:
-    """List the files that are named, and those in folders that are named, at any depth.
+def find_scans(paths: Iterable[Path]) -> list[Scan]:
+    """List the scans that are named, and those in folders that are named, at any depth.
 
-    Hidden files and folders are left out of folders, and so are Zarr stores; a file that is named is always in.
+    A Zarr store is one scan; a scan that keeps its pixels in further files has those with it, and the DICOM files of
+    one series in one folder are one scan. Hidden files and folders are left out of folders, and so are indexes of DICOM
+    files (DICOMDIR) and PathServe's own slides; what is named is always in.
 
     Returns
     -------
-    Sorted, each file once.
+    Sorted, each scan once.
 
     Raises
     ------
     NotFound
         When something that is named does not exist.
     """
-    found: set[Path] = set()
+    found: dict[Path, Scan] = {}
     for path in paths:
-        if path.is_dir():
-            found.update(_files_in(path))
-        elif path.exists():
-            found.add(path)
-        else:
+        if not path.exists():
             raise NotFound("There is no such file or folder.")
-    return sorted(found)
+        for scan in [with_companions(path)] if path.is_file() or is_zarr(path) else _scans_in(path):
+            found.setdefault(scan.main, scan)
+    companions = {file for scan in found.values() for file in scan.files if file != scan.main}
+    return sorted((scan for main, scan in found.items() if main not in companions), key=lambda scan: scan.main)
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
+def _scans_in(folder: Path) -> Iterator[Scan]:
+    """List the scans of a folder; DICOM files are looked at once, all together."""
+    dicom: list[Path] = []
+    for path in _entries(folder):
+        if is_dicom(path):
+            dicom.append(path)
+        else:
+            yield with_companions(path)
+    yield from (Scan(files[0], files) for files in group_files(dicom))
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """List the files of a folder and the Zarr stores in it."""
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and not name.endswith(SUFFIX)]
-        for name in names:
+        visible = [name for name in folders if not name.startswith(".")]
+        stores = [name for name in visible if _is_store(Path(parent) / name)]
+        folders[:] = [name for name in visible if name not in stores]
+        for name in [*stores, *(name for name in names if not name.startswith("."))]:
             path = Path(parent) / name
-            if not name.startswith(".") and path.is_file():
+            if path.is_file() or (path.is_dir() and not (path / MANIFEST).is_file()):
                 yield path
+
+
+def _is_store(folder: Path) -> bool:
+    """Tell whether a folder is a Zarr store; one that only has the name of one is refused as a whole."""
+    return folder.suffix == ".zarr" or is_zarr(folder)

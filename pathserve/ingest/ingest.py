@@ -1,36 +1,87 @@
-"""One scan in, one slide of the catalog out; and back."""
+"""One scan in, its slides of the catalog out; and back."""
 
-import hashlib
-import os
-import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pathserve.catalog import Catalog, SlideRecord, make_slide_id
+from pathserve.catalog import BUILDING, READY, Catalog, SlideRecord, make_slide_id
 from pathserve.config import Settings
-from pathserve.errors import Busy, Conflict, Corrupt, Invalid, NotFound, PathServeError, Unsupported
+from pathserve.errors import Busy, Conflict, Corrupt, Invalid, NotFound, PathServeError
+from pathserve.ingest.associated import forget_pictures, keep_pictures
+from pathserve.ingest.content import Identity, content_hash, identity_of, scene_hash
 from pathserve.ingest.messages import Order
-from pathserve.ingest.process import Deadlines, run_worker
-from pathserve.ingest.staging import Staging, discarded, locked_staging
+from pathserve.ingest.process import Deadlines, Listener, never, run_worker
+from pathserve.ingest.room import DISK_FULL, RoomWatch, require_room
+from pathserve.ingest.staging import Staging, being_ingested, discarded, locked_staging
 from pathserve.labels import clean_name
 from pathserve.pixels import SlideInfo
-from pathserve.pyramid import Pyramid, publish
+from pathserve.pyramid import Pyramid, publish, publish_rest
 from pathserve.pyramid.manifest import Manifest
+from pathserve.slides import Scan
+from pathserve.slides.identity import IdentityReport
 from pathserve.tiles import DeepZoom
 
-_BLOCK = 1 << 20
-_Identity = tuple[int, int, int, int]
+_PICTURES = "pictures"
+"""Folder inside the staging folder for the label and macro."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an ingest is: bytes while hashing, chunks while building, files while publishing."""
+    """How far an ingest is: bytes while hashing, chunks while building, files while publishing.
 
-    phase: Literal["hashing", "opening", "building", "publishing"]
+    ``finishing`` builds the levels that are made of others, while the slide can be viewed already; ``judging`` looks at
+    its quality.
+    """
+
+    phase: Literal["hashing", "opening", "building", "publishing", "finishing", "judging"]
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """What an admin chooses for a scan.
+
+    Parameters
+    ----------
+    name
+        The slide's name; those of several scenes get a number behind it. None makes one up.
+    recompress
+        JPEG quality 1 to 100 at which level 0 is encoded anew; None keeps JPEG tiles and encodes others at 90.
+    lossless
+        Whether scans in colour that have no JPEG tiles are stored without loss.
+    keep_label
+        Whether the scan's label and macro pictures are kept, apart from the slide.
+    workers
+        Threads that decode and encode.
+    """
+
+    project: str = "default"
+    name: str | None = None
+    recompress: int | None = None
+    lossless: bool = False
+    keep_label: bool = False
+    workers: int = 1
+
+    def checked(self) -> "IngestOptions":
+        """Give the options with clean names.
+
+        Raises
+        ------
+        Invalid
+            When one of them breaks a rule.
+        """
+        if self.recompress is not None and not 1 <= self.recompress <= 100:
+            raise Invalid("The JPEG quality must be 1 to 100.")
+        if self.recompress is not None and self.lossless:
+            raise Invalid("A scan is stored with a JPEG quality or without loss, not both.")
+        name = None if self.name is None else clean_name(self.name, "slide name")
+        return replace(self, project=clean_name(self.project, "project name"), name=name)
+
+
+DEFAULT_OPTIONS = IngestOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +95,10 @@ class IngestOutcome:
     created: bool
     resumed: bool
     info: SlideInfo | None = None
+    identity: IdentityReport | None = None
 
 
-def inspect_scan(path: Path, *, deadlines: Deadlines | None = None) -> SlideInfo:
+def inspect_scan(scan: Scan | Path, *, scene: int = 0, deadlines: Deadlines | None = None) -> SlideInfo:
     """Tell what a scan is, in a worker process.
 
     Raises
@@ -54,33 +106,36 @@ def inspect_scan(path: Path, *, deadlines: Deadlines | None = None) -> SlideInfo
     NotFound, Unsupported, Corrupt, TooLarge
         As :func:`ingest_scan`.
     """
-    _identity(path)
-    return run_worker(Order(path.resolve()), _ignore, deadlines or Deadlines()).info
+    scan = _resolved(scan)
+    identity_of(scan)
+    found: list[SlideInfo] = []
+    run_worker(Order(scan, scene), Listener(opened=found.append), deadlines or Deadlines())
+    return found[0]
 
 
 def ingest_scan(
-    path: Path,
+    scan: Scan | Path,
     *,
     settings: Settings,
     catalog: Catalog,
-    project: str = "default",
-    name: str | None = None,
-    recompress: int | None = None,
-    workers: int,
+    options: IngestOptions = DEFAULT_OPTIONS,
     progress: Callable[[Progress], None],
+    cancelled: Callable[[], bool] = never,
+    held: Callable[[], None] = being_ingested,
     deadlines: Deadlines | None = None,
-) -> IngestOutcome:
-    """Bring a scan into the catalog; what is there already, by content, is given back as it is.
+) -> tuple[IngestOutcome, ...]:
+    """Bring a scan into the catalog, one slide for each of its scenes; what is there already is given back as it is.
 
     The scan is only read. An ingest that was interrupted, however hard, is taken up by the next one of the same
-    content; a scan that is refused leaves nothing behind.
+    content; a scan that is refused leaves nothing behind. A slide is listed, and can be viewed, as soon as all that
+    only the scan can tell is published.
 
     Parameters
     ----------
-    recompress
-        JPEG quality 1 to 100 at which level 0 is encoded anew; None keeps JPEG tiles and encodes others at 90.
-    workers
-        Threads that decode and encode.
+    cancelled
+        Asked several times a second while a worker is at work; what it has built goes then.
+    held
+        Called again and again while somebody else ingests the same content; waits a moment, or raises.
 
     Raises
     ------
@@ -89,46 +144,50 @@ def ingest_scan(
     Unsupported, Corrupt, TooLarge
         When it is no scan, damaged, or over a limit.
     Busy
-        When this content is being ingested already, the worker was stopped, or the data folder cannot be written.
+        When this content is being ingested already, the worker was stopped, or the data folder cannot be written. With
+        the code ``disk_full`` the disk's reserve would be broken: what was built goes, a slide that is shown stays.
     Conflict
-        When the file changed meanwhile.
+        When the file changed meanwhile; ``Cancelled`` when somebody stopped it.
     Invalid
-        When a parameter breaks a rule.
+        When an option breaks a rule.
     """
-    if recompress is not None and not 1 <= recompress <= 100:
-        raise Invalid("The JPEG quality must be 1 to 100.")
-    project = clean_name(project, "project name")
-    name = None if name is None else clean_name(name, "slide name")
-    before = _identity(path)
-    content_hash = _hash(path, progress)
-    order = Order(path.resolve(), None, content_hash, recompress, workers)
-    known = catalog.find_by_content(content_hash)
-    if known is not None:
-        return IngestOutcome(known, created=False, resumed=False)
-    with locked_staging(settings.slides, content_hash) as staging:
-        known = catalog.find_by_content(content_hash)
-        if known is not None:  # another process has just finished it
-            staging.remove()
-            return IngestOutcome(known, created=False, resumed=False)
-        try:
-            slide_id, info, resumed = _published(order, before, staging, progress, deadlines or Deadlines())
-        except Busy:
-            raise
-        except PathServeError:
-            staging.remove()
-            raise
-        facts = Pyramid.open(staging.published(slide_id)).facts
-        slide = catalog.add_slide(
-            slide_id=slide_id,
-            project=project,
-            name=name,
-            info=info,
-            levels=facts.level_count,
-            tile_size=DeepZoom.of(facts).tile_size,
-            content_hash=content_hash,
-        )
+    options, scan = options.checked(), _resolved(scan)
+    before = identity_of(scan)
+    content = content_hash(scan, lambda done, total: progress(Progress("hashing", done, total)))
+    call = _Call(settings, catalog, options, progress, cancelled, deadlines or Deadlines(), held)
+    first = _ingest_scene(call, scan, before, content, 0)
+    # Scenes are slides of one case, and a case belongs to one project.
+    call = replace(call, case_of=first.slide.id, options=replace(options, project=first.slide.project))
+    others = range(1, first.slide.scenes)
+    return (first, *(_ingest_scene(call, scan, before, content, scene) for scene in others))
+
+
+def finish_slide(
+    slide_id: str,
+    *,
+    settings: Settings,
+    catalog: Catalog,
+    progress: Callable[[Progress], None],
+    cancelled: Callable[[], bool] = never,
+    workers: int = 1,
+) -> SlideRecord:
+    """Build what a slide still lacks, without its scan; one that lacks nothing is given back as it is.
+
+    Raises
+    ------
+    NotFound
+        When there is no such slide.
+    Busy
+        When this is being done already.
+    Corrupt
+        When a published tile cannot be decoded.
+    """
+    slide = catalog.slide(slide_id)
+    with locked_staging(settings.slides, slide.content_hash) as staging:
+        call = _Call(settings, catalog, IngestOptions(workers=workers), progress, cancelled, Deadlines())
+        _Making(call, staging, slide_id).finish()
         staging.remove()
-    return IngestOutcome(slide, created=True, resumed=resumed, info=info)
+    return catalog.slide(slide_id)
 
 
 def remove_slide(slide_id: str, *, settings: Settings, catalog: Catalog) -> None:
@@ -142,38 +201,192 @@ def remove_slide(slide_id: str, *, settings: Settings, catalog: Catalog) -> None
         When there is no such slide.
     """
     catalog.slide(slide_id)
+    forget_pictures(settings, slide_id)
     with discarded(settings.slides, slide_id):
         catalog.remove_slide(slide_id)
 
 
-def _published(
-    order: Order,
-    before: _Identity,
-    staging: Staging,
-    progress: Callable[[Progress], None],
-    deadlines: Deadlines,
-) -> tuple[str, SlideInfo, bool]:
-    """Give the id of the published slide, what the scan is, and whether an interrupted ingest was taken up."""
-    progress(Progress("opening", 0, 1))
-    slide_id = staging.slide_id
-    if slide_id is not None and _is_published(staging.published(slide_id), order.content_hash):
-        # Interrupted between publishing and listing: the pixels are complete.
-        return slide_id, run_worker(order, _ignore, deadlines).info, True
-    if slide_id is None:
-        slide_id = make_slide_id()
-        staging.begin(slide_id)
-    building = replace(order, staging=staging.folder.resolve())
-    result = run_worker(building, lambda done, total: progress(Progress("building", done, total)), deadlines)
-    if result.built is None:
-        raise Corrupt("The pyramid of the scan was not built.")
-    if _identity(order.scan) != before:
-        raise Conflict("The file changed while it was read; ingest it again when it has stopped changing.")
-    publish(
-        result.built,
-        staging.published(slide_id),
-        lambda done, total: progress(Progress("publishing", done, total)),
-    )
-    return slide_id, result.info, result.resumed_shards > 0
+def _resolved(scan: Scan | Path) -> Scan:
+    scan = scan if isinstance(scan, Scan) else Scan.of(scan)
+    return Scan(scan.main.resolve(), tuple(path.resolve() for path in scan.files))
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What one call of :func:`ingest_scan` or :func:`finish_slide` works with."""
+
+    settings: Settings
+    catalog: Catalog
+    options: IngestOptions
+    progress: Callable[[Progress], None]
+    cancelled: Callable[[], bool]
+    deadlines: Deadlines
+    held: Callable[[], None] = being_ingested
+    case_of: str | None = None
+
+
+def _ingest_scene(call: _Call, scan: Scan, before: Identity, content: str, scene: int) -> IngestOutcome:
+    """Bring one scene of a scan into the catalog."""
+    digest = scene_hash(content, scene)
+    known = call.catalog.find_by_content(digest)
+    if known is not None and known.status == READY and not call.options.keep_label:
+        return IngestOutcome(known, created=False, resumed=False)
+    with locked_staging(call.settings.slides, digest, call.held) as staging:
+        known = call.catalog.find_by_content(digest)  # another process may just have finished it
+        if known is None:
+            if staging.slide_id is None and scene == 0:
+                require_room(call.settings, sum(size for _, _, size, _ in before))
+            made = _Making(call, staging, staging.slide_id or make_slide_id())
+            outcome = made.from_scan(scan, before, digest, scene)
+        else:  # an ingest was interrupted while people could look at the slide already
+            resumed = known.status != READY
+            made = _Making(call, staging, known.id)
+            made.finish()
+            if call.options.keep_label:
+                made.keep_pictures_of(scan, scene)
+            outcome = IngestOutcome(call.catalog.slide(known.id), created=False, resumed=resumed)
+        staging.remove()
+    return outcome
+
+
+class _Making:
+    """A slide that is being made, under the lock of its staging folder; listens to its worker."""
+
+    def __init__(self, call: _Call, staging: Staging, slide_id: str) -> None:
+        self._call = call
+        self._staging = staging
+        self._slide_id = slide_id
+        self._published = staging.published(slide_id)
+        self._info: SlideInfo | None = None
+        self._report: IdentityReport | None = None
+        self._pictures = staging.folder.resolve() / _PICTURES if call.options.keep_label else None
+        self._resumed = False
+        self._listed = False
+        self._room = RoomWatch(call.settings)
+
+    def from_scan(self, scan: Scan, before: Identity, digest: str, scene: int) -> IngestOutcome:
+        """Build, publish and list the slide; what an earlier, interrupted call has done of it is not done again."""
+        call = self._call
+        call.progress(Progress("opening", 0, 1))
+        if self._staging.slide_id is None:
+            self._staging.begin(self._slide_id)
+        # Published and not listed: the pixels are there, and the scan only has to say what it is.
+        adopts = _is_published(self._published, digest)
+        options = call.options
+        order = Order(scan, scene, content_hash=digest, workers=options.workers)
+        order = replace(order, recompress=options.recompress, lossless=options.lossless)
+        order = replace(order, identity="none", pictures=self._pictures)
+
+        def built(folder: Path, resumed_shards: int) -> None:
+            self._resumed = resumed_shards > 0
+            if identity_of(scan) != before:
+                raise Conflict("The file changed while it was read; ingest it again when it has stopped changing.")
+            publish(folder, self._published, self._publishing)
+            self._list(digest, scene)
+
+        try:
+            if adopts:
+                self._work(order)
+                self._list(digest, scene)
+                self.finish()
+            else:
+                self._work(self._here(order), built)
+        except Busy:
+            raise
+        except PathServeError:
+            self._take_back()
+            raise
+        slide = call.catalog.slide(self._slide_id)
+        resumed = self._resumed or adopts
+        return IngestOutcome(slide, created=True, resumed=resumed, info=self._info, identity=self._report)
+
+    def keep_pictures_of(self, scan: Scan, scene: int) -> None:
+        """Keep the label and macro of a slide that was ingested without them."""
+        self._staging.begin(self._slide_id)
+        self._work(Order(scan, scene, pictures=self._pictures))
+        self._keep_pictures()
+
+    def _keep_pictures(self) -> None:
+        if self._pictures is not None:
+            keep_pictures(self._call.settings, self._slide_id, self._pictures)
+
+    def finish(self) -> None:
+        """Build what the published pyramid lacks, and call the slide ready."""
+        self._listed = True
+        if Manifest.load(self._published).missing_levels:
+            self._staging.begin(self._slide_id)
+            self._work(self._here(Order(workers=self._call.options.workers)))
+        else:
+            self._call.catalog.set_status(self._slide_id, READY)
+
+    def _here(self, order: Order) -> Order:
+        return replace(order, staging=self._staging.folder.resolve(), published=self._published.resolve())
+
+    def _work(self, order: Order, built: Callable[[Path, int], None] | None = None) -> None:
+        listener = Listener(self._building, self._opened, built or _unasked, self._rest_built, self._is_cancelled)
+        listener = replace(listener, searched=self._searched)
+        try:
+            run_worker(order, listener, self._call.deadlines)
+        except Busy as error:
+            # Others need the room; the id of a slide that is published and not listed yet is still needed.
+            if error.code == DISK_FULL and (self._listed or not self._published.exists()):
+                self._staging.remove()
+            raise
+
+    def _is_cancelled(self) -> bool:
+        self._room.look()
+        return self._call.cancelled()
+
+    def _opened(self, info: SlideInfo) -> None:
+        self._info = info
+
+    def _searched(self, report: IdentityReport) -> None:
+        self._report = report
+
+    def _building(self, done: int, total: int) -> None:
+        self._call.progress(Progress("finishing" if self._listed else "building", done, total))
+
+    def _publishing(self, done: int, total: int) -> None:
+        self._call.progress(Progress("publishing", done, total))
+
+    def _rest_built(self, folder: Path, resumed_shards: int) -> None:
+        self._resumed = self._resumed or resumed_shards > 0
+        publish_rest(folder, self._published, self._publishing)
+        self._call.catalog.set_status(self._slide_id, READY)
+
+    def _list(self, digest: str, scene: int) -> None:
+        """List the published slide: from here on people see it."""
+        if self._info is None or self._report is None:
+            raise Corrupt("The scan did not say what it is.")
+        self._keep_pictures()
+        pyramid = Pyramid.open(self._published)
+        options, info = self._call.options, self._info
+        name = options.name if info.scenes == 1 or options.name is None else f"{options.name} ({scene + 1})"
+        self._call.catalog.add_slide(
+            slide_id=self._slide_id,
+            project=options.project,
+            name=name,
+            info=replace(info, channels=pyramid.facts.channels),
+            levels=pyramid.facts.level_count,
+            tile_size=DeepZoom.of(pyramid.facts).tile_size,
+            content_hash=digest,
+            scene=scene,
+            status=BUILDING if pyramid.manifest.missing_levels else READY,
+            identity=self._report.summary(),
+            case_of=self._call.case_of,
+        )
+        self._listed = True
+
+    def _take_back(self) -> None:
+        """Leave nothing of a scan that turned out to be damaged; a slide that somebody works on already stays."""
+        with suppress(Conflict), discarded(self._call.settings.slides, self._slide_id):
+            self._call.catalog.discard_unused(self._slide_id)
+            forget_pictures(self._call.settings, self._slide_id)
+        self._staging.remove()
+
+
+def _unasked(folder: Path, resumed_shards: int) -> None:
+    raise Corrupt(f"A pyramid was built twice ({folder.name}, {resumed_shards}).")
 
 
 def _is_published(folder: Path, content_hash: str) -> bool:
@@ -181,39 +394,3 @@ def _is_published(folder: Path, content_hash: str) -> bool:
         return Manifest.load(folder).content_hash == content_hash
     except NotFound:
         return False
-
-
-def _identity(path: Path) -> _Identity:
-    """Tell which file a path is and when it last changed.
-
-    Raises
-    ------
-    NotFound, Unsupported
-        When there is none, or it is no ordinary file.
-    """
-    try:
-        status = path.stat()
-    except OSError:
-        raise NotFound("There is no such file.") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise Unsupported("Only ordinary files can be ingested.")
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _hash(path: Path, progress: Callable[[Progress], None]) -> str:
-    """Take the SHA-256 of a file's bytes."""
-    digest, done = hashlib.sha256(), 0
-    try:
-        with path.open("rb") as file:
-            total = os.fstat(file.fileno()).st_size
-            while block := file.read(_BLOCK):
-                digest.update(block)
-                done += len(block)
-                progress(Progress("hashing", done, total))
-    except OSError:
-        raise NotFound("The file cannot be read.") from None
-    return digest.hexdigest()
-
-
-def _ignore(done: int, total: int) -> None:
-    """Take progress that nobody asked for."""

@@ -12,6 +12,8 @@ from pathserve import errors
 from pathserve.errors import PathServeError
 from pathserve.geometry import Mpp, Size
 from pathserve.pixels import Channel, Level, SlideInfo
+from pathserve.slides import Scan
+from pathserve.slides.identity import Values
 
 MAX_LINE = 64 << 20
 """Most bytes of one message: a colour profile of 16 MiB fits."""
@@ -19,22 +21,49 @@ MAX_LINE = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker shall do: open a scan, and build its pyramid in ``staging`` when there is one."""
+    """What a worker shall do.
 
-    scan: Path
+    Parameters
+    ----------
+    scan
+        The scan to open; None when only the levels that ``published`` lacks are to be built.
+    scene
+        Which of its pictures.
+    staging
+        Folder in which a pyramid is built; None when the scan is only to be looked at.
+    published
+        Where the pyramid will lie, or lies, for everybody to see.
+    identity
+        Whether and how the scan is searched for what may name a person; None: it is not.
+    pictures
+        Folder into which its label and macro are written; None: they are left alone.
+    """
+
+    scan: Scan | None = None
+    scene: int = 0
     staging: Path | None = None
+    published: Path | None = None
     content_hash: str = ""
     recompress: int | None = None
+    lossless: bool = False
     workers: int = 1
+    identity: Values | None = None
+    pictures: Path | None = None
 
     def to_bytes(self) -> bytes:
         """Give the stored form."""
+        scan = self.scan
         order = {
-            "scan": str(self.scan),
+            "scan": None if scan is None else [str(scan.main), [str(path) for path in scan.files]],
+            "scene": self.scene,
             "staging": None if self.staging is None else str(self.staging),
+            "published": None if self.published is None else str(self.published),
             "content_hash": self.content_hash,
             "recompress": self.recompress,
+            "lossless": self.lossless,
             "workers": self.workers,
+            "identity": self.identity,
+            "pictures": None if self.pictures is None else str(self.pictures),
         }
         return orjson.dumps(order) + b"\n"
 
@@ -42,8 +71,19 @@ class Order:
     def parse(cls, line: bytes) -> "Order":
         """Read an order."""
         order = orjson.loads(line)
-        staging = None if order["staging"] is None else Path(order["staging"])
-        return cls(Path(order["scan"]), staging, order["content_hash"], order["recompress"], order["workers"])
+        scan, staging, published = order["scan"], order["staging"], order["published"]
+        return cls(
+            scan=None if scan is None else Scan(Path(scan[0]), tuple(Path(path) for path in scan[1])),
+            scene=order["scene"],
+            staging=None if staging is None else Path(staging),
+            published=None if published is None else Path(published),
+            content_hash=order["content_hash"],
+            recompress=order["recompress"],
+            lossless=order["lossless"],
+            workers=order["workers"],
+            identity=order["identity"],
+            pictures=None if order["pictures"] is None else Path(order["pictures"]),
+        )
 
 
 def error_message(error: PathServeError) -> dict[str, Any]:

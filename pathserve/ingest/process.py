@@ -7,19 +7,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from pathserve.errors import Busy, Corrupt
+from pathserve.errors import Busy, Cancelled, Corrupt
 from pathserve.ingest.messages import MAX_LINE, Order, parse_error, parse_info
 from pathserve.pixels import SlideInfo
+from pathserve.slides.identity import IdentityReport
 
 _READ = 1 << 16
 _EXIT_SECONDS = 10.0
+_POLL_SECONDS = 0.25
+_ENDS = {"opened", "built", "rest"}
 _STOPPED = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP}
 _UNREADABLE = "Reading this file made its reader fail: it is damaged, or no scan."
 
@@ -32,42 +35,87 @@ class Deadlines:
     stalled: float = 120.0
 
 
+def never() -> bool:
+    """Tell that nobody cancels."""
+    return False
+
+
+def _pass(*_: object) -> None:
+    """Take news that nobody asked for."""
+
+
 @dataclass(frozen=True, slots=True)
-class WorkerResult:
-    """What a worker found, and where it built the pyramid when it was asked to."""
+class Listener:
+    """What is done about a worker's news; the worker's next one comes when it is done.
 
-    info: SlideInfo
-    built: Path | None
-    resumed_shards: int
+    Parameters
+    ----------
+    progress
+        Told how many chunks are done, and how many there are in this part of the work.
+    opened
+        Told what the scan is.
+    built
+        Told where a pyramid was built and how many of its shards an earlier worker had finished; publishes it.
+    rest_built
+        The same for the levels that a published pyramid lacked.
+    cancelled
+        Tells whether the work is no longer wanted; asked several times a second.
+    searched
+        Told what in the scan may name a person.
+    """
+
+    progress: Callable[[int, int], None] = _pass
+    opened: Callable[[SlideInfo], None] = _pass
+    built: Callable[[Path, int], None] = _pass
+    rest_built: Callable[[Path, int], None] = _pass
+    cancelled: Callable[[], bool] = never
+    searched: Callable[[IdentityReport], None] = _pass
 
 
-def run_worker(order: Order, progress: Callable[[int, int], None], deadlines: Deadlines) -> WorkerResult:
+def run_worker(order: Order, listener: Listener, deadlines: Deadlines) -> None:
     """Carry out an order in a process of its own.
 
     Raises
     ------
     PathServeError
-        As the worker reports it; ``Corrupt`` when it crashes or hangs; ``Busy`` when it is stopped from outside.
+        As the worker or the listener raises it; ``Corrupt`` when the worker crashes or hangs; ``Busy`` when it is
+        stopped from outside; ``Cancelled`` when the work is no longer wanted.
     """
-    info: SlideInfo | None = None
-    built: Path | None = None
-    resumed = 0
+    said = set[str]()
     with _started(order) as (process, pipe):
-        for message in _messages(process, pipe, deadlines):
+        for message in _messages(process, pipe, deadlines, listener.cancelled):
             if "error" in message:
                 raise parse_error(message)
-            if "opened" in message:
-                info = parse_info(message["opened"])
-            elif "built" in message:
-                built, resumed = Path(message["built"]), int(message["resumed"])
-            else:
-                progress(int(message["done"]), int(message["total"]))
+            said.update(message)
+            _tell(message, listener)
+            if "built" in message:
+                _go_on(process)
         code = _exit_code(process)
     if -code in _STOPPED:
         raise Busy("The process that read the scan was stopped from outside; a new ingest goes on where it stopped.")
-    if code != 0 or info is None or (built is None) != (order.staging is None):
+    if code != 0 or not said & _ENDS:
         raise Corrupt(_UNREADABLE)
-    return WorkerResult(info, built, resumed)
+
+
+def _tell(message: dict[str, Any], listener: Listener) -> None:
+    if "opened" in message:
+        listener.opened(parse_info(message["opened"]))
+    elif "identity" in message:
+        listener.searched(IdentityReport.parse(message["identity"]))
+    elif "built" in message:
+        listener.built(Path(message["built"]), int(message["resumed"]))
+    elif "rest" in message:
+        listener.rest_built(Path(message["rest"]), int(message["resumed"]))
+    else:
+        listener.progress(int(message["done"]), int(message["total"]))
+
+
+def _go_on(process: subprocess.Popen[bytes]) -> None:
+    """Let the worker build what can be made of what is published; one that has nothing to do has ended."""
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):
+            process.stdin.write(b"\n")
+            process.stdin.flush()
 
 
 @contextmanager
@@ -116,21 +164,32 @@ def _exit_code(process: subprocess.Popen[bytes]) -> int:
         return 1
 
 
-def _messages(process: subprocess.Popen[bytes], pipe: int, deadlines: Deadlines) -> Iterator[dict[str, Any]]:
+def _messages(
+    process: subprocess.Popen[bytes], pipe: int, deadlines: Deadlines, cancelled: Callable[[], bool]
+) -> Iterator[dict[str, Any]]:
     """Give the worker's messages as they come.
 
     Raises
     ------
     Corrupt
         When it says nothing for too long (it is killed then), or something that no worker says.
+    Cancelled
+        When the work is no longer wanted (it is killed then).
     """
-    limit, opened, buffered = time.monotonic() + deadlines.opening, False, b""
+    buffered = b""
+    limit = time.monotonic() + deadlines.opening
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
         while True:
-            if not selector.select(max(0.0, limit - time.monotonic())):
+            ready = selector.select(min(_POLL_SECONDS, max(0.0, limit - time.monotonic())))
+            if cancelled():
                 process.kill()
-                raise Corrupt("Reading this scan took too long and was stopped: it is damaged, or no scan.")
+                raise Cancelled("The ingest was cancelled.")
+            if not ready:
+                if time.monotonic() >= limit:
+                    process.kill()
+                    raise Corrupt("Reading this scan took too long and was stopped: it is damaged, or no scan.")
+                continue
             data = os.read(pipe, _READ)
             if not data:
                 return
@@ -138,11 +197,9 @@ def _messages(process: subprocess.Popen[bytes], pipe: int, deadlines: Deadlines)
             if len(buffered) > MAX_LINE:
                 raise Corrupt(_UNREADABLE)
             for line in lines:
-                message = _parse(line)
-                opened = opened or "opened" in message
-                if opened:
-                    limit = time.monotonic() + deadlines.stalled
-                yield message
+                yield _parse(line)
+            if lines:  # counted from here: publishing, which the parent does meanwhile, takes its time
+                limit = time.monotonic() + deadlines.stalled
 
 
 def _parse(line: bytes) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,15 @@ from pathlib import Path
 from pathserve.errors import Busy
 from pathserve.pyramid.layout import SUFFIX
 from pathserve.pyramid.manifest import fsync_folder, write_file
+
+BEING_INGESTED = "being_ingested"
+"""Code of what is refused because somebody else ingests the same content."""
+
+KEEP_SECONDS = 7 * 24 * 3600
+"""How long a half-built slide that nobody goes on with is kept."""
+
+TRASH_SECONDS = 3600
+"""How long what is being deleted is left to whoever deletes it."""
 
 _STAGING = ".staging"
 _TRASH = ".trash"
@@ -55,29 +65,50 @@ class Staging:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-@contextmanager
-def locked_staging(slides: Path, content_hash: str) -> Iterator[Staging]:
-    """Hold the staging folder of a content.
+def being_ingested() -> None:
+    """Refuse to wait for somebody else's ingest of the same content.
 
     Raises
     ------
     Busy
-        When another process or thread holds it.
+        Always.
+    """
+    raise Busy("This scan is being ingested by another process.", code=BEING_INGESTED)
+
+
+@contextmanager
+def locked_staging(slides: Path, content_hash: str, held: Callable[[], None] = being_ingested) -> Iterator[Staging]:
+    """Hold the staging folder of a content.
+
+    Parameters
+    ----------
+    held
+        Called again and again while another process or thread holds it; waits a moment, or raises.
+
+    Raises
+    ------
+    Busy
+        As ``held`` does, when another process or thread holds it.
     """
     root = slides / _STAGING
     root.mkdir(parents=True, exist_ok=True)
     # The name must not give the content away to whoever may list folders, nor depend on the file's name.
     name = content_hash[:32]
-    lock = root / f"{name}.lock"
-    descriptor = _lock(lock)
-    try:
+    with _held(root / f"{name}.lock", held):
         yield Staging(root / name, slides)
+
+
+@contextmanager
+def _held(lock: Path, held: Callable[[], None]) -> Iterator[None]:
+    descriptor = _lock(lock, held)
+    try:
+        yield
     finally:
         lock.unlink(missing_ok=True)
         os.close(descriptor)
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path, held: Callable[[], None]) -> int:
     """Take the lock; a lock file that its owner has just removed is made anew."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -87,7 +118,8 @@ def _lock(path: Path) -> int:
                 return descriptor
         except BlockingIOError:
             os.close(descriptor)
-            raise Busy("This scan is being ingested by another process.") from None
+            held()
+            continue
         os.close(descriptor)
 
 
@@ -111,3 +143,45 @@ def discarded(slides: Path, slide_id: str) -> Iterator[None]:
         raise
     for entry in trash.iterdir():  # also what an earlier removal left when it was killed
         shutil.rmtree(entry, ignore_errors=True)
+
+
+def sweep_staging(slides: Path, *, is_listed: Callable[[str], bool]) -> None:
+    """Delete half-built slides that nobody has gone on with for a week, and locks that nobody holds.
+
+    Parameters
+    ----------
+    is_listed
+        Tells whether the catalog has a slide; one that was published and never listed goes with its staging folder.
+    """
+    root = slides / _STAGING
+    if not root.is_dir():
+        return
+    for name in sorted({entry.name.removesuffix(".lock") for entry in root.iterdir()}):
+        with suppress(Busy), _held(root / f"{name}.lock", being_ingested):
+            staging = Staging(root / name, slides)
+            if _last_change(staging.folder) > time.time() - KEEP_SECONDS:
+                continue
+            slide = staging.slide_id
+            if slide is not None and not is_listed(slide):
+                with discarded(slides, slide):
+                    staging.remove()
+            staging.remove()
+
+
+def sweep_trash(slides: Path) -> None:
+    """Delete what removals have left that were killed."""
+    trash = slides / _TRASH
+    for entry in trash.iterdir() if trash.is_dir() else ():
+        with suppress(FileNotFoundError):
+            if entry.stat().st_ctime < time.time() - TRASH_SECONDS:  # when it came here
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+def _last_change(folder: Path) -> float:
+    """Tell when anything in a folder last changed; 0 when there is no such folder."""
+    latest = 0.0
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent), *(Path(parent) / name for name in names)):
+            with suppress(FileNotFoundError):
+                latest = max(latest, path.lstat().st_mtime)
+    return latest

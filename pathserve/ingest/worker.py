@@ -1,28 +1,40 @@
 """The process that opens scans: ``python -m pathserve.ingest.worker``. It may abort, hang or be killed at any time.
 
-It reads one order on its standard input, reports on the pipe whose number is its only argument, and ends. It ends as
-well when its parent does.
+It reads one order on its standard input, reports on the pipe whose number is its only argument, and ends. In between
+it may wait for one more byte of input, by which the parent says that what was built is published. It ends as well when
+its parent does.
 """
 
 import ctypes
+import errno
 import os
 import resource
 import signal
 import sys
 import time
-from threading import Lock, Thread
+from pathlib import Path
+from threading import Event, Lock, Thread
 from typing import Any
 
 import orjson
 
 from pathserve.errors import Busy, PathServeError, TooLarge
+from pathserve.ingest.associated import write_pictures
 from pathserve.ingest.messages import Order, error_message, info_message
-from pathserve.pyramid import build_pyramid, plan_pyramid
+from pathserve.ingest.room import DISK_FULL
+from pathserve.pixels import PixelSource
+from pathserve.pyramid import build_pyramid, build_reduced, plan_pyramid
+from pathserve.pyramid.plan import Verbatim
 from pathserve.slides import open_slide
+from pathserve.slides.identity import search_scan
 
 MEMORY_LIMIT = 4 << 30
 """Most address space of a worker."""
 
+REST = "rest"
+"""Folder inside the staging folder where levels are built that come after publication."""
+
+_PUBLISHED = Event()
 _PR_SET_PDEATHSIG = 1
 _REPORT_SECONDS = 0.1
 
@@ -54,33 +66,58 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     reports = _Reports(int(sys.argv[1]))
     order = Order.parse(sys.stdin.buffer.readline())
-    Thread(target=_exit_at_end_of_input, daemon=True).start()
+    Thread(target=_watch_input, daemon=True).start()
     try:
         _carry_out(order, reports)
     except PathServeError as error:
         reports.send(error_message(error))
     except MemoryError:
         reports.send(error_message(TooLarge("Reading this scan takes more memory than it may have.")))
-    except OSError:
+    except OSError as error:
         # Reading the scan raises PathServeErrors: what is left is the data folder.
-        reports.send(error_message(Busy("The data folder cannot be written; the disk may be full.")))
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        busy = Busy("The disk is full.", code=DISK_FULL) if full else Busy("The data folder cannot be written.")
+        reports.send(error_message(busy))
 
 
 def _carry_out(order: Order, reports: _Reports) -> None:
-    with open_slide(order.scan) as source:
-        reports.send({"opened": info_message(source.info)})
-        if order.staging is None:
-            return
-        plan = plan_pyramid(source.info, recompress=order.recompress)
-        built = build_pyramid(
-            source,
-            plan,
-            order.staging,
-            content_hash=order.content_hash,
-            workers=order.workers,
-            progress=reports.progress,
-        )
+    """Look at the scan, build what only it can tell, and then what can be made of that."""
+    viewable = order.scan is None
+    if order.scan is not None:
+        with open_slide(order.scan, scene=order.scene) as source:
+            reports.send({"opened": info_message(source.info)})
+            if order.identity is not None:
+                reports.send({"identity": search_scan(order.scan, values=order.identity).to_dict()})
+            if order.pictures is not None:
+                write_pictures(source, order.scan.main, order.pictures)
+            if order.staging is None:
+                return
+            viewable = _build(source, order, order.staging, reports)
+    if viewable and order.staging is not None and order.published is not None:
+        rest = order.staging / REST
+        rest.mkdir(exist_ok=True)
+        built = build_reduced(order.published, rest, workers=order.workers, progress=reports.progress)
+        reports.send({"rest": str(built.folder), "resumed": built.resumed_shards})
+
+
+def _build(source: PixelSource, order: Order, staging: Path, reports: _Reports) -> bool:
+    """Build a pyramid; tell whether levels are left to be made now that everybody can see the others."""
+    plan = plan_pyramid(source.info, recompress=order.recompress, lossless=order.lossless)
+    # Copying takes seconds: what is copied is shown at once, and what is made of it comes while people look.
+    later = isinstance(plan.levels[0].source, Verbatim) and bool(plan.reduced_levels)
+    built = build_pyramid(
+        source,
+        plan,
+        staging,
+        content_hash=order.content_hash,
+        workers=order.workers,
+        progress=reports.progress,
+        reduced=not later,
+    )
     reports.send({"built": str(built.folder), "resumed": built.resumed_shards})
+    if later:
+        _PUBLISHED.wait()
+    return later
 
 
 def _end_with_parent() -> None:
@@ -92,10 +129,10 @@ def _end_with_parent() -> None:
             os._exit(1)
 
 
-def _exit_at_end_of_input() -> None:
-    """End at once when the parent's side of the input closes."""
+def _watch_input() -> None:
+    """Note that the parent has published what was built, and end at once when its side of the input closes."""
     while os.read(0, 1):  # not sys.stdin: its lock would be in the way when the interpreter ends
-        pass
+        _PUBLISHED.set()
     os._exit(1)
 
 

@@ -3,10 +3,10 @@
 ``plan`` decides (pure), ``build`` writes, ``publish`` makes visible in one step, ``reader`` reads, ``verify`` checks.
 """
 
-from pathserve.pyramid.build import build_pyramid
+from pathserve.pyramid.build import build_pyramid, build_reduced
 from pathserve.pyramid.cache import ByteBudgetCache
 from pathserve.pyramid.plan import PyramidPlan, plan_pyramid
-from pathserve.pyramid.publish import publish
+from pathserve.pyramid.publish import publish, publish_rest
 from pathserve.pyramid.reader import Pyramid
 from pathserve.pyramid.verify import Damage, verify_pyramid
 
@@ -16,7 +16,9 @@ __all__ = [
     "Pyramid",
     "PyramidPlan",
     "build_pyramid",
+    "build_reduced",
     "plan_pyramid",
     "publish",
+    "publish_rest",
     "verify_pyramid",
 ]

@@ -22,7 +22,7 @@ from pathserve.pyramid.coding import Coding, pad_to
 from pathserve.pyramid.journal import Journal
 from pathserve.pyramid.layout import METADATA, SHARD_CHUNKS, Facts, array_metadata, array_path, group_metadata
 from pathserve.pyramid.manifest import FileRecord, Manifest, write_file
-from pathserve.pyramid.plan import Decode, LevelPlan, PyramidPlan, ShardTask, Verbatim
+from pathserve.pyramid.plan import Decode, LevelPlan, PyramidPlan, ShardTask, Verbatim, plan_missing
 from pathserve.pyramid.publish import seal
 from pathserve.pyramid.reader import Pyramid
 from pathserve.pyramid.shards import ShardFile, ShardWriter
@@ -94,15 +94,11 @@ def build_pyramid(
     return Built(journal.folder, resumed)
 
 
-def build_reduced(published: Path, plan: PyramidPlan, staging: Path, *, workers: int, progress: Progress) -> Built:
+def build_reduced(published: Path, staging: Path, *, workers: int, progress: Progress) -> Built:
     """Build the levels that a published pyramid lacks, going on with what an earlier build finished.
 
-    The folder that it gives holds these levels alone, and as its manifest that of the whole pyramid.
-
-    Parameters
-    ----------
-    plan
-        The one by which the rest was built.
+    The folder that it gives holds these levels alone, and as its manifest that of the whole pyramid. Parameters and
+    memory as :func:`build_pyramid`.
 
     Raises
     ------
@@ -111,6 +107,7 @@ def build_reduced(published: Path, plan: PyramidPlan, staging: Path, *, workers:
     """
     pyramid = Pyramid.open(published)
     known = pyramid.manifest
+    plan = plan_missing(pyramid.facts, known.missing_levels)
     tasks = tuple(task for task in plan.tasks() if task.level in known.missing_levels)
     journal = Journal(staging, _fingerprint(known.content_hash, pyramid.facts, plan))
     try:

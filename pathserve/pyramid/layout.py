@@ -9,7 +9,7 @@ CRC-32C. What a shard does not hold is white in colour scans and 0 in others.
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,7 +17,8 @@ import numpy as np
 
 from pathserve.errors import Corrupt, Invalid, Unsupported
 from pathserve.geometry import Mpp, Size
-from pathserve.pixels import DTYPES, RGB_CHANNELS, Channel, Plane, SlideInfo
+from pathserve.pixels import DTYPES, RGB_CHANNELS, Channel, Plane, SlideInfo, planes_of
+from pathserve.slides.icc import neutral_profile
 from pathserve.slides.jpeg import Encoding
 
 METADATA = "zarr.json"
@@ -100,6 +101,10 @@ class Facts:
         """The value of pixels that no chunk holds."""
         return FILL if self.rgb else 0
 
+    def each_plane(self) -> Iterator[Plane]:
+        """List every plane: by time, then channel, then depth."""
+        return planes_of(times=self.times, channels=1 if self.rgb else len(self.channels), depth=self.planes)
+
     @property
     def default_plane(self) -> int:
         """The plane that is shown when nobody names one: the middle of a stack."""
@@ -128,7 +133,7 @@ class Facts:
             mpp=info.mpp,
             mpp_plausible=info.mpp_plausible,
             objective_power=info.objective_power,
-            icc_profile=info.icc_profile,
+            icc_profile=neutral_profile(info.icc_profile),
             channels=info.channels,
             rgb=info.rgb,
             dtype=info.dtype,
@@ -144,10 +149,15 @@ def axes_of(*, times: int, planes: int) -> tuple[str, ...]:
     return (*(("t",) if times > 1 else ()), "c", *(("z",) if planes > 1 else ()), "y", "x")
 
 
+def level_folder(level: int) -> str:
+    """Path of the folder of a level's shards inside the group."""
+    return f"{level}/c"
+
+
 def shard_path(axes: tuple[str, ...], level: int, plane: Plane, t_row: int, t_col: int) -> str:
     """Path of a shard inside the group; row and column count shards."""
     place = {"t": plane.t, "c": plane.c, "z": plane.z, "y": t_row, "x": t_col}
-    return f"{level}/c/" + "/".join(str(place[axis]) for axis in axes)
+    return f"{level_folder(level)}/" + "/".join(str(place[axis]) for axis in axes)
 
 
 def array_path(level: int) -> str:

@@ -1,11 +1,11 @@
 """What to build, decided before anything is read: levels, where each comes from, and shards in order. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pathserve.geometry import Size
 from pathserve.pixels import FIRST_PLANE, Plane, SlideInfo
-from pathserve.pyramid.layout import SHARD_CHUNKS, Storage, axes_of, grid_of, shard_path
+from pathserve.pyramid.layout import SHARD_CHUNKS, Facts, Storage, axes_of, grid_of, shard_path
 from pathserve.slides.jpeg import Encoding
 
 DECODED_TILE = Size(256, 256)
@@ -159,6 +159,15 @@ def plan_pyramid(info: SlideInfo, *, recompress: int | None = None, lossless: bo
     return PyramidPlan(
         tile, tuple(levels), storage, tuple(info.each_plane()), axes_of(times=info.times, planes=info.planes)
     )
+
+
+def plan_missing(facts: Facts, missing_levels: Sequence[int]) -> PyramidPlan:
+    """Plan the levels that a published pyramid lacks; only their tasks are of use."""
+    levels = tuple(
+        LevelPlan(index, size, Reduce() if index in missing_levels else Verbatim(index, size), facts.encodings[index])
+        for index, size in enumerate(facts.levels)
+    )
+    return PyramidPlan(facts.tile, levels, facts.storage, tuple(facts.each_plane()), facts.axes)
 
 
 def _far_from_kept(levels: list[LevelPlan]) -> bool:

@@ -1,10 +1,10 @@
 """Reading a pyramid again against its manifest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathserve.pyramid.manifest import Manifest, digest_of
+from pathserve.pyramid.manifest import FileRecord, Manifest, digest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,13 @@ def verify_pyramid(folder: Path, progress: Callable[[int, int], None] | None = N
     Corrupt
         When the manifest itself is missing or damaged, so that nothing can be said of the rest.
     """
-    files = Manifest.load(folder).files
+    return verify_files(folder, Manifest.load(folder).files, progress)
+
+
+def verify_files(
+    folder: Path, files: Mapping[str, FileRecord], progress: Callable[[int, int], None] | None = None
+) -> list[Damage]:
+    """Re-read some files of a pyramid; parameters and answer as :func:`verify_pyramid`."""
     damaged = []
     for number, (path, expected) in enumerate(sorted(files.items()), start=1):
         try:

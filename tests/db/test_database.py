@@ -133,3 +133,20 @@ def test_a_folder_of_the_first_version_keeps_its_slides_and_leaves_a_copy(settin
     with sqlite3.connect(copies[0]) as connection:
         assert connection.execute("pragma user_version").fetchone() == (1,)
     connection.close()
+
+
+def test_deleted_content_is_gone_from_every_file_also_after_a_long_reader(db: Database, settings) -> None:
+    def is_there() -> bool:
+        return any(b"JANE DOE" in path.read_bytes() for path in settings.data.glob("pathserve.db*"))
+
+    db.write(lambda tx: tx.run("insert into project (name, created) values ('JANE DOE', '')"))
+    assert is_there()
+
+    def look(tx) -> None:
+        tx.row("select 1 from project")
+        db.write(lambda w: w.run("delete from project"))
+        db.overwrite_deleted()  # somebody reads: it does what it can, without waiting long or failing
+
+    db.read(look)
+    db.overwrite_deleted()
+    assert not is_there()

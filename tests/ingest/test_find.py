@@ -15,13 +15,47 @@ def tree(tmp_path):
     return tmp_path
 
 
-def test_folders_give_their_files_at_any_depth_sorted_without_hidden_ones(tree):
-    assert find_scans([tree]) == [tree / "a.tif", tree / "b.svs", tree / "deep/er/c.png"]
+def mains(paths):
+    return [scan.main for scan in find_scans(paths)]
+
+
+def test_folders_give_their_scans_at_any_depth_sorted_without_hidden_ones(tree):
+    assert mains([tree]) == [tree / "a.tif", tree / "b.svs", tree / "deep/er/c.png", tree / "store.zarr"]
 
 
 def test_a_named_file_is_always_in_and_nothing_is_in_twice(tree):
-    found = find_scans([tree / ".hidden.svs", tree / "deep", tree / "deep/er/c.png"])
-    assert found == [tree / ".hidden.svs", tree / "deep/er/c.png"]
+    assert mains([tree / ".hidden.svs", tree / "deep", tree / "deep/er/c.png"]) == [
+        tree / ".hidden.svs",
+        tree / "deep/er/c.png",
+    ]
+
+
+def test_pathserve_s_own_slides_are_no_scans_in_a_folder(tree):
+    (tree / "store.zarr" / "manifest.json").touch()
+    assert tree / "store.zarr" not in mains([tree])
+
+
+def test_a_mirax_scan_has_its_folder_with_it(tmp_path):
+    for name in ("slide.mrxs", "slide/Slidedat.ini", "slide/Data0000.dat", "other.svs"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    other, mirax = find_scans([tmp_path])
+    assert (other.main, mirax.main) == (tmp_path / "other.svs", tmp_path / "slide.mrxs")
+    assert mirax.files == (
+        tmp_path / "slide.mrxs",
+        tmp_path / "slide" / "Data0000.dat",
+        tmp_path / "slide" / "Slidedat.ini",
+    )
+
+
+def test_a_vms_scan_has_the_files_that_it_names_and_no_other(tmp_path):
+    (tmp_path / "a.vms").write_text("[Virtual Microscope Specimen]\nImageFile=a(1).jpg\nMapFile=../outside.jpg\n")
+    for name in ("a(1).jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path.parent / "outside.jpg").touch()
+    picture, scan = find_scans([tmp_path])[::-1]
+    assert picture.main == tmp_path / "b.jpg"
+    assert scan.files == (tmp_path / "a.vms", tmp_path / "a(1).jpg")
 
 
 def test_what_does_not_exist_is_not_found_and_not_named(tree):

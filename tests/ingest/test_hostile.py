@@ -14,9 +14,9 @@ from pathserve.errors import Corrupt, PathServeError, TooLarge, Unsupported
 from pathserve.geometry import Size
 from pathserve.ingest import process
 from pathserve.ingest.messages import Order, info_message, parse_error, parse_info
-from pathserve.ingest.process import Deadlines, run_worker
+from pathserve.ingest.process import Deadlines, Listener, run_worker
 from pathserve.pyramid import verify_pyramid
-from pathserve.slides import open_slide
+from pathserve.slides import Scan, open_slide
 
 BROKEN = sorted(
     path
@@ -100,7 +100,7 @@ def worker_program(tmp_path, monkeypatch):
 def test_a_worker_that_crashes_babbles_or_hangs_becomes_one_clear_error(worker_program, sample_slide, body, message):
     worker_program(body)
     with pytest.raises(Corrupt, match=message):
-        run_worker(Order(sample_slide), lambda done, total: None, Deadlines(opening=1.0, stalled=1.0))
+        run_worker(Order(Scan.of(sample_slide)), Listener(), Deadlines(opening=1.0, stalled=1.0))
 
 
 def test_a_build_without_progress_is_stopped(worker_program, sample_slide, tmp_path):
@@ -119,7 +119,9 @@ def test_a_build_without_progress_is_stopped(worker_program, sample_slide, tmp_p
     seen = []
     with pytest.raises(Corrupt, match="too long"):
         run_worker(
-            Order(sample_slide, tmp_path), lambda done, total: seen.append(done), Deadlines(opening=5.0, stalled=1.0)
+            Order(Scan.of(sample_slide), staging=tmp_path),
+            Listener(progress=lambda done, total: seen.append(done)),
+            Deadlines(opening=5.0, stalled=1.0),
         )
     assert seen == [0, 1, 2, 3, 4]  # more than the deadline in all, never between two of them
 

@@ -86,8 +86,8 @@ def test_progress_goes_through_its_phases(ingest, sample_slide):
     told = []
     ingest(sample_slide, progress=told.append)
     phases = list(dict.fromkeys(progress.phase for progress in told))
-    assert phases == ["hashing", "opening", "building", "publishing"]
-    for phase in ("hashing", "building", "publishing"):
+    assert phases == ["hashing", "opening", "building", "publishing", "finishing"]
+    for phase in ("hashing", "building", "publishing", "finishing"):
         last = [progress for progress in told if progress.phase == phase][-1]
         assert last.done == last.total
 
@@ -190,12 +190,14 @@ def test_a_slide_published_but_not_listed_is_taken_up(ingest, settings, catalog,
         with pytest.raises(KeyboardInterrupt):
             ingest(sample_slide)
     (published,) = settings.slides.glob("*.zarr")
-    before = (published / "manifest.json").stat().st_ino
+    before = {path: path.stat().st_ino for path in (published / "0").rglob("*") if path.is_file()}
+    assert len(before) > 1
     outcome = ingest(sample_slide)
     assert outcome.created
     assert outcome.resumed
     assert settings.slides / f"{outcome.slide.id}.zarr" == published
-    assert (published / "manifest.json").stat().st_ino == before
+    assert {path: path.stat().st_ino for path in before} == before
+    assert outcome.slide.status == "ready"
     assert hidden(settings) == []
 
 
@@ -232,8 +234,8 @@ from pathserve.db import Database
 from pathserve.ingest import ingest_scan
 settings = Settings(data=Path({str(settings.data)!r}))
 outcome = ingest_scan(Path({str(sample_slide)!r}), settings=settings, catalog=Catalog(Database(settings.database)),
-                      workers=1, progress=lambda p: None)
-print(outcome.slide.id)
+                      progress=lambda p: None)
+print(outcome[0].slide.id)
 """
     run = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True, check=True)
     assert (settings.slides / f"{run.stdout.strip()}.zarr").is_dir()

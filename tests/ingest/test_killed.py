@@ -15,9 +15,10 @@ from pathserve.catalog import Catalog
 from pathserve.config import Settings
 from pathserve.db import Database
 from pathserve.errors import Busy
-from pathserve.ingest import ingest_scan
+from pathserve.ingest import IngestOptions, ingest_scan
 from pathserve.ingest.messages import Order
 from pathserve.pyramid import Pyramid, verify_pyramid
+from pathserve.slides import Scan
 
 PROGRAM = """
 import sys, time
@@ -25,12 +26,13 @@ from pathlib import Path
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
 from pathserve.db import Database
-from pathserve.ingest import ingest_scan
+from pathserve.ingest import IngestOptions, ingest_scan
 settings = Settings(data=Path(sys.argv[1]))
 catalog = Catalog(Database(settings.database))
 def progress(state):
     print(state.phase, state.done, state.total, flush=True)
-outcome = ingest_scan(Path(sys.argv[2]), settings=settings, catalog=catalog, workers=2, progress=progress)
+options = IngestOptions(workers=2)
+(outcome,) = ingest_scan(Path(sys.argv[2]), settings=settings, catalog=catalog, options=options, progress=progress)
 print("resumed" if outcome.resumed else "fresh", flush=True)
 """
 
@@ -58,9 +60,9 @@ def published(settings):
 def undisturbed(tmp_path, scan):
     settings = Settings(data=tmp_path / "undisturbed")
     db = Database(settings.database)
-    slide = ingest_scan(scan, settings=settings, catalog=Catalog(db), workers=2, progress=lambda p: None).slide
+    (made,) = ingest_scan(scan, settings=settings, catalog=Catalog(db), progress=lambda p: None)
     db.close()
-    return digests(settings.slides / f"{slide.id}.zarr")
+    return digests(settings.slides / f"{made.slide.id}.zarr")
 
 
 def children_of(pid):
@@ -128,23 +130,24 @@ def test_when_the_worker_is_killed_the_next_ingest_goes_on(settings, catalog, sc
             for worker in children_of(os.getpid()):
                 os.kill(worker, signal.SIGKILL)
 
-    options = {"settings": settings, "catalog": catalog, "workers": 2}
+    options = {"settings": settings, "catalog": catalog, "options": IngestOptions(workers=2)}
     with pytest.raises(Busy):
         ingest_scan(scan, progress=kill_worker, **options)
     assert published(settings) == []
     assert catalog.slides() == ([], None)
-    outcome = ingest_scan(scan, progress=lambda p: None, **options)
+    (outcome,) = ingest_scan(scan, progress=lambda p: None, **options)
     assert outcome.resumed
     assert digests(settings.slides / f"{outcome.slide.id}.zarr") == undisturbed
 
 
 def test_no_worker_is_left_after_an_ingest(settings, catalog, scan):
-    ingest_scan(scan, settings=settings, catalog=catalog, workers=2, progress=lambda p: None)
+    ingest_scan(scan, settings=settings, catalog=catalog, progress=lambda p: None)
     assert children_of(os.getpid()) == []
 
 
 def test_an_order_comes_back_as_it_was_given(tmp_path):
-    order = Order(tmp_path / "a b.svs", tmp_path, "c" * 64, 80, 3)
+    scan = Scan(tmp_path / "a b.svs", (tmp_path / "a b.svs", tmp_path / "c"))
+    order = Order(scan, 2, tmp_path, tmp_path / "slide.zarr", "c" * 64, 80, lossless=True, workers=3)
     assert Order.parse(order.to_bytes()) == order
 
 
@@ -168,7 +171,7 @@ def test_the_kernel_ends_a_worker_that_holds_the_interpreter(tmp_path):
 
 def test_a_worker_ends_when_its_input_does():
     program = "import time; from threading import Thread; from pathserve.ingest import worker; "
-    program += "Thread(target=worker._exit_at_end_of_input, daemon=True).start(); print('ready', flush=True); "
+    program += "Thread(target=worker._watch_input, daemon=True).start(); print('ready', flush=True); "
     program += "time.sleep(60)"
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -1,0 +1,84 @@
+"""How much of the disk is left to those who read and to the database: ingest and uploads keep away from it."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pathserve.config import Settings
+from pathserve.errors import Busy
+
+DISK_FULL = "disk_full"
+"""Code of what is refused because the disk is nearly full."""
+
+_MOST_RESERVE = 5 << 30
+_RESERVE_SHARE = 0.05
+_LOOK_SECONDS = 1.0
+
+
+def require_room(settings: Settings, more_bytes: int = 0) -> None:
+    """Refuse to write more when too little of the disk would be left.
+
+    Parameters
+    ----------
+    more_bytes
+        How much is about to be written.
+
+    Raises
+    ------
+    Busy
+        With the code ``disk_full``.
+    """
+    disk = os.statvfs(_there(settings.data))
+    free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    reserve = settings.disk_reserve_bytes
+    if reserve is None:
+        reserve = min(_MOST_RESERVE, int(total * _RESERVE_SHARE))
+    if free - more_bytes < reserve:
+        raise Busy(
+            f"The disk is nearly full: {_shown(free)} are free, {_shown(more_bytes)} are needed, "
+            f"and {_shown(reserve)} are kept free for reading.",
+            code=DISK_FULL,
+        )
+
+
+class RoomWatch:
+    """Looks at the disk while something is built, at most once a second.
+
+    Parameters
+    ----------
+    clock
+        Gives seconds that only grow.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._next = clock()
+
+    def look(self) -> None:
+        """Ask whether there is room still.
+
+        Raises
+        ------
+        Busy
+            As :func:`require_room`.
+        """
+        if self._clock() >= self._next:
+            self._next = self._clock() + _LOOK_SECONDS
+            require_room(self._settings)
+
+
+def _there(path: Path) -> Path:
+    """Give the folder, or the first one above it that is there already."""
+    path = path.absolute()
+    return next((place for place in (path, *path.parents) if place.exists()), path)
+
+
+def _shown(count: int) -> str:
+    size, unit = float(max(0, count)), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
