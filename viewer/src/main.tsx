@@ -12,9 +12,11 @@ import './style/base.css'
 import './style/gallery.css'
 
 type SlidePageType = ComponentType<{ id: string; session: Session }>
+type IngestPageType = ComponentType<{ session: Session; catalog: Catalog }>
 
 const route = signal<Route>(parseRoute(location.pathname))
 const slidePage = signal<SlidePageType | null>(null)
+const ingestPage = signal<IngestPageType | null>(null)
 const failure = signal('')
 /** Outlives the gallery page, so that its filters are there again on the way back. */
 const catalog = new Catalog()
@@ -22,6 +24,11 @@ const catalog = new Catalog()
 async function loadSlidePage(): Promise<void> {
   const { SlidePage } = await import('./slide-page')
   slidePage.value = SlidePage
+}
+
+async function loadIngestPage(): Promise<void> {
+  const { IngestPage } = await import('./ingest-page')
+  ingestPage.value = IngestPage
 }
 
 /** What waits to be saved stays in its database; after signing in the slide's page sends it. */
@@ -33,6 +40,7 @@ function goToSignIn(): void {
 function follow(next: Route): void {
   route.value = next
   if (next.page === 'slide' && !slidePage.peek()) loadSlidePage().catch(fail)
+  if (next.page === 'ingest' && !ingestPage.peek()) loadIngestPage().catch(fail)
 }
 
 function fail(error: unknown): void {
@@ -47,8 +55,12 @@ function onClick(event: MouseEvent): void {
   const next = parseRoute(link.pathname)
   if (next.page === 'gallery' && link.pathname !== '/') return
   event.preventDefault()
-  history.pushState(null, '', link.href)
-  follow(next)
+  goTo(link.href)
+}
+
+function goTo(address: string): void {
+  history.pushState(null, '', address)
+  follow(parseRoute(location.pathname))
 }
 
 function App(): JSX.Element {
@@ -64,9 +76,11 @@ function App(): JSX.Element {
       </Message>
     )
   }
-  if (who && now.page === 'gallery') return <Gallery catalog={catalog} />
+  if (who && now.page === 'gallery') return <Gallery catalog={catalog} session={who} goTo={goTo} />
   const Page = slidePage.value
   if (who && Page && now.page === 'slide') return <Page key={now.id} id={now.id} session={who} />
+  const Adding = ingestPage.value
+  if (who && Adding && now.page === 'ingest') return <Adding session={who} catalog={catalog} />
   return <Message title="Loading…" />
 }
 

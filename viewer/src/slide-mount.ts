@@ -72,6 +72,8 @@ export function mountSlide(
     keepDraft(workspace, toolbox),
     listenToKeys({ workspace, toolKey: (name) => toolbox.key(name), run }),
     canvas.tiles.failed.subscribe(showFailedTiles),
+    // Tiles that were not there yet are asked for again without anybody's doing.
+    workspace.rebuilt.subscribe(() => canvas.tiles.retry()),
     () => window.removeEventListener('online', retry),
     () => url.stop(),
   ]

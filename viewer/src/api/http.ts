@@ -37,6 +37,11 @@ export function onSignedOut(listener: Listener): void {
   whenSignedOut = listener
 }
 
+/** Say that an answer was 401. */
+export function signedOut(): void {
+  whenSignedOut()
+}
+
 /** Fetch a picture. */
 export async function requestBlob(path: string, signal: AbortSignal): Promise<Blob> {
   const response = await fetch(path, { credentials: 'same-origin', signal })
@@ -56,11 +61,12 @@ async function readJson(response: Response): Promise<unknown> {
   }
 }
 
-function problemOf(response: Response, body: unknown): ApiError {
+/** Read a refusal out of an answer's status and JSON. */
+export function problemOf(status: number, body: unknown, etag: string | null): ApiError {
   const problem = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
-  const detail = typeof problem.detail === 'string' ? problem.detail : `The server answered ${response.status}.`
-  const code = typeof problem.code === 'string' ? problem.code : `http_${response.status}`
-  return new ApiError(response.status, code, detail, problem, response.headers.get('etag'))
+  const detail = typeof problem.detail === 'string' ? problem.detail : `The server answered ${status}.`
+  const code = typeof problem.code === 'string' ? problem.code : `http_${status}`
+  return new ApiError(status, code, detail, problem, etag)
 }
 
 /** Send one request; throws ApiError for 4xx and 5xx, NetworkError when there is no answer. */
@@ -82,7 +88,7 @@ export async function request<T>(path: string, options: RequestOptions = {}): Pr
   }
   if (!response.ok) {
     if (response.status === 401) whenSignedOut()
-    throw problemOf(response, body)
+    throw problemOf(response.status, body, response.headers.get('etag'))
   }
   return { status: response.status, body: body as T, etag: response.headers.get('etag') }
 }

@@ -4,6 +4,7 @@ export interface Session {
   readonly user: string
   readonly role: string
   readonly can_annotate: boolean
+  readonly can_ingest: boolean
 }
 
 export async function getSession(): Promise<Session> {

@@ -44,3 +44,17 @@ export function formatTime(stamp: string): string {
   const day = `${time.getFullYear()}-${pad(time.getMonth() + 1)}-${pad(time.getDate())}`
   return `${day} ${pad(time.getHours())}:${pad(time.getMinutes())}`
 }
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const
+
+/** A size in bytes with three digits that matter: 512 B, 1.94 MB, 12.3 GB. */
+export function formatBytes(bytes: number): string {
+  const step = bytes < 1000 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log10(bytes) / 3))
+  return `${formatSignificant(bytes / 1000 ** step)} ${UNITS[step]}`
+}
+
+/** A time in seconds, roughly: 40 s, 12 min, 3 h. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`
+}

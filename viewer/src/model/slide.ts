@@ -1,5 +1,6 @@
 /** A slide as the catalogue tells it, and the arithmetic of its DeepZoom levels. */
 import type { Mpp } from './geometry'
+import type { Quality } from './quality'
 
 export interface Channel {
   readonly name: string
@@ -24,6 +25,16 @@ export interface Slide {
   readonly generation: number | string
   readonly created: string
   readonly annotations: number
+  readonly case?: string | null
+  readonly patient?: string | null
+  readonly stain?: string | null
+  /** Null or absent until somebody has judged the slide. */
+  readonly quality?: Quality | null
+}
+
+/** Whether levels of the slide are still being built; it can be looked at meanwhile. */
+export function isBuilding({ status }: Pick<Slide, 'status'>): boolean {
+  return status !== 'ready'
 }
 
 /** Micrometres per level-0 pixel, or null: unknown and implausible values are never used to measure. */
@@ -53,4 +64,14 @@ export function tileUrl(slide: Pick<Slide, 'id' | 'generation'>, level: number, 
 export function thumbnailUrl(slide: Pick<Slide, 'id' | 'generation'>, size: number): string {
   const query = new URLSearchParams({ size: String(size), color: 'srgb', g: String(slide.generation) })
   return `/api/slides/${encodeURIComponent(slide.id)}/thumbnail?${query}`
+}
+
+/** Address of a picture that was scanned beside the slide; it exists only where it was kept. */
+export function associatedUrl({ id }: Pick<Slide, 'id'>, name: 'label' | 'macro'): string {
+  return `/api/slides/${encodeURIComponent(id)}/associated/${name}`
+}
+
+/** Address of the tissue mask. */
+export function tissueUrl({ id, generation }: Pick<Slide, 'id' | 'generation'>): string {
+  return `/api/slides/${encodeURIComponent(id)}/quality/tissue.png?${new URLSearchParams({ g: String(generation) })}`
 }

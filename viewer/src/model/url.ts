@@ -1,7 +1,10 @@
 /** What the address bar holds: which page, which place of the slide, what is hidden and selected. */
 import { degreesOf, radiansOf, type View } from './view'
 
-export type Route = { readonly page: 'gallery' } | { readonly page: 'slide'; readonly id: string }
+export type Route = { readonly page: 'gallery' | 'ingest' } | { readonly page: 'slide'; readonly id: string }
+
+/** Address of the page where administrators add slides. */
+export const INGEST_PATH = '/ingest'
 
 export interface SlideUrlState {
   readonly view: Pick<View, 'x' | 'y' | 'zoom' | 'rotation'> | null
@@ -10,6 +13,7 @@ export interface SlideUrlState {
 }
 
 export function parseRoute(pathname: string): Route {
+  if (pathname === INGEST_PATH) return { page: 'ingest' }
   const match = /^\/slides\/([^/]+)\/?$/.exec(pathname)
   if (!match?.[1]) return { page: 'gallery' }
   try {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { NO_PROJECT } from '../model/facets'
 import type { Slide } from '../model/slide'
-import { Catalog, NO_PROJECT } from './catalog'
+import { Catalog } from './catalog'
 
 function slide(name: string, project: string | null): Slide {
   return { id: name, name, project } as Slide
@@ -42,7 +43,7 @@ describe('the gallery', () => {
     const names = (): string[] => catalog.shown.value.map(({ name }) => name)
     catalog.search.value = ' he '
     expect(names()).toEqual(['C-1 HE', 'B-1 HE'])
-    catalog.project.value = 'Colon'
+    catalog.chosen.project.value = 'Colon'
     expect(names()).toEqual(['C-1 HE'])
     catalog.search.value = 'cdx2 c-2'
     expect(names()).toEqual(['C-2 CDX2'])

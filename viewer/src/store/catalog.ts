@@ -1,40 +1,57 @@
-/** The gallery's slides: loaded page by page, filtered by project and search. */
-import { computed, signal } from '@preact/signals'
+/** The gallery's slides: loaded page by page, filtered by facets and search, kept current. */
+import { computed, type Signal, signal } from '@preact/signals'
+import { ApiError, NetworkError } from '../api/http'
+import { listJobs, watchJobs } from '../api/jobs'
 import { listSlides } from '../api/slides'
-import type { Slide } from '../model/slide'
+import { countFacet, type Facet, filterSlides } from '../model/facets'
+import { isOver, type Job, shareOf } from '../model/job'
+import { isBuilding, type Slide } from '../model/slide'
 
 export type LoadState = 'loading' | 'ready' | 'failed'
 
-/** Slides without a project are listed under this name. */
-export const NO_PROJECT = 'No project'
-
-function projectOf(slide: Slide): string {
-  return slide.project || NO_PROJECT
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
 }
+
+/** How often the list is looked at again: soon while a slide is being built, seldom else. */
+const SOON_MS = 3000
+const SELDOM_MS = 20_000
+const RUNNING_PAGE = 50
 
 export class Catalog {
   readonly slides = signal<readonly Slide[]>([])
   readonly state = signal<LoadState>('loading')
   readonly failure = signal('')
-  readonly project = signal<string | null>(null)
+  readonly chosen: Readonly<Record<Facet, Signal<string | null>>> = {
+    project: signal(null),
+    stain: signal(null),
+    hint: signal(null),
+  }
   readonly search = signal('')
+  /** Jobs that wait or run, by id; empty for those who may not see jobs. */
+  readonly running = signal<ReadonlyMap<string, Job>>(new Map())
 
   /** Projects with their number of slides, by name. */
-  readonly projects = computed(() => {
-    const counts = new Map<string, number>()
-    for (const slide of this.slides.value) counts.set(projectOf(slide), (counts.get(projectOf(slide)) ?? 0) + 1)
-    return [...counts].sort(([a], [b]) => a.localeCompare(b))
+  readonly projects = computed(() => countFacet(this.slides.value, 'project'))
+
+  /** The slides that the chosen facets and the words of the search leave. */
+  readonly shown = computed(() => {
+    const { project, stain, hint } = this.chosen
+    const choice = { project: project.value, stain: stain.value, hint: hint.value }
+    return filterSlides(this.slides.value, choice, this.search.value)
   })
 
-  /** The slides that the chosen project and the words of the search leave. */
-  readonly shown = computed(() => {
-    const words = this.search.value.toLocaleLowerCase().split(/\s+/).filter(Boolean)
-    const project = this.project.value
-    return this.slides.value.filter((slide) => {
-      const text = `${slide.name} ${projectOf(slide)} ${slide.id}`.toLocaleLowerCase()
-      return (project === null || projectOf(slide) === project) && words.every((word) => text.includes(word))
-    })
-  })
+  /** How much of a slide's levels is built, 0 to 1; null when that is not known here. */
+  builtShare(slide: string): number | null {
+    for (const job of this.running.value.values()) if (job.slides.includes(slide)) return shareOf(job)
+    return null
+  }
 
   async load(signal: AbortSignal): Promise<void> {
     this.state.value = 'loading'
@@ -49,6 +66,55 @@ export class Catalog {
       if (signal.aborted) return
       this.failure.value = error instanceof Error ? error.message : 'The slides could not be loaded.'
       this.state.value = 'failed'
+    }
+  }
+
+  /** Keep the list current while somebody looks at it: at once after an ingest job for those who may see jobs. */
+  async follow(signal: AbortSignal, seesJobs: boolean): Promise<void> {
+    if (signal.aborted) return
+    if (seesJobs) signal.addEventListener('abort', this.followJobs(signal))
+    while (!signal.aborted) {
+      const building = this.slides.peek().some(isBuilding)
+      await pause(building ? SOON_MS : SELDOM_MS, signal)
+      if (!signal.aborted && this.state.peek() === 'ready' && !document.hidden) await this.refresh(signal)
+    }
+  }
+
+  private followJobs(signal: AbortSignal): () => void {
+    const take = (job: Job): void => {
+      const before = this.running.peek().get(job.id)
+      const running = new Map(this.running.peek())
+      if (isOver(job)) running.delete(job.id)
+      else running.set(job.id, job)
+      this.running.value = running
+      // A slide is there to be looked at long before the last of its levels is built.
+      if (before?.slides.length !== job.slides.length || (before && isOver(job))) void this.refresh(signal)
+    }
+    return watchJobs({
+      onJob: take,
+      onRemoved: (id) => {
+        const running = new Map(this.running.peek())
+        running.delete(id)
+        this.running.value = running
+      },
+      onOpen: () => {
+        this.running.value = new Map()
+        // What runs is among the newest; a courtesy that may fail.
+        const newest = listJobs(RUNNING_PAGE, null, signal)
+        newest.then(({ items }) => items.filter((job) => !isOver(job)).forEach(take)).catch(() => undefined)
+      },
+      onBreak: () => undefined,
+    })
+  }
+
+  /** Load the list anew without showing that; when it cannot be had now, the old one stays. */
+  async refresh(signal: AbortSignal): Promise<void> {
+    const slides: Slide[] = []
+    try {
+      for await (const page of listSlides(signal)) slides.push(...page)
+      this.slides.value = slides
+    } catch (error) {
+      if (!(error instanceof NetworkError || error instanceof ApiError || signal.aborted)) throw error
     }
   }
 }

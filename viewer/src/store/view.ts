@@ -1,8 +1,12 @@
 /** The current view, and the commands that move it; the canvas does the moving. */
 import { signal } from '@preact/signals'
-import type { L0Point, ScreenPoint, View } from '../model/view'
+import type { Box } from '../model/geometry'
+import { fitZoom, type L0Point, type ScreenPoint, type View } from '../model/view'
 
 export type ViewTarget = Partial<Pick<View, 'x' | 'y' | 'zoom' | 'rotation'>>
+
+/** How much of the canvas a place fills that is brought into view. */
+const MARK_ROOM = 0.6
 
 /** What the canvas can do to the view. */
 export interface ViewDriver {
@@ -23,6 +27,8 @@ export class ViewStore {
   readonly fitZoom = signal(0)
   /** Counts jumps (buttons, minimap): each becomes a step of the browser's history. */
   readonly jumps = signal(0)
+  /** A place that somebody has asked to be shown, framed until it is taken away. */
+  readonly mark = signal<Box | null>(null)
   private driver: ViewDriver | null = null
 
   attach(driver: ViewDriver | null): void {
@@ -33,6 +39,16 @@ export class ViewStore {
   jump(target: ViewTarget): void {
     this.jumps.value++
     this.driver?.show(target, true)
+  }
+
+  /** Bring a place into view with some room around it, at most as large as its pixels, and frame it. */
+  jumpTo(box: Box): void {
+    const view = this.view.peek()
+    if (!view) return
+    const [x0, y0, x1, y1] = box
+    const fit = fitZoom({ width: x1 - x0, height: y1 - y0 }, view, view.rotation)
+    this.mark.value = box
+    this.jump({ x: (x0 + x1) / 2, y: (y0 + y1) / 2, zoom: Math.min(1, fit * MARK_ROOM) })
   }
 
   /** Follow a pointer or the history; no step of its own. */

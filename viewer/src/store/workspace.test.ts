@@ -36,7 +36,7 @@ let waiting: Pending[]
 
 async function open(role = 'annotator'): Promise<Workspace> {
   const db = { ...memoryPendingDb(), load: async () => waiting }
-  const workspace = new Workspace(slide, { user: 'rk', role, can_annotate: role !== 'viewer' }, db)
+  const workspace = new Workspace(slide, { user: 'rk', role, can_annotate: role !== 'viewer', can_ingest: false }, db)
   workspace.view.view.value = view
   await workspace.start()
   return workspace

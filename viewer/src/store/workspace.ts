@@ -8,6 +8,7 @@ import { boundsOf, type Mpp } from '../model/geometry'
 import { mppOf, type Slide } from '../model/slide'
 import { viewBox } from '../model/view'
 import { AnnotationStore } from './annotations'
+import { followBuilding } from './building'
 import { Editor } from './editor'
 import { Interaction } from './interaction'
 import { AnnotationLoader } from './loader'
@@ -25,6 +26,8 @@ export class Workspace {
   readonly classMap = computed(() => new Map(this.classes.value.map((entry) => [entry.name, entry])))
   readonly hotkeys = computed(() => paletteHotkeys(this.classes.value))
   readonly total = computed(() => this.layers.value.reduce((sum, layer) => sum + layer.annotations, 0))
+  /** Counts the times that more of the slide may have become available. */
+  readonly rebuilt = signal(0)
   readonly objects = new AnnotationStore()
   readonly view = new ViewStore()
   readonly interaction = new Interaction()
@@ -63,6 +66,11 @@ export class Workspace {
   /** Reviewers and administrators may give a slide another name. */
   get canRename(): boolean {
     return this.session.role === 'reviewer' || this.session.role === 'admin'
+  }
+
+  /** Administrators may see what was scanned beside the slide and can name a person. */
+  get canSeeIdentity(): boolean {
+    return this.session.role === 'admin'
   }
 
   async rename(name: string): Promise<void> {
@@ -138,6 +146,7 @@ export class Workspace {
   /** Start loading and saving; resolves when the objects of the first view have come, or cannot be had. */
   async start(): Promise<void> {
     this.listenForNetwork()
+    this.stops.push(followBuilding(this.slide, this.rebuilt))
     this.editor.overlay(await this.queue.restore())
     void this.queue.flush()
     await this.refreshSchema().catch(() => this.loader.fail())

@@ -1,39 +1,33 @@
 import { type Signal, useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
-import { formatCount, plural } from '../../model/format'
+import type { Session } from '../../api/session'
+import { plural } from '../../model/format'
+import { shareOf, stateText } from '../../model/job'
+import { INGEST_PATH } from '../../model/url'
 import type { Catalog } from '../../store/catalog'
+import { droppedFiles, handedOver, hasFiles } from '../../store/dropped'
 import { Brand, Message } from '../brand'
 import { Icon } from '../icons'
+import { Progress } from '../progress'
 import { UserMenu } from '../user-menu'
+import { Facets } from './facets'
 import { SlideGrid, SlideTable } from './slides'
 
 type Layout = 'grid' | 'table'
 
-function Facets({ catalog }: { catalog: Catalog }): JSX.Element {
-  const facet = (name: string | null, label: string, count: number): JSX.Element => (
-    <li key={label}>
-      <button
-        type="button"
-        class="facet"
-        aria-pressed={catalog.project.value === name}
-        onClick={() => {
-          catalog.project.value = name
-        }}
-      >
-        <span class="clip">{label}</span>
-        <span class="count">{formatCount(count)}</span>
-      </button>
-    </li>
-  )
+/** That scans are being brought in right now; the slides appear by themselves. */
+function Incoming({ catalog }: { catalog: Catalog }): JSX.Element | null {
+  const jobs = [...catalog.running.value.values()].filter(({ slides }) => slides.length === 0)
+  const [first] = jobs
+  if (!first) return null
   return (
-    <nav class="facets" aria-label="Projects">
-      <h2>Project</h2>
-      <ul>
-        {facet(null, 'All slides', catalog.slides.value.length)}
-        {catalog.projects.value.map(([name, count]) => facet(name, name, count))}
-      </ul>
-    </nav>
+    <a class="incoming" href={INGEST_PATH} data-testid="incoming">
+      <span>
+        <b>{plural(jobs.length, 'scan')} coming in</b> <span class="quiet">{stateText(first)}</span>
+      </span>
+      <Progress label="Done of the scan that is coming in" share={shareOf(first)} />
+    </a>
   )
 }
 
@@ -57,7 +51,14 @@ function LayoutSwitch({ layout }: { layout: Signal<Layout> }): JSX.Element {
   )
 }
 
-function Content({ catalog, layout, retry }: { catalog: Catalog; layout: Layout; retry: () => void }): JSX.Element {
+interface ContentProps {
+  readonly catalog: Catalog
+  readonly layout: Layout
+  readonly canAdd: boolean
+  readonly retry: () => void
+}
+
+function Content({ catalog, layout, canAdd, retry }: ContentProps): JSX.Element {
   const shown = catalog.shown.value
   if (catalog.state.value === 'failed') {
     return (
@@ -74,22 +75,34 @@ function Content({ catalog, layout, retry }: { catalog: Catalog; layout: Layout;
     return (
       <Message title="No slides yet">
         <p>
-          Bring in a folder of scans: <code>pathserve ingest FOLDER</code>
+          {canAdd ? 'Drop scans here, or bring in a folder of them: ' : 'Bring in a folder of scans: '}
+          <code>pathserve ingest FOLDER</code>
         </p>
       </Message>
     )
   }
   if (shown.length === 0) return <Message title="No slide matches." />
-  return layout === 'grid' ? <SlideGrid slides={shown} /> : <SlideTable slides={shown} />
+  return layout === 'grid' ? (
+    <SlideGrid slides={shown} catalog={catalog} />
+  ) : (
+    <SlideTable slides={shown} catalog={catalog} />
+  )
 }
 
-export function Gallery({ catalog }: { catalog: Catalog }): JSX.Element {
+interface GalleryProps {
+  readonly catalog: Catalog
+  readonly session: Session
+  readonly goTo: (address: string) => void
+}
+
+export function Gallery({ catalog, session, goTo }: GalleryProps): JSX.Element {
   const layout = useSignal<Layout>('grid')
   const attempt = useSignal(0)
+  const over = useSignal(false)
   useEffect(() => {
     document.title = 'Slides · PathServe'
     const abort = new AbortController()
-    void catalog.load(abort.signal)
+    void catalog.load(abort.signal).then(() => catalog.follow(abort.signal, session.can_ingest))
     return () => abort.abort()
   }, [catalog, attempt.value])
 
@@ -102,7 +115,7 @@ export function Gallery({ catalog }: { catalog: Catalog }): JSX.Element {
             <Icon name="search" size={15} />
             <input
               type="search"
-              placeholder="Search name, project…"
+              placeholder="Search name, case, stain…"
               aria-label="Search slides"
               value={catalog.search.value}
               onInput={(event) => {
@@ -111,16 +124,40 @@ export function Gallery({ catalog }: { catalog: Catalog }): JSX.Element {
             />
           </label>
           <LayoutSwitch layout={layout} />
+          {session.can_ingest && (
+            <a class="button add-slides" href={INGEST_PATH}>
+              <Icon name="upload" size={15} />
+              Add slides
+            </a>
+          )}
           <UserMenu />
         </div>
       </header>
       <Facets catalog={catalog} />
-      <main class="slides" aria-busy={catalog.state.value === 'loading'}>
+      <main
+        class={over.value ? 'slides drop-over' : 'slides'}
+        aria-busy={catalog.state.value === 'loading'}
+        onDragOver={(event) => {
+          if (!session.can_ingest || !hasFiles(event)) return
+          event.preventDefault()
+          over.value = true
+        }}
+        onDragLeave={() => {
+          over.value = false
+        }}
+        onDrop={(event) => {
+          if (!session.can_ingest || !hasFiles(event)) return
+          event.preventDefault()
+          handedOver.value = droppedFiles(event.dataTransfer)
+          goTo(INGEST_PATH)
+        }}
+      >
         <h1 class="visually-hidden">Slides</h1>
         <p class="visually-hidden" role="status">
           {plural(catalog.shown.value.length, 'slide')}
         </p>
-        <Content catalog={catalog} layout={layout.value} retry={() => attempt.value++} />
+        <Incoming catalog={catalog} />
+        <Content catalog={catalog} layout={layout.value} canAdd={session.can_ingest} retry={() => attempt.value++} />
       </main>
     </div>
   )

@@ -1,23 +1,52 @@
 import type { JSX } from 'preact'
+import { projectOf } from '../../model/facets'
 import { formatCount, formatTime } from '../../model/format'
-import { type Slide, thumbnailUrl } from '../../model/slide'
+import { badgesOf } from '../../model/quality'
+import { isBuilding, type Slide, thumbnailUrl } from '../../model/slide'
 import { slidePath } from '../../model/url'
-import { NO_PROJECT } from '../../store/catalog'
+import type { Catalog } from '../../store/catalog'
+import { HintBadge } from '../hint-badge'
+import { Progress } from '../progress'
 import { annotationsText, magnificationText, millimetresText, pixelsText } from './facts'
 
-function Status({ status }: { status: string }): JSX.Element | null {
-  return status === 'ready' ? null : <span class="pill pill-warn">{status}</span>
+interface OneSlide {
+  readonly slide: Slide
+  readonly catalog: Catalog
 }
 
-function Card({ slide }: { slide: Slide }): JSX.Element {
+interface ManySlides {
+  readonly slides: readonly Slide[]
+  readonly catalog: Catalog
+}
+
+/** That levels are still being built, and how far that is where it is known. */
+function Building({ slide, catalog }: OneSlide): JSX.Element | null {
+  if (!isBuilding(slide)) return null
+  const share = catalog.builtShare(slide.id)
+  return (
+    <span class="building" data-testid="building" title="It can be looked at meanwhile.">
+      <span class="pill pill-busy">building{share === null ? '' : ` ${Math.floor(share * 100)} %`}</span>
+      <Progress label={`Built of ${slide.name}`} share={share} />
+    </span>
+  )
+}
+
+/** The overview; asked for again when the levels that it needs are there. */
+function Thumbnail({ slide, size }: { slide: Slide; size: number }): JSX.Element {
+  return <img key={slide.status} src={thumbnailUrl(slide, size)} alt="" loading="lazy" decoding="async" />
+}
+
+function Card({ slide, catalog }: OneSlide): JSX.Element {
+  const about = [slide.case, slide.stain].filter(Boolean).join(' · ')
   return (
     <li>
       <a class="card" href={slidePath(slide.id)} data-testid="slide-card" data-slide={slide.id} title={slide.name}>
         <span class="card-picture">
-          <img src={thumbnailUrl(slide, 512)} alt="" loading="lazy" decoding="async" />
+          <Thumbnail slide={slide} size={512} />
         </span>
         <span class="card-text">
           <span class="card-name">{slide.name}</span>
+          {about !== '' && <span class="card-about clip">{about}</span>}
           <span class="card-line">
             <span>{millimetresText(slide)}</span>
             <span>{magnificationText(slide)}</span>
@@ -25,9 +54,12 @@ function Card({ slide }: { slide: Slide }): JSX.Element {
           <span class="card-line">
             <span>{pixelsText(slide)}</span>
           </span>
-          <span class="card-line card-foot">
+          <span class="card-foot">
             <span class={slide.annotations > 0 ? 'pill pill-good' : 'pill'}>{annotationsText(slide)}</span>
-            <Status status={slide.status} />
+            {badgesOf(slide).map((hint) => (
+              <HintBadge key={hint.kind} hint={hint} />
+            ))}
+            <Building slide={slide} catalog={catalog} />
           </span>
         </span>
       </a>
@@ -35,56 +67,72 @@ function Card({ slide }: { slide: Slide }): JSX.Element {
   )
 }
 
-export function SlideGrid({ slides }: { slides: readonly Slide[] }): JSX.Element {
+export function SlideGrid({ slides, catalog }: ManySlides): JSX.Element {
   return (
     <ul class="cards">
       {slides.map((slide) => (
-        <Card key={slide.id} slide={slide} />
+        <Card key={slide.id} slide={slide} catalog={catalog} />
       ))}
     </ul>
   )
 }
 
-export function SlideTable({ slides }: { slides: readonly Slide[] }): JSX.Element {
+function Row({ slide, catalog }: OneSlide): JSX.Element {
+  return (
+    <tr data-testid="slide-row">
+      <th scope="row">
+        <a class="row-name" href={slidePath(slide.id)}>
+          <Thumbnail slide={slide} size={128} />
+          {slide.name}
+        </a>
+        <Building slide={slide} catalog={catalog} />
+      </th>
+      <td>{projectOf(slide)}</td>
+      <td>{slide.case ?? ''}</td>
+      <td>{slide.stain ?? ''}</td>
+      <td class="row-hints">
+        {badgesOf(slide).map((hint) => (
+          <HintBadge key={hint.kind} hint={hint} />
+        ))}
+      </td>
+      <td class="num">{millimetresText(slide)}</td>
+      <td class="num">{pixelsText(slide)}</td>
+      <td class="num">{magnificationText(slide)}</td>
+      <td class="num">{formatCount(slide.annotations)}</td>
+      <td>{formatTime(slide.created)}</td>
+    </tr>
+  )
+}
+
+const COLUMNS: readonly [string, string?][] = [
+  ['Slide'],
+  ['Project'],
+  ['Case'],
+  ['Stain'],
+  ['Quality'],
+  ['Size', 'num'],
+  ['Pixels', 'num'],
+  ['Objective', 'num'],
+  ['Annotations', 'num'],
+  ['Added'],
+]
+
+export function SlideTable({ slides, catalog }: ManySlides): JSX.Element {
   return (
     <div class="table-scroll">
       <table class="slide-table">
         <thead>
           <tr>
-            <th scope="col">Slide</th>
-            <th scope="col">Project</th>
-            <th scope="col" class="num">
-              Size
-            </th>
-            <th scope="col" class="num">
-              Pixels
-            </th>
-            <th scope="col" class="num">
-              Objective
-            </th>
-            <th scope="col" class="num">
-              Annotations
-            </th>
-            <th scope="col">Added</th>
+            {COLUMNS.map(([name, look]) => (
+              <th key={name} scope="col" class={look}>
+                {name}
+              </th>
+            ))}
           </tr>
         </thead>
         <tbody>
           {slides.map((slide) => (
-            <tr key={slide.id} data-testid="slide-row">
-              <th scope="row">
-                <a class="row-name" href={slidePath(slide.id)}>
-                  <img src={thumbnailUrl(slide, 128)} alt="" loading="lazy" decoding="async" />
-                  {slide.name}
-                </a>
-                <Status status={slide.status} />
-              </th>
-              <td>{slide.project || NO_PROJECT}</td>
-              <td class="num">{millimetresText(slide)}</td>
-              <td class="num">{pixelsText(slide)}</td>
-              <td class="num">{magnificationText(slide)}</td>
-              <td class="num">{formatCount(slide.annotations)}</td>
-              <td>{formatTime(slide.created)}</td>
-            </tr>
+            <Row key={slide.id} slide={slide} catalog={catalog} />
           ))}
         </tbody>
       </table>

@@ -1,8 +1,10 @@
 import { useSignal } from '@preact/signals'
 import type { JSX, TargetedKeyboardEvent } from 'preact'
 import type { Workspace } from '../../store/workspace'
+import { Associated } from './associated'
 import { ClassList } from './class-list'
 import { LayerList } from './layer-list'
+import { QualitySection } from './quality'
 import { Selected } from './selected'
 import { SlideFacts } from './slide-facts'
 
@@ -40,7 +42,11 @@ export function SidePanel({ workspace }: { workspace: Workspace }): JSX.Element 
       </div>
       <div class="side-content" id="side-content" role="tabpanel" aria-labelledby={`tab-${tab.value}`}>
         {tab.value === 'Slide' ? (
-          <SlideFacts workspace={workspace} />
+          <>
+            <SlideFacts workspace={workspace} />
+            <QualitySection workspace={workspace} />
+            {workspace.canSeeIdentity && <Associated workspace={workspace} />}
+          </>
         ) : (
           <>
             <ClassList workspace={workspace} />

@@ -10,7 +10,7 @@ function mppText(slide: Slide): string {
   const { mpp_x: x, mpp_y: y } = slide
   if (x === null || y === null) return 'unknown'
   const value = x === y ? `${formatSignificant(x)} µm` : `${formatSignificant(x)} × ${formatSignificant(y)} µm`
-  return slide.mpp_plausible ? value : `${value} as stated; not credible, not used`
+  return slide.mpp_plausible ? value : `⚠ ${value} as stated; implausible, not used`
 }
 
 export function SlideFacts({ workspace }: { workspace: Workspace }): JSX.Element {
@@ -24,6 +24,9 @@ export function SlideFacts({ workspace }: { workspace: Workspace }): JSX.Element
         rows={[
           ['Name', workspace.canRename ? null : slide.name],
           ['Project', slide.project],
+          ['Case', slide.case],
+          ['Patient', slide.patient],
+          ['Stain', slide.stain],
           ['Size', millimetresText(slide)],
           ['Pixels', pixelsText(slide)],
           ['Pixel size', mppText(slide)],

@@ -2,9 +2,11 @@ import { type Signal, useSignal } from '@preact/signals'
 import type { JSX, RefObject } from 'preact'
 import type { CommandId } from '../../model/commands'
 import type { Workspace } from '../../store/workspace'
+import { BuildingNote } from './building-note'
 import { ConflictDialog } from './conflict'
 import { Help } from './help'
 import { HoverLabel } from './hover-label'
+import { Mark } from './mark'
 import { Minimap } from './minimap'
 import { Notice } from './notice'
 import { ScaleBarView } from './scale-bar'
@@ -52,6 +54,8 @@ export function SlideView(props: Props): JSX.Element {
         <h1 class="visually-hidden">{workspace.slide.value.name}</h1>
         <div class="slide-canvas" ref={canvas} data-testid="slide-canvas" />
         <HoverLabel workspace={workspace} />
+        <Mark workspace={workspace} />
+        <BuildingNote workspace={workspace} />
         <Notice workspace={workspace} toolKey={toolKey} />
         <ScaleBarView workspace={workspace} />
         <Minimap workspace={workspace} />

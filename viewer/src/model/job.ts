@@ -1,0 +1,100 @@
+/** An ingest job as the server tells it, in words. */
+import { formatBytes, formatCount, plural } from './format'
+
+export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled'
+
+/** What ingest dropped of a scan's metadata: places, kinds and counts, never a value. */
+export interface IdentityReport {
+  readonly kinds: Readonly<Record<string, number>>
+  readonly dropped: readonly Dropped[]
+  /** Further fields, not listed. */
+  readonly more: number
+  /** Parts that could not be searched to their end. */
+  readonly incomplete: readonly string[]
+}
+
+export interface Dropped {
+  readonly place: string
+  /** Null where the scan's own words are the names. */
+  readonly field: string | null
+  readonly kind: string
+  readonly count: number
+}
+
+export interface Job {
+  readonly id: string
+  readonly kind: string
+  readonly state: JobState
+  readonly phase: string | null
+  readonly done: number
+  readonly total: number
+  readonly project: string
+  readonly label: string
+  readonly slides: readonly string[]
+  readonly format: string | null
+  readonly width: number | null
+  readonly height: number | null
+  readonly bytes: number | null
+  readonly content_hash: string | null
+  readonly tiles_per_second: number | null
+  readonly identity: IdentityReport | null
+  readonly error: { readonly code: string; readonly message: string } | null
+  readonly resumed: boolean
+  readonly created: string
+  readonly started: string | null
+  readonly finished: string | null
+}
+
+export function isOver({ state }: Job): boolean {
+  return state === 'done' || state === 'failed' || state === 'cancelled'
+}
+
+/** Format, pixels and bytes, as far as they are known. */
+export function factsOf(job: Job): string {
+  const facts: string[] = []
+  if (job.format) facts.push(job.format)
+  if (job.width !== null && job.height !== null) facts.push(`${formatCount(job.width)} × ${formatCount(job.height)} px`)
+  if (job.bytes !== null) facts.push(formatBytes(job.bytes))
+  return facts.join(' · ')
+}
+
+/** How much of the current phase is done, 0 to 1; null when that cannot be said. */
+export function shareOf({ state, done, total }: Job): number | null {
+  return state === 'running' && total > 0 ? Math.min(1, done / total) : null
+}
+
+const STATES: Readonly<Record<JobState, string>> = {
+  queued: 'waiting for its turn',
+  running: 'running',
+  done: 'done',
+  failed: 'failed',
+  cancelled: 'cancelled',
+}
+const PHASES: Readonly<Record<string, string>> = {
+  hashing: 'reading the file',
+  opening: 'opening the scan',
+  building: 'building the pyramid',
+  publishing: 'publishing',
+  finishing: 'viewable, building further levels',
+}
+
+/** What a job does now, in a few words. */
+export function stateText(job: Job): string {
+  if (job.state !== 'running') return STATES[job.state]
+  const words = PHASES[job.phase ?? ''] ?? (job.phase || STATES.running)
+  const share = shareOf(job)
+  return share === null ? words : `${words} ${Math.floor(share * 100)} %`
+}
+
+/** What was dropped, in one line: the most frequent kind first. */
+export function identitySummary({ kinds, more }: IdentityReport): string {
+  const counts = Object.entries(kinds).sort(([, a], [, b]) => b - a)
+  if (counts.length === 0 && more === 0) return 'nothing identifying was found'
+  const total = counts.reduce((sum, [, count]) => sum + count, more)
+  const parts = counts.map(([kind, count]) => `${formatCount(count)} ${kind}`)
+  return `${plural(total, 'field')} dropped: ${[...parts, ...(more > 0 ? [`${formatCount(more)} more`] : [])].join(', ')}`
+}
+
+export function newestFirst(a: Job, b: Job): number {
+  return b.created.localeCompare(a.created) || b.id.localeCompare(a.id)
+}
