@@ -2,7 +2,7 @@
 
 from pathserve.access.accounts import Account, Accounts, IssuedLink, IssuedToken, TokenRecord, digest
 from pathserve.access.members import Members, Membership
-from pathserve.access.policy import Action, Actor, Decision, Resource, Role, allow, require
+from pathserve.access.policy import Action, Actor, Decision, Resource, Role, allow, projects_for, require
 
 __all__ = [
     "Account",
@@ -19,5 +19,6 @@ __all__ = [
     "TokenRecord",
     "allow",
     "digest",
+    "projects_for",
     "require",
 ]

@@ -29,6 +29,14 @@ class Action(StrEnum):
     """See label and macro pictures: they show names."""
     IDENTITY_READ = "identity.read"
     """See which kinds of metadata ingest dropped."""
+    SLIDE_INGEST = "slide.ingest"
+    """Bring scans in: they become slides of a project."""
+    JOB_READ = "job.read"
+    """See ingest jobs: what came in, how far it is, what was dropped of its metadata."""
+    JOB_EDIT = "job.edit"
+    """Cancel ingest jobs, try them again, take them off the list."""
+    MEMBERS = "members"
+    """See and change which accounts belong to which projects."""
     PSEUDONYMS = "pseudonyms"
     """See what staff call the patients, cases and slides that have pseudonyms."""
     SELF = "self"
@@ -108,10 +116,15 @@ _GRANTS: dict[Role, frozenset[Action]] = {
     Role.VIEWER: frozenset({Action.SLIDE_READ, Action.ANNOTATION_READ, Action.SELF}),
     Role.ANNOTATOR: frozenset({Action.ANNOTATION_WRITE}),
     Role.REVIEWER: frozenset({Action.SLIDE_EDIT, Action.CLASSES_EDIT}),
-    Role.ADMIN: frozenset({Action.SLIDE_REMOVE, Action.PSEUDONYMS, Action.ASSOCIATED_READ, Action.IDENTITY_READ}),
+    Role.ADMIN: frozenset(
+        {
+            *(Action.SLIDE_INGEST, Action.SLIDE_REMOVE, Action.JOB_READ, Action.JOB_EDIT),
+            *(Action.ASSOCIATED_READ, Action.IDENTITY_READ, Action.MEMBERS, Action.PSEUDONYMS),
+        }
+    ),
 }
 
-_SITE_WIDE = frozenset({Action.PSEUDONYMS})
+_SITE_WIDE = frozenset({Action.MEMBERS, Action.PSEUDONYMS})
 """What is about every project at once, so that nobody may do it who may not touch all of them."""
 
 _ORDER = tuple(Role)
@@ -146,6 +159,14 @@ def allow(actor: Actor, action: Action, resource: Resource) -> Decision:
     if action in _SITE_WIDE and actor.projects is not None:
         return Decision(False, "This is about all projects.")
     return _ALLOWED[role].get(action) or Decision(False, f"The role {role.value} may not do this.")
+
+
+def projects_for(actor: Actor, action: Action) -> list[str] | None:
+    """Name the projects in which ``actor`` may do ``action``; None means all, also those that are not made yet."""
+    if actor.projects is None and action in _ALLOWED[actor.role]:
+        return None
+    known = actor.members if actor.projects is None else actor.projects
+    return [project for project in known if allow(actor, action, Resource(project)).allowed]
 
 
 def require(actor: Actor, action: Action, resource: Resource, *, what: str = "thing") -> None:

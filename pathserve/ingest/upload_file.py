@@ -7,6 +7,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from pathserve.errors import Busy, Conflict, Invalid
+from pathserve.ingest.room import DISK_FULL
 from pathserve.pyramid.manifest import fsync_folder, write_file
 
 CHECKSUMS = ("sha256", "sha1")
@@ -85,7 +86,7 @@ class UploadFile:
                 rest = rest[written:]
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise Busy("The disk is full.", code="disk_reserve") from error
+                raise Busy("The disk is full.", code=DISK_FULL) from error
             raise
         if self._checksum is not None:
             self._checksum.update(data)

@@ -1,11 +1,14 @@
 """Uploads: scans that come in parts over the network, alone or as a set of files, and become ingest jobs."""
 
+import fcntl
+import os
 import re
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +16,7 @@ from pathlib import Path
 from pathserve.db import Database, Transaction, Value, as_int, now
 from pathserve.errors import Busy, Conflict, Invalid, NotFound, TooLarge
 from pathserve.ingest.upload_file import UploadFile, durable_size, safe_relative
+from pathserve.jobs.records import source_text
 from pathserve.labels import clean_name
 
 KEEP_SECONDS = 7 * 24 * 3600
@@ -24,7 +28,7 @@ MAX_OPEN = 1000
 MAX_SET_FILES = 20_000
 """Most files of one set."""
 
-_MARKS = ".marks"
+_MARKS, _LOCK = ".marks", ".lock"
 _SET_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -108,20 +112,21 @@ class Uploads:
         self._folder = folder
         self._limits = limits
         self._enqueue = enqueue
-        # Two requests that end one upload at once must not make two jobs of it.
-        self._finishing = threading.Lock()
+        self._thread_lock = threading.Lock()
 
     # one upload
 
     def create(self, account: str, wanted: NewUpload) -> Upload:
-        """Begin an upload.
+        """Begin an upload; one of a path that the set has already, with the same length, goes on.
+
+        So a client that missed the answer asks again and learns where its upload stands.
 
         Raises
         ------
         TooLarge, Busy
             When it is over a limit, or the disk would be too full.
         Invalid, Conflict
-            When its path is none, or there is a file of this path in the set.
+            When its path is none, or there is another file of this path in the set.
         """
         self._require_fitting(wanted)
         upload_id = secrets.token_urlsafe(16)
@@ -130,6 +135,9 @@ class Uploads:
         name = None if wanted.name is None else clean_name(wanted.name, "slide name")
 
         def work(tx: Transaction) -> Upload:
+            known = _find_path(tx, account, wanted, path)
+            if known is not None:
+                return _find(tx, known, account)
             open_now = tx.row("select count(*) from upload where account = ? and complete = 0", account)
             if open_now is not None and as_int(open_now[0]) >= MAX_OPEN:
                 raise Busy(f"An account has at most {MAX_OPEN:,} unfinished uploads; finish or cancel some.")
@@ -191,13 +199,13 @@ class Uploads:
         NotFound
             When it was cancelled meanwhile.
         """
-        with self._finishing:
+        with self._finishing():
             found = self.find(upload.id, upload.account)
             if found.complete or self.offset(found) < found.length:
                 return found
             job = None
             if found.set_id is None:
-                job = self._enqueue(self._path(found), found.project, found.name, found.account)
+                job = self._make_job(self._path(found), found.project, found.name, found.account)
             sql = "update upload set complete = 1, job = ? where id = ?"
             self._db.write(lambda tx: tx.run(sql, job, found.id))
             return self.find(upload.id, upload.account)
@@ -210,7 +218,7 @@ class Uploads:
         Conflict
             When it has become a job, which can be cancelled itself.
         """
-        with self._finishing:
+        with self._finishing():
             if self.find(upload.id, upload.account).job is not None:
                 raise Conflict("This upload has become a job; cancel the job.")
             self._forget([upload])
@@ -229,7 +237,7 @@ class Uploads:
         """
         project = clean_name(project, "project name")
         name = None if name is None else clean_name(name, "slide name")
-        with self._finishing:
+        with self._finishing():
             set_id, job = self._db.read(lambda tx: _find_set(tx, account, key))
             if job is not None:
                 return job
@@ -238,7 +246,7 @@ class Uploads:
             )
             if missing is not None:
                 raise Conflict("Some files of this set are not complete.", code="upload_incomplete")
-            made = self._enqueue(self._folder / set_id, project, name, account)
+            made = self._make_job(self._folder / set_id, project, name, account)
 
             def work(tx: Transaction) -> None:
                 tx.run("update upload_set set job = ? where id = ?", made, set_id)
@@ -256,7 +264,7 @@ class Uploads:
         NotFound, Conflict
             When there is none, or it has become a job.
         """
-        with self._finishing:
+        with self._finishing():
             set_id, job = self._db.read(lambda tx: _find_set(tx, account, key))
             if job is not None:
                 raise Conflict("This set has become a job; cancel the job.")
@@ -268,7 +276,8 @@ class Uploads:
         """Throw away what nobody has gone on with for a week, and finish what had all its bytes when a server died."""
         before = datetime.fromtimestamp(time.time() - KEEP_SECONDS, UTC).isoformat(timespec="milliseconds")
         for upload in self._select("complete = 0 and upload_set is null"):
-            self.finish(upload)
+            with suppress(NotFound):
+                self.finish(upload)
         old = [
             upload
             for upload in self._select("upload.created < ?", before)
@@ -284,6 +293,24 @@ class Uploads:
                 shutil.rmtree(self._folder / str(set_id), ignore_errors=True)
 
     # inside
+
+    @contextmanager
+    def _finishing(self) -> Iterator[None]:
+        """Let one request of all servers end uploads at a time: two at once must not make two jobs of one."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._thread_lock:
+            descriptor = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(descriptor)
+
+    def _make_job(self, path: Path, project: str, name: str | None, account: str) -> str:
+        """Make the job of an upload; one that a server made right before it died is found again."""
+        sql = "select id from job where source = ? and keep_source = 0"
+        row = self._db.read(lambda tx: tx.row(sql, source_text((path.absolute(),))))
+        return str(row[0]) if row is not None else self._enqueue(path, project, name, account)
 
     def _require_fitting(self, wanted: NewUpload) -> None:
         if wanted.length > self._limits.max_bytes:
@@ -352,6 +379,16 @@ def _find(tx: Transaction, upload_id: str, account: str) -> Upload:
     if row is None:
         raise NotFound("There is no such upload.")
     return _upload(row)
+
+
+def _find_path(tx: Transaction, account: str, wanted: NewUpload, path: str | None) -> str | None:
+    """Find the upload of the same path and length in the set that is wanted."""
+    row = tx.row(
+        "select upload.id from upload join upload_set on upload_set.id = upload.upload_set "
+        "where upload_set.account = ? and upload_set.key = ? and path = ? and length = ?",
+        *(account, wanted.set_key, path, wanted.length),
+    )
+    return None if row is None else str(row[0])
 
 
 def _find_set(tx: Transaction, account: str, key: str) -> tuple[str, str | None]:

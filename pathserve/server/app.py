@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from threading import Thread
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
@@ -15,11 +17,13 @@ from pathserve.server import (
     routes_annotations,
     routes_health,
     routes_identity,
+    routes_jobs,
     routes_masks,
     routes_pages,
     routes_session,
     routes_slides,
     routes_tiles,
+    routes_uploads,
 )
 from pathserve.server.auth import Authentication
 from pathserve.server.endpoint import Endpoint
@@ -28,11 +32,16 @@ from pathserve.server.openapi import describe
 from pathserve.server.problems import on_http_exception, on_pathserve_error
 from pathserve.server.services import Services
 
+STOP_SECONDS = 10.0
+"""How long a server that stops waits for its ingest jobs to be put back."""
+
 # Tiles first: routes are tried in order, and tiles are nearly all of the traffic.
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
     *routes_tiles.ENDPOINTS,
     *routes_slides.ENDPOINTS,
     *routes_identity.ENDPOINTS,
+    *routes_uploads.ENDPOINTS,
+    *routes_jobs.ENDPOINTS,
     *routes_annotations.ENDPOINTS,
     *routes_masks.ENDPOINTS,
     *routes_session.ENDPOINTS,
@@ -45,6 +54,7 @@ def create_app(settings: Settings) -> Starlette:
     """Make the application for a data folder.
 
     The data folder is opened here, so that what is wrong with it is said at once, and closed when the server stops.
+    Ingest jobs run in threads from when the server has started until it stops; a job that runs by then waits again.
 
     Raises
     ------
@@ -55,13 +65,24 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        ingest = Thread(target=services.queue.loop, args=(services.stopping,), name="ingest-queue", daemon=True)
+        ingest.start()
         yield
+        services.stopping.set()
+        await run_in_threadpool(ingest.join, STOP_SECONDS)
         services.close()
 
     routes: list[BaseRoute] = [endpoint.route(services) for endpoint in ENDPOINTS]
     app = Starlette(
         routes=[*routes, routes_pages.assets()],
-        middleware=[Middleware(Envelope), Middleware(Authentication, services=services)],
+        middleware=[
+            Middleware(Envelope),
+            Middleware(
+                Authentication,
+                services=services,
+                options={routes_uploads.ADDRESS: routes_uploads.options(settings)},
+            ),
+        ],
         exception_handlers={
             PathServeError: on_pathserve_error,
             HTTPException: on_http_exception,

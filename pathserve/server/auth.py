@@ -1,5 +1,7 @@
 """Who is asking: every request is answered with 401 before anything else looks at it, but for the public addresses."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
@@ -11,6 +13,9 @@ from pathserve.access import Actor
 from pathserve.errors import Denied, PathServeError, Unauthenticated
 from pathserve.server.problems import error_response
 from pathserve.server.services import Services
+
+Recognise = Callable[[int], Awaitable[Actor | None]]
+"""Tells at a version of the database who is asking; None when the session or token has ended."""
 
 SESSION_COOKIE = "pathserve_session"
 
@@ -27,12 +32,19 @@ def _is_public(path: str) -> bool:
 class Authentication:
     """Finds the actor of each request, or answers 401, 403 or a redirect to sign-in.
 
-    Sets ``scope["state"]["actor"]``, and ``["version"]``: the database's version at that moment.
+    Sets ``scope["state"]["actor"]``, and ``["version"]``: the database's version at that moment. ``["recognise"]``, a
+    `Recognise`, tells later who the caller is then, for answers that take long.
+
+    Parameters
+    ----------
+    options
+        Headers by which the addresses that begin so describe themselves to ``OPTIONS``.
     """
 
-    def __init__(self, app: ASGIApp, services: Services) -> None:
+    def __init__(self, app: ASGIApp, services: Services, options: Mapping[str, Mapping[str, str]]) -> None:
         self._app = app
         self._services = services
+        self._options = options
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or pass on one request."""
@@ -40,7 +52,8 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         if scope["method"] == "OPTIONS":
-            await Response(status_code=204, headers={"allow": _METHODS})(scope, receive, send)
+            about = next((told for start, told in self._options.items() if scope["path"].startswith(start)), {})
+            await Response(status_code=204, headers={"allow": _METHODS, **about})(scope, receive, send)
             return
         headers = Headers(scope=scope)
         try:
@@ -60,8 +73,13 @@ class Authentication:
         except PathServeError as error:
             await error_response(scope, error)(scope, receive, send)
             return
-        scope.setdefault("state", {}).update(actor=actor, version=version)
+        recognise = partial(self._again, headers)
+        scope.setdefault("state", {}).update(actor=actor, version=version, recognise=recognise)
         await self._app(scope, receive, send)
+
+    async def _again(self, headers: Headers, version: int) -> Actor | None:
+        actor, _ = await self._find(headers, version)
+        return actor
 
     async def _find(self, headers: Headers, version: int) -> tuple[Actor | None, bool]:
         authorization = headers.get("authorization")

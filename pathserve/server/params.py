@@ -12,6 +12,7 @@ from starlette.datastructures import QueryParams
 from pathserve.catalog import SlideFilter, SlideRecord
 from pathserve.errors import Invalid
 from pathserve.geometry import PixelGrid
+from pathserve.jobs import State
 from pathserve.labels import MAX_NAME
 from pathserve.tiles import DEFAULT_VIEW, View, colour
 
@@ -70,6 +71,24 @@ class SlidesQuery(PageQuery):
     def filter(self, projects: Sequence[str] | None) -> SlideFilter:
         """Give what is asked for, of the projects that the caller may know of (None: all)."""
         return SlideFilter(projects, self.project, self.case, self.patient, self.stain, self.q)
+
+
+class JobsQuery(PageQuery):
+    """A page of jobs."""
+
+    state: State | None = Field(None, description="Only jobs in this state.")
+    project: str | None = Field(None, max_length=MAX_NAME, description="Only jobs of this project.")
+
+    @property
+    def before(self) -> int | None:
+        """The number of a job before which the page begins."""
+        return None if self.cursor is None else self.offset
+
+    def projects(self, known: list[str] | None) -> list[str] | None:
+        """Give the projects that are asked for, of those that the caller may know of (None: all)."""
+        if self.project is None:
+            return known
+        return [self.project] if known is None or self.project in known else []
 
 
 class ViewQuery(NoQuery):

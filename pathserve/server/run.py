@@ -1,7 +1,10 @@
 """Starting the server: one socket, one or several processes."""
 
+import asyncio
+import signal
 import socket
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,7 +19,22 @@ _GRACE_SECONDS = 5
 
 def application() -> Starlette:
     """Make the application in a server process, from the environment that the starting process set."""
-    return create_app(Settings(data=data_folder()))
+    app = create_app(Settings(data=data_folder()))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        _at_signal(number, app.state.services.stopping.set)
+    return app
+
+
+def _at_signal(number: int, tell: Callable[[], None]) -> None:
+    """Do something first when a signal comes: the server waits for its answers, and streams end only when told."""
+    then, loop = signal.getsignal(number), asyncio.get_running_loop()
+
+    def handle(received: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(tell)
+        if callable(then):
+            then(received, frame)
+
+    signal.signal(number, handle)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -3,8 +3,11 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -16,6 +19,10 @@ from pathserve.catalog import Catalog, Pseudonyms, SlideRecord
 from pathserve.config import Settings
 from pathserve.db import Database
 from pathserve.errors import Busy
+from pathserve.ingest.queue import IngestQueue
+from pathserve.ingest.room import require_room
+from pathserve.ingest.uploads import UploadLimits, Uploads
+from pathserve.jobs import Jobs
 from pathserve.tiles import TileService
 
 _K = TypeVar("_K", bound=Hashable)
@@ -24,6 +31,8 @@ _T = TypeVar("_T")
 _MAX_ENTRIES = 10_000
 _MAX_SECRET = 200
 _MAX_DRAWINGS = 256
+_UPLOADING_THREADS = 8
+_MAX_STREAMS = 128
 
 
 class Lookups(Generic[_K, _T]):
@@ -104,9 +113,43 @@ class Drawing:
             self._asked -= 1
 
 
+class Places:
+    """So many may be held at once, such as streams that stay open. Only for the event loop's thread."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold one place for a while.
+
+        Raises
+        ------
+        Busy
+            When none is left.
+        """
+        if self._left <= 0:
+            raise Busy("Too many streams of events are open; try again.")
+        self._left -= 1
+        try:
+            yield
+        finally:
+            self._left += 1
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The rooms that the server speaks to."""
+    """The rooms that the server speaks to.
+
+    Parameters
+    ----------
+    uploading
+        Threads that write what is uploaded: disks can be slow, and other requests have threads of their own.
+    streams
+        Places of those who follow events.
+    stopping
+        Set when the server is about to end: who waits for something then stops waiting.
+    """
 
     settings: Settings
     db: Database
@@ -117,10 +160,16 @@ class Services:
     annotations: AnnotationStore
     classes: ClassSchemas
     tiles: TileService
+    jobs: Jobs
+    uploads: Uploads
+    queue: IngestQueue = field(repr=False)
     slides: Lookups[str, SlideRecord] = field(repr=False)
     _sessions: Lookups[bytes, tuple[Actor, float]] = field(repr=False)
     _tokens: Lookups[bytes, tuple[Actor, float]] = field(repr=False)
     drawing: Drawing = field(repr=False)
+    uploading: CapacityLimiter = field(repr=False)
+    streams: Places = field(repr=False)
+    stopping: threading.Event = field(repr=False)
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":
@@ -130,6 +179,9 @@ class Services:
         pseudonyms = Pseudonyms(db, settings.pseudonyms)
         catalog = Catalog(db, pseudonyms)
         accounts = Accounts(db, session_seconds=settings.session_hours * 3600, link_seconds=settings.link_minutes * 60)
+        jobs = Jobs(db, settings.runners)
+        limits = UploadLimits(settings.max_upload_bytes, partial(require_room, settings))
+        uploads = Uploads(db, settings.uploads, limits, partial(_enqueue, jobs))
         return cls(
             settings=settings,
             db=db,
@@ -140,10 +192,16 @@ class Services:
             annotations=AnnotationStore(db),
             classes=ClassSchemas(db),
             tiles=TileService(settings.slides),
+            jobs=jobs,
+            uploads=uploads,
+            queue=IngestQueue(settings, catalog, jobs, sweeps=(uploads.sweep,)),
             slides=Lookups(db, catalog.find_slide),
             _sessions=Lookups(db, accounts.session_actor),
             _tokens=Lookups(db, accounts.token_actor),
             drawing=Drawing(os.cpu_count() or 1),
+            uploading=CapacityLimiter(_UPLOADING_THREADS),
+            streams=Places(_MAX_STREAMS),
+            stopping=threading.Event(),
         )
 
     async def session_actor(self, secret: str, version: int) -> Actor | None:
@@ -157,6 +215,10 @@ class Services:
     def close(self) -> None:
         """Let go of the data folder."""
         self.db.close()
+
+
+def _enqueue(jobs: Jobs, path: Path, project: str, name: str | None, account: str) -> str:
+    return jobs.enqueue(path, project=project, name=name, keep_source=False, owner=account).id
 
 
 async def _live(lookups: Lookups[bytes, tuple[Actor, float]], secret: str, version: int) -> Actor | None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathserve.access import Action, Actor, Resource, Role, allow, require
+from pathserve.access import Action, Actor, Resource, Role, allow, projects_for, require
 from pathserve.errors import Denied, NotFound
 
 # Who may do what, written down apart from the code.
@@ -17,7 +17,13 @@ EXPECTED = {
         "annotation.write",
         "slide.edit",
         "classes.edit",
+        "slide.ingest",
         "slide.remove",
+        "job.read",
+        "job.edit",
+        "associated.read",
+        "identity.read",
+        "members",
         "pseudonyms",
     },
 }
@@ -63,7 +69,7 @@ def test_a_role_in_a_project_is_the_highest_that_was_given_for_it(actor: Actor, 
     if actor.project not in (None, project):
         given_roles = []
     may = any(action.value in EXPECTED[role] for role in given_roles)
-    if action is Action.PSEUDONYMS and (actor.restricted or actor.project):
+    if action in (Action.PSEUDONYMS, Action.MEMBERS) and (actor.restricted or actor.project):
         may = False
     assert allow(actor, action, Resource(project)).allowed == may
     hidden = not given_roles
@@ -80,8 +86,16 @@ def test_what_is_allowed_somewhere_is_allowed_in_some_project(actor: Actor, acti
         assert somewhere == any(in_projects)
 
 
-def test_what_is_about_all_projects_is_for_admins_of_all_of_them() -> None:
-    assert allow(Actor("a", Role.ADMIN), Action.PSEUDONYMS, Resource()).allowed
+@pytest.mark.parametrize("action", [Action.PSEUDONYMS, Action.MEMBERS])
+def test_what_is_about_all_projects_is_for_admins_of_all_of_them(action: Action) -> None:
+    assert allow(Actor("a", Role.ADMIN), action, Resource()).allowed
     for bound in (Actor("a", Role.ADMIN, project="p"), Actor("a", Role.ADMIN, restricted=True)):
         with pytest.raises(Denied):
-            require(bound, Action.PSEUDONYMS, Resource())
+            require(bound, action, Resource())
+
+
+@given(ACTORS, st.sampled_from(Action))
+def test_the_projects_of_an_action_are_those_in_which_it_is_allowed(actor: Actor, action: Action) -> None:
+    named = projects_for(actor, action)
+    for project in [*PROJECTS, "other"]:
+        assert allow(actor, action, Resource(project)).allowed == (named is None or project in named)
