@@ -74,6 +74,11 @@ async def viewer(call: Call[NoQuery]) -> Response:  # noqa: ARG001 - a handler's
     return _page("index.html")
 
 
+async def ingest_page(call: Call[NoQuery]) -> Response:  # noqa: ARG001 - a handler's signature
+    """Show the page where administrators add slides; what they may is asked for by the page itself."""
+    return _page("index.html")
+
+
 async def sign_in_page(call: Call[NoQuery]) -> Response:  # noqa: ARG001 - a handler's signature
     """Show the sign-in page."""
     return _page("sign-in.html")
@@ -100,6 +105,7 @@ _HTML = {200: Answer("A page.", ("text/html",))}
 ENDPOINTS = (
     Endpoint("GET", "/", gallery, Action.SELF, "The gallery", PageQuery, _HTML, described=False),
     Endpoint("GET", "/slides/{slide}", viewer, Action.SELF, "The viewer", PageQuery, _HTML, described=False),
+    Endpoint("GET", "/ingest", ingest_page, Action.SELF, "Adding slides", PageQuery, _HTML, described=False),
     Endpoint("GET", "/sign-in", sign_in_page, Action.PUBLIC, "The sign-in page", PageQuery, _HTML, described=False),
     Endpoint("GET", "/api/docs", docs, Action.SELF, "This description, for people", PageQuery, _HTML, described=False),
     Endpoint(

@@ -37,9 +37,12 @@ export interface Job {
   readonly bytes: number | null
   readonly content_hash: string | null
   readonly tiles_per_second: number | null
+  /** Tiles that the scan states and does not have. */
+  readonly missing_tiles: number | null
   readonly identity: IdentityReport | null
   readonly error: { readonly code: string; readonly message: string } | null
   readonly resumed: boolean
+  readonly can_retry: boolean
   readonly created: string
   readonly started: string | null
   readonly finished: string | null
@@ -76,6 +79,7 @@ const PHASES: Readonly<Record<string, string>> = {
   building: 'building the pyramid',
   publishing: 'publishing',
   finishing: 'viewable, building further levels',
+  judging: 'viewable, judging its quality',
 }
 
 /** What a job does now, in a few words. */

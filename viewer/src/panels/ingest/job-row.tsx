@@ -1,5 +1,5 @@
 import type { JSX } from 'preact'
-import { formatSignificant, formatTime } from '../../model/format'
+import { formatSignificant, formatTime, plural } from '../../model/format'
 import { factsOf, isOver, type Job, shareOf, stateText } from '../../model/job'
 import { slidePath } from '../../model/url'
 import type { Jobs } from '../../store/jobs'
@@ -39,7 +39,7 @@ function Buttons({ job, jobs }: { job: Job; jobs: Jobs }): JSX.Element {
   return (
     <div class="row-buttons">
       {!isOver(job) && button('Cancel', () => jobs.cancel(job))}
-      {(job.state === 'failed' || job.state === 'cancelled') && button('Try again', () => jobs.retry(job))}
+      {job.can_retry && button('Try again', () => jobs.retry(job))}
       {isOver(job) && button('Remove', () => jobs.remove(job))}
     </div>
   )
@@ -70,6 +70,11 @@ export function JobRow({ job, jobs }: { job: Job; jobs: Jobs }): JSX.Element {
         </span>
         <span class="quiet">{timesText(job)}</span>
         {job.state === 'running' && <Progress label={`Done of ${job.label}`} share={shareOf(job)} />}
+        {job.missing_tiles !== null && job.missing_tiles > 0 && (
+          <p class="work-note note-warn">
+            {plural(job.missing_tiles, 'tile')} of the scan are missing; they are white.
+          </p>
+        )}
         {job.error !== null && <p class="work-note note-bad">{job.error.message}</p>}
         {refusal !== undefined && (
           <p class="work-note note-warn" role="alert">
