@@ -4,7 +4,8 @@ Foreign files are hostile: a few megabytes can abort the process, hang it or eat
 before they decode, but only :mod:`pathserve.ingest` opens what strangers bring, in a worker process that can be killed.
 """
 
+from pathserve.slides.omezarr import is_zarr
 from pathserve.slides.registry import open_slide
 from pathserve.slides.scan import Scan
 
-__all__ = ["Scan", "open_slide"]
+__all__ = ["Scan", "is_zarr", "open_slide"]

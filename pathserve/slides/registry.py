@@ -8,12 +8,12 @@ from pathserve.slides.omezarr import OmeZarrSource, is_zarr
 from pathserve.slides.openslide import OpenSlideSource, detect_vendor
 from pathserve.slides.plain import PlainSource
 from pathserve.slides.scan import Scan
-from pathserve.slides.tiff import APERIO, compression_name, open_jpeg_tiff
+from pathserve.slides.tiff import compression_name, open_tiff
 
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _PLAIN = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 # Makers whose tiles lie edge to edge on one raster. Others overlap, leave gaps or have several areas.
-_SEAMLESS = (APERIO, "generic-tiff", None)
+_SEAMLESS = ("aperio", "generic-tiff", None)
 
 
 def open_slide(scan: Path | Scan, *, scene: int = 0) -> PixelSource:
@@ -38,25 +38,37 @@ def open_slide(scan: Path | Scan, *, scene: int = 0) -> PixelSource:
     path = scan.main if isinstance(scan, Scan) else scan
     if is_zarr(path):
         return OmeZarrSource(path, scene)
+    head = _first_bytes(path)
+    is_tiff = head.startswith(_TIFF)
+    vendor = detect_vendor(path)
+    if is_tiff and vendor in _SEAMLESS:
+        source = open_tiff(path, vendor, scene=scene)
+        if source is not None:
+            return source
     if scene != 0:
         raise NotFound("The scan has no such scene.")
+    if vendor is None and head.startswith(_PLAIN):
+        return PlainSource(path)
+    if vendor is None:
+        raise Unsupported("This file is no scan of a kind that PathServe reads.")
+    return OpenSlideSource(path, compression_name(path) if is_tiff else "unknown")
+
+
+def _first_bytes(path: Path) -> bytes:
+    """Read what tells the kind of a file.
+
+    Raises
+    ------
+    NotFound, Unsupported, Corrupt
+        When there is no such file, it cannot be read, or it is empty.
+    """
     try:
         with path.open("rb") as file:
-            head = file.read(8)
+            head = file.read(16)
     except FileNotFoundError:
         raise NotFound("There is no such file.") from None
     except OSError:
         raise Unsupported("This is no file that can be read.") from None
     if not head:
         raise Corrupt("The file is empty.")
-    is_tiff = head.startswith(_TIFF)
-    vendor = detect_vendor(path)
-    if is_tiff and vendor in _SEAMLESS:
-        source = open_jpeg_tiff(path, vendor)
-        if source is not None:
-            return source
-    if vendor is None and head.startswith(_PLAIN):
-        return PlainSource(path)
-    if vendor is None:
-        raise Unsupported("This file is no scan of a kind that PathServe reads.")
-    return OpenSlideSource(path, compression_name(path) if is_tiff else "unknown")
+    return head
