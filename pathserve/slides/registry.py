@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pathserve.errors import Corrupt, NotFound, Unsupported
 from pathserve.pixels import PixelSource
+from pathserve.slides.dicom import is_dicom, open_dicom
 from pathserve.slides.omezarr import OmeZarrSource, is_zarr
 from pathserve.slides.openslide import OpenSlideSource, detect_vendor
 from pathserve.slides.plain import PlainSource
@@ -39,6 +40,8 @@ def open_slide(scan: Path | Scan, *, scene: int = 0) -> PixelSource:
     if is_zarr(path):
         return OmeZarrSource(path, scene)
     head = _first_bytes(path)
+    if is_dicom(path):  # first: a DICOM file may begin as a TIFF does
+        return open_dicom(scan.files if isinstance(scan, Scan) else (path,), scene)
     is_tiff = head.startswith(_TIFF)
     vendor = detect_vendor(path)
     if is_tiff and vendor in _SEAMLESS:

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pathserve.slides.dicom import is_dicom, series_of
+
+_MOST_TEXT = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Scan:
@@ -25,3 +29,31 @@ class Scan:
         if path.is_dir():
             return cls(path, tuple(sorted(inner for inner in path.rglob("*") if inner.is_file())))
         return cls(path, (path,))
+
+
+def with_companions(path: Path) -> Scan:
+    """Take a file with the further ones that it keeps its pixels in, or a folder, as one scan.
+
+    MIRAX (``.mrxs``) has them in a folder of its own name; Hamamatsu's VMS and VMU name them in their text; those of
+    DICOM say which series they belong to, and the first of them by name is the main one, whichever was given.
+    """
+    if path.is_dir():
+        return Scan.of(path)
+    if is_dicom(path):
+        series = series_of(path)
+        return Scan(series[0], series)
+    suffix = path.suffix.lower()
+    if suffix == ".mrxs" and path.with_suffix("").is_dir():
+        return Scan(path, (path, *Scan.of(path.with_suffix("")).files))
+    if suffix in (".vms", ".vmu"):
+        return Scan(path, (path, *_named_in(path)))
+    return Scan.of(path)
+
+
+def _named_in(path: Path) -> tuple[Path, ...]:
+    """List the files beside a key file that its lines ``key = value`` name."""
+    with path.open("rb") as file:
+        lines = file.read(_MOST_TEXT).decode("utf-8", "replace").splitlines()
+    values = {line.partition("=")[2].strip() for line in lines}
+    beside = (path.parent / value for value in values if value and value == Path(value).name)
+    return tuple(sorted(each for each in beside if each != path and each.is_file()))

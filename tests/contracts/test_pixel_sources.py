@@ -11,11 +11,12 @@ from pathserve.pixels import RGB_CHANNELS
 from pathserve.slides import open_slide
 
 
-@pytest.fixture(params=["tiff", "openslide", "jpeg", "png"])
+@pytest.fixture(params=["tiff", "dicom", "openslide", "jpeg", "png"])
 def path(request, shared_data, sample_slide, sample_field):
     return {
         "tiff": sample_slide,
         "openslide": shared_data / "slides" / "aperio" / "TCGA-DU-6399-01A-01-TS1.svs",
+        "dicom": shared_data / "slides" / "dicom-wsm" / "cmu-1-small-region" / "volume.dcm",
         "jpeg": sample_field,
         "png": shared_data / "slides" / "plain" / "ihc.png",
     }[request.param]

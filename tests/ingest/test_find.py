@@ -58,6 +58,27 @@ def test_a_vms_scan_has_the_files_that_it_names_and_no_other(tmp_path):
     assert scan.files == (tmp_path / "a.vms", tmp_path / "a(1).jpg")
 
 
+def test_the_dicom_files_of_a_series_are_one_scan_whichever_is_named(shared_data):
+    folder = shared_data / "slides" / "dicom-wsm" / "fluorcell-4"
+    (scan,) = find_scans([folder])
+    assert scan.files == tuple(sorted(folder.iterdir()))
+    assert find_scans([folder / "5_0.dcm", folder / "6_0.dcm"]) == [scan]
+    assert find_scans([folder, folder / "5_0.dcm"]) == [scan]
+
+
+def test_a_folder_of_several_series_is_a_scan_each_and_its_index_none(shared_data):
+    folder = shared_data / "slides" / "dicom-radiology" / "dicomdir"
+    scans = {scan.main.relative_to(folder).as_posix(): len(scan.files) for scan in find_scans([folder])}
+    assert scans["98892003/MR700/4467"] == 7
+    assert {name for name in scans if name.startswith("98892003/MR2")} == {
+        "98892003/MR2/15970",
+        "98892003/MR2/4950",
+        "98892003/MR2/6273",
+    }
+    assert not [name for name in scans if "DICOMDIR" in name]
+    assert find_scans([folder / "DICOMDIR"])[0].files == (folder / "DICOMDIR",)  # named: refused with the reason
+
+
 def test_what_does_not_exist_is_not_found_and_not_named(tree):
     with pytest.raises(NotFound) as caught:
         find_scans([tree / "DOE^JANE.svs"])
