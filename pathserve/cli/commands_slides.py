@@ -133,7 +133,8 @@ def slides(data: Data = None, as_json: AsJson = False) -> None:
     with open_services(data) as services:
         records = _all_slides(services)
         counts = services.annotations.counts([record.id for record in records])
-    models = [SlideModel.of(record, counts[record.id]) for record in records]
+        judged = services.judgements(records)
+    models = [SlideModel.of(record, counts[record.id], judged.get(record.id)) for record in records]
     if as_json:
         say_items([model.model_dump() for model in models])
         return

@@ -1,13 +1,12 @@
 """Shapes of JSON answers: what the handlers fill in is what the interface's description shows."""
 
-from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pathserve.access import Action, Actor, Resource, Role, allow
 from pathserve.catalog import SlideFacts, SlideRecord
-from pathserve.jobs import Job, State
+from pathserve.catalog.judgements import StoredJudgement
 from pathserve.labels import AnnotationClass, FeatureIssue, Layer
 
 
@@ -50,6 +49,47 @@ class ChannelModel(BaseModel):
     color: tuple[int, int, int]
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in level-0 pixels; half-open."""
+
+
+class HintModel(BaseModel):
+    """Something that somebody should look at before the slide is used."""
+
+    kind: str
+    share: float | None
+    boxes: list[Box] = Field(description="The largest or worst places, `[x0, y0, x1, y1]` in level-0 pixels.")
+    sentence: str
+
+
+class QualityModel(BaseModel):
+    """What was found about a slide's quality."""
+
+    tissue_share: float = Field(description="Share of the scanned area that is tissue.")
+    focus: float | None = Field(description="Share of the tiles looked at that are in focus.")
+    hints: list[HintModel]
+
+
+class FocusTileModel(BaseModel):
+    """A tile that was looked at."""
+
+    box: Box
+    blur: float | None = Field(description="In level-0 pixels.")
+
+
+class QualityDetailModel(BaseModel):
+    """All that was found about a slide's quality; empty with a `reason` when it could not be judged."""
+
+    reason: str | None
+    tissue_share: float | None = None
+    focus: float | None = None
+    hints: list[HintModel] = Field([])
+    parts: list[Box] = Field([], description="The pieces of tissue, largest first.")
+    blur_limit: float | None = Field(None, description="Blur in pixels from which a tile counts as out of focus.")
+    tiles: list[FocusTileModel] = Field([])
+    mask_downsample: float | None = Field(None, description="Level-0 pixels per pixel of the tissue mask.")
+
+
 class SlideModel(BaseModel):
     """One slide of the catalog; sizes in level-0 pixels, mpp in micrometres per level-0 pixel (null: not stated)."""
 
@@ -73,9 +113,10 @@ class SlideModel(BaseModel):
     case: str | None = Field(description="Pseudonym of its case.")
     patient: str | None = Field(description="Pseudonym of its patient.")
     stain: str | None
+    quality: QualityModel | None = Field(description="Null when nobody has judged these pixels.")
 
     @classmethod
-    def of(cls, slide: SlideRecord, annotations: int) -> "SlideModel":
+    def of(cls, slide: SlideRecord, annotations: int, judgement: StoredJudgement | None) -> "SlideModel":
         """Describe a slide; its content hash is not for everybody."""
         return cls(
             id=slide.id,
@@ -98,6 +139,7 @@ class SlideModel(BaseModel):
             case=slide.case,
             patient=slide.patient,
             stain=slide.stain,
+            quality=None if judgement is None or judgement.summary is None else QualityModel(**judgement.summary),
         )
 
 
@@ -248,88 +290,6 @@ class IdentityModel(BaseModel):
     dropped: list[DroppedModel]
     more: int = Field(description="Further fields, not listed.")
     incomplete: list[str] = Field(description="Parts that could not be searched to their end.")
-
-
-class JobErrorModel(BaseModel):
-    """Why a job ended without a slide."""
-
-    code: str
-    message: str
-
-
-class JobModel(BaseModel):
-    """One ingest job; of several scans the facts are those of the first one's first slide."""
-
-    id: str
-    kind: str
-    state: State
-    phase: str | None = Field(description="What is being done: hashing, opening, building, publishing, finishing, judging.")
-    done: int = Field(description="Of `total`, within the phase.")
-    total: int
-    project: str
-    label: str = Field(description="A made-up name, never a file's.")
-    slides: list[str] = Field(description="Ids of the slides that it made or found there already.")
-    format: str | None
-    width: int | None
-    height: int | None
-    bytes: int | None = Field(description="Size of the scan's files.")
-    content_hash: str | None = Field(description="SHA-256 of the scan.")
-    tiles_per_second: float | None
-    missing_tiles: int | None = Field(description="Tiles that the scan states and does not have.")
-    identity: dict[str, Any] | None = Field(description="What was dropped of the metadata: never a value.")
-    error: JobErrorModel | None
-    resumed: bool = Field(description="Whether it went on with what an interrupted job had begun.")
-    can_retry: bool
-    created: str
-    started: str | None
-    finished: str | None
-
-    @classmethod
-    def of(cls, job: Job) -> "JobModel":
-        """Describe a job; neither where its files lie nor who asked."""
-        facts, error = job.facts, job.error
-        return cls(
-            id=job.id,
-            kind=job.kind,
-            state=cast("State", job.state),
-            phase=job.phase or None,
-            done=job.done,
-            total=job.total,
-            project=job.project,
-            label=job.label,
-            slides=list(job.slides),
-            format=facts.format,
-            width=facts.width,
-            height=facts.height,
-            bytes=facts.bytes,
-            content_hash=facts.content_hash,
-            tiles_per_second=facts.tiles_per_second,
-            missing_tiles=facts.missing_tiles,
-            identity=facts.identity,
-            error=None if error is None else JobErrorModel(code=error.code, message=error.message),
-            resumed=job.resumed,
-            can_retry=job.can_retry,
-            created=job.created.isoformat(timespec="milliseconds"),
-            started=_moment(job.started),
-            finished=_moment(job.finished),
-        )
-
-
-class JobPage(BaseModel):
-    """A page of jobs."""
-
-    items: list[JobModel]
-    next: str | None
-
-
-class RemovedModel(BaseModel):
-    """A job that is gone."""
-
-    id: str
-
-
-def _moment(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat(timespec="milliseconds")
 
 
 class HealthModel(BaseModel):

@@ -13,6 +13,7 @@ from pathserve.access import Action
 from pathserve.server.endpoint import Answer, Endpoint
 from pathserve.server.models import ProblemModel
 
+_CONVERTER = re.compile(r":\w+(?=\})")
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 _WHOLE_NUMBERS = frozenset({"level", "col", "row"})
 _PROBLEM_STATUSES = {
@@ -32,7 +33,7 @@ def describe(endpoints: Iterable[Endpoint[Any]]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         if endpoint.described:
-            paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+            paths.setdefault(_CONVERTER.sub("", endpoint.path), {})[endpoint.method.lower()] = _operation(endpoint)
     document = OpenAPI.model_validate(
         {
             "openapi": "3.1.1",
@@ -65,7 +66,7 @@ def _operation(endpoint: Endpoint[Any]) -> dict[str, Any]:
         "summary": endpoint.summary,
         "description": f"Permission: `{endpoint.action.value}`.",
         "tags": [endpoint.tag],
-        "parameters": [*_path_parameters(endpoint.path), *_query_parameters(endpoint.query)],
+        "parameters": [*_path_parameters(_CONVERTER.sub("", endpoint.path)), *_query_parameters(endpoint.query)],
         "responses": {str(status): _response(answer) for status, answer in endpoint.answers.items()}
         | _problems(_PROBLEM_STATUSES)
         | (_problems(_CONDITIONAL_STATUSES) if conditional else {}),

@@ -73,6 +73,14 @@ class SlidesQuery(PageQuery):
         return SlideFilter(projects, self.project, self.case, self.patient, self.stain, self.q)
 
 
+class OriginalsQuery(PageQuery):
+    """A page of what pseudonyms stand for."""
+
+    q: str = Field("", max_length=MAX_NAME, description="Stands in the original or in the pseudonym, in any case.")
+    kind: Literal["patient", "case", "slide"] | None = Field(None, description="Only originals of this kind.")
+    project: str | None = Field(None, max_length=MAX_NAME, description="Only patients and cases of this project.")
+
+
 class JobsQuery(PageQuery):
     """A page of jobs."""
 
@@ -112,6 +120,12 @@ class ViewQuery(NoQuery):
         if not self.c and self.z is None and not self.t:
             return DEFAULT_VIEW
         return View(tuple(int(number) for number in self.c), self.z, self.t)
+
+
+class GenerationQuery(NoQuery):
+    """A picture that was made of a slide."""
+
+    g: int | None = Field(None, description="The slide's generation; a caller's own mark, which changes nothing.")
 
 
 class ImageQuery(ViewQuery):

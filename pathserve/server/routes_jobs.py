@@ -11,7 +11,7 @@ from pathserve.jobs.records import REMOVED
 from pathserve.server.bodies import json_response
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.events import MEDIA_TYPE, Event, EventStream, News, follow, last_event, wants_events
-from pathserve.server.models import JobModel, JobPage, RemovedModel
+from pathserve.server.models_jobs import JobModel, JobPage, RemovedModel
 from pathserve.server.params import JobsQuery, NoQuery
 
 _AT_ONCE = 500

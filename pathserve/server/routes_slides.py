@@ -4,6 +4,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pathserve.access import Action, Resource, require
+from pathserve.catalog import SlideRecord
 from pathserve.ingest import remove_slide
 from pathserve.server.bodies import json_response, read_model
 from pathserve.server.endpoint import Answer, Call, Endpoint
@@ -17,6 +18,13 @@ from pathserve.server.models import (
     SlidePatch,
 )
 from pathserve.server.params import NoQuery, PageQuery, SlidesQuery
+from pathserve.server.services import Services
+
+
+def _described(services: Services, slides: list[SlideRecord]) -> list[SlideModel]:
+    counts = services.annotations.counts([slide.id for slide in slides])
+    judgements = services.judgements(slides)
+    return [SlideModel.of(slide, counts[slide.id], judgements.get(slide.id)) for slide in slides]
 
 
 async def list_slides(call: Call[SlidesQuery]) -> Response:
@@ -26,11 +34,7 @@ async def list_slides(call: Call[SlidesQuery]) -> Response:
 
     def work() -> SlidePage:
         slides, following = call.services.catalog.slides(wanted, after=after, limit=call.query.limit)
-        counts = call.services.annotations.counts([slide.id for slide in slides])
-        return SlidePage(
-            items=[SlideModel.of(slide, counts[slide.id]) for slide in slides],
-            next=None if following is None else str(following),
-        )
+        return SlidePage(items=_described(call.services, slides), next=None if following is None else str(following))
 
     return json_response(await run_in_threadpool(work))
 
@@ -38,8 +42,7 @@ async def list_slides(call: Call[SlidesQuery]) -> Response:
 async def get_slide(call: Call[NoQuery]) -> Response:
     """Give one slide."""
     slide = call.slide()
-    counts = await run_in_threadpool(call.services.annotations.counts, [slide.id])
-    return json_response(SlideModel.of(slide, counts[slide.id]))
+    return json_response((await run_in_threadpool(_described, call.services, [slide]))[0])
 
 
 async def patch_slide(call: Call[NoQuery]) -> Response:
@@ -49,8 +52,7 @@ async def patch_slide(call: Call[NoQuery]) -> Response:
     if change.project is not None:
         require(call.actor, call.action, Resource(change.project), what="project")
     changed = await run_in_threadpool(call.services.catalog.edit_slide, slide.id, change.facts())
-    counts = await run_in_threadpool(call.services.annotations.counts, [slide.id])
-    return json_response(SlideModel.of(changed, counts[slide.id]))
+    return json_response((await run_in_threadpool(_described, call.services, [changed]))[0])
 
 
 async def delete_slide(call: Call[NoQuery]) -> Response:

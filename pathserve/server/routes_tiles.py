@@ -7,7 +7,7 @@ from pathserve.access import Action
 from pathserve.catalog import SlideRecord
 from pathserve.errors import NotFound
 from pathserve.server.endpoint import Answer, Call, Endpoint
-from pathserve.server.params import ImageQuery, RegionQuery, ThumbnailQuery
+from pathserve.server.params import ImageQuery, NoQuery, RegionQuery, ThumbnailQuery
 from pathserve.tiles import MEDIA_TYPES, encode_image
 
 _IMMUTABLE = "private, max-age=31536000, immutable"
@@ -19,7 +19,7 @@ def cache_headers(etag: str, slide: SlideRecord, generation: int | None) -> dict
     return {"etag": etag, "cache-control": _IMMUTABLE if generation == slide.generation else _REVALIDATE}
 
 
-def not_modified(call: Call[ImageQuery], headers: dict[str, str]) -> Response | None:
+def not_modified(call: Call[NoQuery], headers: dict[str, str]) -> Response | None:
     """Answer 304 when the client has this very image already."""
     known = call.request.headers.get("if-none-match")
     if known is None:

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,9 +16,11 @@ from starlette.concurrency import run_in_threadpool
 from pathserve.access import Accounts, Actor, Members, digest
 from pathserve.annotations import AnnotationStore, ClassSchemas
 from pathserve.catalog import Catalog, Pseudonyms, SlideRecord
+from pathserve.catalog.judgements import StoredJudgement
 from pathserve.config import Settings
 from pathserve.db import Database
 from pathserve.errors import Busy
+from pathserve.ingest.quality import is_current
 from pathserve.ingest.queue import IngestQueue
 from pathserve.ingest.room import require_room
 from pathserve.ingest.uploads import UploadLimits, Uploads
@@ -211,6 +213,11 @@ class Services:
     async def token_actor(self, secret: str, version: int) -> Actor | None:
         """Find what program this token belongs to."""
         return await _live(self._tokens, secret, version)
+
+    def judgements(self, slides: Sequence[SlideRecord]) -> dict[str, StoredJudgement]:
+        """Give by slide what was found about the quality of its pixels of now; blocks."""
+        known = self.catalog.judgements.of(slide.id for slide in slides)
+        return {s.id: known[s.id] for s in slides if s.id in known and is_current(known[s.id], s)}
 
     def close(self) -> None:
         """Let go of the data folder."""
