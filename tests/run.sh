@@ -11,16 +11,20 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
   exit 1
 fi
 
-if ! command -v chromium >/dev/null; then
+needs() { # command, packages, what needs it
+  command -v "$1" >/dev/null && return
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-    say "Installing Chromium for the browser tests"
+    say "Installing $1 for $3"
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-dejavu-core >/dev/null
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $2 >/dev/null
   else
-    echo "The browser tests need Chromium, which is missing: sudo apt-get install chromium" >&2
+    echo "$1 is missing, which $3 need: sudo apt-get install $2" >&2
     exit 1
   fi
-fi
+}
+needs chromium "chromium fonts-dejavu-core" "the browser tests"
+needs strace strace "the replays of power cuts"
 
 say "Installing PathServe and the tests' tools into .venv (builds the viewer)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv

@@ -14,7 +14,7 @@ from pathserve.ingest.content import Identity, content_hash, identity_of, scene_
 from pathserve.ingest.messages import Order
 from pathserve.ingest.process import Deadlines, Listener, never, run_worker
 from pathserve.ingest.room import DISK_FULL, RoomWatch, require_room
-from pathserve.ingest.staging import Staging, being_ingested, discarded, locked_staging
+from pathserve.ingest.staging import Staging, being_ingested, clear_staging, discarded, locked_staging
 from pathserve.labels import clean_name
 from pathserve.pixels import SlideInfo
 from pathserve.pyramid import Pyramid, publish, publish_rest
@@ -230,6 +230,7 @@ def _ingest_scene(call: _Call, scan: Scan, before: Identity, content: str, scene
     digest = scene_hash(content, scene)
     known = call.catalog.find_by_content(digest)
     if known is not None and known.status == READY and not call.options.keep_label:
+        clear_staging(call.settings.slides, digest)
         return IngestOutcome(known, created=False, resumed=False)
     with locked_staging(call.settings.slides, digest, call.held) as staging:
         known = call.catalog.find_by_content(digest)  # another process may just have finished it

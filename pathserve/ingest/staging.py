@@ -25,6 +25,7 @@ TRASH_SECONDS = 3600
 _STAGING = ".staging"
 _TRASH = ".trash"
 _ID_FILE = "slide-id"
+_NAME_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ class Staging:
         """Make the folder and write the slide's id down: from here on an interrupted ingest can be taken up."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_file(self.folder / _ID_FILE, slide_id.encode("ascii"))
-        fsync_folder(self.folder)
+        # The folders above may be as new as this one: a slide in a folder that a power cut takes away is lost.
+        for folder in (self.folder, self.folder.parent, self.slides, self.slides.parent):
+            fsync_folder(folder)
 
     def published(self, slide_id: str) -> Path:
         """Where the slide lies once it is published."""
@@ -93,9 +96,24 @@ def locked_staging(slides: Path, content_hash: str, held: Callable[[], None] = b
     root = slides / _STAGING
     root.mkdir(parents=True, exist_ok=True)
     # The name must not give the content away to whoever may list folders, nor depend on the file's name.
-    name = content_hash[:32]
-    with _held(root / f"{name}.lock", held):
-        yield Staging(root / name, slides)
+    folder = root / content_hash[:_NAME_DIGITS]
+    with _held(_lock_file(folder), held):
+        yield Staging(folder, slides)
+
+
+def clear_staging(slides: Path, content_hash: str) -> None:
+    """Remove what is left of the staging folder of a content that is ingested: after a power cut it can be back.
+
+    One that somebody holds is left alone.
+    """
+    folder = slides / _STAGING / content_hash[:_NAME_DIGITS]
+    if folder.exists() or _lock_file(folder).exists():
+        with suppress(Busy), locked_staging(slides, content_hash) as staging:
+            staging.remove()
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
 
 
 @contextmanager
