@@ -1,10 +1,17 @@
 """The whole server in one process, on two real slides."""
 
+import re
 import shutil
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
@@ -59,3 +66,83 @@ def site(ingested: Path, tmp_path: Path) -> Iterator[Site]:
     by_name = {slide.name: slide.id for slide in services.catalog.slides()[0]}
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
         yield Site(client, services, tokens, by_name["slide"], by_name["field"])
+
+
+@dataclass
+class Served:
+    """`pathserve serve` in processes of its own, on a data folder of its own."""
+
+    data: Path
+    tokens: dict[str, str]
+    workers: int = 1
+    process: subprocess.Popen[str] | None = None
+    address: str = ""
+
+    def start(self) -> None:
+        words = ["serve", "--data", str(self.data), "--port", "0", "--workers", str(self.workers)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pathserve", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        found = re.search(r"http://[\d.:]+", line)
+        assert found is not None, line
+        self.address = found[0]
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> str:
+        """End it; gives what it has said since the start."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        said, _ = self.process.communicate(timeout=60)
+        assert self.process.returncode == (-how if how == signal.SIGKILL else 0)
+        self.process = None
+        return said
+
+    def client(self, role: str = "admin") -> httpx2.Client:
+        headers = {"authorization": f"Bearer {self.tokens[role]}", "tus-resumable": "1.0.0"}
+        return httpx2.Client(base_url=self.address, headers=headers, timeout=60)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Start a server on an empty data folder, with a token for each role."""
+    started = list[Served]()
+
+    def start(workers: int = 1) -> Served:
+        data = tmp_path / f"served-{len(started)}"
+        services = Services.open(Settings(data=data))
+        tokens = {role.value: services.accounts.create_token(role.value, role=role).secret for role in Role}
+        services.close()
+        served = Served(data, tokens, workers)
+        started.append(served)
+        served.start()
+        return served
+
+    yield start
+    for served in started:
+        if served.process is not None:
+            served.stop()
+
+
+@pytest.fixture
+def idle(tmp_path: Path) -> Iterator[Site]:
+    """An application that was made and never started, on an empty data folder: no job runs by itself."""
+    app = create_app(Settings(data=tmp_path / "idle", max_upload_bytes=10_000_000, disk_reserve_bytes=0))
+    services: Services = app.state.services
+    tokens = {role.value: services.accounts.create_token(role.value, role=role).secret for role in Role}
+    yield Site(TestClient(app, raise_server_exceptions=False, follow_redirects=False), services, tokens, "", "")
+    services.close()
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., Any]:
+    """Ask until the answer is true, and give it."""
+
+    def wait(ask: Callable[[], Any], seconds: float = 120) -> Any:
+        end = time.monotonic() + seconds
+        while not (answer := ask()):
+            assert time.monotonic() < end, "it did not come about"
+            time.sleep(0.1)
+        return answer
+
+    return wait
