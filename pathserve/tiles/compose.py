@@ -92,7 +92,8 @@ def _share(values: npt.NDArray[np.generic], channel: Channel, dtype: str) -> npt
     start, end = channel.window or sample_range(dtype)
     span = (end - start) or 1.0
     share = (values.astype(np.float32) - np.float32(start)) / np.float32(span)
-    return np.clip(np.nan_to_num(share), 0, 1)
+    clipped: npt.NDArray[np.float32] = np.clip(np.nan_to_num(share), 0, 1)
+    return clipped
 
 
 def is_shown_as_stored(facts: Facts) -> bool:

@@ -38,9 +38,7 @@ def by_pillow(pixels: np.ndarray, profile: bytes) -> np.ndarray:
 def service(settings, db, tmp_path, sample_field, profile) -> tuple[TileService, str]:
     picture = Image.open(sample_field).crop((0, 0, 600, 500))
     picture.save(tmp_path / "field.png", icc_profile=profile)
-    made = ingest_scan(
-        tmp_path / "field.png", settings=settings, catalog=Catalog(db), workers=1, progress=lambda _: None
-    )
+    (made,) = ingest_scan(tmp_path / "field.png", settings=settings, catalog=Catalog(db), progress=lambda _: None)
     return TileService(settings.slides), made.slide.id
 
 
@@ -66,7 +64,7 @@ def test_an_etag_tells_the_two_apart_and_source_stays_verbatim(service) -> None:
 
 def test_without_a_profile_both_are_the_stored_bytes(settings, db, tmp_path, sample_slide) -> None:
     shutil.copy(sample_slide, tmp_path / "a.svs")
-    made = ingest_scan(tmp_path / "a.svs", settings=settings, catalog=Catalog(db), workers=1, progress=lambda _: None)
+    (made,) = ingest_scan(tmp_path / "a.svs", settings=settings, catalog=Catalog(db), progress=lambda _: None)
     tiles = TileService(settings.slides)
     assert tiles.tile(made.slide.id, 12, 3, 4) == tiles.tile(made.slide.id, 12, 3, 4, color="srgb")
 
