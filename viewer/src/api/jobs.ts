@@ -15,12 +15,12 @@ export async function listJobs(limit: number, cursor: string | null, signal: Abo
   return (await request<JobPage>(`/api/jobs?${query}`, { signal })).body
 }
 
-export async function cancelJob(id: string): Promise<void> {
-  await request<Job>(`${jobApi(id)}/cancel`, { method: 'POST' })
+export async function cancelJob(id: string): Promise<Job> {
+  return (await request<Job>(`${jobApi(id)}/cancel`, { method: 'POST' })).body
 }
 
-export async function retryJob(id: string): Promise<void> {
-  await request<Job>(`${jobApi(id)}/retry`, { method: 'POST' })
+export async function retryJob(id: string): Promise<Job> {
+  return (await request<Job>(`${jobApi(id)}/retry`, { method: 'POST' })).body
 }
 
 export async function removeJob(id: string): Promise<void> {

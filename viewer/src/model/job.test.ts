@@ -30,7 +30,7 @@ const job: Job = {
 describe('a job', () => {
   it('says what it does', () => {
     expect(stateText(job)).toBe('building the pyramid 43 %')
-    expect(stateText({ ...job, phase: 'opening', total: 0 })).toBe('opening the scan')
+    expect(stateText({ ...job, phase: 'opening' })).toBe('opening the scan')
     expect(stateText({ ...job, phase: 'dreaming', total: 0 })).toBe('dreaming')
     expect(stateText({ ...job, phase: '', total: 0 })).toBe('running')
     expect(stateText({ ...job, state: 'queued' })).toBe('waiting for its turn')
@@ -62,7 +62,7 @@ describe('a job', () => {
 it('sums up what was dropped, most frequent first', () => {
   const none = { kinds: {}, dropped: [], more: 0, incomplete: [] }
   expect(identitySummary(none)).toBe('nothing identifying was found')
-  expect(identitySummary({ ...none, kinds: { name: 1, date: 12 }, more: 3 })).toBe(
-    '16 fields dropped: 12 date, 1 name, 3 more',
+  expect(identitySummary({ ...none, kinds: { unknown: 40, name: 1, date: 12 }, more: 3 })).toBe(
+    '56 fields dropped: 12 date, 1 name, 40 unknown, 3 more',
   )
 })

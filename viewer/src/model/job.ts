@@ -62,8 +62,8 @@ export function factsOf(job: Job): string {
 }
 
 /** How much of the current phase is done, 0 to 1; null when that cannot be said. */
-export function shareOf({ state, done, total }: Job): number | null {
-  return state === 'running' && total > 0 ? Math.min(1, done / total) : null
+export function shareOf({ state, phase, done, total }: Job): number | null {
+  return state === 'running' && phase !== 'opening' && total > 0 ? Math.min(1, done / total) : null
 }
 
 const STATES: Readonly<Record<JobState, string>> = {
@@ -90,9 +90,13 @@ export function stateText(job: Job): string {
   return share === null ? words : `${words} ${Math.floor(share * 100)} %`
 }
 
-/** What was dropped, in one line: the most frequent kind first. */
+/** Last in any list: it says the least. */
+const UNKNOWN = 'unknown'
+
+/** What was dropped, in one line: the most frequent kind first, what nobody understands last. */
 export function identitySummary({ kinds, more }: IdentityReport): string {
-  const counts = Object.entries(kinds).sort(([, a], [, b]) => b - a)
+  const weight = (kind: string, count: number): number => (kind === UNKNOWN ? -1 : count)
+  const counts = Object.entries(kinds).sort(([a, m], [b, n]) => weight(b, n) - weight(a, m))
   if (counts.length === 0 && more === 0) return 'nothing identifying was found'
   const total = counts.reduce((sum, [, count]) => sum + count, more)
   const parts = counts.map(([kind, count]) => `${formatCount(count)} ${kind}`)

@@ -59,7 +59,7 @@ beforeEach(() => {
     return Response.json(
       init.method === 'GET'
         ? { items: stored.slice(from, from + 2), next: from + 2 < stored.length ? from + 2 : null }
-        : null,
+        : job('j1', { state: 'queued' }),
     )
   })
 })
@@ -105,6 +105,12 @@ describe('the jobs', () => {
     await jobs.remove(job('j1'))
     expect(log).toEqual(['POST /api/jobs/j1/cancel', 'POST /api/jobs/j1/retry', 'DELETE /api/jobs/j1'])
     expect(jobs.shown.value.map(({ id }) => id)).toEqual(['j2'])
+  })
+
+  it('show at once what the server answers', async () => {
+    const { jobs } = await followed()
+    await jobs.retry(job('j1'))
+    expect(jobs.shown.value.map(({ state }) => state)).toEqual(['running', 'queued'])
   })
 
   it('show why the server did not do it, until it is asked again', async () => {

@@ -52,11 +52,11 @@ export class Jobs {
   }
 
   async cancel(job: Job): Promise<void> {
-    await this.ask(job, () => cancelJob(job.id))
+    await this.ask(job, async () => this.put([await cancelJob(job.id)]))
   }
 
   async retry(job: Job): Promise<void> {
-    await this.ask(job, () => retryJob(job.id))
+    await this.ask(job, async () => this.put([await retryJob(job.id)]))
   }
 
   async remove(job: Job): Promise<void> {

@@ -26,6 +26,7 @@ export interface Unfinished {
 }
 
 const PREFIX = 'pathserve-upload-'
+const JOB = 'job-'
 /** The server has thrown an upload away by then. */
 const KEEP_MS = 7 * 24 * 3600 * 1000
 
@@ -61,6 +62,15 @@ export function saveLabel(fingerprint: string, label: string): void {
   } catch {
     // Without it the list shows the size alone.
   }
+}
+
+/** Keep in this tab what the file of a job is called; everybody else knows it by a made-up name. */
+export function saveJobLabel(job: string, label: string): void {
+  saveLabel(JOB + job, label)
+}
+
+export function jobLabel(job: string): string | null {
+  return sessionStorage.getItem(PREFIX + JOB + job)
 }
 
 export function forgetRecord(fingerprint: string): void {

@@ -7,6 +7,7 @@ import {
   forgetRecord,
   listUnfinished,
   loadRecord,
+  saveJobLabel,
   saveLabel,
   type Unfinished,
   type UploadRecord,
@@ -106,6 +107,12 @@ export class Uploads {
     await giveUp(record)
   }
 
+  /** Take what has arrived and become a job that is listed off the list. */
+  dropListed(jobs: ReadonlySet<string>): void {
+    const left = this.items.peek().filter(({ job, phase }) => phase.peek() !== 'done' || !jobs.has(job.peek() ?? ''))
+    if (left.length < this.items.peek().length) this.items.value = left
+  }
+
   /** Try what waits at once: the network is back. */
   wake(): void {
     for (const item of this.items.peek()) if (item.phase.peek() === 'waiting') item.phase.value = 'queued'
@@ -167,6 +174,7 @@ export class Uploads {
       item.sent.value = item.total
       item.message.value = ''
       item.phase.value = 'done'
+      saveJobLabel(item.job.value, item.label)
       forgetRecord(item.fingerprint)
     } catch (error) {
       if (abort.signal.aborted) return

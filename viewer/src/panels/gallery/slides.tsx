@@ -1,4 +1,4 @@
-import type { JSX } from 'preact'
+import type { ComponentChildren, JSX } from 'preact'
 import { projectOf } from '../../model/facets'
 import { formatCount, formatTime } from '../../model/format'
 import { badgesOf } from '../../model/quality'
@@ -77,7 +77,35 @@ export function SlideGrid({ slides, catalog }: ManySlides): JSX.Element {
   )
 }
 
-function Row({ slide, catalog }: OneSlide): JSX.Element {
+interface Column {
+  readonly name: string
+  readonly look?: string
+  /** Left out while no slide has anything in it. */
+  readonly optional?: boolean
+  readonly cell: (slide: Slide) => ComponentChildren
+}
+
+const COLUMNS: readonly Column[] = [
+  { name: 'Project', cell: projectOf },
+  { name: 'Case', optional: true, cell: (slide) => slide.case },
+  { name: 'Stain', optional: true, cell: (slide) => slide.stain },
+  {
+    name: 'Quality',
+    look: 'row-hints',
+    optional: true,
+    cell: (slide) => {
+      const badges = badgesOf(slide)
+      return badges.length === 0 ? null : badges.map((hint) => <HintBadge key={hint.kind} hint={hint} />)
+    },
+  },
+  { name: 'Size', look: 'num', cell: millimetresText },
+  { name: 'Pixels', look: 'num', cell: pixelsText },
+  { name: 'Objective', look: 'num', cell: magnificationText },
+  { name: 'Annotations', look: 'num', cell: (slide) => formatCount(slide.annotations) },
+  { name: 'Added', cell: (slide) => formatTime(slide.created) },
+]
+
+function Row({ slide, catalog, columns }: OneSlide & { columns: readonly Column[] }): JSX.Element {
   return (
     <tr data-testid="slide-row">
       <th scope="row">
@@ -87,43 +115,24 @@ function Row({ slide, catalog }: OneSlide): JSX.Element {
         </a>
         <Building slide={slide} catalog={catalog} />
       </th>
-      <td>{projectOf(slide)}</td>
-      <td>{slide.case ?? ''}</td>
-      <td>{slide.stain ?? ''}</td>
-      <td class="row-hints">
-        {badgesOf(slide).map((hint) => (
-          <HintBadge key={hint.kind} hint={hint} />
-        ))}
-      </td>
-      <td class="num">{millimetresText(slide)}</td>
-      <td class="num">{pixelsText(slide)}</td>
-      <td class="num">{magnificationText(slide)}</td>
-      <td class="num">{formatCount(slide.annotations)}</td>
-      <td>{formatTime(slide.created)}</td>
+      {columns.map(({ name, look, cell }) => (
+        <td key={name} class={look}>
+          {cell(slide)}
+        </td>
+      ))}
     </tr>
   )
 }
 
-const COLUMNS: readonly [string, string?][] = [
-  ['Slide'],
-  ['Project'],
-  ['Case'],
-  ['Stain'],
-  ['Quality'],
-  ['Size', 'num'],
-  ['Pixels', 'num'],
-  ['Objective', 'num'],
-  ['Annotations', 'num'],
-  ['Added'],
-]
-
 export function SlideTable({ slides, catalog }: ManySlides): JSX.Element {
+  const columns = COLUMNS.filter(({ optional, cell }) => !optional || slides.some((slide) => Boolean(cell(slide))))
   return (
     <div class="table-scroll">
       <table class="slide-table">
         <thead>
           <tr>
-            {COLUMNS.map(([name, look]) => (
+            <th scope="col">Slide</th>
+            {columns.map(({ name, look }) => (
               <th key={name} scope="col" class={look}>
                 {name}
               </th>
@@ -132,7 +141,7 @@ export function SlideTable({ slides, catalog }: ManySlides): JSX.Element {
         </thead>
         <tbody>
           {slides.map((slide) => (
-            <Row key={slide.id} slide={slide} catalog={catalog} />
+            <Row key={slide.id} slide={slide} catalog={catalog} columns={columns} />
           ))}
         </tbody>
       </table>

@@ -1,4 +1,4 @@
-import { useSignal } from '@preact/signals'
+import { effect, useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { type ChosenFile, groupScans } from '../../model/scan-files'
@@ -19,6 +19,11 @@ interface Props {
 }
 
 const ANOTHER = 'This is another file, or it has changed: it is sent from its beginning.'
+
+function follow(uploads: Uploads, jobs: Jobs): void {
+  const listed = new Set(jobs.shown.value.map(({ id }) => id))
+  if (uploads.items.value.some(({ phase }) => phase.value === 'done')) uploads.dropListed(listed)
+}
 
 /** The page where administrators bring scans in and see what becomes of them. */
 export function Ingest({ uploads, jobs, projects }: Props): JSX.Element {
@@ -43,6 +48,8 @@ export function Ingest({ uploads, jobs, projects }: Props): JSX.Element {
     if (coming) void take(coming)
     return jobs.follow()
   }, [jobs])
+  // What has become a job goes on in its row there.
+  useEffect(() => effect(() => follow(uploads, jobs)), [uploads, jobs])
   const leaving = uploads.active.value
   useEffect(() => {
     if (!leaving) return

@@ -41,7 +41,8 @@ function Identity({ report }: { report: IdentityReport }): JSX.Element {
   return (
     <details class="identity" data-testid="job-identity">
       <summary>Identity: {identitySummary(report)}</summary>
-      <div class="table-scroll">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys */}
+      <section class="table-scroll" aria-label="What was dropped" tabIndex={0}>
         <table>
           <thead>
             <tr>
@@ -64,7 +65,7 @@ function Identity({ report }: { report: IdentityReport }): JSX.Element {
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
       {report.incomplete.length > 0 && <p class="note-warn">Not searched to the end: {report.incomplete.join(', ')}</p>}
     </details>
   )

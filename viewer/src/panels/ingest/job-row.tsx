@@ -3,6 +3,7 @@ import { formatSignificant, formatTime, plural } from '../../model/format'
 import { factsOf, isOver, type Job, shareOf, stateText } from '../../model/job'
 import { slidePath } from '../../model/url'
 import type { Jobs } from '../../store/jobs'
+import { jobLabel } from '../../store/upload-records'
 import { Icon, type IconName } from '../icons'
 import { Progress } from '../progress'
 import { JobDetails } from './job-details'
@@ -53,11 +54,17 @@ function timesText(job: Job): string {
 export function JobRow({ job, jobs }: { job: Job; jobs: Jobs }): JSX.Element {
   const refusal = jobs.refusals.value.get(job.id)
   const icon = ICONS[job.state]
+  const file = jobLabel(job.id)
   return (
     <li class="work-row" data-testid="job-row" data-job={job.id} data-state={job.state}>
       <div class="work-what">
         <span class="work-head">
           <span class="work-name clip">{job.label}</span>
+          {file !== null && (
+            <span class="clip" title="The name is known in this tab only.">
+              {file}
+            </span>
+          )}
           <SlideLinks job={job} />
         </span>
         <span class="quiet">{[job.project, factsOf(job)].filter(Boolean).join(' · ')}</span>
