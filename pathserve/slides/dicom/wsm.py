@@ -13,7 +13,7 @@ from pathserve.slides.dicom import describe
 from pathserve.slides.dicom.instance import Instance
 from pathserve.slides.dicom.placing import Placed, place
 from pathserve.slides.dicom.source import FrameFile, Grid, ScanPlan, encoding_of, first_frames, frame_file
-from pathserve.slides.dicom.values import texts, whole
+from pathserve.slides.dicom.values import text, texts, whole
 from pathserve.slides.limits import MAX_PLANES, is_plausible, require_size
 
 _VOLUME = "VOLUME"
@@ -124,6 +124,8 @@ class _LevelFiles:
         Identifiers of the optical paths.
     heights
         Focal heights in micrometres, lowest first.
+    full
+        Whether the files say that they hold every tile (TILED_FULL), together when each is a part of the level.
     """
 
     size: Size
@@ -132,6 +134,7 @@ class _LevelFiles:
     placed: tuple[Placed, ...]
     paths: tuple[str, ...]
     heights: tuple[float, ...]
+    full: bool
 
     def like(self, base: "_LevelFiles") -> bool:
         """Tell whether it has the planes of the base, stored in the same way."""
@@ -149,6 +152,8 @@ class _LevelFiles:
         ------
         Unsupported
             When two frames are the same tile.
+        Corrupt
+            When a tile is missing that should be there.
         """
         rows, columns = -(-self.size.height // self.tile.height), -(-self.size.width // self.tile.width)
         shape = (1, len(self.paths), len(self.heights), rows, columns)
@@ -161,6 +166,8 @@ class _LevelFiles:
             if len(np.unique(cells)) < len(cells) or bool(np.any(frames.flat[cells] >= 0)):
                 raise Unsupported("This DICOM series holds several pictures of the same size and place.")
             frames.flat[cells] = start + np.arange(len(cells))
+        if self.full and bool(np.any(frames < 0)):
+            raise Corrupt("Files of this slide are missing: those that are here hold only a part of its tiles.")
         separate = self.files[0].layout.samples == 3 and not self.files[0].layout.is_rgb
         chosen = frames if path is None else frames[:, path : path + 1]
         return Grid(self.size, self.tile, self.files, starts, chosen, separate)
@@ -185,7 +192,8 @@ def _level(size: Size, instances: list[Instance]) -> _LevelFiles:
     tiles = -(-size.width // tile.width) * -(-size.height // tile.height)
     if cells * tiles > 16 * sum(len(file.table.offsets) for file in files) + (1 << 16):
         raise Corrupt("The scan holds hardly any of the tiles that it should have.")
-    return _LevelFiles(size, tile, files, placed, paths, heights)
+    full = all(text(instance.dataset, "DimensionOrganizationType") == "TILED_FULL" for instance in instances)
+    return _LevelFiles(size, tile, files, placed, paths, heights, full)
 
 
 def _channels(header: Dataset, base: _LevelFiles) -> tuple[Channel, ...]:

@@ -13,6 +13,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import (
     CTImageStorage,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLSLossless,
@@ -27,6 +28,7 @@ from pathserve.slides.dicom import open_dicom
 
 ENCODERS: dict[str, Callable[[np.ndarray], bytes]] = {
     JPEG2000Lossless: lambda frame: imagecodecs.jpeg2k_encode(frame, level=0, reversible=True, codecformat="j2k"),
+    HTJ2KLossless: imagecodecs.htj2k_encode,
     JPEGLSLossless: imagecodecs.jpegls_encode,
     JPEGBaseline8Bit: lambda frame: imagecodecs.jpeg8_encode(frame, level=92),
 }

@@ -9,6 +9,7 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGExtended12Bit,
@@ -28,6 +29,7 @@ LOSSLESS = [
     RLELossless,
     JPEGLSLossless,
     JPEG2000Lossless,
+    HTJ2KLossless,
 ]
 
 
@@ -40,15 +42,34 @@ def test_colour_comes_back(picture, write_slide, pixels, syntax):
 
 @pytest.mark.parametrize(
     ("syntax", "dtype"),
-    # The encoders of these tests know no signed samples in JPEG-LS and JPEG 2000; see below for those.
+    # JPEG-LS knows no signed samples: see below for those.
     [(syntax, dtype) for syntax in LOSSLESS for dtype in ("uint8", "uint16")]
-    + [(syntax, "int16") for syntax in LOSSLESS if syntax not in (JPEGLSLossless, JPEG2000Lossless)],
+    + [(syntax, "int16") for syntax in LOSSLESS if syntax != JPEGLSLossless],
 )
 def test_grey_comes_back_in_its_own_type(picture, write_slice, pixels, syntax, dtype):
     image = picture(64, 48, dtype=dtype)
     got = pixels(write_slice(image, "one.dcm", syntax=syntax))
     assert got.dtype == np.dtype(dtype)
     np.testing.assert_array_equal(got[..., 0], image)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "uint32"])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian], ids=["little", "big"])
+def test_rarer_types_come_back(picture, write_slice, pixels, dtype, syntax):
+    image = picture(64, 48, dtype=dtype)
+    got = pixels(write_slice(image, "one.dcm", syntax=syntax))
+    assert got.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(got[..., 0], image)
+
+
+def test_real_numbers_come_back(picture, write_slice, pixels):
+    image = picture(64, 48, dtype="int16").astype(np.float32) / 7
+
+    def change(dataset):
+        del dataset.PixelData
+        dataset.FloatPixelData = image.tobytes()
+
+    np.testing.assert_array_equal(pixels(write_slice(image, "one.dcm", change=change))[..., 0], image)
 
 
 def test_signed_samples_in_jpeg_ls_are_the_same_bits(picture, write_slice, pixels):
@@ -66,6 +87,20 @@ def test_signed_twelve_bits_in_jpeg_ls_keep_their_sign(write_slice, pixels):
         dataset.PixelData = encapsulate([stored])
 
     path = write_slice(values.view(np.uint16), "one.dcm", syntax=JPEGLSLossless, change=change)
+    np.testing.assert_array_equal(pixels(path)[..., 0], values)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_signed_twelve_bits_in_jpeg_2000_keep_their_sign(write_slice, pixels, signed):
+    values = np.arange(-2048, 2048, dtype=np.int16).reshape(64, 64)
+    given = values if signed else (values & 0xFFF).astype(np.uint16)  # some writers state the sign in the header alone
+    stored = imagecodecs.jpeg2k_encode(given, level=0, reversible=True, codecformat="j2k", bitspersample=12)
+
+    def change(dataset):
+        dataset.BitsStored, dataset.HighBit = 12, 11
+        dataset.PixelData = encapsulate([stored])
+
+    path = write_slice(values, "one.dcm", syntax=JPEG2000Lossless, change=change)
     np.testing.assert_array_equal(pixels(path)[..., 0], values)
 
 
