@@ -1,10 +1,11 @@
 """Which reader opens a file, told by its first bytes and by OpenSlide's own detection."""
 
+from importlib import import_module
 from pathlib import Path
 
 from pathserve.errors import Corrupt, NotFound, Unsupported
 from pathserve.pixels import PixelSource
-from pathserve.slides.dicom import is_dicom, open_dicom
+from pathserve.slides.dicom import is_dicom
 from pathserve.slides.omezarr import OmeZarrSource, is_zarr
 from pathserve.slides.openslide import OpenSlideSource, detect_vendor
 from pathserve.slides.plain import PlainSource
@@ -41,7 +42,7 @@ def open_slide(scan: Path | Scan, *, scene: int = 0) -> PixelSource:
         return OmeZarrSource(path, scene)
     head = _first_bytes(path)
     if is_dicom(path):  # first: a DICOM file may begin as a TIFF does
-        return open_dicom(scan.files if isinstance(scan, Scan) else (path,), scene)
+        return _open_dicom(scan.files if isinstance(scan, Scan) else (path,), scene)
     is_tiff = head.startswith(_TIFF)
     vendor = detect_vendor(path)
     if is_tiff and vendor in _SEAMLESS:
@@ -55,6 +56,12 @@ def open_slide(scan: Path | Scan, *, scene: int = 0) -> PixelSource:
     if vendor is None:
         raise Unsupported("This file is no scan of a kind that PathServe reads.")
     return OpenSlideSource(path, compression_name(path) if is_tiff else "unknown")
+
+
+def _open_dicom(files: tuple[Path, ...], scene: int) -> PixelSource:
+    """Open a DICOM scan; its reader is loaded only now, for pydicom takes 9 MB that other scans need not have."""
+    source: PixelSource = import_module("pathserve.slides.dicom.opening").open_dicom(files, scene)
+    return source
 
 
 def _first_bytes(path: Path) -> bytes:

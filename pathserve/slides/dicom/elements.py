@@ -9,8 +9,6 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pydicom.datadict import tag_for_keyword
-
 from pathserve.errors import Corrupt, TooLarge
 
 UNDEFINED = 0xFFFFFFFF
@@ -21,19 +19,16 @@ DOUBLE_PIXELS = 0x7FE00009
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 _SEQUENCES = {
-    tag_for_keyword(keyword)
-    for keyword in (
-        "PerFrameFunctionalGroupsSequence",
-        "FrameContentSequence",
-        "FrameVOILUTSequence",
-        "MREchoSequence",
-        "OpticalPathIdentificationSequence",
-        "PixelMeasuresSequence",
-        "PixelValueTransformationSequence",
-        "PlaneOrientationSequence",
-        "PlanePositionSequence",
-        "PlanePositionSlideSequence",
-    )
+    0x00189114,  # MREchoSequence
+    0x00209111,  # FrameContentSequence
+    0x00209113,  # PlanePositionSequence
+    0x00209116,  # PlaneOrientationSequence
+    0x00289110,  # PixelMeasuresSequence
+    0x00289132,  # FrameVOILUTSequence
+    0x00289145,  # PixelValueTransformationSequence
+    0x00480207,  # OpticalPathIdentificationSequence
+    0x0048021A,  # PlanePositionSlideSequence
+    0x52009230,  # PerFrameFunctionalGroupsSequence
 }
 """The sequences that hold what is wanted, for files whose elements do not state their type."""
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
-
 from pathserve.errors import Corrupt
 from pathserve.slides.dicom.bytesource import START, is_dicom
 from pathserve.slides.dicom.elements import first_values
@@ -23,6 +21,7 @@ from pathserve.slides.dicom.elements import first_values
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 """SOP class of a DICOMDIR: an index of other files."""
 
+_IMPLICIT, _BIG, _DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 _CLASS, _SYNTAX = 0x00020002, 0x00020010  # MediaStorageSOPClassUID, TransferSyntaxUID
 _SERIES = 0x0020000E  # SeriesInstanceUID
 _META_ENDS = 0x0002FFFF
@@ -54,9 +53,9 @@ def read_heading(path: Path) -> Heading:
 
 
 def _series(file: BinaryIO, syntax: str) -> str:
-    if syntax == DeflatedExplicitVRLittleEndian:
+    if syntax == _DEFLATED:
         file = io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(_INFLATED), _INFLATED))
-    explicit, little = syntax != ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+    explicit, little = syntax != _IMPLICIT, syntax != _BIG
     return _uid(first_values(file, explicit=explicit, little=little, wanted={_SERIES}, last=_SERIES).get(_SERIES, b""))
 
 

@@ -24,7 +24,7 @@ from pydicom.uid import (
 
 from pathserve.geometry import LevelRegion
 from pathserve.pixels import Plane
-from pathserve.slides.dicom import open_dicom
+from pathserve.slides.dicom.opening import open_dicom
 
 ENCODERS: dict[str, Callable[[np.ndarray], bytes]] = {
     JPEG2000Lossless: lambda frame: imagecodecs.jpeg2k_encode(frame, level=0, reversible=True, codecformat="j2k"),

@@ -19,7 +19,7 @@ from pydicom.uid import (
 )
 
 from pathserve.errors import Unsupported
-from pathserve.slides.dicom import open_dicom
+from pathserve.slides.dicom.opening import open_dicom
 
 LOSSLESS = [
     ExplicitVRLittleEndian,

@@ -22,7 +22,7 @@ from pydicom.uid import (
 
 from pathserve.errors import Corrupt, PathServeError, TooLarge, Unsupported
 from pathserve.geometry import LevelRegion
-from pathserve.slides.dicom import open_dicom
+from pathserve.slides.dicom.opening import open_dicom
 
 
 def read_all(path):

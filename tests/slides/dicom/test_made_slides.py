@@ -9,7 +9,7 @@ from pydicom.uid import JPEGBaseline8Bit, generate_uid
 from pathserve.errors import Corrupt, NotFound, Unsupported
 from pathserve.geometry import LevelRegion, Size
 from pathserve.pixels import Plane
-from pathserve.slides.dicom import open_dicom
+from pathserve.slides.dicom.opening import open_dicom
 
 
 def nested(group, **elements):

@@ -9,7 +9,7 @@ from pydicom.sequence import Sequence
 from pathserve.errors import Corrupt, NotFound, Unsupported
 from pathserve.ingest import find_scans
 from pathserve.pixels import Plane
-from pathserve.slides.dicom import open_dicom
+from pathserve.slides.dicom.opening import open_dicom
 
 AXIAL = [1, 0, 0, 0, 1, 0]
 OBLIQUE = [0.6, 0.8, 0, 0, 0, -1]  # its normal is (-0.8, 0.6, 0)
