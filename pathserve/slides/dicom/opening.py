@@ -1,12 +1,13 @@
 """DICOM files to an open scan."""
 
-import filecmp
+import hashlib
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from pathserve.errors import Corrupt, TooLarge, Unsupported
+from pathserve.errors import Corrupt, NotFound, TooLarge, Unsupported
 from pathserve.slides.dicom.instance import Instance, open_instance
 from pathserve.slides.dicom.source import DicomSource, ScanPlan
 from pathserve.slides.dicom.values import HEADER_ERRORS, text
@@ -57,13 +58,21 @@ def open_dicom(files: Sequence[Path], scene: int = 0) -> DicomSource:
 
 
 def _each_once(files: Sequence[Path], instances: list[Instance]) -> list[Instance]:
-    """Leave out files that are a copy of another one, byte by byte."""
-    kept: dict[str, list[tuple[Path, Instance]]] = {}
-    for path, instance in zip(files, instances, strict=True):
-        same = kept.setdefault(text(instance.dataset, "SOPInstanceUID"), [])
-        if not any(filecmp.cmp(path, other, shallow=False) for other, _ in same):
-            same.append((path, instance))
-    return [instance for same in kept.values() for _, instance in same]
+    """Leave out files that are a copy of another one, byte by byte; only those of the same identifier are compared."""
+    names = [text(instance.dataset, "SOPInstanceUID") for instance in instances]
+    shared = {name for name, count in Counter(names).items() if count > 1}
+    kept: dict[tuple[str, bytes], Instance] = {}
+    for path, name, instance in zip(files, names, instances, strict=True):
+        kept.setdefault((name, _digest(path) if name in shared else b""), instance)
+    return list(kept.values())
+
+
+def _digest(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        raise NotFound("A file of the scan cannot be read.") from None
 
 
 def _plan(instances: list[Instance], scene: int) -> ScanPlan:

@@ -193,6 +193,17 @@ def test_a_copy_of_a_file_beside_it_changes_nothing(picture, write_slide, pixels
     np.testing.assert_array_equal(pixels(path, copy), image)
 
 
+def test_other_files_of_the_same_identifier_are_no_copies(picture, write_slide, pixels):
+    images = [picture(96, 64, rgb=True), picture(48, 32, rgb=True)]
+
+    def change(dataset):
+        dataset.SOPInstanceUID = "1.2.3.4"
+
+    files = [write_slide(image, name=f"{number}.dcm", change=change) for number, image in enumerate(images)]
+    with open_dicom(files) as source:
+        assert len(source.info.levels) == 2
+
+
 def test_two_pictures_of_one_size_are_refused(picture, write_slide):
     files = [write_slide(picture(96, 64, rgb=True, seed=seed), name=f"{seed}.dcm") for seed in range(2)]
     with pytest.raises(Unsupported, match="same size and place"):
