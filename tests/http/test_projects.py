@@ -1,6 +1,7 @@
 """What belongs to a project does not exist for accounts and tokens that do not know the project."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
@@ -121,3 +122,56 @@ def test_tiles_of_a_member_ask_the_database_nothing_when_nothing_changed(divided
     divided.services.members.add("ada", "a")
     assert client.get(tile).status_code == 200
     assert len(asked) == 2  # the caller and the slide, once more
+
+
+def test_everybody_sees_the_projects_that_they_know_and_their_role_there(divided) -> None:
+    divided.services.accounts.add("ada", Role.VIEWER, ["a"])
+    divided.services.members.add("ada", "a", Role.REVIEWER)
+    (only,) = sign_in(divided, "ada").get("/api/projects").json()["items"]
+    assert only == {"name": "a", "slides": 1, "role": "reviewer", "can_ingest": False}
+    items = {item["name"]: item for item in divided.client().get("/api/projects").json()["items"]}
+    assert {name: item["slides"] for name, item in items.items()} == {"a": 1, "b": 1, "default": 0}
+    assert all(item["can_ingest"] and item["role"] == "admin" for item in items.values())
+    bound = with_token(divided, role=Role.ADMIN, project="b").get("/api/projects").json()["items"]
+    assert [item["name"] for item in bound] == ["b"]
+    assert divided.client().get("/api/projects", params={"limit": 1}).json()["next"] == "1"
+
+
+def test_admins_let_accounts_into_projects_and_out_again(divided) -> None:
+    admin, name = divided.client(), "a/b & c"
+    divided.services.catalog.add_project(name)
+    divided.services.accounts.add("ada", Role.VIEWER, ["a"])
+    for project in ("b", name):
+        members = f"/api/projects/{quote(project, safe='')}/members"
+        assert admin.get(members).json() == {"items": [], "next": None}
+        made = admin.put(f"{members}/ada", json={"role": "annotator"})
+        assert (made.status_code, made.json()) == (200, {"account": "ada", "role": "annotator"})
+        assert admin.get(members).json()["items"] == [made.json()]
+        assert admin.put(f"{members}/ada", json={}).json()["role"] == "viewer"
+    ada = sign_in(divided, "ada")
+    assert ada.get(f"/api/slides/{divided.slide}").status_code == 200
+    assert admin.delete("/api/projects/b/members/ada").status_code == 204
+    assert ada.get(f"/api/slides/{divided.slide}").status_code == 404
+    assert admin.delete("/api/projects/b/members/ada").status_code == 404
+
+
+def test_memberships_that_cannot_be_are_refused(divided) -> None:
+    admin = divided.client()
+    divided.services.accounts.add("ada", Role.VIEWER)
+    divided.services.accounts.add("boss", Role.ADMIN)
+    for path, body, status in (
+        ("/api/projects/a/members/ada", {"role": "admin"}, 422),
+        ("/api/projects/a/members/ada", {"role": "king"}, 422),
+        ("/api/projects/a/members/ada", {"rule": "viewer"}, 422),
+        ("/api/projects/a/members/boss", {"role": "viewer"}, 422),
+        ("/api/projects/a/members/nobody", {}, 404),
+        ("/api/projects/none/members/ada", {}, 404),
+    ):
+        assert admin.put(path, json=body).status_code == status, path
+    assert admin.get("/api/projects/none/members").status_code == 404
+    assert admin.get("/api/projects/a/members", params={"x": 1}).status_code == 422
+    bound = with_token(divided, role=Role.ADMIN, project="a")
+    for client in (bound, divided.client("reviewer")):
+        assert client.get("/api/projects/a/members").status_code == 403
+        assert client.put("/api/projects/a/members/ada", json={}).status_code == 403
+        assert client.delete("/api/projects/a/members/ada").status_code == 403

@@ -297,9 +297,18 @@ def drive(app, token: str, where: str, parts, *, length: int) -> dict:
     headers = {**TUS, "upload-offset": "0", "content-type": PART, "content-length": str(length)}
     headers |= {"authorization": f"Bearer {token}"}
     scope = {
-        **{"type": "http", "method": "PATCH", "path": where, "raw_path": where.encode(), "query_string": b""},
-        **{"headers": [(k.encode(), v.encode()) for k, v in headers.items()], "http_version": "1.1", "scheme": "http"},
-        **{"server": ("testserver", 80), "client": ("1.2.3.4", 1), "root_path": "", "asgi": {"version": "3.0"}},
+        "type": "http",
+        "method": "PATCH",
+        "path": where,
+        "raw_path": where.encode(),
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("testserver", 80),
+        "client": ("192.0.2.1", 1),
+        "root_path": "",
+        "asgi": {"version": "3.0"},
     }
     asyncio.run(app(scope, receive, send))
     return sent[0]
