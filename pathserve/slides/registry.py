@@ -5,6 +5,8 @@ from pathlib import Path
 
 from pathserve.errors import Corrupt, NotFound, Unsupported
 from pathserve.pixels import PixelSource
+from pathserve.slides.czi import MAGIC as CZI
+from pathserve.slides.czi import CziSource
 from pathserve.slides.dicom import is_dicom
 from pathserve.slides.omezarr import OmeZarrSource, is_zarr
 from pathserve.slides.openslide import OpenSlideSource, detect_vendor
@@ -43,6 +45,8 @@ def open_slide(scan: Path | Scan, *, scene: int = 0) -> PixelSource:
     head = _first_bytes(path)
     if is_dicom(path):  # first: a DICOM file may begin as a TIFF does
         return _open_dicom(scan.files if isinstance(scan, Scan) else (path,), scene)
+    if head.startswith(CZI):
+        return CziSource(path, scene)
     is_tiff = head.startswith(_TIFF)
     vendor = detect_vendor(path)
     if is_tiff and vendor in _SEAMLESS:

@@ -7,7 +7,7 @@ from pathserve.errors import Corrupt, TooLarge
 
 MAX_CHARACTERS = 64 << 20
 MAX_ELEMENTS = 250_000
-MAX_DEPTH = 64
+MAX_DEPTH = 256
 
 
 @dataclass(slots=True)
