@@ -31,8 +31,13 @@ def violations(reader) -> list[str]:
 
 
 @pytest.fixture(params=SCREENS.values(), ids=SCREENS.keys())
-def visitor(request, open_reader):
-    return open_reader("reviewer", signed_in=False, **request.param)
+def screen(request):
+    return request.param
+
+
+@pytest.fixture
+def visitor(screen, open_reader):
+    return open_reader("reviewer", signed_in=False, **screen)
 
 
 @pytest.fixture
@@ -62,6 +67,32 @@ def test_the_gallery(site, member) -> None:
     member.page.get_by_role("searchbox").fill("nothing of this name")
     expect(member.page.get_by_text("No slide matches")).to_be_visible()
     assert violations(member) == []
+
+
+def test_the_page_for_adding_slides(site, open_reader, sample_slide, tmp_path, screen) -> None:
+    admin = open_reader("admin", **screen)
+    admin.page.goto(f"{site.address}/ingest")
+    expect(admin.test_id("drop-zone")).to_be_visible()
+    assert violations(admin) == []
+    letter, scan = tmp_path / "letter.svs", tmp_path / "new.svs"
+    letter.write_text("no scan")
+    scan.write_bytes(sample_slide.read_bytes() + str(screen).encode())
+    admin.test_id("pick-files").set_input_files([str(letter), str(scan)])
+    expect(admin.test_id("job-row", state="failed").first).to_be_visible(timeout=60_000)
+    done = admin.test_id("job-row", state="done").first
+    expect(done).to_be_visible(timeout=60_000)
+    done.get_by_text("Identity:").click()
+    assert violations(admin) == []
+    # what an earlier visit has left behind
+    record = {"user": admin.account, "project": "p", "count": 1, "total": 1000, "sent": 300, "files": {}}
+    admin.page.evaluate(
+        "(record) => localStorage.setItem('pathserve-upload-x', JSON.stringify({ ...record, saved: Date.now() }))",
+        record,
+    )
+    admin.page.reload()
+    expect(admin.test_id("unfinished-row")).to_be_visible()
+    assert violations(admin) == []
+    assert admin.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_the_viewer_with_a_selection_and_its_dialogs(site, member) -> None:

@@ -35,9 +35,9 @@ function Row({ item, uploads, onFiles }: Props & { item: Unfinished }): JSX.Elem
       </div>
       <div class="row-buttons">
         {record.count === 1 ? (
-          <PickButton label="Choose it again" name={`Choose ${name} again`} {...look} />
+          <PickButton label="Choose it again" name={`Choose it again: ${name}`} {...look} />
         ) : (
-          <PickButton label="Choose its folder again" name={`Choose the folder of ${name} again`} folders {...look} />
+          <PickButton label="Choose its folder again" name={`Choose its folder again: ${name}`} folders {...look} />
         )}
         <button
           type="button"
