@@ -10,12 +10,12 @@ from pathserve.slides.czi import CziSource
 from pathserve.slides.dicom import is_dicom
 from pathserve.slides.omezarr import OmeZarrSource, is_zarr
 from pathserve.slides.openslide import OpenSlideSource, detect_vendor
+from pathserve.slides.plain import MAGIC as PLAIN
 from pathserve.slides.plain import PlainSource
 from pathserve.slides.scan import Scan
 from pathserve.slides.tiff import compression_name, open_tiff
 
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_PLAIN = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 # Makers whose tiles lie edge to edge on one raster. Others overlap, leave gaps or have several areas.
 _SEAMLESS = ("aperio", "generic-tiff", None)
 
@@ -55,7 +55,7 @@ def open_slide(scan: Path | Scan, *, scene: int = 0) -> PixelSource:
             return source
     if scene != 0:
         raise NotFound("The scan has no such scene.")
-    if vendor is None and head.startswith(_PLAIN):
+    if vendor is None and head.startswith(PLAIN):
         return PlainSource(path)
     if vendor is None:
         raise Unsupported("This file is no scan of a kind that PathServe reads.")

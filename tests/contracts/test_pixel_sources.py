@@ -7,11 +7,13 @@ import pytest
 from PIL import Image
 
 from pathserve.geometry import LevelRegion
-from pathserve.pixels import RGB_CHANNELS
+from pathserve.pixels import RGB_CHANNELS, Plane
 from pathserve.slides import open_slide
 
 
-@pytest.fixture(params=["tiff", "dicom", "openslide", "jpeg", "png"])
+@pytest.fixture(
+    params=["tiff", "dicom", "openslide", "jpeg", "png", "ome-tiff", "strips", "16 bits", "channels", "czi"]
+)
 def path(request, shared_data, sample_slide, sample_field):
     return {
         "tiff": sample_slide,
@@ -19,6 +21,11 @@ def path(request, shared_data, sample_slide, sample_field):
         "dicom": shared_data / "slides" / "dicom-wsm" / "cmu-1-small-region" / "volume.dcm",
         "jpeg": sample_field,
         "png": shared_data / "slides" / "plain" / "ihc.png",
+        "ome-tiff": shared_data / "slides" / "ome-tiff" / "XYC-bfconvert-lzw.ome.tiff",
+        "strips": shared_data / "slides" / "generic-tiff" / "grey10kx5k.tif",
+        "16 bits": shared_data / "slides" / "aperio" / "aperio-16bit-1channel.tif",
+        "channels": shared_data / "slides" / "qptiff" / "small_vectra.qptiff",
+        "czi": shared_data / "slides" / "czi" / "mini_czi.czi",
     }[request.param]
 
 
@@ -33,13 +40,21 @@ def test_levels_are_finest_first_and_begin_at_one(source):
     assert levels[0].downsample == 1.0
     assert [level.downsample for level in levels] == sorted(level.downsample for level in levels)
     assert source.info.size == levels[0].size
-    assert source.info.channels == RGB_CHANNELS
+    assert source.info.channels == RGB_CHANNELS or not source.info.rgb
 
 
-def test_regions_are_rgb_bytes_of_the_asked_size(source):
-    got = source.read(0, LevelRegion(3, 5, 40, 30))
-    assert got.shape == (30, 40, 3)
-    assert got.dtype == np.uint8
+def test_regions_are_of_the_asked_size_and_the_stated_kind(source):
+    for plane in source.info.each_plane():
+        got = source.read(0, LevelRegion(3, 5, 40, 30), plane)
+        assert got.shape == (30, 40, 3 if source.info.rgb else 1)
+        assert got.dtype == np.dtype(source.info.dtype)
+
+
+def test_a_plane_that_is_not_there_is_the_caller_s_fault(source):
+    info = source.info
+    for plane in (Plane(t=info.times), Plane(c=len(info.channels)), Plane(z=info.planes), Plane(z=-1)):
+        with pytest.raises(ValueError, match="plane"):
+            source.read(0, LevelRegion(0, 0, 10, 10), plane)
 
 
 def test_a_region_is_the_same_alone_and_as_part_of_a_larger_one(source):
