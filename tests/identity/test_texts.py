@@ -52,6 +52,14 @@ def test_pictures_in_base64_are_pictures() -> None:
     assert [kind for kind, _ in found_in(text).values()] == ["picture"]
 
 
+def test_words_that_are_valid_base64_stay_words() -> None:
+    assert found_in("patient JaneFeatherstonehaugh123") == {
+        ("IFD 0", "ImageDescription"): ("free text", "patient JaneFeatherstonehaugh123")
+    }
+    hidden = base64.b64encode(b"patient JaneFeatherstonehaugh123").decode()
+    assert {value for _, value in found_in(hidden).values()} == {"patient JaneFeatherstonehaugh123"}
+
+
 def test_what_describes_pixels_is_no_finding() -> None:
     assert found_in("<Pixels SizeX='2220' PhysicalSizeX='0.5'/>") == {}
     assert found_in("x|MPP = 0.499|AppMag = 20|Left = 25.69") == {

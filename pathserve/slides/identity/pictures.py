@@ -144,9 +144,14 @@ def search_jpeg_file(found: Findings, path: Path) -> None:
         size = file.seek(0, 2)
         file.seek(max(0, size - (1 << 16)))
         tail = file.read()
+    search_jpeg_end(found, "after the picture's end", tail)
+
+
+def search_jpeg_end(found: Findings, place: str, tail: bytes) -> None:
+    """Note what follows the end of a JPEG in its last bytes."""
     end = tail.rfind(b"\xff\xd9")
-    if end >= 0 and tail[end + 2 :].strip(b"\x00\r\n "):
-        found.add("after the picture's end", "further bytes", decode_text(tail[end + 2 :]), kind="unknown", known=True)
+    if end >= 0 and tail[end + 2 :].strip(b"\x00\xff\r\n "):
+        found.add(place, "further bytes", decode_text(tail[end + 2 :]), kind="unknown", known=True)
 
 
 def search_png_file(found: Findings, path: Path) -> None:

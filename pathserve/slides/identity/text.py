@@ -130,10 +130,18 @@ def _is_base64(where: _Where, name: str, text: str) -> bool:
         where.found.add(where.place, name, f"{len(data):,} bytes", kind="picture")
         return True
     hidden = decode_text(data)
-    if not hidden.replace("\x00", "").strip() or not all(c.isprintable() or c in "\r\n\t\x00" for c in hidden):
+    # Words of plain text can be valid base64: what they decode to is then no text in Unicode.
+    if not _is_unicode(data, hidden) or not hidden.replace("\x00", "").strip():
         return False
     _search(where.within(" / base64"), name, hidden, kind="free text")
     return True
+
+
+def _is_unicode(data: bytes, text: str) -> bool:
+    """Tell whether bytes were read as UTF-8 or UTF-16, and what they hold can be printed."""
+    if text == data.decode("latin-1") and not data.isascii():
+        return False
+    return all(c.isprintable() or c in "\r\n\t\x00" for c in text)
 
 
 def _is_list(where: _Where, name: str, text: str) -> bool:

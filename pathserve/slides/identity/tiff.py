@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tifffile
 
 from pathserve.slides.identity.findings import Findings, Kind
-from pathserve.slides.identity.pictures import search_icc, search_iptc, search_jpeg
+from pathserve.slides.identity.pictures import search_icc, search_iptc, search_jpeg, search_jpeg_end
 from pathserve.slides.identity.text import MAX_TEXT, decode_text, search_text
 from pathserve.slides.limits import MAX_DIRECTORIES
 
@@ -159,10 +159,11 @@ def _search_tiles(found: Findings, tiff: Any, pages: list[tuple[str, Any]]) -> N
         offsets, counts = np.asarray(page.dataoffsets, np.int64), np.asarray(page.databytecounts, np.int64)
         count = min(len(offsets), len(counts))
         for index in np.unique(np.linspace(0, count - 1, min(count, each)).astype(np.int64)) if count else ():
-            tiff.filehandle.seek(int(offsets[index]))
-            search_jpeg(
-                found, f"{place} / JPEG tiles", bytes(tiff.filehandle.read(min(int(counts[index]), _HEADER_BYTES)))
-            )
+            offset, size = int(offsets[index]), int(counts[index])
+            tiff.filehandle.seek(offset)
+            search_jpeg(found, f"{place} / JPEG tiles", bytes(tiff.filehandle.read(min(size, _HEADER_BYTES))))
+            tiff.filehandle.seek(offset + max(0, size - _HEADER_BYTES))
+            search_jpeg_end(found, f"{place} / JPEG tiles", bytes(tiff.filehandle.read(min(size, _HEADER_BYTES))))
         tables = page.jpegtables
         if tables:
             search_jpeg(found, f"{place} / JPEGTables", bytes(tables))
