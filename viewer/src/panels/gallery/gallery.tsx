@@ -19,14 +19,14 @@ type Layout = 'grid' | 'table'
 /** That scans are being brought in right now; the slides appear by themselves. */
 function Incoming({ catalog }: { catalog: Catalog }): JSX.Element | null {
   const jobs = [...catalog.running.value.values()].filter(({ slides }) => slides.length === 0)
-  const [first] = jobs
+  const first = jobs.find(({ state }) => state === 'running') ?? jobs[0]
   if (!first) return null
   return (
     <a class="incoming" href={INGEST_PATH} data-testid="incoming">
       <span>
         <b>{plural(jobs.length, 'scan')} coming in</b> <span class="quiet">{stateText(first)}</span>
       </span>
-      <Progress label="Done of the scan that is coming in" share={shareOf(first)} />
+      {first.state === 'running' && <Progress label="Done of the scan that is coming in" share={shareOf(first)} />}
     </a>
   )
 }

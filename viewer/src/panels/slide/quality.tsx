@@ -55,7 +55,7 @@ export function QualitySection({ workspace }: { workspace: Workspace }): JSX.Ele
     <section class="panel-section" aria-labelledby="quality-heading" data-testid="quality">
       <h2 id="quality-heading">Quality</h2>
       {!quality && <p class="note">Not judged yet.</p>}
-      {quality && hints.length === 0 && <p class="note">Nothing to look at.</p>}
+      {quality && hints.length === 0 && <p class="note">Nothing conspicuous was found.</p>}
       {hints.length > 0 && (
         <ul class="hints">
           {hints.map((hint) => (
