@@ -1,5 +1,6 @@
 """Damaged and hostile files: an error or a right result, quickly, with the process alive and nothing left behind."""
 
+import os
 import struct
 import sys
 import textwrap
@@ -101,6 +102,22 @@ def test_a_worker_that_crashes_babbles_or_hangs_becomes_one_clear_error(worker_p
     worker_program(body)
     with pytest.raises(Corrupt, match=message):
         run_worker(Order(Scan.of(sample_slide)), Listener(), Deadlines(opening=1.0, stalled=1.0))
+
+
+def test_a_worker_that_has_ended_before_its_slide_is_published_has_not_failed(worker_program, sample_slide):
+    worker_program(
+        """
+        import json
+        os.write(reports, json.dumps({"built": f"/{os.getpid()}", "resumed": 0}).encode() + b"\\n")
+        """
+    )
+    ended = []
+
+    def publish(folder, resumed):
+        ended.append(os.waitid(os.P_PID, int(folder.name), os.WEXITED | os.WNOWAIT).si_status)
+
+    run_worker(Order(Scan.of(sample_slide)), Listener(built=publish), Deadlines())
+    assert ended == [0]
 
 
 def test_a_build_without_progress_is_stopped(worker_program, sample_slide, tmp_path):
