@@ -30,12 +30,16 @@ def register(app: typer.Typer) -> None:
 def add_user(
     name: str,
     role: Annotated[Role, typer.Option(help="What the person may do.")] = Role.ANNOTATOR,
+    project: Annotated[
+        list[str] | None,
+        typer.Option(help="The only projects that the person knows; may be given again. Default: all."),
+    ] = None,
     url: Url = _URL,
     data: Data = None,
 ) -> None:
     """Make an account and print its first one-time sign-in link."""
     with open_services(data) as services:
-        services.accounts.add(name, role)
+        services.accounts.add(name, role, project or ())
         say(f"{url.rstrip('/')}/sign-in#{services.accounts.make_link(name).code}")
 
 
@@ -47,13 +51,32 @@ def list_users(data: Data = None, as_json: AsJson = False) -> None:
     if as_json:
         say_items(
             [
-                {"name": p.name, "role": p.role.value, "disabled": p.disabled, "created": p.created.isoformat()}
+                {
+                    "name": p.name,
+                    "role": p.role.value,
+                    "disabled": p.disabled,
+                    "restricted": p.restricted,
+                    "created": p.created.isoformat(),
+                }
                 for p in people
             ]
         )
         return
-    rows = [(p.name, p.role.value, "disabled" if p.disabled else "", f"{p.created:%Y-%m-%d}") for p in people]
-    say_table(("name", "role", "", "created"), rows, empty="No accounts yet; the first `pathserve serve` makes one.")
+    rows = [
+        (
+            p.name,
+            p.role.value,
+            "own" if p.restricted else "all",
+            "disabled" if p.disabled else "",
+            f"{p.created:%Y-%m-%d}",
+        )
+        for p in people
+    ]
+    say_table(
+        ("name", "role", "projects", "", "created"),
+        rows,
+        empty="No accounts yet; the first `pathserve serve` makes one.",
+    )
 
 
 @users.command("disable")
@@ -69,6 +92,18 @@ def link_user(name: str, url: Url = _URL, data: Data = None) -> None:
     """Print a new one-time sign-in link."""
     with open_services(data) as services:
         say(f"{url.rstrip('/')}/sign-in#{services.accounts.make_link(name).code}")
+
+
+@users.command("restrict")
+def restrict_user(
+    name: str,
+    off: Annotated[bool, typer.Option("--off", help="Let the account know all projects again.")] = False,
+    data: Data = None,
+) -> None:
+    """Let an account know only the projects that it is a member of."""
+    with open_services(data) as services:
+        services.members.restrict(name, restricted=not off)
+    say(f"{name} knows {'all projects' if off else 'its own projects alone'}.")
 
 
 @tokens.command("create")

@@ -12,15 +12,16 @@ from typing import Annotated
 import typer
 
 from pathserve.catalog import SlideRecord
+from pathserve.cli.ingesting import ScanJobs, scan_jobs
 from pathserve.cli.options import Data, open_services
 from pathserve.cli.output import Exit, note, say
-from pathserve.cli.progress import ingest_with_bar
 from pathserve.config import DATA_VARIABLE, data_folder
 from pathserve.errors import Corrupt
 from pathserve.formats import geojson
 from pathserve.ingest import IngestOptions
 from pathserve.server.run import bind, run
 from pathserve.server.services import Services
+from pathserve.slides import Scan
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
@@ -74,14 +75,17 @@ def _run(listener: socket.socket, data: Path | None, workers: int, code: str | N
     os._exit(Exit.DONE)
 
 
-def _ingest_sample(services: Services, path: Path, name: str) -> SlideRecord:
-    return ingest_with_bar(services, path, IngestOptions(name=name), shown=name)[0].slide
+def _ingest_sample(jobs: ScanJobs, path: Path, name: str) -> SlideRecord:
+    result = jobs.run(Scan.of(path), IngestOptions(name=name), shown=name)
+    if result.error is not None:
+        raise result.error
+    return result.outcomes[0].slide
 
 
 def _prepare_demo(services: Services) -> None:
-    with resources.as_file(resources.files("pathserve._demo")) as folder:
-        _ingest_sample(services, folder / "CMU-1-Small-Region.svs", "CMU-1 small region, H&E")
-        field = _ingest_sample(services, folder / "hgsc_nest.jpg", "HGSC nest with 1,295 nuclei, H&E")
+    with resources.as_file(resources.files("pathserve._demo")) as folder, scan_jobs(services) as (jobs, _):
+        _ingest_sample(jobs, folder / "CMU-1-Small-Region.svs", "CMU-1 small region, H&E")
+        field = _ingest_sample(jobs, folder / "hgsc_nest.jpg", "HGSC nest with 1,295 nuclei, H&E")
         nuclei = (folder / "hgsc_nest.geojson").read_bytes()
     parsed = geojson.parse_features(nuclei, frame=field.size)
     if parsed.refused:

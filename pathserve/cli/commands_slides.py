@@ -1,131 +1,29 @@
-"""Commands about slides: ingest, list, remove, verify."""
+"""Commands about slides: list, remove, verify, judge."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pathserve.catalog import DEFAULT_PROJECT, SlideRecord
+from pathserve.catalog import READY, SlideRecord
+from pathserve.catalog.judgements import StoredJudgement
 from pathserve.cli.options import AsJson, Data, open_services
 from pathserve.cli.output import Exit, note, say, say_items, say_table
-from pathserve.cli.progress import ingest_with_bar
-from pathserve.errors import Invalid, NotFound, PathServeError
-from pathserve.ingest import IngestOptions, IngestOutcome, find_scans, remove_slide
+from pathserve.errors import NotFound, PathServeError
+from pathserve.ingest import damaged_pictures, remove_slide
+from pathserve.ingest.quality import judged
 from pathserve.pyramid import verify_pyramid
 from pathserve.pyramid.layout import SUFFIX
 from pathserve.server.models import SlideModel
 from pathserve.server.services import Services
-from pathserve.slides import Scan
-
-Project = Annotated[str, typer.Option(help="Project to put the slides into.")]
-Name = Annotated[str | None, typer.Option(help="The slide's name; only with one scan. Default: a made-up label.")]
-Recompress = Annotated[
-    int | None, typer.Option(min=1, max=100, help="JPEG quality for scans that must be encoded anew; default 90.")
-]
-Lossless = Annotated[
-    bool, typer.Option("--lossless", help="Store scans in colour that have no JPEG tiles without loss.")
-]
-KeepLabel = Annotated[
-    bool, typer.Option("--keep-label", help="Keep label and macro pictures, apart from the slide, for admins alone.")
-]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    app.command("ingest")(ingest)
     app.command("slides")(slides)
     app.command("remove")(remove)
     app.command("verify")(verify)
-
-
-def ingest(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Scans, or folders of scans.")],
-    project: Project = DEFAULT_PROJECT,
-    name: Name = None,
-    recompress: Recompress = None,
-    lossless: Lossless = False,
-    keep_label: KeepLabel = False,
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
-    """Turn scans into pyramids that can be served; goes on where it was interrupted, skips what is there."""
-    options = IngestOptions(
-        project=project, name=name, recompress=recompress, lossless=lossless, keep_label=keep_label
-    ).checked()
-    report = _IngestReport(as_json)
-    scans = _find(paths, report)
-    if name is not None and len(scans) != 1:
-        raise Invalid("--name names one slide; give one scan with it.")
-    with open_services(data) as services:
-        for number, scan in enumerate(scans, start=1):
-            shown = f"{number}/{len(scans)} {scan.main.name}"
-            try:
-                outcomes = ingest_with_bar(services, scan, options, shown=shown)
-            except PathServeError as error:
-                report.failed(scan.main, error.code, error.message)
-            except OSError as error:
-                report.failed(scan.main, "system", f"{error.strerror or 'The system refused'}.")
-            else:
-                for outcome in outcomes:
-                    report.done(scan.main, outcome)
-    report.finish()
-
-
-@dataclass(slots=True)
-class _IngestReport:
-    """What became of each scan, told as it happens or as JSON at the end."""
-
-    as_json: bool
-    items: list[dict[str, Any]] = field(default_factory=list)
-    failures: int = 0
-
-    def failed(self, scan: Path, code: str, message: str) -> None:
-        """Name a scan that was not ingested, and why."""
-        self.failures += 1
-        note(f"pathserve: {scan}: {message}")
-        self.items.append({"file": str(scan), "slide": None, "code": code, "error": message})
-
-    def done(self, scan: Path, outcome: IngestOutcome) -> None:
-        """Tell what a scan became."""
-        slide = outcome.slide
-        missing = outcome.info.missing_tiles if outcome.info is not None else 0
-        self.items.append(
-            {
-                "file": str(scan),
-                "slide": slide.id,
-                "name": slide.name,
-                "created": outcome.created,
-                "missing_tiles": missing,
-            }
-        )
-        if missing:
-            note(f"{scan}: the scan holds nothing for {missing:,} of its tiles; they are white.")
-        if not self.as_json:
-            word = "resumed and done" if outcome.resumed else "done" if outcome.created else "was there already"
-            say(f"{slide.id}  {slide.name}  {slide.width:,} x {slide.height:,} px  {word}")
-
-    def finish(self) -> None:
-        """End with the exit status that fits."""
-        if self.as_json:
-            say_items(self.items)
-        if self.failures:
-            raise typer.Exit(Exit.REFUSED if self.failures == len(self.items) else Exit.PARTLY)
-
-
-def _find(paths: list[Path], report: _IngestReport) -> list[Scan]:
-    """List the scans, each once; what cannot be found is part of the report."""
-    scans = dict[Path, Scan]()
-    for path in paths:
-        try:
-            found = find_scans([path])
-        except NotFound as error:
-            report.failed(path, error.code, error.message)
-            continue
-        if not found:
-            report.failed(path, "not_found", "There is no file in this folder.")
-        scans |= {scan.main: scan for scan in found}
-    return list(scans.values())
+    app.command("quality")(quality)
 
 
 def slides(data: Data = None, as_json: AsJson = False) -> None:
@@ -133,8 +31,8 @@ def slides(data: Data = None, as_json: AsJson = False) -> None:
     with open_services(data) as services:
         records = _all_slides(services)
         counts = services.annotations.counts([record.id for record in records])
-        judged = services.judgements(records)
-    models = [SlideModel.of(record, counts[record.id], judged.get(record.id)) for record in records]
+        judgements = services.judgements(records)
+    models = [SlideModel.of(record, counts[record.id], judgements.get(record.id)) for record in records]
     if as_json:
         say_items([model.model_dump() for model in models])
         return
@@ -143,13 +41,18 @@ def slides(data: Data = None, as_json: AsJson = False) -> None:
             m.id,
             m.name,
             m.project,
+            m.case,
+            m.stain,
             f"{m.width:,} x {m.height:,}",
-            "" if m.mpp_x is None else f"{m.mpp_x:.4g}{'' if m.mpp_plausible else ' ?'}",
+            "" if m.mpp_x is None else f"{m.mpp_x:.4g}{'' if m.mpp_plausible else ' (implausible)'}",
+            m.status,
+            "" if m.quality is None else ", ".join(hint.kind for hint in m.quality.hints),
             f"{m.annotations:,}",
         )
         for m in models
     ]
-    say_table(("id", "name", "project", "pixels", "um/px", "annotations"), rows, empty="No slides yet.")
+    columns = ("id", "name", "project", "case", "stain", "pixels", "um/px", "status", "look at", "annotations")
+    say_table(columns, rows, empty="No slides yet.")
 
 
 def _all_slides(services: Services) -> list[SlideRecord]:
@@ -179,9 +82,11 @@ def verify(
         records = [services.catalog.slide(i) for i in slides] if slides else _all_slides(services)
         for record in records:
             damage = _damage(services.settings.slides / (record.id + SUFFIX))
-            items.append({"slide": record.id, "ok": not damage, "damage": damage})
+            damage += _damaged_pictures(services, record.id)
+            items.append({"slide": record.id, "status": record.status, "ok": not damage, "damage": damage})
             if not as_json:
-                say(f"{record.id}  {'damaged' if damage else 'ok'}")
+                state = "damaged" if damage else "ok" if record.status == READY else f"ok, {record.status}"
+                say(f"{record.id}  {state}")
                 for place in damage:
                     note(f"pathserve: {record.id}: {place['path']}: {place['message']}")
     if as_json:
@@ -200,3 +105,42 @@ def _damage(folder: Path) -> list[dict[str, str]]:
         return [{"path": ".", "message": "The slide's folder is missing."}]
     except PathServeError as error:
         return [{"path": ".", "message": error.message}]
+
+
+def _damaged_pictures(services: Services, slide_id: str) -> list[dict[str, str]]:
+    """Decode the label and macro that are kept of a slide."""
+    names = damaged_pictures(services.settings, slide_id)
+    return [{"path": name, "message": "This picture cannot be decoded."} for name in names]
+
+
+def quality(
+    slides: Annotated[list[str] | None, typer.Argument(metavar="[SLIDE]...", help="Slide ids; default all.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say where a person should look at a slide before it is used; judges those that were not judged yet."""
+    items, failed = list[dict[str, Any]](), 0
+    with open_services(data) as services:
+        records = [services.catalog.slide(i) for i in slides] if slides else _all_slides(services)
+        for record, found in judged(records, settings=services.settings, catalog=services.catalog):
+            items.append({"slide": record.id, "quality": found.summary, "reason": found.reason})
+            failed += found.summary is None
+            if not as_json:
+                _say_quality(record, found)
+    if as_json:
+        say_items(items)
+    elif not items:
+        say("No slides yet.")
+    if failed:
+        raise typer.Exit(Exit.REFUSED if failed == len(items) else Exit.PARTLY)
+
+
+def _say_quality(record: SlideRecord, found: StoredJudgement) -> None:
+    if found.summary is None:
+        note(f"pathserve: {record.id}: {found.reason}")
+        return
+    focus = found.summary["focus"]
+    sharp = "focus not judged" if focus is None else f"{focus:.0%} of the tiles in focus"
+    say(f"{record.id}  {record.name}  {found.summary['tissue_share']:.0%} tissue, {sharp}")
+    for hint in found.summary["hints"]:
+        say(f"    {hint['kind']}: {hint['sentence']}")

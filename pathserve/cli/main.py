@@ -10,8 +10,12 @@ from pathserve import __version__
 from pathserve.cli import (
     commands_accounts,
     commands_annotations,
+    commands_ingest,
     commands_inspect,
+    commands_jobs,
     commands_masks,
+    commands_projects,
+    commands_pseudonyms,
     commands_serve,
     commands_slides,
 )
@@ -27,11 +31,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 commands_serve.register(app)
+commands_ingest.register(app)
+commands_jobs.register(app)
 commands_slides.register(app)
 commands_inspect.register(app)
 commands_annotations.register(app)
 commands_masks.register(app)
 commands_accounts.register(app)
+commands_projects.register(app)
+commands_pseudonyms.register(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,5 +1,6 @@
 """Options that several commands share, and the rooms that they open."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pathserve.config import Settings, data_folder
+from pathserve.errors import Invalid
 from pathserve.server.services import Services
 
 Data = Annotated[
@@ -17,11 +19,38 @@ Data = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
 
 
+_BYTES = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?(|[KMGT]i?B?|B)", re.IGNORECASE)
+_UNITS = "bkmgt"
+
+
 @contextmanager
-def open_services(data: Path | None) -> Iterator[Services]:
-    """Open the data folder for the time of one command; a running server is not disturbed."""
-    services = Services.open(Settings(data=data_folder(data)))
+def open_services(data: Path | None, *, reserve: str | None = None) -> Iterator[Services]:
+    """Open the data folder for the time of one command; a running server is not disturbed.
+
+    Parameters
+    ----------
+    reserve
+        How much of the disk ingest leaves free, as somebody writes it; None: what is usual.
+    """
+    kept = None if reserve is None else parse_bytes(reserve)
+    services = Services.open(Settings(data=data_folder(data), disk_reserve_bytes=kept))
     try:
         yield services
     finally:
         services.close()
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size: ``500``, ``10GB`` (powers of 1,000) or ``10GiB`` (powers of 1,024).
+
+    Raises
+    ------
+    Invalid
+        When it is none.
+    """
+    match = _BYTES.fullmatch(text.strip())
+    if match is None:
+        raise Invalid("A size is a number of bytes, or one with KB, MB, GB, TB, KiB, MiB, GiB or TiB behind it.")
+    unit = match[2].lower()
+    power = _UNITS.index(unit[:1] or "b")
+    return int(float(match[1]) * (1024 if "i" in unit else 1000) ** power)

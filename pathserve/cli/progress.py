@@ -1,26 +1,17 @@
 """The progress bar of ingest."""
 
-import os
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pathserve.ingest import IngestOptions, IngestOutcome, ingest_scan
 from pathserve.ingest import Progress as IngestProgress
-from pathserve.server.services import Services
-from pathserve.slides import Scan
 
 
-def ingest_with_bar(
-    services: Services,
-    scan: Scan | Path,
-    options: IngestOptions,
-    *,
-    shown: str,
-) -> tuple[IngestOutcome, ...]:
-    """Ingest one scan with a bar on standard error (none when that is no terminal).
+@contextmanager
+def bar(shown: str) -> Iterator[Callable[[IngestProgress], None]]:
+    """Show a bar on standard error (none when that is no terminal), moved by what it gives.
 
     Parameters
     ----------
@@ -35,16 +26,10 @@ def ingest_with_bar(
         TextColumn("{task.fields[phase]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(shown, total=None, phase="")
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(shown, total=None, phase="")
 
-        def moved(progress: IngestProgress) -> None:
-            bar.update(task, completed=progress.done, total=progress.total, phase=progress.phase)
+        def moved(at: IngestProgress) -> None:
+            progress.update(task, completed=at.done, total=at.total, phase=at.phase)
 
-        return ingest_scan(
-            scan,
-            settings=services.settings,
-            catalog=services.catalog,
-            options=replace(options, workers=os.cpu_count() or 1),
-            progress=moved,
-        )
+        yield moved

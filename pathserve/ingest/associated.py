@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+import simplejpeg
+
 from pathserve.config import Settings
 from pathserve.errors import NotFound
 from pathserve.pixels import PixelSource
@@ -61,6 +63,17 @@ def picture_bytes(settings: Settings, slide_id: str, name: str) -> bytes:
         return _place(settings, slide_id, name).read_bytes()
     except OSError:
         raise NotFound(f"No {name} is kept of this slide; `pathserve ingest --keep-label` keeps it.") from None
+
+
+def damaged_pictures(settings: Settings, slide_id: str) -> tuple[str, ...]:
+    """Name the kept pictures of a slide that cannot be decoded any more."""
+    damaged = []
+    for name in kept_pictures(settings, slide_id):
+        try:
+            simplejpeg.decode_jpeg(picture_bytes(settings, slide_id, name))
+        except (NotFound, ValueError):
+            damaged.append(name)
+    return tuple(damaged)
 
 
 def forget_pictures(settings: Settings, slide_id: str) -> None:

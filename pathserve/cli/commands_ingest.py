@@ -1,0 +1,202 @@
+"""Bringing scans in: ``pathserve ingest`` and ``pathserve watch``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pathserve.catalog import DEFAULT_PROJECT
+from pathserve.cli.ingesting import ScanResult, bases_of, say_result, scan_jobs
+from pathserve.cli.options import AsJson, Data, open_services
+from pathserve.cli.output import Exit, note, say_items
+from pathserve.errors import Invalid, NotFound, TooLarge
+from pathserve.ingest import IngestOptions, find_scans
+from pathserve.ingest.manifest_apply import Matches, match_rows
+from pathserve.ingest.manifest_csv import MAX_BYTES, LineIssue, Manifest, ManifestRow, parse_manifest
+from pathserve.ingest.room import DISK_FULL
+from pathserve.ingest.watch import FolderWatch
+from pathserve.slides import Scan
+
+Project = Annotated[str, typer.Option(help="Project to put the slides into.")]
+Name = Annotated[str | None, typer.Option(help="The slide's name; only with one scan. Default: a made-up label.")]
+Recompress = Annotated[
+    int | None, typer.Option(min=1, max=100, help="JPEG quality for scans that must be encoded anew; default 90.")
+]
+Lossless = Annotated[
+    bool, typer.Option("--lossless", help="Store scans in colour that have no JPEG tiles without loss.")
+]
+KeepLabel = Annotated[
+    bool, typer.Option("--keep-label", help="Keep label and macro pictures, apart from the slide, for admins alone.")
+]
+ManifestFile = Annotated[
+    Path | None, typer.Option("--manifest", help="CSV with file, name, case, patient, stain, project of each scan.")
+]
+Reserve = Annotated[
+    str | None, typer.Option(help="How much of the disk stays free, such as 10GB. Default: 5 GiB, or 5 % if less.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("ingest")(ingest)
+    app.command("watch")(watch)
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Scans, or folders of scans.")],
+    project: Project = DEFAULT_PROJECT,
+    name: Name = None,
+    manifest: ManifestFile = None,
+    recompress: Recompress = None,
+    lossless: Lossless = False,
+    keep_label: KeepLabel = False,
+    reserve: Reserve = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn scans into pyramids that can be served; goes on where it was interrupted, skips what is there."""
+    options = _options(project, name, recompress, lossless=lossless, keep_label=keep_label)
+    report = _Report(as_json)
+    scans = _without(manifest, _find(paths, report))
+    if name is not None and len(scans) != 1:
+        raise Invalid("--name names one slide; give one scan with it.")
+    table = None if manifest is None else _read_manifest(manifest)
+    rows = {} if table is None or manifest is None else report.matched(table, _match(table, scans, paths, manifest))
+    with open_services(data, reserve=reserve) as services, scan_jobs(services) as (jobs, stop):
+        for number, scan in enumerate(scans, start=1):
+            if stop.is_set():
+                break
+            shown = f"{number}/{len(scans)} {scan.main.name}"
+            result = jobs.run(scan, options, row=rows.get(scan.main), shown=shown)
+            report.add(result)
+            if result.error is not None and result.error.code == DISK_FULL:
+                break
+        report.finish(scans, stopped=stop.is_set())
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that scans are put into, at any depth.")],
+    project: Project = DEFAULT_PROJECT,
+    manifest: ManifestFile = None,
+    recompress: Recompress = None,
+    lossless: Lossless = False,
+    keep_label: KeepLabel = False,
+    reserve: Reserve = None,
+    interval: Annotated[float, typer.Option(min=0.1, max=86_400, help="Seconds between two looks.")] = 10.0,
+    data: Data = None,
+) -> None:
+    """Ingest what arrives in a folder and has stopped growing, until Ctrl-C or SIGTERM."""
+    options = _options(project, None, recompress, lossless=lossless, keep_label=keep_label)
+    seen = FolderWatch(folder)
+    with open_services(data, reserve=reserve) as services, scan_jobs(services) as (jobs, stop):
+        note(f"Watching, every {interval:g} seconds; Ctrl-C ends it.")
+        while not stop.is_set():
+            for scan in _without(manifest, seen.ready()):
+                if stop.is_set():
+                    break
+                result = jobs.run(scan, options, row=_row_of(scan, folder, manifest), shown=scan.main.name)
+                say_result(result, quietly=False)
+                if result.error is None or result.error.code not in (DISK_FULL, "busy", "system"):
+                    seen.settle(scan)
+            stop.wait(interval)
+
+
+def _options(
+    project: str, name: str | None, recompress: int | None, *, lossless: bool, keep_label: bool
+) -> IngestOptions:
+    options = IngestOptions(project=project, name=name, recompress=recompress)
+    return IngestOptions(options.project, options.name, recompress, lossless, keep_label).checked()
+
+
+@dataclass(slots=True)
+class _Report:
+    """What became of each scan and of each line of the manifest, told as it happens or as JSON at the end."""
+
+    as_json: bool
+    items: list[dict[str, Any]] = field(default_factory=list)
+    failures: int = 0
+    done: set[Path] = field(default_factory=set)
+
+    def refused(self, path: Path, code: str, message: str) -> None:
+        """Name a path that holds no scan, and why."""
+        self.failures += 1
+        note(f"pathserve: {path}: {message}")
+        self.items.append({"file": str(path), "job": None, "slide": None, "slides": [], "code": code, "error": message})
+
+    def add(self, result: ScanResult) -> None:
+        """Tell what a scan became."""
+        self.failures += result.error is not None
+        self.done.add(result.scan.main)
+        say_result(result, quietly=self.as_json)
+        self.items.append(result.item())
+
+    def matched(self, table: Manifest, matches: Matches) -> Mapping[Path, ManifestRow]:
+        """Name the lines that belong to no scan, and the scans that have no line; give the line of each scan."""
+        for issue in sorted((*table.issues, *matches.issues), key=lambda issue: issue.line):
+            self._bad_line(issue)
+        if table.unknown:
+            note(f"Nothing is taken from these columns of the manifest: {', '.join(table.unknown)}.")
+        for scan in matches.unnamed:
+            note(f"{scan.main}: no line of the manifest is of this scan.")
+        return matches.rows
+
+    def _bad_line(self, issue: LineIssue) -> None:
+        self.failures += 1
+        note(f"pathserve: manifest: {issue.message}")
+        self.items.append(
+            {"file": None, "job": None, "slide": None, "slides": [], "line": issue.line, "code": "manifest"}
+            | {"error": issue.message}
+        )
+
+    def finish(self, scans: list[Scan], *, stopped: bool) -> None:
+        """End with the exit status that fits."""
+        left = len([scan for scan in scans if scan.main not in self.done])
+        if self.as_json:
+            say_items(self.items)
+        if stopped:
+            note("Stopped; the same command goes on where this one was.")
+        elif left:
+            note(f"pathserve: {left:,} scans were not tried.")
+        if self.failures or left:
+            raise typer.Exit(Exit.REFUSED if self.failures == len(self.items) else Exit.PARTLY)
+
+
+def _find(paths: list[Path], report: _Report) -> list[Scan]:
+    """List the scans, each once; what cannot be found is part of the report."""
+    scans = dict[Path, Scan]()
+    for path in paths:
+        try:
+            found = find_scans([path])
+        except NotFound as error:
+            report.refused(path, error.code, error.message)
+            continue
+        if not found:
+            report.refused(path, "not_found", "There is no file in this folder.")
+        scans |= {scan.main: scan for scan in found}
+    return list(scans.values())
+
+
+def _read_manifest(path: Path) -> Manifest:
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise TooLarge(f"A manifest has at most {MAX_BYTES >> 20} MiB.")
+    return parse_manifest(content)
+
+
+def _match(table: Manifest, scans: list[Scan], paths: list[Path], manifest: Path) -> Matches:
+    return match_rows(table.rows, scans, bases_of(paths, manifest))
+
+
+def _without(manifest: Path | None, scans: list[Scan]) -> list[Scan]:
+    """Leave the manifest out of the scans: it may lie among them."""
+    return [scan for scan in scans if manifest is None or scan.main.resolve() != manifest.resolve()]
+
+
+def _row_of(scan: Scan, folder: Path, manifest: Path | None) -> ManifestRow | None:
+    """Find the line of a scan that has just arrived; the manifest may have grown with it."""
+    if manifest is None:
+        return None
+    return _match(_read_manifest(manifest), [scan], [folder], manifest).rows.get(scan.main)
