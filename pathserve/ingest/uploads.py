@@ -128,7 +128,7 @@ class Uploads:
         Invalid, Conflict
             When its path is none, or there is another file of this path in the set.
         """
-        self._require_fitting(wanted)
+        _require_fitting(self._limits, wanted)
         upload_id = secrets.token_urlsafe(16)
         path = None if wanted.path is None else str(safe_relative(wanted.path))
         project = clean_name(wanted.project, "project name")
@@ -312,14 +312,6 @@ class Uploads:
         row = self._db.read(lambda tx: tx.row(sql, source_text((path.absolute(),))))
         return str(row[0]) if row is not None else self._enqueue(path, project, name, account)
 
-    def _require_fitting(self, wanted: NewUpload) -> None:
-        if wanted.length > self._limits.max_bytes:
-            raise TooLarge(f"An upload has at most {self._limits.max_bytes:,} bytes.")
-        if (wanted.set_key is None) != (wanted.path is None):
-            raise Invalid("A file of a set has both `set` and `path`; a scan of one file has neither.")
-        if wanted.length == 0 and wanted.path is None:
-            raise Invalid("A scan has more than 0 bytes.")
-
     def _open_set(self, tx: Transaction, account: str, key: str, length: int) -> str:
         if not _SET_KEY.fullmatch(key):
             raise Invalid("A set's id has 8 to 64 letters, digits, `-` and `_`.")
@@ -371,6 +363,15 @@ class Uploads:
                 self._path(upload).unlink(missing_ok=True)
             self._mark(upload).unlink(missing_ok=True)
         self._db.overwrite_deleted()
+
+
+def _require_fitting(limits: UploadLimits, wanted: NewUpload) -> None:
+    if wanted.length > limits.max_bytes:
+        raise TooLarge(f"An upload has at most {limits.max_bytes:,} bytes.")
+    if (wanted.set_key is None) != (wanted.path is None):
+        raise Invalid("A file of a set has both `set` and `path`; a scan of one file has neither.")
+    if wanted.length == 0 and wanted.path is None:
+        raise Invalid("A scan has more than 0 bytes.")
 
 
 def _find(tx: Transaction, upload_id: str, account: str) -> Upload:
