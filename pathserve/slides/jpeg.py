@@ -35,8 +35,14 @@ class Frame:
     components: int
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Walk the segments up to the first scan: marker, where it starts, where the next one starts."""
+def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Walk the segments up to the first scan: marker, where it starts, where the next one starts.
+
+    Raises
+    ------
+    Corrupt
+        When it is no JPEG, or its header ends before the first scan.
+    """
     if data[:2] != SOI:
         raise Corrupt("A tile of the scan is not a JPEG.")
     at = 2
@@ -77,7 +83,7 @@ def read_frame(data: bytes, *, lossless: bool = False) -> Frame:
         When there is none before the first scan, or the kind is one that browsers do not decode.
     """
     kinds = _FRAMES | _OTHER_FRAMES if lossless else _FRAMES
-    for marker, start, end in _segments(data):
+    for marker, start, end in segments(data):
         if marker in kinds and end - start >= 10:
             return Frame(
                 width=int.from_bytes(data[start + 7 : start + 9], "big"),
@@ -97,7 +103,7 @@ def stated_rgb(data: bytes) -> bool | None:
         When its header is damaged.
     """
     stated = None
-    for marker, start, end in _segments(data):
+    for marker, start, end in segments(data):
         if marker == _APP0 and data[start + 4 : start + 9] == b"JFIF\x00":
             return False  # decoders let it win over everything else
         if marker == _APP14 and end - start >= 16 and data[start + 4 : start + 9] == b"Adobe":
@@ -132,8 +138,8 @@ def to_interchange(tables: bytes, tile: bytes, *, rgb: bool) -> bytes:
     """
     parts = [SOI, _adobe(rgb=rgb)]
     if tables:
-        parts += [tables[start:end] for marker, start, end in _segments(tables) if marker in _TABLES]
-    for marker, start, end in _segments(tile):
+        parts += [tables[start:end] for marker, start, end in segments(tables) if marker in _TABLES]
+    for marker, start, end in segments(tile):
         if marker == _SOS:
             return b"".join([*parts, *_scans(tile, start, end)])
         if marker in _FRAMES or marker in _TABLES:

@@ -8,6 +8,8 @@ from pathserve.pixels import PixelSource
 from pathserve.slides.czi import MAGIC as CZI
 from pathserve.slides.czi import CziSource
 from pathserve.slides.dicom import is_dicom
+from pathserve.slides.ndpi import VENDOR as HAMAMATSU
+from pathserve.slides.ndpi import open_ndpi
 from pathserve.slides.omezarr import OmeZarrSource, is_zarr
 from pathserve.slides.openslide import OpenSlideSource, detect_vendor
 from pathserve.slides.plain import MAGIC as PLAIN
@@ -55,6 +57,8 @@ def open_slide(scan: Path | Scan, *, scene: int = 0) -> PixelSource:
             return source
     if scene != 0:
         raise NotFound("The scan has no such scene.")
+    if is_tiff and vendor == HAMAMATSU:
+        return open_ndpi(path)
     if vendor is None and head.startswith(PLAIN):
         return PlainSource(path)
     if vendor is None:
