@@ -73,8 +73,8 @@ class SlidesQuery(PageQuery):
         return SlideFilter(projects, self.project, self.case, self.patient, self.stain, self.q)
 
 
-class OriginalsQuery(PageQuery):
-    """A page of what pseudonyms stand for."""
+class OriginalsSearch(PageQuery):
+    """A page of what pseudonyms stand for; sent as a body, since the text names people and addresses end in logs."""
 
     q: str = Field("", max_length=MAX_NAME, description="Stands in the original or in the pseudonym, in any case.")
     kind: Literal["patient", "case", "slide"] | None = Field(None, description="Only originals of this kind.")

@@ -7,15 +7,15 @@ from starlette.responses import Response
 
 from pathserve.access import Action
 from pathserve.catalog import Kind
-from pathserve.server.bodies import json_response
+from pathserve.server.bodies import json_response, read_model
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.models_projects import OriginalModel, OriginalPage
-from pathserve.server.params import OriginalsQuery
+from pathserve.server.params import NoQuery, OriginalsSearch
 
 
-async def list_pseudonyms(call: Call[OriginalsQuery]) -> Response:
+async def search_pseudonyms(call: Call[NoQuery]) -> Response:
     """Find originals; like every JSON answer of ours it is stored by no cache."""
-    query = call.query
+    query = await read_model(call.request, OriginalsSearch)
     find = partial(
         call.services.pseudonyms.find,
         query.q,
@@ -31,13 +31,15 @@ async def list_pseudonyms(call: Call[OriginalsQuery]) -> Response:
 
 ENDPOINTS = (
     Endpoint(
-        "GET",
-        "/api/pseudonyms",
-        list_pseudonyms,
+        "POST",
+        "/api/pseudonyms/search",
+        search_pseudonyms,
         Action.PSEUDONYMS,
         "Find what staff call patients, cases and slides, and the slides that it leads to",
-        OriginalsQuery,
+        NoQuery,
         {200: Answer("A page of originals.", model=OriginalPage)},
+        body_types=("application/json",),
+        body_model=OriginalsSearch,
         tag="pseudonyms",
     ),
 )
