@@ -14,6 +14,7 @@ from pathserve.catalog import SlideFacts
 from pathserve.catalog.judgements import StoredJudgement
 from pathserve.config import Settings
 from pathserve.ingest.quality import VERSION
+from pathserve.ingest.staging import locked_staging
 from pathserve.server.services import Services
 
 pytestmark = pytest.mark.browser
@@ -109,8 +110,15 @@ def test_an_implausible_pixel_size_is_marked(site, rooms, reader) -> None:
     expect(card).not_to_contain_text(" mm")
 
 
-def test_a_slide_that_is_being_built_says_so_until_it_is_ready(site, rooms, open_reader) -> None:
-    rooms.catalog.set_status(site.slide, "building")
+@pytest.fixture
+def being_built(site, rooms) -> Iterator[None]:
+    """The slide waits for levels; somebody else is at it, so the server leaves it alone."""
+    with locked_staging(rooms.settings.slides, rooms.catalog.slide(site.slide).content_hash):
+        rooms.catalog.set_status(site.slide, "building")
+        yield
+
+
+def test_a_slide_that_is_being_built_says_so_until_it_is_ready(site, rooms, being_built, open_reader) -> None:
     in_gallery, in_viewer = open_reader(), open_reader()
     in_gallery.page.goto(f"{site.address}/")
     card = in_gallery.test_id("slide-card", slide=site.slide)
