@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 import dask
+import dask.threaded
 import orjson
 
 from pathserve.errors import Corrupt
@@ -30,6 +31,9 @@ from pathserve.pyramid.windows import with_windows
 
 Progress = Callable[[int, int], None]
 """Told how many chunks are done and how many there are; called from several threads, one at a time."""
+
+_STRIP_CHUNKS = 2
+"""Chunks that are decoded at once: as few as keep the seams rare at which a tile of the scan is decoded twice."""
 
 Chunks = Iterator[tuple[tuple[int, int], bytes | None]]
 
@@ -55,8 +59,8 @@ def build_pyramid(
 ) -> Built:
     """Build a pyramid in a staging folder, going on with what an earlier build of the same finished there.
 
-    Memory: per worker the pixels of four chunks where levels are reduced, or of one row of chunks of a shard where
-    the scan is decoded, beside what the source holds; never a level, whatever the size of the scan.
+    Memory: per worker the pixels of four chunks, beside what the source holds and takes to decode as many; never a
+    level, whatever the size of the scan.
 
     Parameters
     ----------
@@ -138,7 +142,8 @@ def _run(builder: "_Builder", tasks: Sequence[ShardTask], workers: int) -> dict[
     for task in tasks:
         needs = [nodes[path] for path in task.needs if path in nodes]
         nodes[task.path] = shard(task, needs, dask_key_name=task.path)
-    untyped.compute(*nodes.values(), scheduler="threads", num_workers=workers)
+    # The function itself, not its name "threads": looking a name up loads dask.distributed where it is installed.
+    untyped.compute(*nodes.values(), scheduler=untyped.threaded.get, num_workers=workers)
     return builder.files()
 
 
@@ -225,14 +230,14 @@ class _Builder:
         return self._source
 
     def _decoded(self, plane: Plane, chunks: list[tuple[int, int]]) -> Chunks:
-        """Decode level 0 of the scan in strips: one row of the shard's chunks at a time."""
+        """Decode level 0 of the scan in strips: a few chunks of one row of the shard at a time."""
         tile, first, source = self._plan.tile, self._plan.levels[0], self._opened()
-        left = chunks[0][0]
-        width = min((chunks[-1][0] + 1) * tile.width, first.size.width) - left * tile.width
         strip: Samples | None = None
         for col, row in chunks:
             valid = valid_part(first.size, tile, col, row)
+            left = col - col % _STRIP_CHUNKS
             if col == left or strip is None:
+                width = min((left + _STRIP_CHUNKS) * tile.width, first.size.width) - left * tile.width
                 strip = source.read(0, LevelRegion(left * tile.width, row * tile.height, width, valid.height), plane)
             x = (col - left) * tile.width
             yield (col, row), self._encode(strip[:, x : x + valid.width], first)

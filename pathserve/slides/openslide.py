@@ -27,6 +27,12 @@ from pathserve.slides.limits import (
 CACHE_BYTES = 16 << 20
 """Decoded tiles that OpenSlide keeps: enough for two threads that read strips of one shard each."""
 
+ALIGNED_CACHE_BYTES = 1 << 20
+"""The same for scans that are read tile by tile, so that none is needed twice."""
+
+_EDGE_TO_EDGE = "aperio"
+_MOST_ALIGNED_PIXELS = 512 * 512
+
 _KEPT = {"aperio.AppMag", "aperio.MPP", "tiff.ResolutionUnit", "tiff.XResolution", "tiff.YResolution"}
 
 
@@ -42,7 +48,7 @@ def detect_vendor(path: Path) -> str | None:
 class OpenSlideSource:
     """A scan read through OpenSlide; transparent places are white.
 
-    Memory: the region asked for, twice, and ``CACHE_BYTES``.
+    Memory: the region asked for, twice, and ``CACHE_BYTES`` at most.
     """
 
     def __init__(self, path: Path, codec: str) -> None:
@@ -54,8 +60,8 @@ class OpenSlideSource:
         except (openslide.OpenSlideError, OSError):
             raise Unsupported("This scan is damaged, or of a variant that PathServe does not read.") from None
         try:
-            self._slide.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
             self._info = _info(self._slide, codec)
+            self._slide.set_cache(openslide.OpenSlideCache(_cache_bytes(self._info)))
         except openslide.OpenSlideError:
             self._slide.close()
             raise Corrupt("The scan's metadata cannot be read.") from None
@@ -102,6 +108,13 @@ class OpenSlideSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _cache_bytes(info: SlideInfo) -> int:
+    """Keep little where tiles lie edge to edge and are small enough to become the pyramid's own."""
+    tile = info.levels[0].tile
+    aligned = info.vendor == _EDGE_TO_EDGE and tile is not None and tile.width * tile.height <= _MOST_ALIGNED_PIXELS
+    return ALIGNED_CACHE_BYTES if aligned else CACHE_BYTES
 
 
 def _info(slide: openslide.OpenSlide, codec: str) -> SlideInfo:

@@ -1,11 +1,11 @@
 """All of one scan: its files by what they hold, and what files and folders are called."""
 
+from importlib import import_module
 from pathlib import Path
 
 from openslide import OpenSlide, OpenSlideError
 
 from pathserve.slides.identity.czi import search_czi
-from pathserve.slides.identity.dicom import search_dicom
 from pathserve.slides.identity.findings import Findings, IdentityReport, Values
 from pathserve.slides.identity.omezarr import is_zarr, search_omezarr
 from pathserve.slides.identity.pictures import (
@@ -69,8 +69,9 @@ def _search_file(found: Findings, path: Path, place: str) -> None:
         found.stopped(place or "file")
         return
     if head[128:132] == b"DICM":  # first: a DICOM file may begin as a TIFF does
+        # Loaded only now, for pydicom takes 9 MB that the workers of other scans need not have.
         # The files of one series say the same: together, with counts.
-        search_dicom(found, path, "DICOM files" if place else "DICOM")
+        import_module("pathserve.slides.identity.dicom").search_dicom(found, path, "DICOM files" if place else "DICOM")
     elif head.startswith(_TIFF):
         search_tiff(found, path)
     elif head.startswith(_CZI):

@@ -65,6 +65,7 @@ _STRUCTURAL = {
     254, 255, 256, 257, 258, 259, 262, 266, ORIENTATION, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 330,
     338, 339, 347, 512, 513, 514, 519, 520, 521, 529, 530, 531, 532, 32997, *RESOLUTION, ICC,
 }  # fmt: skip
+_PLACES = (273, 279, 324, 325)
 _MOST_SUB_IMAGES = 32
 YCBCR = 6
 _APERIO_JPEG_2000 = (33003, 33005)
@@ -93,6 +94,18 @@ def sub_pages(page: Page) -> list[Page]:
     if not page.subifds or len(page.subifds) > _MOST_SUB_IMAGES:
         return []
     return [sub for sub in page.pages if isinstance(sub, tifffile.TiffPage)]
+
+
+def forget_places(page: Page) -> None:
+    """Let go of where an image's segments lie, once that is known: tifffile's lists take 80 bytes a segment.
+
+    Its decoders, which stay, hold the whole page.
+    """
+    for each in (page, *sub_pages(page)):
+        each.dataoffsets = each.databytecounts = ()
+        for code in _PLACES:
+            if code in each.tags:
+                del each.tags[code]
 
 
 def require_whole_chain(tiff: Any, last: Page) -> None:  # noqa: ANN401 - tifffile is untyped

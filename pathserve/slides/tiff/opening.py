@@ -9,6 +9,7 @@ from pathserve.errors import NotFound, PathServeError, Unsupported
 from pathserve.slides.tiff.directory import (
     PARSE_ERRORS,
     Page,
+    forget_places,
     is_left_to_openslide,
     list_pages,
     require_whole_chain,
@@ -47,6 +48,8 @@ def open_tiff(path: Path, vendor: str | None, *, scene: int = 0) -> TiffSource |
             if vendor is not None and scene == 0 and pages and is_left_to_openslide(pages[0]):
                 return None
             picture, scenes, files = _picture(path, tiff, pages, vendor, scene)
+            for page in pages:
+                forget_places(page)
     except PathServeError:
         raise
     except PARSE_ERRORS:
