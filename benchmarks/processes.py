@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,25 +34,41 @@ def run(module: str, *arguments: str | Path) -> Finished:
     RuntimeError
         When it fails.
     """
+    return run_command([sys.executable, "-m", module, *map(str, arguments)])
+
+
+def run_command(command: Sequence[str]) -> Finished:
+    """Run any program; its errors are shown, its output is given back.
+
+    Raises
+    ------
+    RuntimeError
+        When it fails.
+    """
     peaks: dict[int, int] = {}
     started = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-m", module, *map(str, arguments)], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=_environment()) as process:
         while True:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
                 break
-            for member in (process.pid, *_children(process.pid)):
+            for member in (process.pid, *children(process.pid)):
                 peaks[member] = max(peaks.get(member, 0), _peak(member))
             time.sleep(_SAMPLE_SECONDS)
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         output = process.stdout.read() if process.stdout else b""
     if process.returncode:
-        raise RuntimeError(f"python -m {module} failed.")
+        raise RuntimeError(f"{' '.join(command[:3])} failed.")
     return Finished(wall, usage.ru_utime + usage.ru_stime, tuple(peaks.values()), output)
 
 
-def _children(pid: int) -> Iterator[int]:
+def _environment() -> dict[str, str]:
+    """Let Python keep what it compiles, as it does for every user: else each start would compile the checkout anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def children(pid: int) -> Iterator[int]:
     """List the children of all threads of a process, and theirs."""
     try:
         found = [
@@ -62,7 +78,7 @@ def _children(pid: int) -> Iterator[int]:
         return
     for child in found:
         yield child
-        yield from _children(child)
+        yield from children(child)
 
 
 def _peak(pid: int) -> int:
