@@ -20,6 +20,9 @@
 name or anything out of a scan's metadata, because those can be a patient's identity.
 """
 
+DISK_FULL = "disk_full"
+"""Code of what is refused because the disk is nearly full."""
+
 
 class PathServeError(Exception):
     """Base of all errors with a stable code and a sentence that may be shown to anybody.

@@ -11,11 +11,10 @@ from pathserve.catalog import DEFAULT_PROJECT
 from pathserve.cli.ingesting import ScanResult, bases_of, say_result, scan_jobs
 from pathserve.cli.options import AsJson, Data, open_services
 from pathserve.cli.output import Exit, note, say_items
-from pathserve.errors import Invalid, NotFound, TooLarge
+from pathserve.errors import DISK_FULL, Invalid, NotFound, TooLarge
 from pathserve.ingest import IngestOptions, find_scans
 from pathserve.ingest.manifest_apply import Matches, match_rows
 from pathserve.ingest.manifest_csv import MAX_BYTES, LineIssue, Manifest, ManifestRow, parse_manifest
-from pathserve.ingest.room import DISK_FULL
 from pathserve.ingest.watch import FolderWatch
 from pathserve.slides import Scan
 

@@ -1,6 +1,5 @@
 """Label and macro pictures, kept only when somebody asks for it: apart from the slides, for the owner alone."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -8,23 +7,9 @@ import simplejpeg
 
 from pathserve.config import Settings
 from pathserve.errors import NotFound
-from pathserve.pixels import PixelSource
 from pathserve.pyramid.manifest import fsync_folder
-from pathserve.slides.associated import NAMES, encode_neutral, read_associated
-
-_SUFFIX = ".jpg"
-
-
-def write_pictures(source: PixelSource, path: Path, folder: Path) -> tuple[str, ...]:
-    """Write the label and macro of an open scan into a folder, in a worker; give the names of what there was."""
-    _fresh(folder)
-    written = []
-    for name in NAMES:
-        picture = read_associated(source, path, name)
-        if picture is not None:
-            _write(folder / (name + _SUFFIX), encode_neutral(picture))
-            written.append(name)
-    return tuple(written)
+from pathserve.slides.associated import NAMES
+from pathserve.worker.pictures import SUFFIX
 
 
 def keep_pictures(settings: Settings, slide_id: str, written: Path) -> None:
@@ -86,18 +71,4 @@ def _labels(settings: Settings) -> Path:
 
 
 def _place(settings: Settings, slide_id: str, name: str) -> Path:
-    return _labels(settings) / slide_id / (name + _SUFFIX)
-
-
-def _fresh(folder: Path) -> None:
-    """Make an empty folder, whatever an interrupted ingest left there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    return _labels(settings) / slide_id / (name + SUFFIX)

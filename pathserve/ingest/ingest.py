@@ -8,12 +8,11 @@ from typing import Literal
 
 from pathserve.catalog import BUILDING, READY, Catalog, SlideRecord, make_slide_id
 from pathserve.config import Settings
-from pathserve.errors import Busy, Conflict, Corrupt, Invalid, NotFound, PathServeError
+from pathserve.errors import DISK_FULL, Busy, Conflict, Corrupt, Invalid, NotFound, PathServeError
 from pathserve.ingest.associated import forget_pictures, keep_pictures
 from pathserve.ingest.content import Identity, content_hash, identity_of, scene_hash
-from pathserve.ingest.messages import Order
 from pathserve.ingest.process import Deadlines, Listener, never, run_worker
-from pathserve.ingest.room import DISK_FULL, RoomWatch, require_room
+from pathserve.ingest.room import RoomWatch, require_room
 from pathserve.ingest.staging import Staging, being_ingested, clear_staging, discarded, locked_staging
 from pathserve.labels import clean_name
 from pathserve.pixels import SlideInfo
@@ -22,6 +21,7 @@ from pathserve.pyramid.manifest import Manifest
 from pathserve.slides import Scan
 from pathserve.slides.identity import IdentityReport
 from pathserve.tiles import DeepZoom
+from pathserve.worker.messages import Order
 
 _PICTURES = "pictures"
 """Folder inside the staging folder for the label and macro."""

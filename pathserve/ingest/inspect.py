@@ -5,11 +5,11 @@ from pathlib import Path
 
 from pathserve.errors import Corrupt
 from pathserve.ingest.content import identity_of
-from pathserve.ingest.messages import Order
 from pathserve.ingest.process import Deadlines, Listener, run_worker
 from pathserve.pixels import SlideInfo
 from pathserve.slides import Scan
 from pathserve.slides.identity import IdentityReport, Values
+from pathserve.worker.messages import Order
 
 
 @dataclass(frozen=True, slots=True)

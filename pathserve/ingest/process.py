@@ -15,9 +15,9 @@ from typing import Any
 import orjson
 
 from pathserve.errors import Busy, Cancelled, Corrupt
-from pathserve.ingest.messages import MAX_LINE, Order, parse_error, parse_info
 from pathserve.pixels import SlideInfo
 from pathserve.slides.identity import IdentityReport
+from pathserve.worker.messages import MAX_LINE, Order, parse_error, parse_info
 
 _READ = 1 << 16
 _EXIT_SECONDS = 10.0
@@ -147,7 +147,7 @@ def _spawn(reports: int) -> subprocess.Popen[bytes]:
     package = Path(__file__).parent.parent.parent
     path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(  # noqa: S603 - our own module, no shell
-        [sys.executable, "-P", "-m", "pathserve.ingest.worker", str(reports)],
+        [sys.executable, "-P", "-m", "pathserve.worker.program", str(reports)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field, replace
 
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.errors import Busy, Cancelled, NotFound, PathServeError
+from pathserve.errors import DISK_FULL, Busy, Cancelled, NotFound, PathServeError
 from pathserve.ingest.find import find_scans
 from pathserve.ingest.ingest import IngestOptions, IngestOutcome, Progress, finish_slide, ingest_scan
 from pathserve.ingest.process import never
 from pathserve.ingest.quality import judge_at_ingest
-from pathserve.ingest.room import DISK_FULL
 from pathserve.ingest.staging import sweep_staging, sweep_trash
 from pathserve.jobs import Facts, Job, JobError, Jobs
 from pathserve.slides import Scan

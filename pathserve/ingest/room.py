@@ -6,10 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pathserve.config import Settings
-from pathserve.errors import Busy
-
-DISK_FULL = "disk_full"
-"""Code of what is refused because the disk is nearly full."""
+from pathserve.errors import DISK_FULL, Busy
 
 _MOST_RESERVE = 5 << 30
 _RESERVE_SHARE = 0.05

@@ -6,8 +6,7 @@ import hashlib
 import os
 from pathlib import Path, PurePosixPath
 
-from pathserve.errors import Busy, Conflict, Invalid
-from pathserve.ingest.room import DISK_FULL
+from pathserve.errors import DISK_FULL, Busy, Conflict, Invalid
 from pathserve.pyramid.manifest import fsync_folder, write_file
 
 CHECKSUMS = ("sha256", "sha1")

@@ -14,10 +14,10 @@ from PIL import Image
 from pathserve.errors import Corrupt, PathServeError, TooLarge, Unsupported
 from pathserve.geometry import Size
 from pathserve.ingest import process
-from pathserve.ingest.messages import Order, info_message, parse_error, parse_info
 from pathserve.ingest.process import Deadlines, Listener, run_worker
 from pathserve.pyramid import verify_pyramid
 from pathserve.slides import Scan, open_slide
+from pathserve.worker.messages import Order, info_message, parse_error, parse_info
 
 BROKEN = sorted(
     path

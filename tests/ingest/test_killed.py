@@ -16,9 +16,9 @@ from pathserve.config import Settings
 from pathserve.db import Database
 from pathserve.errors import Busy
 from pathserve.ingest import IngestOptions, ingest_scan
-from pathserve.ingest.messages import Order
 from pathserve.pyramid import Pyramid, verify_pyramid
 from pathserve.slides import Scan
+from pathserve.worker.messages import Order
 
 PROGRAM = """
 import sys, time
@@ -152,7 +152,7 @@ def test_an_order_comes_back_as_it_was_given(tmp_path):
 
 
 def test_the_kernel_ends_a_worker_that_holds_the_interpreter(tmp_path):
-    child = "import ctypes; from pathserve.ingest.worker import _end_with_parent; _end_with_parent(); "
+    child = "import ctypes; from pathserve.worker.program import _end_with_parent; _end_with_parent(); "
     child += "print('ready', flush=True); ctypes.PyDLL(None).sleep(200)"  # a call that never gives the lock away
     parent = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {child!r}], stdin=subprocess.PIPE); "
     parent += "print(p.pid, flush=True); p.wait()"

@@ -16,8 +16,8 @@ from pathserve.slides import open_slide
 WORK = """
 import sys
 from pathlib import Path
-from pathserve.ingest import worker
-from pathserve.ingest.messages import Order
+from pathserve.worker import program
+from pathserve.worker.messages import Order
 from pathserve.slides import Scan
 
 class Silent:
@@ -25,12 +25,12 @@ class Silent:
     def progress(self, done, total): pass
 
 slide, staging = Path(sys.argv[1]), Path(sys.argv[2])
-worker._carry_out(Order(Scan.of(slide), staging=staging, recompress=80, workers=2, identity="none"), Silent())
+program._carry_out(Order(Scan.of(slide), staging=staging, recompress=80, workers=2, identity="none"), Silent())
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
 
-@pytest.mark.parametrize("absent", ["pydicom", "distributed", "zarr", "shapely", "starlette"])
+@pytest.mark.parametrize("absent", ["pydicom", "distributed", "zarr", "shapely", "starlette", "apsw"])
 def test_a_worker_does_not_load_what_its_scan_does_not_need(sample_slide, tmp_path, absent):
     command = [sys.executable, "-c", WORK, str(sample_slide), str(tmp_path)]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()

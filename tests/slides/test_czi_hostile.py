@@ -5,9 +5,9 @@ import random
 import pytest
 
 from pathserve.errors import Corrupt, PathServeError
-from pathserve.ingest.messages import Order
 from pathserve.ingest.process import Deadlines, Listener, run_worker
 from pathserve.slides import Scan, open_slide
+from pathserve.worker.messages import Order
 
 NAMES = ["mini_czi.czi", "S3_1Pos_2Mosaic_T1_Z1_CH1.czi", "CellDivision_T3_Z5_CH2_comp1.czi"]
 

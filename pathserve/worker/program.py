@@ -1,4 +1,4 @@
-"""The process that opens scans: ``python -m pathserve.ingest.worker``. It may abort, hang or be killed at any time.
+"""The process that opens scans: ``python -m pathserve.worker.program``. It may abort, hang or be killed at any time.
 
 It reads one order on its standard input, reports on the pipe whose number is its only argument, and ends. In between
 it may wait for one more byte of input, by which the parent says that what was built is published. It ends as well when
@@ -19,15 +19,14 @@ from typing import Any
 
 import orjson
 
-from pathserve.errors import Busy, PathServeError, TooLarge
-from pathserve.ingest.associated import write_pictures
-from pathserve.ingest.messages import Order, error_message, info_message
-from pathserve.ingest.room import DISK_FULL
+from pathserve.errors import DISK_FULL, Busy, PathServeError, TooLarge
 from pathserve.pixels import PixelSource
 from pathserve.pyramid import build_pyramid, build_reduced, plan_pyramid
 from pathserve.pyramid.plan import Verbatim
 from pathserve.slides import open_slide
 from pathserve.slides.identity import search_scan
+from pathserve.worker.messages import Order, error_message, info_message
+from pathserve.worker.pictures import write_pictures
 
 MEMORY_LIMIT = 4 << 30
 """Most address space of a worker."""
