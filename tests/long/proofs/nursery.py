@@ -13,9 +13,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from pathserve.ingest import worker
-from pathserve.worker.messages import Order
 from pathserve.slides import Scan
+from pathserve.worker import program as worker
+from pathserve.worker.messages import Order
 
 SECONDS = 60.0
 """After so long a worker counts as one that hangs."""
