@@ -15,9 +15,7 @@ import httpx2
 import pytest
 from proofs.planted import Plant, Planter, layers, traces
 
-from pathserve.catalog import PseudonymKey
-from pathserve.config import Settings
-from pathserve.server.services import Services
+from pathserve.ingest.inspect import inspect_identity
 
 ORIGINAL = "Zq99Featherstonehaugh"
 UPLOADED = ("svs", "dicom", "jpeg", "png")
@@ -66,18 +64,27 @@ def test_the_names_are_in_the_scans(plants):
         assert found_in([plant], iter(parts)), plant.name
 
 
-def test_inspect_lists_every_one_and_shows_none_unless_asked(plants, scans):
+def test_inspect_lists_every_one(plants, scans):
     missing = []
     for scan in scans:
-        told = run("inspect", str(scan), "--json")
-        assert found_in(plants, iter([("inspect", told.stdout + told.stderr)])) == []
-        shown = json.loads(run("inspect", str(scan), "--json", "--show-values").stdout)["identity"]
+        shown = inspect_identity(scan, values="shown").identity.to_dict()["found"]
         missing += [
             (plant.name, [item for item in shown if plant.text in str(item)])
             for plant in plants
             if plant.scan == scan and not any(matches(plant, item) for item in shown)
         ]
+        masked = inspect_identity(scan, values="masked").identity.to_dict()
+        assert found_in(plants, iter([("masked", json.dumps(masked).encode())])) == []
     assert missing == []
+
+
+def test_the_command_shows_values_only_when_asked(plants, scans):
+    of_first = [plant for plant in plants if plant.scan == scans[0]]
+    for words in (["--json"], []):
+        told = run("inspect", str(scans[0]), *words)
+        assert found_in(plants, iter([("inspect", told.stdout + told.stderr)])) == []
+    shown = json.loads(run("inspect", str(scans[0]), "--json", "--show-values").stdout)["identity"]
+    assert [plant.name for plant in of_first if not any(matches(plant, item) for item in shown)] == []
 
 
 def matches(plant: Plant, item: dict) -> bool:
@@ -91,10 +98,15 @@ def matches(plant: Plant, item: dict) -> bool:
 
 @pytest.fixture(scope="module")
 def ingested(tmp_path_factory, scans) -> tuple[Path, bytes]:
-    """A folder that the command line has filled, and everything that it said meanwhile."""
-    data = tmp_path_factory.mktemp("command line") / "data"
+    """A folder that the command line has filled, with a manifest, and everything that it said meanwhile."""
+    folder = tmp_path_factory.mktemp("command line")
+    data, manifest = folder / "data", folder / "manifest.csv"
+    # Each has its line: a scan without one is named on the terminal of whoever named it there.
+    lines = [f"{scan},Field {number},C{number},P{number}," for number, scan in enumerate(scans)]
+    manifest.write_text("\n".join(["file,name,case,patient,original_patient", *lines]) + ORIGINAL + "\n")
     said = b""
-    for words in (["ingest", *map(str, scans)], ["slides", "--json"], ["slides"], ["verify"], ["verify", "--json"]):
+    ingest = ["ingest", *map(str, scans), "--manifest", str(manifest)]
+    for words in (ingest, ["slides", "--json"], ["slides"], ["verify"], ["verify", "--json"], ["jobs", "list"]):
         done = run(*words, "--data", str(data))
         said += done.stdout + done.stderr
     return data, said
@@ -108,15 +120,13 @@ def test_the_command_line_writes_none_of_them(plants, scans, ingested):
 
 
 def test_an_original_is_in_the_file_of_pseudonyms_alone(ingested):
-    data, _ = ingested
-    services = Services.open(Settings(data=data))
-    slide = services.catalog.slides()[0][0].id
-    services.pseudonyms.set({PseudonymKey.of_slide(slide): ORIGINAL})
-    services.close()
+    data, said = ingested
     plant = Plant("original", ORIGINAL, data, "", "", ())
     where = {place for place, part in written(data) for _ in traces(plant, part)}
     assert where
     assert all(place.startswith("pseudonyms.db") for place in where)
+    assert traces(plant, said) == []
+    assert ORIGINAL in run("pseudonyms", "list", "--data", str(data)).stdout.decode()
 
 
 @pytest.fixture
