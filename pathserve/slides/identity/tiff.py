@@ -33,6 +33,7 @@ _PIXELS = {
     65423, 65424, 65425, 65426, 65432,
 }  # fmt: skip
 _XMP, _IPTC, _PHOTOSHOP, _ICC, _EXIF, _GPS = 700, 33723, 34377, 34675, 34665, 34853
+_PLACES = (273, 279, 324, 325)
 _BYTES = (1, 2, 7)  # BYTE, ASCII, UNDEFINED
 _JPEG = 7
 _HEADER_BYTES = 4_096
@@ -64,8 +65,11 @@ def _search(found: Findings, tiff: Any) -> None:  # noqa: ANN401 - tifffile is u
             _search_tag(found, tiff, place, tag)
         shape = shape or page.imagewidth / max(1, page.imagelength)
         _search_picture(found, place, page, shape)
+    fields = np.concatenate([_field_spans(tiff, page) for _, page in pages] or [np.empty((0, 2), np.int64)])
+    for _, page in pages:
+        _compact(page)
     _search_tiles(found, tiff, pages)
-    _search_gaps(found, tiff, [page for _, page in pages])
+    _search_gaps(found, tiff, fields, [page for _, page in pages])
 
 
 def _pages(found: Findings, tiff: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - tifffile is untyped
@@ -156,7 +160,7 @@ def _search_tiles(found: Findings, tiff: Any, pages: list[tuple[str, Any]]) -> N
     tiled = [(place, page) for place, page in pages if page.compression == _JPEG and len(page.dataoffsets)]
     each = max(1, MAX_TILES // max(1, len(tiled)))
     for place, page in tiled:
-        offsets, counts = np.asarray(page.dataoffsets, np.int64), np.asarray(page.databytecounts, np.int64)
+        offsets, counts = page.dataoffsets, page.databytecounts
         count = min(len(offsets), len(counts))
         for index in np.unique(np.linspace(0, count - 1, min(count, each)).astype(np.int64)) if count else ():
             offset, size = int(offsets[index]), int(counts[index])
@@ -169,16 +173,37 @@ def _search_tiles(found: Findings, tiff: Any, pages: list[tuple[str, Any]]) -> N
             search_jpeg(found, f"{place} / JPEGTables", bytes(tables))
 
 
-def _search_gaps(found: Findings, tiff: Any, pages: list[Any]) -> None:  # noqa: ANN401 - tifffile is untyped
+def _field_spans(tiff: Any, page: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401 - tifffile is untyped
+    """Say where an image's directory and the values of its fields lie: start and length of each, (n, 2)."""
+    layout = tiff.tiff
+    entries = [[page.offset, layout.tagnosize + len(page.tags) * layout.tagsize + layout.offsetsize]]
+    entries += [[tag.valueoffset, tag.valuebytecount] for tag in page.tags]
+    return np.array(entries, np.int64).reshape(-1, 2)
+
+
+def _compact(page: Any) -> None:  # noqa: ANN401 - tifffile is untyped
+    """Keep where an image's tiles lie as arrays: tifffile's lists take 80 bytes a tile."""
+    page.dataoffsets = np.asarray(page.dataoffsets, np.int64)
+    page.databytecounts = np.asarray(page.databytecounts, np.int64)
+    for code in _PLACES:
+        if code in page.tags:
+            del page.tags[code]
+
+
+def _search_gaps(
+    found: Findings,
+    tiff: Any,  # noqa: ANN401 - tifffile is untyped
+    fields: npt.NDArray[np.int64],
+    pages: list[Any],
+) -> None:
     """Note bytes of the file that no image and no field points to."""
     layout, size = tiff.tiff, int(tiff.filehandle.size)
-    spans = [np.array([[0, 16 if layout.offsetsize == 8 else 8]], np.int64)]
-    for page in pages:
-        entries = [[page.offset, layout.tagnosize + len(page.tags) * layout.tagsize + layout.offsetsize]]
-        entries += [[tag.valueoffset, tag.valuebytecount] for tag in page.tags]
-        spans.append(np.array(entries, np.int64).reshape(-1, 2))
-        if len(page.dataoffsets) == len(page.databytecounts):
-            spans.append(np.stack([page.dataoffsets, page.databytecounts], axis=1).astype(np.int64).reshape(-1, 2))
+    spans = [np.array([[0, 16 if layout.offsetsize == 8 else 8]], np.int64), fields]
+    spans += [
+        np.stack([page.dataoffsets, page.databytecounts], axis=1).reshape(-1, 2)
+        for page in pages
+        if len(page.dataoffsets) == len(page.databytecounts)
+    ]
     starts, ends = _gaps(np.concatenate(spans), size)
     for start, end in zip(starts[:_MAX_GAPS].tolist(), ends[:_MAX_GAPS].tolist(), strict=True):
         tiff.filehandle.seek(start)
