@@ -180,9 +180,7 @@ def test_a_neighbour_that_says_nothing_about_itself_is_somebody_else_s(tmp_path)
         open_slide(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize(
-    "name", ["../secret.tif", "/etc/passwd", "folder/b.tif", "..", ".", "..\\b.tif", "link.tif"]
-)
+@pytest.mark.parametrize("name", ["../secret.tif", "/etc/passwd", "folder/b.tif", "..", ".", "..\\b.tif", "link.tif"])
 def test_names_of_parts_do_not_lead_out_of_the_folder(tmp_path, name):
     folder = tmp_path / "folder"
     folder.mkdir()
