@@ -171,6 +171,15 @@ class Pseudonyms:
         items = self._db.read(lambda tx: [Original(key, original, _slides(tx, key)) for key, original in page])
         return items, after + limit if after + limit < len(found) else None
 
+    def of_slide(self, slide: SlideRecord) -> dict[Kind, str]:
+        """Give the originals that are kept of a slide, its case and its patient."""
+        if not self._path.exists():
+            return {}
+        keys = {**_keys(slide), Kind.SLIDE: PseudonymKey.of_slide(slide.id)}
+        with self._open() as file:
+            rows = file.read(lambda tx: {kind: _original(tx, key) for kind, key in keys.items()})
+        return {kind: text for kind, text in rows.items() if text is not None}
+
     def forget_slide(self, slide_id: str) -> None:
         """Forget what a slide was called, when anything is kept."""
         self._forget([PseudonymKey.of_slide(slide_id)])
@@ -235,6 +244,14 @@ class Pseudonyms:
 def _keys(slide: SlideRecord) -> dict[Kind, PseudonymKey]:
     named = {Kind.CASE: slide.case, Kind.PATIENT: slide.patient}
     return {kind: PseudonymKey(kind, slide.project, name) for kind, name in named.items() if name is not None}
+
+
+def _original(tx: Transaction, key: PseudonymKey) -> str | None:
+    row = tx.row(
+        "select original from pseudonym where kind = ? and project = ? and pseudonym = ?",
+        *(key.kind.value, key.project, key.pseudonym),
+    )
+    return None if row is None else str(row[0])
 
 
 def _slides(tx: Transaction, key: PseudonymKey) -> dict[str, str]:

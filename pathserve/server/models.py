@@ -29,6 +29,7 @@ class SessionModel(BaseModel):
     project: str | None
     can_annotate: bool
     can_ingest: bool = Field(description="Whether the caller may bring scans in, and see ingest jobs.")
+    can_see_originals: bool = Field(description="Whether the caller may see what pseudonyms stand for.")
 
     @classmethod
     def of(cls, actor: Actor) -> "SessionModel":
@@ -39,6 +40,7 @@ class SessionModel(BaseModel):
             project=actor.project,
             can_annotate=actor.role is not Role.VIEWER,
             can_ingest=allow(actor, Action.SLIDE_INGEST, Resource()).allowed,
+            can_see_originals=allow(actor, Action.PSEUDONYMS, Resource()).allowed,
         )
 
 

@@ -78,3 +78,11 @@ class OriginalPage(BaseModel):
 
     items: list[OriginalModel]
     next: str | None
+
+
+class SlideOriginalsModel(BaseModel):
+    """What staff call a slide, its case and its patient; null where nothing is kept."""
+
+    patient: str | None
+    case: str | None
+    slide: str | None

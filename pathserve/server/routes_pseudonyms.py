@@ -9,7 +9,7 @@ from pathserve.access import Action
 from pathserve.catalog import Kind
 from pathserve.server.bodies import json_response, read_model
 from pathserve.server.endpoint import Answer, Call, Endpoint
-from pathserve.server.models_projects import OriginalModel, OriginalPage
+from pathserve.server.models_projects import OriginalModel, OriginalPage, SlideOriginalsModel
 from pathserve.server.params import NoQuery, OriginalsSearch
 
 
@@ -29,6 +29,13 @@ async def search_pseudonyms(call: Call[NoQuery]) -> Response:
     return json_response(OriginalPage(items=items, next=None if following is None else str(following)))
 
 
+async def read_slide_originals(call: Call[NoQuery]) -> Response:
+    """Give what is kept of one slide; its id names nobody, so it may stand in an address."""
+    found = await run_in_threadpool(call.services.pseudonyms.of_slide, call.slide())
+    originals = {kind.value: found.get(kind) for kind in Kind}
+    return json_response(SlideOriginalsModel.model_validate(originals))
+
+
 ENDPOINTS = (
     Endpoint(
         "POST",
@@ -40,6 +47,16 @@ ENDPOINTS = (
         {200: Answer("A page of originals.", model=OriginalPage)},
         body_types=("application/json",),
         body_model=OriginalsSearch,
+        tag="pseudonyms",
+    ),
+    Endpoint(
+        "GET",
+        "/api/slides/{slide}/originals",
+        read_slide_originals,
+        Action.PSEUDONYMS,
+        "What staff call a slide, its case and its patient",
+        NoQuery,
+        {200: Answer("The originals.", model=SlideOriginalsModel)},
         tag="pseudonyms",
     ),
 )

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
-from pathserve.access import Role
+from pathserve.access import Action, Role
 from pathserve.catalog import SlideFacts
 from pathserve.db import Database
 from pathserve.server.app import ENDPOINTS
@@ -70,8 +70,13 @@ def test_a_slide_of_a_hidden_project_is_answered_like_one_that_is_not_there(divi
         assert told[0] == told[1], (endpoint.method, endpoint.path)
         assert hidden.status_code in (404, 403)
         found += hidden.status_code == 404
+        if endpoint.action is Action.PSEUDONYMS:
+            continue  # for those alone from whom no project is hidden
         # A role that may do this at all is told that there is nothing; the admin of one project may do all.
-        assert how != "token" or hidden.status_code == 404, (endpoint.method, endpoint.path)
+        assert how != "token" or hidden.status_code == 404, (
+            endpoint.method,
+            endpoint.path,
+        )
     assert found > 10
     assert divided.client().get(f"/api/annotations/{annotation}").headers["etag"] == '"r1"'
     assert [slide["id"] for slide in client.get("/api/slides").json()["items"]] == [divided.field]

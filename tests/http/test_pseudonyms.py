@@ -56,6 +56,17 @@ def test_pages_and_filters(named) -> None:
         assert client.post("/api/pseudonyms/search", json=bad).status_code == 422
 
 
+def test_one_slide_tells_its_own_originals(named) -> None:
+    client = named.client()
+    # a patient of the same pseudonym in another project is another person
+    named.services.catalog.edit_slide(named.field, SlideFacts(project="b", case="C-1", patient="P-7"))
+    answer = client.get(f"/api/slides/{named.slide}/originals")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json() == dict(zip(("patient", "case", "slide"), ORIGINALS, strict=True))
+    assert client.get(f"/api/slides/{named.field}/originals").json() == {"patient": None, "case": None, "slide": None}
+    assert client.get("/api/slides/none/originals").status_code == 404
+
+
 def test_nobody_else_learns_of_an_original(named) -> None:
     bound = named.client()
     secret = named.services.accounts.create_token("bound", role=Role.ADMIN, project="a").secret
@@ -63,6 +74,10 @@ def test_nobody_else_learns_of_an_original(named) -> None:
     for client in (named.client("viewer"), named.client("annotator"), named.client("reviewer"), bound):
         answer = client.post("/api/pseudonyms/search", json={"q": "Müller"})
         assert (answer.status_code, answer.json()["code"]) == (403, "denied")
+        answer = client.get(f"/api/slides/{named.slide}/originals")
+        assert (answer.status_code, answer.json()["code"]) == (403, "denied")
+        assert client.get("/api/session").json()["can_see_originals"] is False
+    assert named.client().get("/api/session").json()["can_see_originals"] is True
     admin = named.client()
     paths = [
         *("/api/slides", f"/api/slides/{named.slide}", "/api/projects", "/api/jobs", "/api/session"),
