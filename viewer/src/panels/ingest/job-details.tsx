@@ -1,11 +1,11 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { formatCount } from '../../model/format'
-import { type IdentityReport, identitySummary, type Job } from '../../model/job'
+import { type IdentityReport, identitySummary } from '../../model/job'
 import { Icon } from '../icons'
 
 /** The first digits of the checksum; pressing copies all of them. */
-function Checksum({ hash }: { hash: string }): JSX.Element {
+export function Checksum({ hash }: { hash: string }): JSX.Element {
   const said = useSignal('')
   const copy = async (): Promise<void> => {
     try {
@@ -37,7 +37,7 @@ function Checksum({ hash }: { hash: string }): JSX.Element {
 }
 
 /** What was dropped, by kind; where it stood on demand. */
-function Identity({ report }: { report: IdentityReport }): JSX.Element {
+export function Identity({ report }: { report: IdentityReport }): JSX.Element {
   return (
     <details class="identity" data-testid="job-identity">
       <summary>Identity: {identitySummary(report)}</summary>
@@ -59,7 +59,7 @@ function Identity({ report }: { report: IdentityReport }): JSX.Element {
               <tr key={`${place}\n${field}\n${kind}`}>
                 <td>{place}</td>
                 <td>{field ?? 'the scan’s own words'}</td>
-                <td>{kind}</td>
+                <td class="identity-kind">{kind}</td>
                 <td class="num">{formatCount(count)}</td>
               </tr>
             ))}
@@ -68,14 +68,5 @@ function Identity({ report }: { report: IdentityReport }): JSX.Element {
       </section>
       {report.incomplete.length > 0 && <p class="note-warn">Not searched to the end: {report.incomplete.join(', ')}</p>}
     </details>
-  )
-}
-
-export function JobDetails({ job }: { job: Job }): JSX.Element {
-  return (
-    <div class="work-details">
-      {job.content_hash !== null && <Checksum hash={job.content_hash} />}
-      {job.identity !== null && <Identity report={job.identity} />}
-    </div>
   )
 }

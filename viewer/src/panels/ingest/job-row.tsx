@@ -6,7 +6,7 @@ import type { Jobs } from '../../store/jobs'
 import { jobLabel } from '../../store/upload-records'
 import { Icon, type IconName } from '../icons'
 import { Progress } from '../progress'
-import { JobDetails } from './job-details'
+import { Checksum, Identity } from './job-details'
 
 const ICONS: Readonly<Partial<Record<Job['state'], IconName>>> = { done: 'check', failed: 'alert', queued: 'clock' }
 const TONES: Readonly<Record<Job['state'], string>> = {
@@ -68,7 +68,7 @@ export function JobRow({ job, jobs }: { job: Job; jobs: Jobs }): JSX.Element {
           <SlideLinks job={job} />
         </span>
         <span class="quiet">{[job.project, factsOf(job)].filter(Boolean).join(' · ')}</span>
-        <JobDetails job={job} />
+        {job.content_hash !== null && <Checksum hash={job.content_hash} />}
       </div>
       <div class="work-state">
         <span class={`pill ${TONES[job.state]}`}>
@@ -90,6 +90,7 @@ export function JobRow({ job, jobs }: { job: Job; jobs: Jobs }): JSX.Element {
         )}
       </div>
       <Buttons job={job} jobs={jobs} />
+      {job.identity !== null && <Identity report={job.identity} />}
     </li>
   )
 }
