@@ -5,6 +5,7 @@ export interface Session {
   readonly role: string
   readonly can_annotate: boolean
   readonly can_ingest: boolean
+  readonly can_see_originals: boolean
 }
 
 export async function getSession(): Promise<Session> {

@@ -5,7 +5,9 @@ import { listJobs, watchJobs } from '../api/jobs'
 import { listSlides } from '../api/slides'
 import { countFacet, type Facet, filterSlides } from '../model/facets'
 import { isOver, type Job, shareOf } from '../model/job'
+import { namedSlides } from '../model/originals'
 import { isBuilding, type Slide } from '../model/slide'
+import { OriginalSearch } from './originals'
 
 export type LoadState = 'loading' | 'ready' | 'failed'
 
@@ -40,11 +42,23 @@ export class Catalog {
   /** Projects with their number of slides, by name. */
   readonly projects = computed(() => countFacet(this.slides.value, 'project'))
 
-  /** The slides that the chosen facets and the words of the search leave. */
+  /** Finds nothing unless it is told to follow the search. */
+  readonly originals = new OriginalSearch()
+
+  /** By slide, the originals by which the search finds it. */
+  readonly named = computed(() => {
+    return namedSlides(this.slides.value, this.originals.found.value, this.search.value.trim())
+  })
+
+  /** The slides that the chosen facets and the words of the search leave, with those that an original leads to. */
   readonly shown = computed(() => {
     const { project, stain, hint } = this.chosen
     const choice = { project: project.value, stain: stain.value, hint: hint.value }
-    return filterSlides(this.slides.value, choice, this.search.value)
+    const found = filterSlides(this.slides.value, choice, this.search.value)
+    const named = this.named.value
+    if (named.size === 0) return found
+    const here = new Set(found)
+    return filterSlides(this.slides.value, choice, '').filter((slide) => here.has(slide) || named.has(slide.id))
   })
 
   /** How much of a slide's levels is built, 0 to 1; null when that is not known here. */

@@ -36,7 +36,8 @@ let waiting: Pending[]
 
 async function open(role = 'annotator'): Promise<Workspace> {
   const db = { ...memoryPendingDb(), load: async () => waiting }
-  const workspace = new Workspace(slide, { user: 'rk', role, can_annotate: role !== 'viewer', can_ingest: false }, db)
+  const rights = { can_annotate: role !== 'viewer', can_ingest: false, can_see_originals: false }
+  const workspace = new Workspace(slide, { user: 'rk', role, ...rights }, db)
   workspace.view.view.value = view
   await workspace.start()
   return workspace

@@ -68,6 +68,11 @@ export class Workspace {
     return this.session.role === 'reviewer' || this.session.role === 'admin'
   }
 
+  /** Admins of all projects may see what staff call the slide, its case and its patient. */
+  get canSeeOriginals(): boolean {
+    return this.session.can_see_originals
+  }
+
   /** Administrators may see what was scanned beside the slide and can name a person. */
   get canSeeIdentity(): boolean {
     return this.session.role === 'admin'

@@ -2,7 +2,7 @@ import { type Signal, useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import type { Session } from '../../api/session'
-import { plural } from '../../model/format'
+import { formatCount, plural } from '../../model/format'
 import { shareOf, stateText } from '../../model/job'
 import { INGEST_PATH } from '../../model/url'
 import type { Catalog } from '../../store/catalog'
@@ -105,6 +105,10 @@ export function Gallery({ catalog, session, goTo }: GalleryProps): JSX.Element {
     void catalog.load(abort.signal).then(() => catalog.follow(abort.signal, session.can_ingest))
     return () => abort.abort()
   }, [catalog, attempt.value])
+  useEffect(() => {
+    return session.can_see_originals ? catalog.originals.follow(catalog.search) : undefined
+  }, [catalog, session.can_see_originals])
+  const named = catalog.shown.value.filter(({ id }) => catalog.named.value.has(id)).length
 
   return (
     <div class="page gallery">
@@ -117,6 +121,9 @@ export function Gallery({ catalog, session, goTo }: GalleryProps): JSX.Element {
               type="search"
               placeholder="Search name, case, stain…"
               aria-label="Search slides"
+              // What is typed can name a person: browsers shall neither keep it nor send it to a spelling service.
+              autocomplete="off"
+              spellcheck={false}
               value={catalog.search.value}
               onInput={(event) => {
                 catalog.search.value = event.currentTarget.value
@@ -155,7 +162,13 @@ export function Gallery({ catalog, session, goTo }: GalleryProps): JSX.Element {
         <h1 class="visually-hidden">Slides</h1>
         <p class="visually-hidden" role="status">
           {plural(catalog.shown.value.length, 'slide')}
+          {named > 0 && `, ${formatCount(named)} by original name`}
         </p>
+        {catalog.originals.caveat.value !== '' && (
+          <p class="caveat quiet" role="status">
+            {catalog.originals.caveat.value}
+          </p>
+        )}
         <Incoming catalog={catalog} />
         <Content catalog={catalog} layout={layout.value} canAdd={session.can_ingest} retry={() => attempt.value++} />
       </main>

@@ -8,6 +8,7 @@ import type { Catalog } from '../../store/catalog'
 import { HintBadge } from '../hint-badge'
 import { Progress } from '../progress'
 import { annotationsText, magnificationText, millimetresText, pixelsText } from './facts'
+import { FoundBy } from './found-by'
 
 interface OneSlide {
   readonly slide: Slide
@@ -31,6 +32,12 @@ function Building({ slide, catalog }: OneSlide): JSX.Element | null {
   )
 }
 
+/** The note of a slide that was found by what staff call it. */
+function Named({ slide, catalog }: OneSlide): JSX.Element | null {
+  const originals = catalog.named.value.get(slide.id)
+  return originals ? <FoundBy originals={originals} slide={slide.name} /> : null
+}
+
 /** The overview; asked for again when the levels that it needs are there. */
 function Thumbnail({ slide, size }: { slide: Slide; size: number }): JSX.Element {
   return <img key={slide.status} src={thumbnailUrl(slide, size)} alt="" loading="lazy" decoding="async" />
@@ -39,7 +46,7 @@ function Thumbnail({ slide, size }: { slide: Slide; size: number }): JSX.Element
 function Card({ slide, catalog }: OneSlide): JSX.Element {
   const about = [slide.case, slide.stain].filter(Boolean).join(' · ')
   return (
-    <li>
+    <li class="card-item">
       <a class="card" href={slidePath(slide.id)} data-testid="slide-card" data-slide={slide.id} title={slide.name}>
         <span class="card-picture">
           <Thumbnail slide={slide} size={512} />
@@ -63,6 +70,7 @@ function Card({ slide, catalog }: OneSlide): JSX.Element {
           </span>
         </span>
       </a>
+      <Named slide={slide} catalog={catalog} />
     </li>
   )
 }
@@ -114,6 +122,7 @@ function Row({ slide, catalog, columns }: OneSlide & { columns: readonly Column[
           {slide.name}
         </a>
         <Building slide={slide} catalog={catalog} />
+        <Named slide={slide} catalog={catalog} />
       </th>
       {columns.map(({ name, look, cell }) => (
         <td key={name} class={look}>

@@ -4,6 +4,7 @@ import type { Workspace } from '../../store/workspace'
 import { Associated } from './associated'
 import { ClassList } from './class-list'
 import { LayerList } from './layer-list'
+import { Originals } from './originals'
 import { QualitySection } from './quality'
 import { Selected } from './selected'
 import { SlideFacts } from './slide-facts'
@@ -45,6 +46,7 @@ export function SidePanel({ workspace }: { workspace: Workspace }): JSX.Element 
           <>
             <SlideFacts workspace={workspace} />
             <QualitySection workspace={workspace} />
+            {workspace.canSeeOriginals && <Originals workspace={workspace} />}
             {workspace.canSeeIdentity && <Associated workspace={workspace} />}
           </>
         ) : (
