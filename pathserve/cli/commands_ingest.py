@@ -29,6 +29,10 @@ Lossless = Annotated[
 KeepLabel = Annotated[
     bool, typer.Option("--keep-label", help="Keep label and macro pictures, apart from the slide, for admins alone.")
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="Build on the Dask cluster of this scheduler: tls://host:port or tcp://127.0.0.1:port."),
+]
 ManifestFile = Annotated[
     Path | None, typer.Option("--manifest", help="CSV with file, name, case, patient, stain, project of each scan.")
 ]
@@ -51,12 +55,13 @@ def ingest(
     recompress: Recompress = None,
     lossless: Lossless = False,
     keep_label: KeepLabel = False,
+    scheduler: Scheduler = None,
     reserve: Reserve = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn scans into pyramids that can be served; goes on where it was interrupted, skips what is there."""
-    options = _options(project, name, recompress, lossless=lossless, keep_label=keep_label)
+    options = _options(project, name, recompress, scheduler, lossless=lossless, keep_label=keep_label)
     report = _Report(as_json)
     scans = _without(manifest, _find(paths, report))
     if name is not None and len(scans) != 1:
@@ -82,12 +87,13 @@ def watch(
     recompress: Recompress = None,
     lossless: Lossless = False,
     keep_label: KeepLabel = False,
+    scheduler: Scheduler = None,
     reserve: Reserve = None,
     interval: Annotated[float, typer.Option(min=0.1, max=86_400, help="Seconds between two looks.")] = 10.0,
     data: Data = None,
 ) -> None:
     """Ingest what arrives in a folder and has stopped growing, until Ctrl-C or SIGTERM."""
-    options = _options(project, None, recompress, lossless=lossless, keep_label=keep_label)
+    options = _options(project, None, recompress, scheduler, lossless=lossless, keep_label=keep_label)
     seen = FolderWatch(folder)
     with open_services(data, reserve=reserve) as services, scan_jobs(services) as (jobs, stop):
         note(f"Watching, every {interval:g} seconds; Ctrl-C ends it.")
@@ -103,10 +109,11 @@ def watch(
 
 
 def _options(
-    project: str, name: str | None, recompress: int | None, *, lossless: bool, keep_label: bool
+    project: str, name: str | None, recompress: int | None, scheduler: str | None, *, lossless: bool, keep_label: bool
 ) -> IngestOptions:
     options = IngestOptions(project=project, name=name, recompress=recompress)
-    return IngestOptions(options.project, options.name, recompress, lossless, keep_label).checked()
+    options = IngestOptions(options.project, options.name, recompress, lossless, keep_label, scheduler=scheduler)
+    return options.checked()
 
 
 @dataclass(slots=True)

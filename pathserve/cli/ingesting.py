@@ -112,6 +112,7 @@ class ScanJobs:
                 progress=moved,
                 stop=self._stop.is_set,
                 put_back=False,
+                scheduler=options.scheduler,
                 done=lambda _, outcome: result.outcomes.append(outcome),
                 failed=lambda _, error: setattr(result, "error", error),
             )

@@ -22,6 +22,7 @@ from pathserve.slides import Scan
 from pathserve.slides.identity import IdentityReport
 from pathserve.tiles import DeepZoom
 from pathserve.worker.messages import Order
+from pathserve.worker.scheduler import checked_scheduler
 
 _PICTURES = "pictures"
 """Folder inside the staging folder for the label and macro."""
@@ -56,6 +57,8 @@ class IngestOptions:
         Whether the scan's label and macro pictures are kept, apart from the slide.
     workers
         Threads that decode and encode.
+    scheduler
+        Address of the Dask scheduler whose workers do it instead; None: this machine does.
     """
 
     project: str = "default"
@@ -64,6 +67,7 @@ class IngestOptions:
     lossless: bool = False
     keep_label: bool = False
     workers: int = 1
+    scheduler: str | None = None
 
     def checked(self) -> "IngestOptions":
         """Give the options with clean names.
@@ -72,7 +76,11 @@ class IngestOptions:
         ------
         Invalid
             When one of them breaks a rule.
+        Unsupported
+            When a cluster is asked for and PathServe was installed without what it needs.
         """
+        if self.scheduler is not None:
+            checked_scheduler(self.scheduler)
         if self.recompress is not None and not 1 <= self.recompress <= 100:
             raise Invalid("The JPEG quality must be 1 to 100.")
         if self.recompress is not None and self.lossless:
@@ -321,7 +329,8 @@ class _Making:
             self._call.catalog.set_status(self._slide_id, READY)
 
     def _here(self, order: Order) -> Order:
-        return replace(order, staging=self._staging.folder.resolve(), published=self._published.resolve())
+        order = replace(order, staging=self._staging.folder.resolve(), published=self._published.resolve())
+        return replace(order, scheduler=self._call.options.scheduler)
 
     def _work(self, order: Order, built: Callable[[Path, int], None] | None = None) -> None:
         listener = Listener(self._building, self._opened, built or _unasked, self._rest_built, self._is_cancelled)

@@ -124,7 +124,7 @@ def _started(order: Order) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     pipe, theirs = os.pipe()
     try:
         try:
-            process = _spawn(theirs)
+            process = _spawn(theirs, "program" if order.scheduler is None else "cluster_program")
         finally:
             os.close(theirs)
         with process:
@@ -142,12 +142,12 @@ def _started(order: Order) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         os.close(pipe)
 
 
-def _spawn(reports: int) -> subprocess.Popen[bytes]:
+def _spawn(reports: int, module: str) -> subprocess.Popen[bytes]:
     """Start a worker that imports this very package, and nothing out of the current folder."""
     package = Path(__file__).parent.parent.parent
     path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(  # noqa: S603 - our own module, no shell
-        [sys.executable, "-P", "-m", "pathserve.worker.program", str(reports)],
+        [sys.executable, "-P", "-m", f"pathserve.worker.{module}", str(reports)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -70,6 +70,7 @@ class IngestQueue:
         progress: Callable[[Progress], None] = _ignore,
         stop: Callable[[], bool] = never,
         put_back: bool = True,
+        scheduler: str | None = None,
         done: Done = _ignore,
         failed: Failed = _ignore,
     ) -> Job:
@@ -81,6 +82,8 @@ class IngestQueue:
             Asked several times a second: whether this process shall end.
         put_back
             Whether a job that was stopped so waits again; else it is cancelled, and what was built stays for a week.
+        scheduler
+            Address of the Dask scheduler whose workers build; None: this machine does.
         done, failed
             Told of each slide and of each scan that was refused.
 
@@ -97,7 +100,8 @@ class IngestQueue:
             told.scans = len(scans)
             self._jobs.learned(job.id, Facts(bytes=_size(scans)))
             for number, scan in enumerate(scans, start=1):
-                self._ingest(run, scan, _options(job, number if len(scans) > 1 else None), told)
+                options = replace(_options(job, number if len(scans) > 1 else None), scheduler=scheduler)
+                self._ingest(run, scan, options, told)
         except _Stopped:
             if put_back:
                 self._jobs.put_back(job)

@@ -5,11 +5,11 @@ can be built when the others are published already and the scan is gone.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 import dask
 import dask.threaded
@@ -36,6 +36,43 @@ _STRIP_CHUNKS = 2
 """Chunks that are decoded at once: as few as keep the seams rare at which a tile of the scan is decoded twice."""
 
 Chunks = Iterator[tuple[tuple[int, int], bytes | None]]
+Sizes = Mapping[str, int]
+"""Bytes of shards that are finished, by their path inside the group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Shards that are to be written, and what they depend on.
+
+    Parameters
+    ----------
+    tasks
+        Each after the shards that it needs.
+    finished
+        Those of them, and of what they need, that an earlier build has written.
+    fingerprint
+        Names everything that the bytes of the shards depend on.
+    """
+
+    maker: "ShardMaker"
+    tasks: tuple[ShardTask, ...]
+    finished: Mapping[str, FileRecord]
+    fingerprint: str
+
+
+class Runner(Protocol):
+    """Runs the tasks of a work that are not finished, in any order that keeps what a shard needs before it."""
+
+    def __call__(self, work: Work, advance: Callable[[int], None], done: Callable[[str, FileRecord], None]) -> None:
+        """Write the shards.
+
+        Parameters
+        ----------
+        advance
+            Told how many more chunks are made; from several threads.
+        done
+            Told the path and record of each shard when it is complete and on the disk; from several threads.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +93,7 @@ def build_pyramid(
     progress: Progress,
     generation: int = 1,
     reduced: bool = True,
+    run: Runner | None = None,
 ) -> Built:
     """Build a pyramid in a staging folder, going on with what an earlier build of the same finished there.
 
@@ -73,6 +111,8 @@ def build_pyramid(
     reduced
         Whether levels that are made of other levels are built too. Without them the pyramid can be published, and
         :func:`build_reduced` makes them later.
+    run
+        Runs the shards elsewhere; None: on threads of this process.
 
     Raises
     ------
@@ -82,10 +122,12 @@ def build_pyramid(
     facts = facts_of(source.info, plan, generation=generation)
     left_out = () if reduced else plan.reduced_levels
     tasks = tuple(task for task in plan.tasks() if task.level not in left_out)
-    journal = Journal(staging, _fingerprint(content_hash, facts, plan))
+    fingerprint = fingerprint_of(content_hash, facts, plan)
+    journal = Journal(staging, fingerprint)
     try:
         resumed = len(journal.finished)
-        files = _run(_Builder(plan, facts, journal, progress, tasks, source=source), tasks, workers)
+        maker = ShardMaker(plan, facts, journal.folder, source=source)
+        files = _run(maker, tasks, journal, fingerprint, progress, run or Threads(workers))
     finally:
         journal.close()
     if facts.storage == "zstd":
@@ -98,7 +140,9 @@ def build_pyramid(
     return Built(journal.folder, resumed)
 
 
-def build_reduced(published: Path, staging: Path, *, workers: int, progress: Progress) -> Built:
+def build_reduced(
+    published: Path, staging: Path, *, workers: int, progress: Progress, run: Runner | None = None
+) -> Built:
     """Build the levels that a published pyramid lacks, going on with what an earlier build finished.
 
     The folder that it gives holds these levels alone, and as its manifest that of the whole pyramid. Parameters and
@@ -113,10 +157,12 @@ def build_reduced(published: Path, staging: Path, *, workers: int, progress: Pro
     known = pyramid.manifest
     plan = plan_missing(pyramid.facts, known.missing_levels)
     tasks = tuple(task for task in plan.tasks() if task.level in known.missing_levels)
-    journal = Journal(staging, _fingerprint(known.content_hash, pyramid.facts, plan))
+    fingerprint = fingerprint_of(known.content_hash, pyramid.facts, plan)
+    journal = Journal(staging, fingerprint)
     try:
         resumed = len(journal.finished)
-        files = _run(_Builder(plan, pyramid.facts, journal, progress, tasks, below=pyramid), tasks, workers)
+        maker = ShardMaker(plan, pyramid.facts, journal.folder, below=pyramid)
+        files = _run(maker, tasks, journal, fingerprint, progress, run or Threads(workers))
     finally:
         journal.close()
     seal(journal.folder, Manifest(known.content_hash, {**known.files, **files}))
@@ -129,42 +175,89 @@ def facts_of(info: SlideInfo, plan: PyramidPlan, *, generation: int = 1) -> Fact
     return replace(facts, encodings=tuple(level.encoding for level in plan.levels))
 
 
-def _fingerprint(content_hash: str, facts: Facts, plan: PyramidPlan) -> str:
+def fingerprint_of(content_hash: str, facts: Facts, plan: PyramidPlan) -> str:
     """Name everything that the bytes of the shards depend on."""
     return hashlib.sha256(repr((content_hash, facts, plan.levels)).encode()).hexdigest()
 
 
-def _run(builder: "_Builder", tasks: Sequence[ShardTask], workers: int) -> dict[str, FileRecord]:
-    """Run the shards as a Dask graph on threads; Dask is half typed, so it is met here only."""
-    untyped: Any = dask
-    shard = untyped.delayed(builder.build, pure=False, traverse=False)
-    nodes: dict[str, object] = {}
-    for task in tasks:
-        needs = [nodes[path] for path in task.needs if path in nodes]
-        nodes[task.path] = shard(task, needs, dask_key_name=task.path)
-    # The function itself, not its name "threads": looking a name up loads dask.distributed where it is installed.
-    untyped.compute(*nodes.values(), scheduler=untyped.threaded.get, num_workers=workers)
-    return builder.files()
+class Threads:
+    """Runs shards as a Dask graph on the threads of this process; Dask is half typed, so it is met here only."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def __call__(self, work: Work, advance: Callable[[int], None], done: Callable[[str, FileRecord], None]) -> None:
+        """Write the shards; see :class:`Runner`."""
+        sizes = {path: record.size for path, record in work.finished.items()}
+
+        def write(task: ShardTask, needs: list[None]) -> None:
+            del needs  # they only order the tasks: what a shard is made from lies on the disk by now
+            record = work.maker.write(task, sizes, advance)
+            sizes[task.path] = record.size
+            done(task.path, record)
+
+        untyped: Any = dask
+        shard = untyped.delayed(write, pure=False, traverse=False)
+        nodes: dict[str, object] = {}
+        for task in work.tasks:
+            if task.path not in work.finished:
+                needs = [nodes[path] for path in task.needs if path in nodes]
+                nodes[task.path] = shard(task, needs, dask_key_name=task.path)
+        # The function itself, not its name "threads": looking a name up loads dask.distributed where it is installed.
+        untyped.compute(*nodes.values(), scheduler=untyped.threaded.get, num_workers=self._workers)
 
 
-class _Builder:
-    """Writes shards; one object for all threads.
+class _Progress:
+    """Counts chunks for whoever wants to know; for several threads."""
+
+    def __init__(self, told: Progress, total: int) -> None:
+        self._told = told
+        self._total = total
+        self._done = 0
+        self._lock = Lock()
+
+    def advance(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            self._told(self._done, self._total)
+
+
+def _run(
+    maker: "ShardMaker",
+    tasks: tuple[ShardTask, ...],
+    journal: Journal,
+    fingerprint: str,
+    progress: Progress,
+    run: Runner,
+) -> dict[str, FileRecord]:
+    """Write what an earlier build has not, note each shard in the journal, and give what the manifest says of all."""
+    counts = {task.path: maker.chunk_count(task) for task in tasks}
+    counter = _Progress(progress, sum(counts.values()))
+    finished = {path: journal.finished[path] for path in counts if path in journal.finished}
+    if finished:
+        counter.advance(sum(counts[path] for path in finished))
+    run(Work(maker, tasks, finished, fingerprint), counter.advance, journal.add)
+    return {path: journal.finished[path] for path in counts}
+
+
+class ShardMaker:
+    """Makes and writes shards; one object for all threads of a process.
 
     Parameters
     ----------
+    folder
+        The group under construction.
     source
         The scan; None when only levels that are made of others are built.
     below
-        The published pyramid that holds those others; None when they are in the journal's folder.
+        The published pyramid that holds those others; None when they are in ``folder``.
     """
 
     def __init__(
         self,
         plan: PyramidPlan,
         facts: Facts,
-        journal: Journal,
-        progress: Progress,
-        tasks: Sequence[ShardTask],
+        folder: Path,
         *,
         source: PixelSource | None = None,
         below: Pyramid | None = None,
@@ -172,46 +265,44 @@ class _Builder:
         self._plan = plan
         self._coding = Coding.of(facts)
         self._fill = facts.fill
-        self._journal = journal
-        self._progress = progress
-        self._tasks = tasks
+        self._folder = folder
         self._source = source
         self._below = below
-        self._total = sum(1 for task in tasks for _ in plan.chunks_of(task))
-        self._done = 0
-        self._lock = Lock()
 
-    def files(self) -> dict[str, FileRecord]:
-        """Give what the manifest says about the shards, when all are written."""
-        return {task.path: self._journal.finished[task.path] for task in self._tasks}
+    def chunk_count(self, task: ShardTask) -> int:
+        """How many chunks of a shard lie on its level."""
+        return sum(1 for _ in self._plan.chunks_of(task))
 
-    def build(self, task: ShardTask, needs: list[None]) -> None:
-        """Write one whole shard and note it in the journal, unless an earlier build did.
+    def write(
+        self, task: ShardTask, sizes: Sizes, advance: Callable[[int], None], *, temporary: Path | None = None
+    ) -> FileRecord:
+        """Write one whole shard: it has its name only when it is complete and on the disk.
 
-        ``needs`` only orders the tasks: what a shard is made from lies on the disk by now.
+        Parameters
+        ----------
+        sizes
+            Bytes of those of the shards that this one needs which are in ``folder``.
+        temporary
+            Where it is written first, on the same disk, while the shard's folder exists; None: beside its place.
         """
-        del needs
-        chunks = list(self._plan.chunks_of(task))
-        if task.path in self._journal.finished:
-            self._advance(len(chunks))
-            return
-        path = self._journal.folder / task.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".tmp")
+        path = self._folder / task.path
+        if temporary is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(path.name + ".tmp")
         with temporary.open("wb") as file:
             writer = ShardWriter(file)
-            for (col, row), data in self._encoded(task, chunks):
+            for (col, row), data in self._encoded(task, list(self._plan.chunks_of(task)), sizes):
                 # A writer owns its shard alone: two that shared one would lose each other's chunks.
                 if (col // SHARD_CHUNKS, row // SHARD_CHUNKS) != (task.col, task.row):
                     raise ValueError("The chunk does not belong to this shard.")
                 if data is not None:
                     writer.add((row % SHARD_CHUNKS) * SHARD_CHUNKS + col % SHARD_CHUNKS, data)
-                self._advance(1)
+                advance(1)
             size, digest = writer.finish()
         temporary.replace(path)
-        self._journal.add(task.path, FileRecord(size, digest))
+        return FileRecord(size, digest)
 
-    def _encoded(self, task: ShardTask, chunks: list[tuple[int, int]]) -> Chunks:
+    def _encoded(self, task: ShardTask, chunks: list[tuple[int, int]], sizes: Sizes) -> Chunks:
         """Make the chunks of a shard one after the other."""
         plan = self._plan.levels[task.level]
         if isinstance(plan.source, Decode):
@@ -220,7 +311,7 @@ class _Builder:
             for col, row in chunks:
                 yield (col, row), self._from_scan(task.level, col, row, task.plane)
         else:
-            above, size = self._reader(task), self._plan.levels[task.level - 1].size
+            above, size = self._reader(task, sizes), self._plan.levels[task.level - 1].size
             for col, row in chunks:
                 yield (col, row), made_chunk(above, self._coding, self._fill, size, plan.encoding, col, row)
 
@@ -276,12 +367,10 @@ class _Builder:
     def _encode(self, pixels: Samples, plan: LevelPlan) -> bytes | None:
         return encoded_chunk(pixels, self._coding, self._fill, plan.encoding)
 
-    def _reader(self, task: ShardTask) -> ChunkReader:
+    def _reader(self, task: ShardTask, sizes: Sizes) -> ChunkReader:
         """Read chunks of the level before out of the shards that this one needs."""
-        finished, level = self._journal.finished, task.level - 1
-        shards = {
-            path: ShardFile(self._journal.folder / path, finished[path].size) for path in task.needs if path in finished
-        }
+        level = task.level - 1
+        shards = {path: ShardFile(self._folder / path, sizes[path]) for path in task.needs if path in sizes}
 
         def read(col: int, row: int) -> bytes | None:
             path = self._plan.path(level, task.plane, row // SHARD_CHUNKS, col // SHARD_CHUNKS)
@@ -293,8 +382,3 @@ class _Builder:
             return self._below.chunk(level, col, row, task.plane)
 
         return read
-
-    def _advance(self, count: int) -> None:
-        with self._lock:
-            self._done += count
-            self._progress(self._done, self._total)

@@ -77,6 +77,16 @@ class Journal:
             return False
 
 
+def is_building(staging: Path, fingerprint: str) -> bool:
+    """Tell whether a folder, seen from wherever this runs, is that of a build."""
+    try:
+        with (staging / _NAME).open("rb") as file:
+            entry = _parse(file.readline())
+    except OSError:
+        return False
+    return entry is not None and entry.get("build") == fingerprint
+
+
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         entry = orjson.loads(line)

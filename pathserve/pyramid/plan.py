@@ -115,8 +115,12 @@ class PyramidPlan:
         columns, rows = self.shard_grid(plan.index)
         for row in range(rows):
             for col in range(columns):
-                bare = ShardTask(self.path(plan.index, plane, row, col), plan.index, plane, row, col, ())
-                yield replace(bare, needs=self._needs(bare)) if isinstance(plan.source, Reduce) else bare
+                yield self.task(plan.index, plane, row, col)
+
+    def task(self, level: int, plane: Plane, row: int, col: int) -> ShardTask:
+        """Give the task of one shard."""
+        bare = ShardTask(self.path(level, plane, row, col), level, plane, row, col, ())
+        return replace(bare, needs=self._needs(bare)) if isinstance(self.levels[level].source, Reduce) else bare
 
     def _needs(self, task: ShardTask) -> tuple[str, ...]:
         columns, rows = self.shard_grid(task.level - 1)

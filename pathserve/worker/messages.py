@@ -37,6 +37,8 @@ class Order:
         Whether and how the scan is searched for what may name a person; None: it is not.
     pictures
         Folder into which its label and macro are written; None: they are left alone.
+    scheduler
+        Address of the Dask scheduler whose workers build; None: threads of this process.
     """
 
     scan: Scan | None = None
@@ -49,6 +51,7 @@ class Order:
     workers: int = 1
     identity: Values | None = None
     pictures: Path | None = None
+    scheduler: str | None = None
 
     def to_bytes(self) -> bytes:
         """Give the stored form."""
@@ -64,6 +67,7 @@ class Order:
             "workers": self.workers,
             "identity": self.identity,
             "pictures": None if self.pictures is None else str(self.pictures),
+            "scheduler": self.scheduler,
         }
         return orjson.dumps(order) + b"\n"
 
@@ -83,6 +87,7 @@ class Order:
             workers=order["workers"],
             identity=order["identity"],
             pictures=None if order["pictures"] is None else Path(order["pictures"]),
+            scheduler=order["scheduler"],
         )
 
 

@@ -13,6 +13,8 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -22,6 +24,7 @@ import orjson
 from pathserve.errors import DISK_FULL, Busy, PathServeError, TooLarge
 from pathserve.pixels import PixelSource
 from pathserve.pyramid import build_pyramid, build_reduced, plan_pyramid
+from pathserve.pyramid.build import Runner
 from pathserve.pyramid.plan import Verbatim
 from pathserve.slides import open_slide
 from pathserve.slides.identity import search_scan
@@ -33,6 +36,9 @@ MEMORY_LIMIT = 4 << 30
 
 REST = "rest"
 """Folder inside the staging folder where levels are built that come after publication."""
+
+RunnerOf = Callable[[Order, Path], Runner | None]
+"""Gives what runs the shards that an order has built in a folder; None: threads of this process."""
 
 _PUBLISHED = Event()
 _PR_SET_PDEATHSIG = 1
@@ -59,7 +65,11 @@ class _Reports:
             self.send({"done": done, "total": total})
 
 
-def main() -> None:
+def _threads(_order: Order, _staging: Path) -> None:
+    """Leave the shards to threads."""
+
+
+def main(runner_of: RunnerOf = _threads) -> None:
     """Carry out one order."""
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
@@ -68,7 +78,7 @@ def main() -> None:
     order = Order.parse(sys.stdin.buffer.readline())
     Thread(target=_watch_input, daemon=True).start()
     try:
-        _carry_out(order, reports)
+        _carry_out(order, reports, runner_of)
     except PathServeError as error:
         reports.send(error_message(error))
     except MemoryError:
@@ -80,7 +90,7 @@ def main() -> None:
         reports.send(error_message(busy))
 
 
-def _carry_out(order: Order, reports: _Reports) -> None:
+def _carry_out(order: Order, reports: _Reports, runner_of: RunnerOf = _threads) -> None:
     """Look at the scan, build what only it can tell, and then what can be made of that."""
     viewable = order.scan is None
     if order.scan is not None:
@@ -93,15 +103,21 @@ def _carry_out(order: Order, reports: _Reports) -> None:
             gc.collect()  # parsing leaves cycles with a number for each tile: 7 MB of a scan of 5 gigapixels
             if order.staging is None:
                 return
-            viewable = _build(source, order, order.staging, reports)
+            viewable = _build(source, order, order.staging, reports, runner_of)
     if viewable and order.staging is not None and order.published is not None:
         rest = order.staging / REST
         rest.mkdir(exist_ok=True)
-        built = build_reduced(order.published, rest, workers=order.workers, progress=reports.progress)
+        built = build_reduced(
+            order.published,
+            rest,
+            workers=order.workers,
+            progress=reports.progress,
+            run=runner_of(replace(order, scan=None), rest),
+        )
         reports.send({"rest": str(built.folder), "resumed": built.resumed_shards})
 
 
-def _build(source: PixelSource, order: Order, staging: Path, reports: _Reports) -> bool:
+def _build(source: PixelSource, order: Order, staging: Path, reports: _Reports, runner_of: RunnerOf) -> bool:
     """Build a pyramid; tell whether levels are left to be made now that everybody can see the others."""
     plan = plan_pyramid(source.info, recompress=order.recompress, lossless=order.lossless)
     # Copying takes seconds: what is copied is shown at once, and what is made of it comes while people look.
@@ -114,6 +130,7 @@ def _build(source: PixelSource, order: Order, staging: Path, reports: _Reports) 
         workers=order.workers,
         progress=reports.progress,
         reduced=not later,
+        run=runner_of(replace(order, published=None), staging),
     )
     reports.send({"built": str(built.folder), "resumed": built.resumed_shards})
     if later:
