@@ -3,9 +3,13 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 DATA_VARIABLE = "PATHSERVE_DATA"
 """Environment variable that names the data folder."""
+
+STORE_VARIABLE = "PATHSERVE_STORE"
+"""Environment variable that names the object store of the slides."""
 
 DEFAULT_DATA = Path("pathserve-data")
 """The data folder when nothing names one."""
@@ -16,6 +20,11 @@ def data_folder(given: Path | None = None) -> Path:
     return given or Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA)
 
 
+def store_address(given: str | None = None) -> str | None:
+    """Choose where slides are kept: what was given, else PATHSERVE_STORE, else None, the data folder."""
+    return given or os.environ.get(STORE_VARIABLE) or None
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where things are and how much one request may ask for.
@@ -24,6 +33,8 @@ class Settings:
     ----------
     data
         The data folder: holds ``pathserve.db`` and ``slides/<slide-id>.zarr``.
+    store
+        Address of the object store that holds the slides instead, ``s3://bucket/prefix``; or a folder as ``file://``.
     max_output_pixels
         Most output pixels of one region, mask or pair.
     max_body_bytes
@@ -45,6 +56,7 @@ class Settings:
     """
 
     data: Path = DEFAULT_DATA
+    store: str | None = None
     max_output_pixels: int = 64 * 1024 * 1024
     max_body_bytes: int = 512 * 1024 * 1024
     max_features: int = 1_000_000
@@ -77,5 +89,12 @@ class Settings:
 
     @property
     def slides(self) -> Path:
-        """The folder of published slides, one ``<slide-id>.zarr`` each."""
-        return self.data / "slides"
+        """The folder of published slides, one ``<slide-id>.zarr`` each; beside an object store, of staging alone."""
+        return self.store_folder or self.data / "slides"
+
+    @property
+    def store_folder(self) -> Path | None:
+        """The folder that is the store; None when it is no folder."""
+        if self.store is None or not self.store.startswith("file:"):
+            return None
+        return Path(unquote(urlsplit(self.store).path))

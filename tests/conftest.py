@@ -1,5 +1,12 @@
 """What every test may use: the shared data of other tools, the package's own scans, an empty database."""
 
+import http.client
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -111,3 +118,46 @@ def make_tiff(tmp_path: Path) -> MakeTiff:
         return tmp_path / name
 
     return write
+
+
+@pytest.fixture(scope="session")
+def object_store_address() -> Iterator[str]:
+    """A real server that speaks S3, in a process of its own, with one bucket: ``slides``."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    try:
+        while True:
+            try:
+                made = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                made.request("PUT", "/slides")
+                made.getresponse().read()
+                made.close()
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def object_store(object_store_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the address of an empty store, whose credentials stand in the environment as a user would set them."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", object_store_address)
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tester")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-to-be-told")
+    return f"s3://slides/{secrets.token_hex(8)}"

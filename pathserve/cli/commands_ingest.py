@@ -9,7 +9,7 @@ import typer
 
 from pathserve.catalog import DEFAULT_PROJECT
 from pathserve.cli.ingesting import ScanResult, bases_of, say_result, scan_jobs
-from pathserve.cli.options import AsJson, Data, open_services
+from pathserve.cli.options import AsJson, Data, Store, open_services
 from pathserve.cli.output import Exit, note, say_items
 from pathserve.errors import DISK_FULL, Invalid, NotFound, TooLarge
 from pathserve.ingest import IngestOptions, find_scans
@@ -58,6 +58,7 @@ def ingest(
     scheduler: Scheduler = None,
     reserve: Reserve = None,
     data: Data = None,
+    store: Store = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn scans into pyramids that can be served; goes on where it was interrupted, skips what is there."""
@@ -68,7 +69,7 @@ def ingest(
         raise Invalid("--name names one slide; give one scan with it.")
     table = None if manifest is None else _read_manifest(manifest)
     rows = {} if table is None or manifest is None else report.matched(table, _match(table, scans, paths, manifest))
-    with open_services(data, reserve=reserve) as services, scan_jobs(services) as (jobs, stop):
+    with open_services(data, store, reserve=reserve, probe=True) as services, scan_jobs(services) as (jobs, stop):
         for number, scan in enumerate(scans, start=1):
             if stop.is_set():
                 break
@@ -91,11 +92,12 @@ def watch(
     reserve: Reserve = None,
     interval: Annotated[float, typer.Option(min=0.1, max=86_400, help="Seconds between two looks.")] = 10.0,
     data: Data = None,
+    store: Store = None,
 ) -> None:
     """Ingest what arrives in a folder and has stopped growing, until Ctrl-C or SIGTERM."""
     options = _options(project, None, recompress, scheduler, lossless=lossless, keep_label=keep_label)
     seen = FolderWatch(folder)
-    with open_services(data, reserve=reserve) as services, scan_jobs(services) as (jobs, stop):
+    with open_services(data, store, reserve=reserve, probe=True) as services, scan_jobs(services) as (jobs, stop):
         note(f"Watching, every {interval:g} seconds; Ctrl-C ends it.")
         while not stop.is_set():
             for scan in _without(manifest, seen.ready()):

@@ -14,7 +14,7 @@ import zarr
 
 from pathserve.annotations import AnnotationQuery, AnnotationStore
 from pathserve.catalog import SlideRecord
-from pathserve.cli.options import Data, open_services
+from pathserve.cli.options import Data, Store, open_services
 from pathserve.cli.output import note
 from pathserve.datasets import read_mask
 from pathserve.errors import Conflict, Invalid, TooLarge
@@ -44,9 +44,10 @@ def mask(
     layer: Annotated[list[str] | None, typer.Option("--layer", help="Only this layer; repeats.")] = None,
     as_of: Annotated[int | None, typer.Option(help="The state at this revision.")] = None,
     data: Data = None,
+    store: Store = None,
 ) -> None:
     """Draw the annotations of a region, or of the whole slide, as a mask."""
-    with open_services(data) as services:
+    with open_services(data, store) as services:
         record = services.catalog.slide(slide)
         grid = _grid(record, region, mpp, downsample)
         # One revision and one schema for all strips, whatever is drawn meanwhile.

@@ -1,19 +1,18 @@
 """Commands about slides: list, remove, verify, judge."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pathserve.catalog import READY, SlideRecord
 from pathserve.catalog.judgements import StoredJudgement
-from pathserve.cli.options import AsJson, Data, open_services
+from pathserve.cli.options import AsJson, Data, Store, open_services
 from pathserve.cli.output import Exit, note, say, say_items, say_table
-from pathserve.errors import NotFound, PathServeError
+from pathserve.errors import Busy, NotFound, PathServeError
 from pathserve.ingest import damaged_pictures, remove_slide
 from pathserve.ingest.quality import judged
 from pathserve.pyramid import verify_pyramid
-from pathserve.pyramid.layout import SUFFIX
+from pathserve.pyramid.storage import Files
 from pathserve.server.models import SlideModel
 from pathserve.server.services import Services
 
@@ -26,9 +25,9 @@ def register(app: typer.Typer) -> None:
     app.command("quality")(quality)
 
 
-def slides(data: Data = None, as_json: AsJson = False) -> None:
+def slides(data: Data = None, store: Store = None, as_json: AsJson = False) -> None:
     """List the slides."""
-    with open_services(data) as services:
+    with open_services(data, store) as services:
         records = _all_slides(services)
         counts = services.annotations.counts([record.id for record in records])
         judgements = services.judgements(records)
@@ -63,9 +62,11 @@ def _all_slides(services: Services) -> list[SlideRecord]:
     return found
 
 
-def remove(slide: Annotated[str, typer.Argument(metavar="SLIDE", help="Slide id.")], data: Data = None) -> None:
+def remove(
+    slide: Annotated[str, typer.Argument(metavar="SLIDE", help="Slide id.")], data: Data = None, store: Store = None
+) -> None:
     """Remove a slide with its pixels and all its annotations."""
-    with open_services(data) as services:
+    with open_services(data, store) as services:
         count = services.annotations.counts([slide]).get(slide, 0)
         remove_slide(slide, settings=services.settings, catalog=services.catalog)
     say(f"{slide} is removed, with {count:,} annotations.")
@@ -74,14 +75,15 @@ def remove(slide: Annotated[str, typer.Argument(metavar="SLIDE", help="Slide id.
 def verify(
     slides: Annotated[list[str] | None, typer.Argument(metavar="[SLIDE]...", help="Slide ids; default all.")] = None,
     data: Data = None,
+    store: Store = None,
     as_json: AsJson = False,
 ) -> None:
     """Re-read every stored file against its checksum and name what is damaged."""
     items = list[dict[str, Any]]()
-    with open_services(data) as services:
+    with open_services(data, store) as services:
         records = [services.catalog.slide(i) for i in slides] if slides else _all_slides(services)
         for record in records:
-            damage = _damage(services.settings.slides / (record.id + SUFFIX))
+            damage = _damage(services.published.files(record.id))
             damage += _damaged_pictures(services, record.id)
             items.append({"slide": record.id, "status": record.status, "ok": not damage, "damage": damage})
             if not as_json:
@@ -98,11 +100,13 @@ def verify(
         raise typer.Exit(Exit.REFUSED if damaged == len(items) else Exit.PARTLY)
 
 
-def _damage(folder: Path) -> list[dict[str, str]]:
+def _damage(files: Files) -> list[dict[str, str]]:
     try:
-        return [{"path": found.path, "message": found.message} for found in verify_pyramid(folder)]
+        return [{"path": found.path, "message": found.message} for found in verify_pyramid(files)]
     except NotFound:
         return [{"path": ".", "message": "The slide's folder is missing."}]
+    except Busy:  # the object store does not answer, which is no damage
+        raise
     except PathServeError as error:
         return [{"path": ".", "message": error.message}]
 
@@ -116,11 +120,12 @@ def _damaged_pictures(services: Services, slide_id: str) -> list[dict[str, str]]
 def quality(
     slides: Annotated[list[str] | None, typer.Argument(metavar="[SLIDE]...", help="Slide ids; default all.")] = None,
     data: Data = None,
+    store: Store = None,
     as_json: AsJson = False,
 ) -> None:
     """Say where a person should look at a slide before it is used; judges those that were not judged yet."""
     items, failed = list[dict[str, Any]](), 0
-    with open_services(data) as services:
+    with open_services(data, store) as services:
         records = [services.catalog.slide(i) for i in slides] if slides else _all_slides(services)
         for record, found in judged(records, settings=services.settings, catalog=services.catalog):
             items.append({"slide": record.id, "quality": found.summary, "reason": found.reason})

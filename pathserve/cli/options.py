@@ -8,13 +8,21 @@ from typing import Annotated
 
 import typer
 
-from pathserve.config import Settings, data_folder
+from pathserve.config import Settings, data_folder, store_address
 from pathserve.errors import Invalid
 from pathserve.server.services import Services
 
 Data = Annotated[
     Path | None,
     typer.Option("--data", help="The data folder. Default: PATHSERVE_DATA, else ./pathserve-data.", show_default=False),
+]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        help="Object store of the slides, s3://bucket/prefix. Default: PATHSERVE_STORE, else the data folder.",
+        show_default=False,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
 
@@ -24,17 +32,23 @@ _UNITS = "bkmgt"
 
 
 @contextmanager
-def open_services(data: Path | None, *, reserve: str | None = None) -> Iterator[Services]:
+def open_services(
+    data: Path | None, store: str | None = None, *, reserve: str | None = None, probe: bool = False
+) -> Iterator[Services]:
     """Open the data folder for the time of one command; a running server is not disturbed.
 
     Parameters
     ----------
     reserve
         How much of the disk ingest leaves free, as somebody writes it; None: what is usual.
+    probe
+        Whether an object store is tried first, for commands that write slides to it or serve them.
     """
     kept = None if reserve is None else parse_bytes(reserve)
-    services = Services.open(Settings(data=data_folder(data), disk_reserve_bytes=kept))
+    services = Services.open(Settings(data=data_folder(data), store=store_address(store), disk_reserve_bytes=kept))
     try:
+        if probe:
+            services.published.probe()
         yield services
     finally:
         services.close()

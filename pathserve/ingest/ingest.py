@@ -13,11 +13,12 @@ from pathserve.ingest.associated import forget_pictures, keep_pictures
 from pathserve.ingest.content import Identity, content_hash, identity_of, scene_hash
 from pathserve.ingest.process import Deadlines, Listener, never, run_worker
 from pathserve.ingest.room import RoomWatch, require_room
-from pathserve.ingest.staging import Staging, being_ingested, clear_staging, discarded, locked_staging
+from pathserve.ingest.staging import Staging, being_ingested, clear_staging, locked_staging
 from pathserve.labels import clean_name
 from pathserve.pixels import SlideInfo
-from pathserve.pyramid import Pyramid, publish, publish_rest
-from pathserve.pyramid.manifest import Manifest
+from pathserve.pyramid import Pyramid
+from pathserve.pyramid.storage import Files, Slides, load_manifest
+from pathserve.pyramid.stores import open_slides
 from pathserve.slides import Scan
 from pathserve.slides.identity import IdentityReport
 from pathserve.tiles import DeepZoom
@@ -162,7 +163,7 @@ def ingest_scan(
     options, scan = options.checked(), _resolved(scan)
     before = identity_of(scan)
     content = content_hash(scan, lambda done, total: progress(Progress("hashing", done, total)))
-    call = _Call(settings, catalog, options, progress, cancelled, deadlines or Deadlines(), held)
+    call = _Call(settings, catalog, open_slides(settings), options, progress, cancelled, deadlines or Deadlines(), held)
     first = _ingest_scene(call, scan, before, content, 0)
     # Scenes are slides of one case, and a case belongs to one project.
     call = replace(call, case_of=first.slide.id, options=replace(options, project=first.slide.project))
@@ -192,7 +193,8 @@ def finish_slide(
     """
     slide = catalog.slide(slide_id)
     with locked_staging(settings.slides, slide.content_hash) as staging:
-        call = _Call(settings, catalog, IngestOptions(workers=workers), progress, cancelled, Deadlines())
+        options = IngestOptions(workers=workers)
+        call = _Call(settings, catalog, open_slides(settings), options, progress, cancelled, Deadlines())
         _Making(call, staging, slide_id).finish()
         staging.remove()
     return catalog.slide(slide_id)
@@ -210,7 +212,7 @@ def remove_slide(slide_id: str, *, settings: Settings, catalog: Catalog) -> None
     """
     catalog.slide(slide_id)
     forget_pictures(settings, slide_id)
-    with discarded(settings.slides, slide_id):
+    with open_slides(settings).discarded(slide_id):
         catalog.remove_slide(slide_id)
 
 
@@ -225,6 +227,7 @@ class _Call:
 
     settings: Settings
     catalog: Catalog
+    published: Slides
     options: IngestOptions
     progress: Callable[[Progress], None]
     cancelled: Callable[[], bool]
@@ -265,7 +268,8 @@ class _Making:
         self._call = call
         self._staging = staging
         self._slide_id = slide_id
-        self._published = staging.published(slide_id)
+        self._published = call.published
+        self._files = call.published.files(slide_id)
         self._info: SlideInfo | None = None
         self._report: IdentityReport | None = None
         self._pictures = staging.folder.resolve() / _PICTURES if call.options.keep_label else None
@@ -280,7 +284,7 @@ class _Making:
         if self._staging.slide_id is None:
             self._staging.begin(self._slide_id)
         # Published and not listed: the pixels are there, and the scan only has to say what it is.
-        adopts = _is_published(self._published, digest)
+        adopts = _is_published(self._files, digest)
         options = call.options
         order = Order(scan, scene, content_hash=digest, workers=options.workers)
         order = replace(order, recompress=options.recompress, lossless=options.lossless)
@@ -290,7 +294,7 @@ class _Making:
             self._resumed = resumed_shards > 0
             if identity_of(scan) != before:
                 raise Conflict("The file changed while it was read; ingest it again when it has stopped changing.")
-            publish(folder, self._published, self._publishing)
+            self._published.publish(folder, self._slide_id, self._publishing)
             self._list(digest, scene)
 
         try:
@@ -322,14 +326,16 @@ class _Making:
     def finish(self) -> None:
         """Build what the published pyramid lacks, and call the slide ready."""
         self._listed = True
-        if Manifest.load(self._published).missing_levels:
+        if load_manifest(self._files).missing_levels:
             self._staging.begin(self._slide_id)
+            self._published.bring(self._slide_id, self._staging.folder)
             self._work(self._here(Order(workers=self._call.options.workers)))
         else:
             self._call.catalog.set_status(self._slide_id, READY)
 
     def _here(self, order: Order) -> Order:
-        order = replace(order, staging=self._staging.folder.resolve(), published=self._published.resolve())
+        folder = self._staging.folder.resolve()
+        order = replace(order, staging=folder, published=self._published.at_hand(self._slide_id, folder))
         return replace(order, scheduler=self._call.options.scheduler)
 
     def _work(self, order: Order, built: Callable[[Path, int], None] | None = None) -> None:
@@ -339,8 +345,11 @@ class _Making:
             run_worker(order, listener, self._call.deadlines)
         except Busy as error:
             # Others need the room; the id of a slide that is published and not listed yet is still needed.
-            if error.code == DISK_FULL and (self._listed or not self._published.exists()):
+            if error.code == DISK_FULL and self._listed:
                 self._staging.remove()
+            elif error.code == DISK_FULL and not self._files.exists():
+                with self._published.discarded(self._slide_id):
+                    self._staging.remove()
             raise
 
     def _is_cancelled(self) -> bool:
@@ -361,7 +370,7 @@ class _Making:
 
     def _rest_built(self, folder: Path, resumed_shards: int) -> None:
         self._resumed = self._resumed or resumed_shards > 0
-        publish_rest(folder, self._published, self._publishing)
+        self._published.publish_rest(folder, self._slide_id, self._publishing)
         self._call.catalog.set_status(self._slide_id, READY)
 
     def _list(self, digest: str, scene: int) -> None:
@@ -369,7 +378,7 @@ class _Making:
         if self._info is None or self._report is None:
             raise Corrupt("The scan did not say what it is.")
         self._keep_pictures()
-        pyramid = Pyramid.open(self._published)
+        pyramid = Pyramid.open(self._files)
         options, info = self._call.options, self._info
         name = options.name if info.scenes == 1 or options.name is None else f"{options.name} ({scene + 1})"
         self._call.catalog.add_slide(
@@ -389,7 +398,7 @@ class _Making:
 
     def _take_back(self) -> None:
         """Leave nothing of a scan that turned out to be damaged; a slide that somebody works on already stays."""
-        with suppress(Conflict), discarded(self._call.settings.slides, self._slide_id):
+        with suppress(Conflict), self._published.discarded(self._slide_id):
             self._call.catalog.discard_unused(self._slide_id)
             forget_pictures(self._call.settings, self._slide_id)
         self._staging.remove()
@@ -399,8 +408,8 @@ def _unasked(folder: Path, resumed_shards: int) -> None:
     raise Corrupt(f"A pyramid was built twice ({folder.name}, {resumed_shards}).")
 
 
-def _is_published(folder: Path, content_hash: str) -> bool:
+def _is_published(files: Files, content_hash: str) -> bool:
     try:
-        return Manifest.load(folder).content_hash == content_hash
+        return load_manifest(files).content_hash == content_hash
     except NotFound:
         return False

@@ -23,6 +23,9 @@ _READ = 1 << 16
 _EXIT_SECONDS = 10.0
 _POLL_SECONDS = 0.25
 _ENDS = {"opened", "built", "rest"}
+_KEYS = ("AWS_", "AZURE_", "GOOGLE_", "GCP_", "OBJECT_STORE_")
+"""Beginnings of the names of variables that hold credentials."""
+
 _STOPPED = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP}
 _UNREADABLE = "Reading this file made its reader fail: it is damaged, or no scan."
 
@@ -153,8 +156,13 @@ def _spawn(reports: int, module: str) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         pass_fds=(reports,),
         # One heap for all threads: each of its own would keep what a decoder once needed (5 MB of JPEG 2000).
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "PYTHONPATH": path},
+        env={**_unprivileged(), "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "PYTHONPATH": path},
     )
+
+
+def _unprivileged() -> dict[str, str]:
+    """Give the environment without what opens an object store: scans come from strangers."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_KEYS)}
 
 
 def _exit_code(process: subprocess.Popen[bytes]) -> int:

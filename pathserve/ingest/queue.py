@@ -18,6 +18,7 @@ from pathserve.ingest.process import never
 from pathserve.ingest.quality import judge_at_ingest
 from pathserve.ingest.staging import sweep_staging, sweep_trash
 from pathserve.jobs import Facts, Job, JobError, Jobs
+from pathserve.pyramid.stores import open_slides
 from pathserve.slides import Scan
 from pathserve.slides.identity import IdentityReport
 
@@ -208,7 +209,13 @@ class IngestQueue:
             _guarded(sweep)
 
     def _sweep_slides(self) -> None:
-        sweep_staging(self._settings.slides, is_listed=lambda slide: self._catalog.find_slide(slide) is not None)
+        published = open_slides(self._settings)
+
+        def is_listed(slide: str) -> bool:
+            return self._catalog.find_slide(slide) is not None
+
+        sweep_staging(self._settings.slides, published=published, is_listed=is_listed)
+        published.sweep(is_listed)
         sweep_trash(self._settings.slides)
 
     def _recover(self) -> None:

@@ -26,9 +26,14 @@ def require_room(settings: Settings, more_bytes: int = 0) -> None:
     Busy
         With the code ``disk_full``.
     """
-    disk = os.statvfs(_there(settings.data))
+    for place in (settings.data, settings.store_folder):
+        if place is not None:
+            _require_room(place, settings.disk_reserve_bytes, more_bytes)
+
+
+def _require_room(place: Path, reserve: int | None, more_bytes: int) -> None:
+    disk = os.statvfs(_there(place))
     free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-    reserve = settings.disk_reserve_bytes
     if reserve is None:
         reserve = min(_MOST_RESERVE, int(total * _RESERVE_SHARE))
     if free - more_bytes < reserve:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathserve.errors import Busy
-from pathserve.pyramid.layout import SUFFIX
+from pathserve.pyramid.disk import TRASH
 from pathserve.pyramid.manifest import fsync_folder, write_file
+from pathserve.pyramid.storage import Slides
 
 BEING_INGESTED = "being_ingested"
 """Code of what is refused because somebody else ingests the same content."""
@@ -23,7 +24,6 @@ TRASH_SECONDS = 3600
 """How long what is being deleted is left to whoever deletes it."""
 
 _STAGING = ".staging"
-_TRASH = ".trash"
 _ID_FILE = "slide-id"
 _NAME_DIGITS = 32
 
@@ -58,10 +58,6 @@ class Staging:
         # The folders above may be as new as this one: a slide in a folder that a power cut takes away is lost.
         for folder in (self.folder, self.folder.parent, self.slides, self.slides.parent):
             fsync_folder(folder)
-
-    def published(self, slide_id: str) -> Path:
-        """Where the slide lies once it is published."""
-        return self.slides / (slide_id + SUFFIX)
 
     def remove(self) -> None:
         """Leave nothing behind."""
@@ -141,33 +137,13 @@ def _lock(path: Path, held: Callable[[], None]) -> int:
         os.close(descriptor)
 
 
-@contextmanager
-def discarded(slides: Path, slide_id: str) -> Iterator[None]:
-    """Take a published slide out of sight in one step, and delete it at the end; one that is not there is fine.
-
-    When what is done meanwhile fails, the slide is where it was.
-    """
-    trash, published = slides / _TRASH, slides / (slide_id + SUFFIX)
-    trash.mkdir(parents=True, exist_ok=True)
-    unseen = trash / f"{slide_id}-{os.getpid()}"
-    with suppress(FileNotFoundError):
-        published.rename(unseen)
-        fsync_folder(slides)
-    try:
-        yield
-    except BaseException:
-        with suppress(FileNotFoundError):
-            unseen.rename(published)
-        raise
-    for entry in trash.iterdir():  # also what an earlier removal left when it was killed
-        shutil.rmtree(entry, ignore_errors=True)
-
-
-def sweep_staging(slides: Path, *, is_listed: Callable[[str], bool]) -> None:
+def sweep_staging(slides: Path, *, published: Slides, is_listed: Callable[[str], bool]) -> None:
     """Delete half-built slides that nobody has gone on with for a week, and locks that nobody holds.
 
     Parameters
     ----------
+    published
+        Where the slides lie.
     is_listed
         Tells whether the catalog has a slide; one that was published and never listed goes with its staging folder.
     """
@@ -181,14 +157,14 @@ def sweep_staging(slides: Path, *, is_listed: Callable[[str], bool]) -> None:
                 continue
             slide = staging.slide_id
             if slide is not None and not is_listed(slide):
-                with discarded(slides, slide):
+                with published.discarded(slide):
                     staging.remove()
             staging.remove()
 
 
 def sweep_trash(slides: Path) -> None:
     """Delete what removals have left that were killed."""
-    trash = slides / _TRASH
+    trash = slides / TRASH
     for entry in trash.iterdir() if trash.is_dir() else ():
         with suppress(FileNotFoundError):
             if entry.stat().st_ctime < time.time() - TRASH_SECONDS:  # when it came here

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from pathserve.errors import Corrupt, NotFound, Unsupported
-from pathserve.pyramid.layout import FORMAT, MANIFEST
+from pathserve.errors import Corrupt, Unsupported
+from pathserve.pyramid.layout import FORMAT
 
 _BLOCK = 1 << 20
 
@@ -47,29 +47,23 @@ class Manifest:
         )
 
     @classmethod
-    def load(cls, folder: Path) -> "Manifest":
-        """Read the manifest of a pyramid.
+    def parse(cls, raw: bytes) -> "Manifest":
+        """Read the stored form.
 
         Raises
         ------
-        NotFound
-            When there is no pyramid in the folder.
         Corrupt
-            When the manifest is missing or damaged.
+            When it is damaged.
         Unsupported
             When a newer PathServe wrote it.
         """
         try:
-            document: Any = orjson.loads((folder / MANIFEST).read_bytes())
+            document: Any = orjson.loads(raw)
             version = int(document["format"])
             files = {path: FileRecord(int(size), str(digest)) for path, (size, digest) in document["files"].items()}
             content_hash = str(document["content_hash"])
             missing = tuple(int(level) for level in document.get("missing_levels", ()))
-        except FileNotFoundError:
-            if not folder.is_dir():
-                raise NotFound("There is no such slide.") from None
-            raise Corrupt("The manifest of a stored slide is missing.") from None
-        except (OSError, LookupError, TypeError, ValueError, AttributeError):
+        except (LookupError, TypeError, ValueError, AttributeError):
             raise Corrupt("The manifest of a stored slide is damaged.") from None
         if version > FORMAT:
             raise Unsupported("A newer version of PathServe wrote this slide.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from pathserve.errors import Conflict, Corrupt
 from pathserve.pyramid.layout import MANIFEST, level_folder
 from pathserve.pyramid.manifest import Manifest, fsync_folder, write_file
+from pathserve.pyramid.storage import load_manifest
 from pathserve.pyramid.verify import verify_files, verify_pyramid
 
 _FAILING = "What was written of the slide differs from what was meant: the disk may be failing."
@@ -54,7 +55,7 @@ def publish_rest(staged: Path, target: Path, progress: Callable[[int, int], None
     Corrupt
         When a file differs from the manifest; nothing is published then.
     """
-    manifest, levels = Manifest.load(staged), Manifest.load(target).missing_levels
+    manifest, levels = load_manifest(staged), load_manifest(target).missing_levels
     folders = tuple(f"{level_folder(level)}/" for level in levels)
     added = {path: record for path, record in manifest.files.items() if path.startswith(folders)}
     if verify_files(staged, added, progress):

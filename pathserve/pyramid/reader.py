@@ -14,7 +14,8 @@ from pathserve.pyramid.chunks import made_chunk
 from pathserve.pyramid.coding import Coding
 from pathserve.pyramid.layout import METADATA, SHARD_CHUNKS, Facts, grid_of, parse_facts, shard_path
 from pathserve.pyramid.manifest import Manifest
-from pathserve.pyramid.shards import INDEX_BYTES, ShardFile
+from pathserve.pyramid.shards import INDEX_BYTES
+from pathserve.pyramid.storage import Files, Shard, as_files, load_manifest
 from pathserve.slides.limits import require_inside
 
 MOST_STEPS = 3
@@ -34,8 +35,10 @@ class Pyramid:
     Memory: the manifest, and ``INDEX_BUDGET`` of shard indexes.
     """
 
-    def __init__(self, folder: Path, facts: Facts, manifest: Manifest, *, index_budget: int = INDEX_BUDGET) -> None:
-        self.folder = folder
+    def __init__(
+        self, where: Path | Files, facts: Facts, manifest: Manifest, *, index_budget: int = INDEX_BUDGET
+    ) -> None:
+        self.files = as_files(where)
         self.facts = facts
         self.manifest = manifest
         self.levels: tuple[Size, ...] = facts.levels
@@ -45,13 +48,13 @@ class Pyramid:
         self._made_chunks: ByteBudgetCache[tuple[int, Plane, int, int], bytes] = ByteBudgetCache(
             MADE_BUDGET, lambda data: len(data) + _ENTRY_BYTES
         )
-        self._shards: ByteBudgetCache[tuple[int, Plane, int, int], ShardFile] = ByteBudgetCache(
+        self._shards: ByteBudgetCache[tuple[int, Plane, int, int], Shard] = ByteBudgetCache(
             index_budget, lambda _: INDEX_BYTES
         )
 
     @classmethod
-    def open(cls, folder: Path) -> "Pyramid":
-        """Open the pyramid in a folder.
+    def open(cls, where: Path | Files) -> "Pyramid":
+        """Open a pyramid: that in a folder, or one that lies elsewhere.
 
         Raises
         ------
@@ -60,15 +63,16 @@ class Pyramid:
         Corrupt
             When its manifest or metadata is damaged or missing.
         """
-        manifest = Manifest.load(folder)
+        files = as_files(where)
+        manifest = load_manifest(files)
         expected = manifest.files.get(METADATA)
         try:
-            raw = (folder / METADATA).read_bytes()
+            raw = files.read(METADATA)
         except OSError:
             raise Corrupt("The metadata of a stored slide is missing.") from None
         if expected is None or hashlib.sha256(raw).hexdigest() != expected.sha256:
             raise Corrupt("The metadata of a stored slide is damaged.")
-        return cls(folder, parse_facts(orjson.loads(raw)), manifest)
+        return cls(files, parse_facts(orjson.loads(raw)), manifest)
 
     def chunk(self, level: int, col: int, row: int, plane: Plane = FIRST_PLANE, *, wait: bool = True) -> bytes | None:
         """Give a chunk as it lies, of the tile size, padding included: one complete JPEG where such are stored.
@@ -137,7 +141,7 @@ class Pyramid:
                 out[y0 + top : y0 + top + pixels.shape[0], x0 + left : x0 + left + pixels.shape[1]] = pixels
         return out
 
-    def _shard(self, level: int, plane: Plane, row: int, col: int, *, wait: bool) -> ShardFile:
+    def _shard(self, level: int, plane: Plane, row: int, col: int, *, wait: bool) -> Shard:
         key = (level, plane, row, col)
         shard = self._shards.get(key)
         if shard is not None:
@@ -150,7 +154,7 @@ class Pyramid:
         expected = self.manifest.files.get(path)
         if expected is None:
             raise Corrupt("A part of a stored slide is missing in its manifest.")
-        shard = ShardFile(self.folder / path, expected.size)
+        shard = self.files.shard(path, expected.size)
         self._shards.put(key, shard)
         return shard
 

@@ -68,12 +68,7 @@ class ShardFile:
             tail = os.pread(self._descriptor, TAIL_BYTES, real - TAIL_BYTES) if real >= TAIL_BYTES else b""
         except OSError:
             raise Corrupt("A part of a stored slide is missing or cannot be read.") from None
-        if real != size or len(tail) != TAIL_BYTES:
-            raise Corrupt("A part of a stored slide is cut off.")
-        index = tail[:INDEX_BYTES]
-        if google_crc32c.value(index) != int.from_bytes(tail[INDEX_BYTES:], "little"):
-            raise Corrupt("A part of a stored slide has a damaged index.")
-        self._index = _checked_index(index, real - TAIL_BYTES)
+        self._index = checked_tail(tail, real, size)
 
     def chunk(self, slot: int, *, wait: bool = True) -> bytes | None:
         """Read the chunk of a slot; None when the shard holds none (white).
@@ -114,6 +109,29 @@ def _cached(descriptor: int, size: int, offset: int) -> bytes:
     if got != size:
         raise BlockingIOError
     return bytes(buffer)
+
+
+def checked_tail(tail: bytes, real: int, size: int) -> npt.NDArray[np.int64]:
+    """Read the index at the end of a shard as (256, 2) int64: offset and size, offset -1 where there is no chunk.
+
+    Parameters
+    ----------
+    tail
+        The last ``TAIL_BYTES`` bytes.
+    real, size
+        Bytes that the shard has, and that it should have.
+
+    Raises
+    ------
+    Corrupt
+        When it is cut off or the index is damaged.
+    """
+    if real != size or len(tail) != TAIL_BYTES:
+        raise Corrupt("A part of a stored slide is cut off.")
+    index = tail[:INDEX_BYTES]
+    if google_crc32c.value(index) != int.from_bytes(tail[INDEX_BYTES:], "little"):
+        raise Corrupt("A part of a stored slide has a damaged index.")
+    return _checked_index(index, real - TAIL_BYTES)
 
 
 def _checked_index(index: bytes, end: int) -> npt.NDArray[np.int64]:

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathserve.pyramid.manifest import FileRecord, Manifest, digest_of
+from pathserve.pyramid.manifest import FileRecord
+from pathserve.pyramid.storage import Files, as_files, load_manifest
 
 _READERS = 2
 
@@ -18,7 +19,7 @@ class Damage:
     message: str
 
 
-def verify_pyramid(folder: Path, progress: Callable[[int, int], None] | None = None) -> list[Damage]:
+def verify_pyramid(where: Path | Files, progress: Callable[[int, int], None] | None = None) -> list[Damage]:
     """Re-read every file of a pyramid and name those that are damaged.
 
     Parameters
@@ -29,22 +30,23 @@ def verify_pyramid(folder: Path, progress: Callable[[int, int], None] | None = N
     Raises
     ------
     NotFound
-        When there is no pyramid in the folder.
+        When there is no pyramid.
     Corrupt
         When the manifest itself is missing or damaged, so that nothing can be said of the rest.
     """
-    return verify_files(folder, Manifest.load(folder).files, progress)
+    stored = as_files(where)
+    return verify_files(stored, load_manifest(stored).files, progress)
 
 
 def verify_files(
-    folder: Path, files: Mapping[str, FileRecord], progress: Callable[[int, int], None] | None = None
+    where: Path | Files, files: Mapping[str, FileRecord], progress: Callable[[int, int], None] | None = None
 ) -> list[Damage]:
     """Re-read some files of a pyramid; parameters and answer as :func:`verify_pyramid`."""
-    damaged = []
+    stored, damaged = as_files(where), []
     # Two read at once: hashing lets other threads run, and nobody sees a slide before it is checked.
     readers, ordered = ThreadPoolExecutor(_READERS, thread_name_prefix="verify"), sorted(files.items())
     try:
-        messages = readers.map(lambda item: _fault(folder / item[0], item[1]), ordered)
+        messages = readers.map(lambda item: _fault(stored, *item), ordered)
         for number, ((path, _), message) in enumerate(zip(ordered, messages, strict=True), start=1):
             if message is not None:
                 damaged.append(Damage(path, message))
@@ -55,10 +57,10 @@ def verify_files(
     return damaged
 
 
-def _fault(path: Path, expected: FileRecord) -> str | None:
+def _fault(stored: Files, path: str, expected: FileRecord) -> str | None:
     """Read a file and say in one sentence what is wrong with it, if anything is."""
     try:
-        found = digest_of(path)
+        found = stored.record(path)
     except FileNotFoundError:
         return "The file is missing."
     except OSError:

@@ -10,7 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from pathserve.config import Settings, data_folder
+from pathserve.config import Settings, data_folder, store_address
 from pathserve.errors import Busy, Invalid
 from pathserve.server.app import create_app
 
@@ -19,7 +19,7 @@ _GRACE_SECONDS = 5
 
 def application() -> Starlette:
     """Make the application in a server process, from the environment that the starting process set."""
-    app = create_app(Settings(data=data_folder()))
+    app = create_app(Settings(data=data_folder(), store=store_address()))
     for number in (signal.SIGINT, signal.SIGTERM):
         _at_signal(number, app.state.services.stopping.set)
     return app

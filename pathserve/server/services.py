@@ -25,6 +25,8 @@ from pathserve.ingest.queue import IngestQueue
 from pathserve.ingest.room import require_room
 from pathserve.ingest.uploads import UploadLimits, Uploads
 from pathserve.jobs import Jobs
+from pathserve.pyramid.storage import Slides
+from pathserve.pyramid.stores import open_slides
 from pathserve.tiles import TileService
 
 _K = TypeVar("_K", bound=Hashable)
@@ -161,6 +163,7 @@ class Services:
     members: Members
     annotations: AnnotationStore
     classes: ClassSchemas
+    published: Slides
     tiles: TileService
     jobs: Jobs
     uploads: Uploads
@@ -175,7 +178,8 @@ class Services:
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":
-        """Open the data folder."""
+        """Open the data folder; an object store is not asked for anything yet."""
+        published = open_slides(settings)
         db = Database(settings.database)
         settings.slides.mkdir(mode=0o700, parents=True, exist_ok=True)
         pseudonyms = Pseudonyms(db, settings.pseudonyms)
@@ -193,7 +197,8 @@ class Services:
             members=Members(db),
             annotations=AnnotationStore(db),
             classes=ClassSchemas(db),
-            tiles=TileService(settings.slides),
+            published=published,
+            tiles=TileService(published),
             jobs=jobs,
             uploads=uploads,
             queue=IngestQueue(settings, catalog, jobs, sweeps=(uploads.sweep,)),

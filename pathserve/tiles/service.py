@@ -1,8 +1,8 @@
 """The one door to the pixels of published slides: tiles, regions, thumbnails."""
 
-import os
 import re
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -15,7 +15,8 @@ from pathserve.errors import Invalid, NotFound
 from pathserve.geometry import LevelRegion, PixelGrid
 from pathserve.pixels import FIRST_PLANE
 from pathserve.pyramid import ByteBudgetCache, Pyramid
-from pathserve.pyramid.layout import MANIFEST, SUFFIX
+from pathserve.pyramid.disk import as_slides
+from pathserve.pyramid.storage import Files, Slides
 from pathserve.slides import jpeg
 from pathserve.tiles.colour import Color, Convert, to_srgb
 from pathserve.tiles.compose import DEFAULT_VIEW, View, compose, is_shown_as_stored
@@ -45,12 +46,12 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class _OpenSlide:
-    """A pyramid that is open, its grid, which file its manifest was, and its way to sRGB."""
+    """A pyramid that is open, its grid, where it lies and which manifest it had there, and its way to sRGB."""
 
     pyramid: Pyramid
     grid: DeepZoom
-    manifest: str
-    identity: tuple[int, int]
+    files: Files
+    identity: Hashable
     to_srgb: Convert | None
     shown_as_stored: bool
 
@@ -63,18 +64,18 @@ class TileService:
     """Serves the slides of one data folder; for several threads.
 
     Pyramids never change, so they stay open; before each use one ``stat`` makes sure that the slide has not been
-    removed, by whatever process.
+    removed, by whatever process. Of an object store that is asked every few seconds only.
 
     Memory: at most 32 open pyramids, 16 MiB of edge tiles, and what one request needs.
 
     Parameters
     ----------
     slides
-        Folder of published slides.
+        The published slides, or the folder of them.
     """
 
-    def __init__(self, slides: Path) -> None:
-        self._slides = slides
+    def __init__(self, slides: Path | Slides) -> None:
+        self._slides = as_slides(slides)
         self._open: OrderedDict[str, _OpenSlide] = OrderedDict()
         self._lock = Lock()
         self._made: ByteBudgetCache[tuple[str, int, int, int, int, View, bool], bytes] = ByteBudgetCache(
@@ -133,7 +134,10 @@ class TileService:
             known = slide_id in self._open
         if not known:
             return None
-        slide = self._slide(slide_id)
+        try:
+            slide = self._slide(slide_id, wait=False)
+        except BlockingIOError:
+            return None
         region = slide.grid.tile_region(level, col, row)
         converts = slide.converts(color)
         try:
@@ -189,24 +193,23 @@ class TileService:
             self._open.pop(slide_id, None)
         self._made.discard(lambda key: key[0] == slide_id)
 
-    def _slide(self, slide_id: str) -> _OpenSlide:
+    def _slide(self, slide_id: str, *, wait: bool = True) -> _OpenSlide:
         if not _SLIDE_ID.fullmatch(slide_id):
             raise NotFound("There is no such slide.")
         with self._lock:
             slide = self._open.get(slide_id)
             if slide is not None:
                 self._open.move_to_end(slide_id)
-        if slide is not None and slide.identity == _identity(slide.manifest):
+        if slide is not None and slide.identity == slide.files.identity(wait=wait):
             return slide
         self.forget(slide_id)
-        folder = self._slides / (slide_id + SUFFIX)
-        manifest = str(folder / MANIFEST)
+        files = self._slides.files(slide_id)
         # Taken before opening: a slide that goes meanwhile is then seen to have gone.
-        identity = _identity(manifest)
-        pyramid = Pyramid.open(folder)
+        identity = files.identity(wait=wait)
+        pyramid = Pyramid.open(files)
         facts = pyramid.facts
         converts = to_srgb(facts.icc_profile) if facts.rgb else None
-        slide = _OpenSlide(pyramid, DeepZoom.of(facts), manifest, identity, converts, is_shown_as_stored(facts))
+        slide = _OpenSlide(pyramid, DeepZoom.of(facts), files, identity, converts, is_shown_as_stored(facts))
         with self._lock:
             self._open[slide_id] = slide
             while len(self._open) > _OPEN_PYRAMIDS:
@@ -232,15 +235,6 @@ class TileService:
             body = jpeg.encode(pixels, MADE)
             self._made.put(key, body)
         return body
-
-
-def _identity(manifest: str) -> tuple[int, int]:
-    """Tell which manifest lies there, so that a removed or replaced slide is noticed."""
-    try:
-        status = os.stat(manifest)
-    except OSError:
-        return 0, 0
-    return status.st_ino, status.st_mtime_ns
 
 
 def _stored(

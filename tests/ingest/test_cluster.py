@@ -20,6 +20,7 @@ from pathserve.db import Database
 from pathserve.errors import Busy, Invalid, PathServeError
 from pathserve.ingest import IngestOptions, ingest_scan
 from pathserve.pyramid import Pyramid, verify_pyramid
+from pathserve.pyramid.bucket import Bucket
 from pathserve.slides import Scan
 from pathserve.worker.cluster import Job, write_shard
 from pathserve.worker.messages import Order
@@ -56,15 +57,21 @@ def scheduler_only(protocol="tcp"):
 WORKER = ("distributed.cli.dask_worker", "--no-nanny", "--nthreads", 1, "--no-dashboard", "--memory-limit", "2GiB")
 
 
-@pytest.fixture
-def cluster(tmp_path):
+@contextmanager
+def two_workers(folder):
     """Start a scheduler and two workers of one thread each; give the address and the workers' processes."""
     with scheduler_only() as address:
-        folders = ("--local-directory", tmp_path / "dask")
+        folders = ("--local-directory", folder)
         with program(*WORKER, address, *folders) as one, program(*WORKER, address, *folders) as two:
             with distributed.Client(address, timeout=60, set_as_default=False) as client:
                 client.wait_for_workers(2, timeout=60)
             yield address, [one, two]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with two_workers(tmp_path_factory.mktemp("dask")) as (address, _):
+        yield address
 
 
 def files(folder):
@@ -105,7 +112,7 @@ def on_cluster(tmp_path):
 def test_copied_and_reduced_levels_are_those_of_local_threads(make_tiff, local, cluster, on_cluster):
     scan = make_tiff([(1900, 1500), (950, 750)], tile=16)
     expected = local(scan)
-    done, slides = on_cluster(scan, cluster[0])
+    done, slides = on_cluster(scan, cluster)
     assert (done.returncode, done.stderr) == (0, "")
     (item,) = orjson.loads(done.stdout)["items"]
     folder = slides / f"{item['slide']}.zarr"
@@ -113,6 +120,16 @@ def test_copied_and_reduced_levels_are_those_of_local_threads(make_tiff, local, 
     assert verify_pyramid(folder) == []
     assert Pyramid.open(folder).manifest.missing_levels == ()
     assert list((slides / ".staging").iterdir()) == []
+
+
+def test_into_an_object_store(make_tiff, local, cluster, on_cluster, object_store, monkeypatch):
+    scan = make_tiff([(1900, 1500), (950, 750)], tile=16)
+    expected = local(scan)
+    monkeypatch.setenv("PATHSERVE_STORE", object_store)
+    done, _ = on_cluster(scan, cluster)
+    assert (done.returncode, done.stderr) == (0, "")
+    bucket, prefix = Bucket(object_store), f"{orjson.loads(done.stdout)['items'][0]['slide']}.zarr/"
+    assert {key.removeprefix(prefix): bucket.get(key)[0] for key in bucket.list("")} == expected
 
 
 def stop(pid):
@@ -132,9 +149,17 @@ def tall(tmp_path):
     return tmp_path / "tall.tiff"
 
 
-def test_a_worker_that_is_killed_in_mid_write_costs_nothing_but_time(tmp_path, settings, cluster, local):
-    scan, (address, workers) = tall(tmp_path), cluster
+def test_a_worker_that_is_killed_in_mid_write_costs_nothing_but_time(tmp_path, settings, local):
+    scan = tall(tmp_path)
     expected = local(scan)
+    with two_workers(tmp_path / "dask") as (address, workers):
+        ingest_while_one_is_killed(scan, settings, address, workers)
+    (folder,) = settings.slides.glob("*.zarr")
+    assert files(folder) == expected
+    assert list((settings.slides / ".staging").iterdir()) == []
+
+
+def ingest_while_one_is_killed(scan, settings, address, workers):
     program = f"""
 from pathlib import Path
 from pathserve.cli.main import main
@@ -157,20 +182,17 @@ main()
     _, errors = ingest.communicate(timeout=200)
     assert (ingest.returncode, errors) == (0, b"")
     assert torn
-    (folder,) = settings.slides.glob("*.zarr")
-    assert files(folder) == expected
-    assert list((settings.slides / ".staging").iterdir()) == []
 
 
 def test_what_a_killed_ingest_had_of_it_is_not_done_again(tmp_path, settings, catalog, cluster, local):
-    scan, (address, _) = tall(tmp_path), cluster
+    scan = tall(tmp_path)
     expected = local(scan)
 
     def stop(progress):
         if progress.phase == "building" and progress.done > 0:
             raise Busy("stopped by the test")
 
-    options = IngestOptions(scheduler=address)
+    options = IngestOptions(scheduler=cluster)
     with pytest.raises(Busy, match="by the test"):
         ingest_scan(scan, settings=settings, catalog=catalog, options=options, progress=stop)
     (outcome,) = ingest_scan(scan, settings=settings, catalog=catalog, options=options, progress=lambda _: None)
@@ -186,7 +208,7 @@ def test_a_damaged_scan_is_refused_by_its_workers_and_leaves_nothing(make_tiff, 
     with path.open("r+b") as file:
         file.seek(last)
         file.write(bytes(500))
-    done, slides = on_cluster(path, cluster[0])
+    done, slides = on_cluster(path, cluster)
     assert done.returncode == 1
     (item,) = orjson.loads(done.stdout)["items"]
     assert item["code"] == "corrupt"

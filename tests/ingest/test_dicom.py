@@ -28,7 +28,7 @@ def stored_scan(settings, ingest):
         (scan,) = find_scans([path])
         slide = ingest(scan, **options).slide
         pyramid = Pyramid.open(settings.slides / f"{slide.id}.zarr")
-        assert verify_pyramid(pyramid.folder) == []
+        assert verify_pyramid(pyramid.files) == []
         return slide, pyramid
 
     return run

@@ -42,7 +42,7 @@ def test_the_sample_slide_is_listed_published_and_exact(ingest, catalog, setting
         expected = np.asarray(scan.read_region((0, 0), 0, scan.dimensions))[..., :3]
     np.testing.assert_array_equal(pyramid.read(0, LevelRegion(0, 0, 2220, 2967)), expected)
     assert pyramid.manifest.content_hash == slide.content_hash
-    assert verify_pyramid(pyramid.folder) == []
+    assert verify_pyramid(pyramid.files) == []
     assert hidden(settings) == []
 
 

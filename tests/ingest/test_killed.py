@@ -66,14 +66,16 @@ def undisturbed(tmp_path, scan):
 
 
 def children_of(pid):
+    """List the workers of a process; a test's own servers may be its children as well."""
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
                 fields = Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()
+                words = Path(f"/proc/{entry}/cmdline").read_bytes()
             except OSError:
                 continue
-            if int(fields[1]) == pid:
+            if int(fields[1]) == pid and b"pathserve.worker" in words:
                 found.append(int(entry))
     return found
 

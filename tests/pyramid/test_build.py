@@ -78,7 +78,7 @@ def test_a_plain_field_is_decoded_once_and_stays_close(build, sample_field):
     assert np.abs(level_pixels(pyramid, 0) - expected).mean() < 2.5
     rough = Pyramid.open(build(sample_field, name="rough", recompress=30))
     assert np.abs(level_pixels(rough, 0) - expected).mean() > 3
-    assert verify_pyramid(rough.folder) == []
+    assert verify_pyramid(rough.files) == []
 
 
 def test_a_field_smaller_than_one_tile_has_one_level(build, tmp_path):

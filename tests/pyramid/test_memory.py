@@ -30,7 +30,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
 
-@pytest.mark.parametrize("absent", ["pydicom", "distributed", "zarr", "shapely", "starlette", "apsw"])
+@pytest.mark.parametrize("absent", ["pydicom", "distributed", "obstore", "zarr", "shapely", "starlette", "apsw"])
 def test_a_worker_does_not_load_what_its_scan_does_not_need(sample_slide, tmp_path, absent):
     command = [sys.executable, "-c", WORK, str(sample_slide), str(tmp_path)]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()

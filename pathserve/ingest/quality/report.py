@@ -10,7 +10,7 @@ from pathserve.errors import PathServeError
 from pathserve.ingest.quality.hints import Hint
 from pathserve.ingest.quality.judge import VERSION, Judgement, judge
 from pathserve.pyramid import Pyramid
-from pathserve.pyramid.layout import SUFFIX
+from pathserve.pyramid.stores import open_slides
 
 _DIGITS = 4
 
@@ -27,7 +27,7 @@ def judge_slide(slide: SlideRecord, *, settings: Settings, catalog: Catalog) -> 
     summary: dict[str, Any] | None = None
     tissue, reason = None, None
     try:
-        found = judge(Pyramid.open(settings.slides / (slide.id + SUFFIX)))
+        found = judge(Pyramid.open(open_slides(settings).files(slide.id)))
     except PathServeError as error:
         reason = error.message
     except (OSError, ValueError, ArithmeticError, MemoryError):
