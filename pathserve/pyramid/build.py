@@ -342,12 +342,19 @@ class ShardMaker:
         above = self._plan.levels[level - 1].size
 
         def finer(child_col: int, child_row: int) -> bytes | None:
+            if kept is not None and self._covers(kept, child_col, child_row):
+                return None
             return self._from_scan(level - 1, child_col, child_row, plane)
 
         pixels = reduced_chunk(finer, self._coding, self._fill, above, col, row)
         if kept is not None:
             pixels = self._overlaid(kept, plan, (col, row), plane, pixels)
         return None if pixels is None else self._encode(pixels, plan)
+
+    def _covers(self, kept: Verbatim, child_col: int, child_row: int) -> bool:
+        """Tell whether a chunk of the finer level shows nothing that the scan's own level lacks."""
+        right, bottom = (child_col + 1) * self._plan.tile.width // 2, (child_row + 1) * self._plan.tile.height // 2
+        return right <= kept.size.width and bottom <= kept.size.height
 
     def _overlaid(
         self, kept: Verbatim, plan: LevelPlan, chunk: tuple[int, int], plane: Plane, pixels: Samples | None

@@ -3,6 +3,7 @@
 import os
 import struct
 from collections import OrderedDict
+from collections.abc import Iterable
 from threading import Lock
 from typing import Any
 
@@ -18,6 +19,11 @@ Pixels = npt.NDArray[Any]
 
 CACHE_BYTES = 32 << 20
 """Decoded segments that are kept: strips as wide as the scan are needed by several regions in turn."""
+
+SMALL_CACHE_BYTES = 8 << 20
+"""The same where all segments are small tiles: two rows of them across a shard."""
+
+_SMALL_TILE_PIXELS = 512 * 512
 
 _J2K_SIZE = b"\xff\x4f\xff\x51"
 _SLACK = 1 << 20
@@ -172,8 +178,14 @@ def _on_white(raster: Raster, values: Pixels) -> Pixels:
     return covered
 
 
+def cache_bytes(rasters: Iterable[Raster]) -> int:
+    """Say how many bytes of decoded segments are worth keeping of images."""
+    small = all(each.tiled and each.segment.width * each.segment.height <= _SMALL_TILE_PIXELS for each in rasters)
+    return SMALL_CACHE_BYTES if small else CACHE_BYTES
+
+
 class SegmentCache:
-    """Keeps the decoded segments that were used last, at most ``CACHE_BYTES`` of them, but always the newest one."""
+    """Keeps the decoded segments that were used last, at most ``limit`` bytes of them, but always the newest one."""
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._limit = limit

@@ -17,7 +17,7 @@ from pathserve.slides.limits import require_inside, require_plane
 from pathserve.slides.tiff.orientation import UPRIGHT, stored_region, turn
 from pathserve.slides.tiff.picture import LevelPlanes, Picture, Stored
 from pathserve.slides.tiff.raster import Raster
-from pathserve.slides.tiff.segments import SegmentCache, complete_jpeg, decode, finish, read_bytes
+from pathserve.slides.tiff.segments import SegmentCache, cache_bytes, complete_jpeg, decode, finish, read_bytes
 
 
 class TiffSource:
@@ -27,7 +27,7 @@ class TiffSource:
     """
 
     def __init__(self, files: Sequence[Path], picture: Picture, scenes: int) -> None:
-        self._cache = SegmentCache()
+        self._cache = SegmentCache(cache_bytes(level[FIRST_PLANE].raster for level in picture.levels))
         self._files: list[int] = []
         try:
             for path in files:
