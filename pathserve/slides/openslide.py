@@ -23,6 +23,7 @@ from pathserve.slides.limits import (
     require_size,
     stated_mpp,
 )
+from pathserve.slides.pointers import require_own_files
 
 CACHE_BYTES = 16 << 20
 """Decoded tiles that OpenSlide keeps: enough for two threads that read strips of one shard each."""
@@ -49,10 +50,16 @@ class OpenSlideSource:
     """A scan read through OpenSlide; transparent places are white.
 
     Memory: the region asked for, twice, and ``CACHE_BYTES`` at most.
+
+    Raises
+    ------
+    Unsupported, Corrupt
+        When OpenSlide does not open it, or it names files that are not its own.
     """
 
     def __init__(self, path: Path, codec: str) -> None:
         self._closed = False
+        require_own_files(path)
         try:
             self._slide = openslide.OpenSlide(path)
         except openslide.OpenSlideUnsupportedFormatError:

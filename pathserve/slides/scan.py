@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathserve.slides.dicom import is_dicom, series_of
-
-_MOST_TEXT = 1 << 20
+from pathserve.slides.pointers import named_beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +45,5 @@ def with_companions(path: Path) -> Scan:
     if suffix == ".mrxs" and path.with_suffix("").is_dir():
         return Scan(path, (path, *Scan.of(path.with_suffix("")).files))
     if suffix in (".vms", ".vmu"):
-        return Scan(path, (path, *_named_in(path)))
+        return Scan(path, (path, *named_beside(path)))
     return Scan.of(path)
-
-
-def _named_in(path: Path) -> tuple[Path, ...]:
-    """List the files beside a key file that its lines ``key = value`` name."""
-    with path.open("rb") as file:
-        lines = file.read(_MOST_TEXT).decode("utf-8", "replace").splitlines()
-    values = {line.partition("=")[2].strip() for line in lines}
-    beside = (path.parent / value for value in values if value and value == Path(value).name)
-    return tuple(sorted(each for each in beside if each != path and each.is_file()))

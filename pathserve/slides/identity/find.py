@@ -5,6 +5,7 @@ from pathlib import Path
 
 from openslide import OpenSlide, OpenSlideError
 
+from pathserve.errors import PathServeError
 from pathserve.slides.identity.czi import search_czi
 from pathserve.slides.identity.findings import Findings, IdentityReport, Values
 from pathserve.slides.identity.omezarr import is_zarr, search_omezarr
@@ -16,6 +17,7 @@ from pathserve.slides.identity.pictures import (
 )
 from pathserve.slides.identity.text import MAX_TEXT, decode_text, search_text
 from pathserve.slides.identity.tiff import search_tiff
+from pathserve.slides.pointers import require_own_files
 from pathserve.slides.scan import Scan
 
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -94,11 +96,12 @@ def _search_file(found: Findings, path: Path, place: str) -> None:
 def _search_openslide(found: Findings, path: Path) -> None:
     """Note what OpenSlide knows of a format that nothing here reads (MIRAX, VMS)."""
     try:
+        require_own_files(path)
         with OpenSlide(path) as slide:
             for name, value in slide.properties.items():
                 if not name.startswith("openslide.") or name == "openslide.comment":
                     search_text(found, "properties", name, value)
             for name in slide.associated_images:
                 found.add("properties", name, "picture", kind="picture")
-    except (OpenSlideError, OSError):
+    except (OpenSlideError, OSError, PathServeError):
         return
