@@ -29,6 +29,9 @@ MAX_SET_FILES = 20_000
 """Most files of one set."""
 
 _MARKS, _LOCK = ".marks", ".lock"
+_ONE = "scan"
+"""A scan of one file lies alone in a folder of its own: what lies beside a scan can be taken for a part of it."""
+
 _SET_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -205,7 +208,7 @@ class Uploads:
                 return found
             job = None
             if found.set_id is None:
-                job = self._make_job(self._path(found), found.project, found.name, found.account)
+                job = self._make_job(self._path(found).parent, found.project, found.name, found.account)
             sql = "update upload set complete = 1, job = ? where id = ?"
             self._db.write(lambda tx: tx.run(sql, job, found.id))
             return self.find(upload.id, upload.account)
@@ -341,7 +344,7 @@ class Uploads:
 
     def _path(self, upload: Upload) -> Path:
         if upload.set_id is None:
-            return self._folder / upload.id
+            return self._folder / upload.id / _ONE
         return self._folder / upload.set_id / (upload.path or upload.id)
 
     def _mark(self, upload: Upload) -> Path:
@@ -360,7 +363,10 @@ class Uploads:
         self._db.write(lambda tx: tx.run_many("delete from upload where id = ?", [(u.id,) for u in uploads]))
         for upload in uploads:
             if upload.job is None:
-                self._path(upload).unlink(missing_ok=True)
+                if upload.set_id is None:
+                    shutil.rmtree(self._path(upload).parent, ignore_errors=True)
+                else:
+                    self._path(upload).unlink(missing_ok=True)
             self._mark(upload).unlink(missing_ok=True)
         self._db.overwrite_deleted()
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pathserve.access import Role
+from pathserve.ingest import find_scans
 from pathserve.ingest.upload_file import UploadFile
 from pathserve.server import routes_uploads
 
@@ -76,7 +77,7 @@ def test_an_upload_in_parts_becomes_one_job_with_these_bytes(idle) -> None:
     assert state == {"id": state["id"], "length": 3_000_001, "offset": 3_000_001, "complete": True, "job": job.id}
     assert answer.headers["pathserve-job"] == job.id
     assert (job.state, job.name, job.account, job.keep_source) == ("queued", "Block 3", "admin", False)
-    assert job.source[0].read_bytes() == content
+    assert [path.read_bytes() for path in job.source[0].iterdir()] == [content]
     assert append(client, where, len(content), b"").json()["code"] == "wrong_offset"
     assert client.delete(where, headers=TUS).json()["code"] == "conflict"
     assert len(idle.services.jobs.page()[0]) == 1
@@ -137,14 +138,15 @@ def test_a_part_with_a_checksum_counts_whole_or_not_at_all(idle, algorithm: str)
     assert offset_of(client, where) == 4
     right = append(client, where, 4, b"5678", **{"upload-checksum": checksum(algorithm, b"5678")})
     assert right.status_code == 204
-    assert idle.services.jobs.find(right.headers["pathserve-job"]).source[0].read_bytes() == b"12345678"
+    (folder,) = idle.services.jobs.find(right.headers["pathserve-job"]).source
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"12345678"]
 
 
 def test_a_cancelled_upload_is_gone_with_its_bytes(idle) -> None:
     client = idle.client()
     where = begin(client, 8, b"1234").headers["location"]
     files = idle.services.settings.uploads
-    assert [path.stat().st_size for path in files.iterdir() if path.name[0] != "."] == [4]
+    assert [path.stat().st_size for path in files.rglob("*") if path.is_file() and path.name[0] != "."] == [4]
     assert client.delete(where, headers=TUS).status_code == 204
     assert [path for path in files.iterdir() if path.name[0] != "."] == []
     for answer in (
@@ -161,7 +163,7 @@ def test_what_nobody_goes_on_with_is_deleted_after_a_week(idle) -> None:
     week = 7 * 24 * 3600
     idle.services.db.write(lambda tx: tx.run("update upload set created = '2020-01-01T00:00:00.000+00:00'"))
     past = time.time() - week - 60
-    os.utime(idle.services.settings.uploads / old.rsplit("/", 1)[1], (past, past))
+    os.utime(idle.services.settings.uploads / old.rsplit("/", 1)[1] / "scan", (past, past))
     idle.services.uploads.sweep()
     assert client.head(old, headers=TUS).status_code == 404
     assert offset_of(client, fresh) == 4
@@ -184,6 +186,19 @@ def test_an_upload_is_not_there_for_others(idle) -> None:
     # The other's set of the same name is another one.
     assert begin(other, 1, b"x", set=SET, path="a/b.dcm").status_code == 201
     assert offset_of(idle.client(), where) == 4
+
+
+def test_an_upload_takes_no_file_of_another_one(idle, shared_data) -> None:
+    # Two files of one DICOM series: side by side in a folder they would be one scan.
+    folder = shared_data / "slides" / "dicom-wsm" / "fluorcell-4"
+    mine, theirs = ((folder / name).read_bytes() for name in ("5_0.dcm", "6_0.dcm"))
+    other = idle.client()
+    other.headers["authorization"] = f"Bearer {idle.services.accounts.create_token('other', role=Role.ADMIN).secret}"
+    assert begin(other, len(theirs), theirs, project="kidney").headers["pathserve-job"]
+    assert begin(other, len(theirs) + 1, theirs, project="kidney").status_code == 201
+    job = idle.services.jobs.find(begin(idle.client(), len(mine), mine).headers["pathserve-job"])
+    (scan,) = find_scans(job.source)
+    assert [path.read_bytes() for path in scan.files] == [mine]
 
 
 @pytest.mark.parametrize("role", ["viewer", "annotator", "reviewer"])
