@@ -2,20 +2,21 @@
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pathserve.cli.output import note, say
+from pathserve.catalog import SlideRecord
+from pathserve.cli.output import bug, note, say
 from pathserve.cli.progress import bar
-from pathserve.errors import Cancelled, PathServeError
+from pathserve.errors import Cancelled, Conflict, PathServeError
 from pathserve.ingest import IngestOptions, IngestOutcome
-from pathserve.ingest.manifest_apply import apply_row
+from pathserve.ingest.manifest_apply import apply_row, contradicts
 from pathserve.ingest.manifest_csv import ManifestRow
-from pathserve.jobs import RunnerLock
+from pathserve.jobs import Job, JobError, RunnerLock
 from pathserve.server.services import Services
 from pathserve.slides import Scan
 from pathserve.slides.identity import IdentityReport
@@ -41,6 +42,16 @@ class ScanResult:
     outcomes: list[IngestOutcome] = field(default_factory=list)
     error: PathServeError | None = None
     stopped: bool = False
+
+    def made(self, scan: Scan, outcome: IngestOutcome) -> None:
+        """Take down a slide that the scan became."""
+        del scan
+        self.outcomes.append(outcome)
+
+    def refused(self, scan: Scan, error: PathServeError) -> None:
+        """Take down why the scan was refused."""
+        del scan
+        self.error = error
 
     @property
     def word(self) -> str:
@@ -87,6 +98,7 @@ class ScanJobs:
         self._services = services
         self._runner = runner
         self._stop = stop
+        self._said = dict[str, dict[Path, ManifestRow]]()
 
     def run(self, scan: Scan, options: IngestOptions, *, row: ManifestRow | None = None, shown: str = "") -> ScanResult:
         """Ingest one scan and put into the catalog what a manifest says of it."""
@@ -106,16 +118,26 @@ class ScanJobs:
         if started is None:
             result.error = Cancelled("This job was cancelled before it began.")
             return result
-        with bar(shown) as moved:
-            ended = self._services.queue.run(
-                started,
-                progress=moved,
-                stop=self._stop.is_set,
-                put_back=False,
-                scheduler=options.scheduler,
-                done=lambda _, outcome: result.outcomes.append(outcome),
-                failed=lambda _, error: setattr(result, "error", error),
-            )
+        try:
+            with bar(shown) as moved:
+                ended = self._services.queue.run(
+                    started,
+                    progress=moved,
+                    stop=self._stop.is_set,
+                    put_back=False,
+                    scheduler=options.scheduler,
+                    done=result.made,
+                    failed=result.refused,
+                )
+            self._judge(result, ended)
+        except PathServeError as error:  # the database did not take what became of it
+            self._give_up(result, started, error)
+        except Exception as error:  # noqa: BLE001 - a bug in one scan is no reason to leave out the others
+            self._give_up(result, started, PathServeError(f"{bug(error)}.", code="internal"))
+        return result
+
+    def _judge(self, result: ScanResult, ended: Job) -> None:
+        """Take down how the job has ended; when well, say of its slides what the manifest does."""
         if ended.state == "cancelled":
             result.stopped = self._stop.is_set()
             result.error = Cancelled("The ingest was stopped." if result.stopped else "The ingest was cancelled.")
@@ -123,7 +145,13 @@ class ScanJobs:
             result.error = PathServeError(ended.error.message, code=ended.error.code)
         if result.error is None:
             self._describe(result)
-        return result
+
+    def _give_up(self, result: ScanResult, job: Job, error: PathServeError) -> None:
+        """End a job that failed where no ingest may fail; a database that takes nothing lets it wait for recovery."""
+        result.error = error
+        with suppress(PathServeError):
+            if not self._services.jobs.find(job.id).ended:
+                self._services.jobs.end(job, "failed", error=JobError(error.code, error.message))
 
     def _describe(self, result: ScanResult) -> None:
         """Put what the manifest says into the catalog, and take the slides as they are at the end."""
@@ -131,6 +159,7 @@ class ScanJobs:
         try:
             slides = [catalog.slide(outcome.slide.id) for outcome in result.outcomes]
             if result.row is not None:
+                self._require_agreement(result.scan, result.row, slides)
                 slides = apply_row(result.row, slides, catalog=catalog, pseudonyms=self._services.pseudonyms)
         except PathServeError as error:
             result.error = error
@@ -139,6 +168,25 @@ class ScanJobs:
                 IngestOutcome(slide, outcome.created, outcome.resumed, outcome.info, outcome.identity)
                 for slide, outcome in zip(slides, result.outcomes, strict=True)
             ]
+
+    def _require_agreement(self, scan: Scan, row: ManifestRow, slides: Sequence[SlideRecord]) -> None:
+        """See to it that two scans of equal bytes, which are one slide, are not said to be different ones.
+
+        Raises
+        ------
+        Conflict
+            When a line has said something else of the same slide; that line holds.
+        """
+        for slide in slides:
+            for main, earlier in self._said.get(slide.id, {}).items():
+                if main != scan.main and contradicts(row, earlier):
+                    raise Conflict(
+                        f"Line {row.line} of the manifest: this scan has the bytes of that in line {earlier.line}, and "
+                        f"something else is said of it there; line {earlier.line} holds.",
+                        code="manifest",
+                    )
+        for slide in slides:
+            self._said.setdefault(slide.id, {})[scan.main] = row
 
 
 @contextmanager
@@ -176,7 +224,7 @@ def say_result(result: ScanResult, *, quietly: bool) -> None:
     for outcome in result.outcomes:
         slide, missing = outcome.slide, 0 if outcome.info is None else outcome.info.missing_tiles
         if missing:
-            note(f"{result.scan.main}: the scan holds nothing for {missing:,} of its tiles; they are white.")
+            note(f"{result.scan.main}: the scan holds nothing for {missing:,} of its tiles; they are empty.")
         if not quietly:
             say(f"{slide.id}  {slide.name}  {slide.width:,} x {slide.height:,} px  {result.word}")
 

@@ -19,7 +19,7 @@ from pathserve.cli import (
     commands_serve,
     commands_slides,
 )
-from pathserve.cli.output import Exit, note, say
+from pathserve.cli.output import Exit, bug, note, say
 from pathserve.errors import PathServeError
 
 app = typer.Typer(
@@ -71,10 +71,6 @@ def main() -> NoReturn:
         note(f"pathserve: {error.strerror or 'the system refused'}.")
         sys.exit(Exit.REFUSED)
     except Exception as error:  # noqa: BLE001 - the last place: a bug is told in one sentence, as promised to users
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "an unknown place"
-        note(f"pathserve: a bug in PathServe ({type(error).__name__} at {place}).")
+        note(f"pathserve: {bug(error)}.")
         sys.exit(Exit.REFUSED)
     sys.exit(Exit.DONE)

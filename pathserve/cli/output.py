@@ -31,6 +31,15 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def bug(error: BaseException) -> str:
+    """Name a mistake of PathServe by its class and line, without a full stop; its own text can hold a path."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "an unknown place"
+    return f"a bug in PathServe ({type(error).__name__} at {place})"
+
+
 def say_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Print a JSON value on standard output."""
     say(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())

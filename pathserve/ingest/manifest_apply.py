@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from pathserve.catalog import Catalog, Pseudonyms, SlideRecord
@@ -47,7 +47,7 @@ def match_rows(rows: Iterable[ManifestRow], scans: Sequence[Scan], bases: Sequen
             mains = by_name.get(path.name, set())
         if len(mains) != 1:
             reason = "several scans have this name; give the path" if mains else "there is no such scan"
-            issues.append(LineIssue(row.line, f"Line {row.line}: {reason}."))
+            issues.append(LineIssue(row.line, f"Line {row.line}: {reason}.", absent=not mains))
             continue
         (main,) = mains
         if main in found:
@@ -56,6 +56,14 @@ def match_rows(rows: Iterable[ManifestRow], scans: Sequence[Scan], bases: Sequen
             found[main] = row
     unnamed = tuple(scan for scan in scans if scan.main not in found)
     return Matches(found, tuple(issues), unnamed)
+
+
+def contradicts(row: ManifestRow, earlier: ManifestRow) -> bool:
+    """Tell whether two lines say different things; what only one of them says is no contradiction."""
+    facts, others = row.facts, earlier.facts
+    said = [(getattr(facts, field.name), getattr(others, field.name)) for field in fields(facts)]
+    said += [(original, earlier.originals.get(what)) for what, original in row.originals.items()]
+    return any(one is not None and other is not None and one != other for one, other in said)
 
 
 def apply_row(

@@ -73,10 +73,17 @@ class ManifestRow:
 
 @dataclass(frozen=True, slots=True)
 class LineIssue:
-    """Why a line is passed over, in one sentence that holds nothing of the line."""
+    """Why a line is passed over, in one sentence that holds nothing of the line.
+
+    Parameters
+    ----------
+    absent
+        Whether nothing is wrong but that its scan is not there; it may come.
+    """
 
     line: int
     message: str
+    absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,78 @@
+"""Scans one after the other in one command: what one of them says or does to the others."""
+
+import json
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from pathserve.cli.main import app
+from pathserve.ingest import queue
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Run a command in this process; gives its exit status, its items and what it said."""
+
+    def run(*words):
+        done = CliRunner().invoke(app, [*map(str, words), "--data", str(tmp_path / "data"), "--json"])
+        return done.exit_code, json.loads(done.stdout)["items"], done.stderr
+
+    return run
+
+
+@pytest.fixture
+def twins(tmp_path, sample_field):
+    """Two files of equal bytes."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(sample_field, folder / name)
+    return folder
+
+
+def test_lines_that_contradict_each_other_about_equal_bytes_are_named_and_the_first_holds(command, twins, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("file,case,patient\na.jpg,C-1,P-1\nb.jpg,C-2,P-2\n")
+    status, (first, second), said = command("ingest", twins, "--manifest", table)
+    assert (status, second["code"], second["line"], second["slides"]) == (3, "manifest", 3, [first["slide"]])
+    assert "Line 3" in second["error"]
+    assert "line 2 holds" in said
+    (slide,) = command("slides")[1]
+    assert (slide["case"], slide["patient"]) == ("C-1", "P-1")
+    # In another run a line corrects what is known.
+    table.write_text("file,case,patient\nb.jpg,C-2,P-2\n")
+    assert command("ingest", twins / "b.jpg", "--manifest", table)[0] == 0
+    (slide,) = command("slides")[1]
+    assert (slide["case"], slide["patient"]) == ("C-2", "P-2")
+
+
+def test_lines_that_add_to_each_other_are_no_contradiction(command, twins, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("file,case,stain\na.jpg,C-1,\nb.jpg,C-1,HE\n")
+    assert command("ingest", twins, "--manifest", table)[0] == 0
+    (slide,) = command("slides")[1]
+    assert (slide["case"], slide["stain"]) == ("C-1", "HE")
+
+
+def test_a_bug_in_one_scan_leaves_the_others_alone(command, sample_field, tmp_path, monkeypatch):
+    bad = tmp_path / "JANE.jpg"
+    shutil.copy(sample_field, bad)
+    find = queue.find_scans
+
+    def mistake(paths):
+        if "JANE" in str(paths):
+            raise ZeroDivisionError(str(paths))
+        return find(paths)
+
+    monkeypatch.setattr(queue, "find_scans", mistake)
+    status, (first, second), said = command("ingest", bad, sample_field)
+    assert (status, first["code"], second["created"]) == (3, "internal", True)
+    assert first["error"].startswith(f"a bug in PathServe (ZeroDivisionError at {__name__}:")
+    assert f"{bad}: a bug in PathServe" in said
+    jobs = command("jobs", "list")[1]
+    assert [(job["state"], job["error"] and job["error"]["code"]) for job in jobs] == [
+        ("done", None),
+        ("failed", "internal"),
+    ]
+    assert "JANE" not in json.dumps(jobs)
