@@ -11,11 +11,12 @@ from pathserve.catalog import DEFAULT_PROJECT
 from pathserve.cli.ingesting import ScanResult, bases_of, say_result, scan_jobs
 from pathserve.cli.options import AsJson, Data, Store, open_services
 from pathserve.cli.output import Exit, note, say_items
-from pathserve.errors import DISK_FULL, Invalid, NotFound, TooLarge
+from pathserve.cli.watching import Arrivals, without
+from pathserve.errors import DISK_FULL, Invalid, NotFound
 from pathserve.ingest import IngestOptions, find_scans
-from pathserve.ingest.manifest_apply import Matches, match_rows
-from pathserve.ingest.manifest_csv import MAX_BYTES, LineIssue, Manifest, ManifestRow, parse_manifest
-from pathserve.ingest.watch import FolderWatch
+from pathserve.ingest.manifest_apply import match_rows
+from pathserve.ingest.manifest_csv import LineIssue, Manifest, ManifestRow
+from pathserve.ingest.manifest_file import read_manifest
 from pathserve.slides import Scan
 
 Project = Annotated[str, typer.Option(help="Project to put the slides into.")]
@@ -64,11 +65,10 @@ def ingest(
     """Turn scans into pyramids that can be served; goes on where it was interrupted, skips what is there."""
     options = _options(project, name, recompress, scheduler, lossless=lossless, keep_label=keep_label)
     report = _Report(as_json)
-    scans = _without(manifest, _find(paths, report))
+    scans = without(manifest, _find(paths, report))
     if name is not None and len(scans) != 1:
         raise Invalid("--name names one slide; give one scan with it.")
-    table = None if manifest is None else _read_manifest(manifest)
-    rows = {} if table is None or manifest is None else report.matched(table, _match(table, scans, paths, manifest))
+    rows = {} if manifest is None else report.matched(read_manifest(manifest), scans, bases_of(paths, manifest))
     with open_services(data, store, reserve=reserve, probe=True) as services, scan_jobs(services) as (jobs, stop):
         for number, scan in enumerate(scans, start=1):
             if stop.is_set():
@@ -96,26 +96,24 @@ def watch(
 ) -> None:
     """Ingest what arrives in a folder and has stopped growing, until Ctrl-C or SIGTERM."""
     options = _options(project, None, recompress, scheduler, lossless=lossless, keep_label=keep_label)
-    seen = FolderWatch(folder)
+    arrivals = Arrivals(folder, manifest)
     with open_services(data, store, reserve=reserve, probe=True) as services, scan_jobs(services) as (jobs, stop):
         note(f"Watching, every {interval:g} seconds; Ctrl-C ends it.")
         while not stop.is_set():
-            for scan in _without(manifest, seen.ready()):
+            for scan, row in arrivals.look():
                 if stop.is_set():
                     break
-                result = jobs.run(scan, options, row=_row_of(scan, folder, manifest), shown=scan.main.name)
+                result = jobs.run(scan, options, row=row, shown=scan.main.name)
                 say_result(result, quietly=False)
                 if result.error is None or result.error.code not in (DISK_FULL, "busy", "system"):
-                    seen.settle(scan)
+                    arrivals.settle(scan)
             stop.wait(interval)
 
 
 def _options(
     project: str, name: str | None, recompress: int | None, scheduler: str | None, *, lossless: bool, keep_label: bool
 ) -> IngestOptions:
-    options = IngestOptions(project=project, name=name, recompress=recompress)
-    options = IngestOptions(options.project, options.name, recompress, lossless, keep_label, scheduler=scheduler)
-    return options.checked()
+    return IngestOptions(project, name, recompress, lossless, keep_label, scheduler=scheduler).checked()
 
 
 @dataclass(slots=True)
@@ -140,8 +138,9 @@ class _Report:
         say_result(result, quietly=self.as_json)
         self.items.append(result.item())
 
-    def matched(self, table: Manifest, matches: Matches) -> Mapping[Path, ManifestRow]:
-        """Name the lines that belong to no scan, and the scans that have no line; give the line of each scan."""
+    def matched(self, table: Manifest, scans: list[Scan], bases: list[Path]) -> Mapping[Path, ManifestRow]:
+        """Give the line of each scan; name the lines that belong to no scan, and the scans that have no line."""
+        matches = match_rows(table.rows, scans, bases)
         for issue in sorted((*table.issues, *matches.issues), key=lambda issue: issue.line):
             self._bad_line(issue)
         if table.unknown:
@@ -184,27 +183,3 @@ def _find(paths: list[Path], report: _Report) -> list[Scan]:
             report.refused(path, "not_found", "There is no file in this folder.")
         scans |= {scan.main: scan for scan in found}
     return list(scans.values())
-
-
-def _read_manifest(path: Path) -> Manifest:
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise TooLarge(f"A manifest has at most {MAX_BYTES >> 20} MiB.")
-    return parse_manifest(content)
-
-
-def _match(table: Manifest, scans: list[Scan], paths: list[Path], manifest: Path) -> Matches:
-    return match_rows(table.rows, scans, bases_of(paths, manifest))
-
-
-def _without(manifest: Path | None, scans: list[Scan]) -> list[Scan]:
-    """Leave the manifest out of the scans: it may lie among them."""
-    return [scan for scan in scans if manifest is None or scan.main.resolve() != manifest.resolve()]
-
-
-def _row_of(scan: Scan, folder: Path, manifest: Path | None) -> ManifestRow | None:
-    """Find the line of a scan that has just arrived; the manifest may have grown with it."""
-    if manifest is None:
-        return None
-    return _match(_read_manifest(manifest), [scan], [folder], manifest).rows.get(scan.main)

@@ -34,7 +34,14 @@ class FolderWatch:
         self._folder = folder
         self._writers = writers or open_for_writing
         self._last = dict[Path, Look]()
-        self._settled = dict[Path, Look]()
+        self._settled = dict[Path, tuple[Look, Scan]]()
+        self._present = list[Scan]()
+
+    @property
+    def known(self) -> list[Scan]:
+        """The scans that the folder held at the last look, whole or not, and those that were settled and have gone."""
+        present = {scan.main for scan in self._present}
+        return [*self._present, *(scan for main, (_, scan) in self._settled.items() if main not in present)]
 
     def ready(self) -> list[Scan]:
         """Look once, and give the scans that have stopped growing and are not settled as they are.
@@ -47,29 +54,35 @@ class FolderWatch:
         if not self._folder.is_dir():
             raise NotFound("There is no such folder.")
         scans = self._scans()
+        if scans is None:
+            return []
         looks = {scan.main: look for scan in scans if (look := _look(scan)) is not None}
         still = [
             scan
             for scan in scans
             if (look := looks.get(scan.main)) is not None
             and self._last.get(scan.main) == look
-            and self._settled.get(scan.main) != look
+            and not (scan.main in self._settled and self._settled[scan.main][0] == look)
         ]
-        self._last = looks
-        self._settled = {main: look for main, look in self._settled.items() if main in looks}
+        self._last, self._present = looks, scans
+        # A scan that is gone stays settled, for a disk may be away for a moment; one that was only moved does not.
+        here = {files for _, files in looks.values()}
+        self._settled = {
+            main: (look, scan) for main, (look, scan) in self._settled.items() if main in looks or look[1] not in here
+        }
         writers = set(self._writers()) if still else set()
         return [scan for scan in still if not writers & {file[:2] for file in looks[scan.main][1]}]
 
     def settle(self, scan: Scan) -> None:
         """Leave a scan alone, ingested or refused, until it is another one than at the last look."""
         if scan.main in self._last:
-            self._settled[scan.main] = self._last[scan.main]
+            self._settled[scan.main] = self._last[scan.main], scan
 
-    def _scans(self) -> list[Scan]:
+    def _scans(self) -> list[Scan] | None:
         try:
             return find_scans([self._folder])
         except (OSError, PathServeError):
-            return []  # something went away in the middle of the look
+            return None  # something went away in the middle of the look: this one does not count
 
 
 def open_for_writing() -> Iterator[tuple[int, int]]:

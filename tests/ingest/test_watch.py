@@ -104,6 +104,44 @@ def test_a_file_that_goes_away_and_a_folder_that_does(watch, folder):
         watch.ready()
 
 
+def test_a_folder_that_was_away_for_a_moment_brings_nothing_again(watch, folder, tmp_path):
+    for name in ("a.svs", "b.svs"):
+        (folder / name).write_bytes(name.encode())
+    watch.ready()
+    for scan in watch.ready():
+        watch.settle(scan)
+    folder.rename(tmp_path / "away")
+    folder.mkdir()  # the empty place where a disk is mounted
+    assert watch.ready() == []
+    assert names(watch.known) == ["a.svs", "b.svs"]
+    folder.rmdir()
+    (tmp_path / "away").rename(folder)
+    assert [watch.ready() for _ in range(3)] == [[], [], []]
+
+
+def test_what_is_known_are_the_scans_that_are_there_and_the_settled_ones_that_were_taken_out(watch, folder):
+    (folder / "a.svs").write_bytes(b"1")
+    watch.ready()
+    (scan,) = watch.ready()
+    watch.settle(scan)
+    (folder / "b.svs").touch()  # not whole yet
+    (folder / "a.svs").unlink()
+    watch.ready()
+    assert names(watch.known) == ["b.svs", "a.svs"]
+
+
+def test_a_scan_that_was_moved_is_known_where_it_is(watch, folder):
+    (folder / "a.svs").write_bytes(b"1")
+    watch.ready()
+    (scan,) = watch.ready()
+    watch.settle(scan)
+    (folder / "done").mkdir()
+    (folder / "a.svs").rename(folder / "done" / "a.svs")
+    watch.ready()
+    assert watch.known == watch.ready()
+    assert names(watch.known) == ["a.svs"]
+
+
 def test_a_file_that_somebody_writes_is_left_alone(folder):
     watch = FolderWatch(folder)
     path = folder / "a.svs"
