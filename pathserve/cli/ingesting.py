@@ -126,6 +126,7 @@ class ScanJobs:
                     stop=self._stop.is_set,
                     put_back=False,
                     scheduler=options.scheduler,
+                    any_project=facts is not None and facts.project is not None,  # moved there afterwards
                     done=result.made,
                     failed=result.refused,
                 )

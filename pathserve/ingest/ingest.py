@@ -60,6 +60,8 @@ class IngestOptions:
         Threads that decode and encode.
     scheduler
         Address of the Dask scheduler whose workers do it instead; None: this machine does.
+    any_project
+        Whether a slide of the same content that is in another project is given back all the same.
     """
 
     project: str = "default"
@@ -69,6 +71,7 @@ class IngestOptions:
     keep_label: bool = False
     workers: int = 1
     scheduler: str | None = None
+    any_project: bool = False
 
     def checked(self) -> "IngestOptions":
         """Give the options with clean names.
@@ -156,7 +159,8 @@ def ingest_scan(
         When this content is being ingested already, the worker was stopped, or the data folder cannot be written. With
         the code ``disk_full`` the disk's reserve would be broken: what was built goes, a slide that is shown stays.
     Conflict
-        When the file changed meanwhile; ``Cancelled`` when somebody stopped it.
+        When the file changed meanwhile, or the content is a slide of another project (code ``in_other_project``);
+        ``Cancelled`` when somebody stopped it.
     Invalid
         When an option breaks a rule.
     """
@@ -239,12 +243,12 @@ class _Call:
 def _ingest_scene(call: _Call, scan: Scan, before: Identity, content: str, scene: int) -> IngestOutcome:
     """Bring one scene of a scan into the catalog."""
     digest = scene_hash(content, scene)
-    known = call.catalog.find_by_content(digest)
+    known = _known(call, digest)
     if known is not None and known.status == READY and not call.options.keep_label:
         clear_staging(call.settings.slides, digest)
         return IngestOutcome(known, created=False, resumed=False)
     with locked_staging(call.settings.slides, digest, call.held) as staging:
-        known = call.catalog.find_by_content(digest)  # another process may just have finished it
+        known = _known(call, digest)  # another process may just have finished it
         if known is None:
             if staging.slide_id is None and scene == 0:
                 require_room(call.settings, sum(size for _, _, size, _ in before))
@@ -259,6 +263,21 @@ def _ingest_scene(call: _Call, scan: Scan, before: Identity, content: str, scene
             outcome = IngestOutcome(call.catalog.slide(known.id), created=False, resumed=resumed)
         staging.remove()
     return outcome
+
+
+def _known(call: _Call, digest: str) -> SlideRecord | None:
+    """Find the slide of a content; its pixels are stored once in a data folder, in one project.
+
+    Raises
+    ------
+    Conflict
+        When it is in another project: whoever ingests may not know of that one, so neither is named.
+    """
+    known = call.catalog.find_by_content(digest)
+    options = call.options
+    if known is not None and known.project != options.project and not options.any_project:
+        raise Conflict("This scan is in the catalog already, in another project.", code="in_other_project")
+    return known
 
 
 class _Making:

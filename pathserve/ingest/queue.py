@@ -72,6 +72,7 @@ class IngestQueue:
         stop: Callable[[], bool] = never,
         put_back: bool = True,
         scheduler: str | None = None,
+        any_project: bool = False,
         done: Done = _ignore,
         failed: Failed = _ignore,
     ) -> Job:
@@ -85,6 +86,8 @@ class IngestQueue:
             Whether a job that was stopped so waits again; else it is cancelled, and what was built stays for a week.
         scheduler
             Address of the Dask scheduler whose workers build; None: this machine does.
+        any_project
+            As of :class:`IngestOptions`.
         done, failed
             Told of each slide and of each scan that was refused.
 
@@ -102,6 +105,7 @@ class IngestQueue:
             self._jobs.learned(job.id, Facts(bytes=_size(scans)))
             for number, scan in enumerate(scans, start=1):
                 options = replace(_options(job, number if len(scans) > 1 else None), scheduler=scheduler)
+                options = replace(options, any_project=any_project)
                 self._ingest(run, scan, options, told)
         except _Stopped:
             if put_back:

@@ -58,10 +58,24 @@ def test_the_same_content_is_nothing_new_under_any_name(ingest, sample_slide, tm
     before = stored()
     copy = tmp_path / "other name.tiff"
     shutil.copy(sample_slide, copy)
-    again = ingest(copy, name="Other", project="other")
+    again = ingest(copy, name="Other")
     assert not again.created
     assert again.slide == first.slide
     assert stored() == before
+
+
+def test_content_of_another_project_is_refused_without_naming_slide_or_project(ingest, catalog, sample_slide, stored):
+    first = ingest(sample_slide, project="kidney", name="Case 1").slide
+    before = stored()
+    for keep_label in (False, True):
+        with pytest.raises(Conflict) as caught:
+            ingest(sample_slide, project="ovary", keep_label=keep_label)
+        assert caught.value.code == "in_other_project"
+        assert not [word for word in (first.id, "Case", "kidney") if word in caught.value.message]
+    assert stored() == before
+    assert catalog.slides()[0] == [first]
+    assert ingest(sample_slide, project="kidney").slide == first
+    assert ingest(sample_slide, project="ovary", any_project=True).slide == first  # a manifest moves it then
 
 
 def test_without_a_name_a_label_is_made_up(ingest, sample_slide, tmp_path):
