@@ -18,6 +18,8 @@ from pathserve.slides.scan import Scan
 from pathserve.slides.tiff import compression_name, open_tiff
 
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+# What Olympus cellSens writes where other TIFFs have data: the length of a header of its own, and that header's mark.
+_VSI_AT, _VSI = 8, b"\x18\x00IS"
 # Makers whose tiles lie edge to edge on one raster. Others overlap, leave gaps or have several areas.
 _SEAMLESS = ("aperio", "generic-tiff", None)
 
@@ -50,6 +52,7 @@ def open_slide(scan: Path | Scan, *, scene: int = 0) -> PixelSource:
     if head.startswith(CZI):
         return CziSource(path, scene)
     is_tiff = head.startswith(_TIFF)
+    _require_no_vsi(path, head)
     vendor = detect_vendor(path)
     if is_tiff and vendor in _SEAMLESS:
         source = open_tiff(path, vendor, scene=scene)
@@ -70,6 +73,24 @@ def _open_dicom(files: tuple[Path, ...], scene: int) -> PixelSource:
     """Open a DICOM scan; its reader is loaded only now, for pydicom takes 9 MB that other scans need not have."""
     source: PixelSource = import_module("pathserve.slides.dicom.opening").open_dicom(files, scene)
     return source
+
+
+def _require_no_vsi(path: Path, head: bytes) -> None:
+    """See to it that a TIFF is not the main file of an Olympus VSI scan: it would be its small overview alone.
+
+    It has a header of its own, or beside ``x.vsi`` a folder ``_x_`` with tiles (``stack*/frame_t*.ets``).
+
+    Raises
+    ------
+    Unsupported
+        When it is one.
+    """
+    if not head.startswith(_TIFF):
+        return
+    if head.startswith(_VSI, _VSI_AT) or any(path.with_name(f"_{path.stem}_").glob("stack*/*.ets")):
+        raise Unsupported(
+            "Olympus VSI is not read: this file holds an overview alone, and the scan is in the .ets files beside it."
+        )
 
 
 def _first_bytes(path: Path) -> bytes:
