@@ -389,12 +389,20 @@ def _find(tx: Transaction, upload_id: str, account: str) -> Upload:
 
 
 def _find_path(tx: Transaction, account: str, wanted: NewUpload, path: str | None) -> str | None:
-    """Find the upload of the same path and length in the set that is wanted."""
+    """Find the upload of the same path and length in the set that is wanted.
+
+    Raises
+    ------
+    Conflict
+        When the set has one of this path and another length.
+    """
     row = tx.row(
-        "select upload.id from upload join upload_set on upload_set.id = upload.upload_set "
-        "where upload_set.account = ? and upload_set.key = ? and path = ? and length = ?",
-        *(account, wanted.set_key, path, wanted.length),
+        "select upload.id, length from upload join upload_set on upload_set.id = upload.upload_set "
+        "where upload_set.account = ? and upload_set.key = ? and path = ?",
+        *(account, wanted.set_key, path),
     )
+    if row is not None and as_int(row[1]) != wanted.length:
+        raise Conflict("This set has a file of this path already, of another size.")
     return None if row is None else str(row[0])
 
 
