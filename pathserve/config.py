@@ -1,9 +1,12 @@
 """Settings: read once at start, passed in, never changed."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from pathserve.errors import Invalid
 
 DATA_VARIABLE = "PATHSERVE_DATA"
 """Environment variable that names the data folder."""
@@ -11,8 +14,14 @@ DATA_VARIABLE = "PATHSERVE_DATA"
 STORE_VARIABLE = "PATHSERVE_STORE"
 """Environment variable that names the object store of the slides."""
 
+RESERVE_VARIABLE = "PATHSERVE_RESERVE"
+"""Environment variable that says how much of the disk stays free."""
+
 DEFAULT_DATA = Path("pathserve-data")
 """The data folder when nothing names one."""
+
+_BYTES = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?(|[KMGT]i?B?|B)", re.IGNORECASE)
+_UNITS = "bkmgt"
 
 
 def data_folder(given: Path | None = None) -> Path:
@@ -23,6 +32,34 @@ def data_folder(given: Path | None = None) -> Path:
 def store_address(given: str | None = None) -> str | None:
     """Choose where slides are kept: what was given, else PATHSERVE_STORE, else None, the data folder."""
     return given or os.environ.get(STORE_VARIABLE) or None
+
+
+def disk_reserve(given: str | None = None) -> int | None:
+    """Choose how many bytes of the disk stay free: what was given, else PATHSERVE_RESERVE, else None, what is usual.
+
+    Raises
+    ------
+    Invalid
+        When it is no size.
+    """
+    text = os.environ.get(RESERVE_VARIABLE) or None if given is None else given
+    return None if text is None else parse_bytes(text)
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size: ``500``, ``10GB`` (powers of 1,000) or ``10GiB`` (powers of 1,024).
+
+    Raises
+    ------
+    Invalid
+        When it is none.
+    """
+    match = _BYTES.fullmatch(text.strip())
+    if match is None:
+        raise Invalid("A size is a number of bytes, or one with KB, MB, GB, TB, KiB, MiB, GiB or TiB behind it.")
+    unit = match[2].lower()
+    power = _UNITS.index(unit[:1] or "b")
+    return int(float(match[1]) * (1024 if "i" in unit else 1000) ** power)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import typer
 
 from pathserve.catalog import DEFAULT_PROJECT
 from pathserve.cli.ingesting import ScanResult, bases_of, say_result, scan_jobs
-from pathserve.cli.options import AsJson, Data, Store, open_services
+from pathserve.cli.options import AsJson, Data, Reserve, Store, open_services
 from pathserve.cli.output import Exit, note, say_items
 from pathserve.cli.watching import Arrivals, without
 from pathserve.errors import DISK_FULL, Invalid, NotFound
@@ -36,9 +36,6 @@ Scheduler = Annotated[
 ]
 ManifestFile = Annotated[
     Path | None, typer.Option("--manifest", help="CSV with file, name, case, patient, stain, project of each scan.")
-]
-Reserve = Annotated[
-    str | None, typer.Option(help="How much of the disk stays free, such as 10GB. Default: 5 GiB, or 5 % if less.")
 ]
 
 

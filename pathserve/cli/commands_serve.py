@@ -13,9 +13,9 @@ import typer
 
 from pathserve.catalog import SlideRecord
 from pathserve.cli.ingesting import ScanJobs, scan_jobs
-from pathserve.cli.options import Data, Store, open_services
+from pathserve.cli.options import Data, Reserve, Store, open_services
 from pathserve.cli.output import Exit, note, say
-from pathserve.config import DATA_VARIABLE, STORE_VARIABLE, data_folder
+from pathserve.config import DATA_VARIABLE, RESERVE_VARIABLE, STORE_VARIABLE, data_folder
 from pathserve.errors import Corrupt
 from pathserve.formats import geojson
 from pathserve.ingest import IngestOptions
@@ -38,35 +38,53 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1, data: Data = None, store: Store = None
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Workers = 1,
+    reserve: Reserve = None,
+    data: Data = None,
+    store: Store = None,
 ) -> None:
     """Start the server and the viewer; the first start makes an admin and prints a one-time sign-in link."""
     listener = bind(host, port)
-    with open_services(data, store, probe=True) as services:
+    with open_services(data, store, reserve=reserve, probe=True) as services:
         link = services.accounts.ensure_admin()
-    _run(listener, data, store, workers, None if link is None else link.code)
+    _tell_processes(data, store, reserve)
+    _run(listener, workers, None if link is None else link.code)
 
 
 def demo(
-    host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1, data: Data = None, store: Store = None
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Workers = 1,
+    reserve: Reserve = None,
+    data: Data = None,
+    store: Store = None,
 ) -> None:
     """Ingest the two real samples that come with PathServe, start the server and print the sign-in link."""
     listener = bind(host, port)
-    with open_services(data, store, probe=True) as services:
+    with open_services(data, store, reserve=reserve, probe=True) as services:
         _prepare_demo(services)
         link = services.accounts.ensure_admin() or services.accounts.make_link("admin")
-    _run(listener, data, store, workers, link.code)
+    _tell_processes(data, store, reserve)
+    _run(listener, workers, link.code)
 
 
-def _run(listener: socket.socket, data: Path | None, store: str | None, workers: int, code: str | None) -> None:
+def _tell_processes(data: Path | None, store: str | None, reserve: str | None) -> None:
+    """Put what was chosen into the environment: that is how the server's processes learn of it."""
+    os.environ[DATA_VARIABLE] = str(data_folder(data))
+    if store is not None:
+        os.environ[STORE_VARIABLE] = store
+    if reserve is not None:
+        os.environ[RESERVE_VARIABLE] = reserve
+
+
+def _run(listener: socket.socket, workers: int, code: str | None) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}"
     if not ipaddress.ip_address(host).is_loopback:
         note("Others on this network can reach this server and read its traffic: put a proxy with TLS in front of it.")
-    os.environ[DATA_VARIABLE] = str(data_folder(data))  # how the server's processes learn of it
-    if store is not None:
-        os.environ[STORE_VARIABLE] = store
 
     def started() -> None:
         say(f"PathServe is at {address} (Ctrl+C stops it).")

@@ -1,6 +1,5 @@
 """Options that several commands share, and the rooms that they open."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pathserve.config import Settings, data_folder, store_address
-from pathserve.errors import Invalid
+from pathserve.config import Settings, data_folder, disk_reserve, store_address
 from pathserve.server.services import Services
 
 Data = Annotated[
@@ -25,10 +23,13 @@ Store = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
-
-
-_BYTES = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?(|[KMGT]i?B?|B)", re.IGNORECASE)
-_UNITS = "bkmgt"
+Reserve = Annotated[
+    str | None,
+    typer.Option(
+        help="How much of the disk stays free, such as 10GB. Default: PATHSERVE_RESERVE, else 5 GiB, or 5 % if less.",
+        show_default=False,
+    ),
+]
 
 
 @contextmanager
@@ -44,27 +45,11 @@ def open_services(
     probe
         Whether an object store is tried first, for commands that write slides to it or serve them.
     """
-    kept = None if reserve is None else parse_bytes(reserve)
-    services = Services.open(Settings(data=data_folder(data), store=store_address(store), disk_reserve_bytes=kept))
+    settings = Settings(data=data_folder(data), store=store_address(store), disk_reserve_bytes=disk_reserve(reserve))
+    services = Services.open(settings)
     try:
         if probe:
             services.published.probe()
         yield services
     finally:
         services.close()
-
-
-def parse_bytes(text: str) -> int:
-    """Read a size: ``500``, ``10GB`` (powers of 1,000) or ``10GiB`` (powers of 1,024).
-
-    Raises
-    ------
-    Invalid
-        When it is none.
-    """
-    match = _BYTES.fullmatch(text.strip())
-    if match is None:
-        raise Invalid("A size is a number of bytes, or one with KB, MB, GB, TB, KiB, MiB, GiB or TiB behind it.")
-    unit = match[2].lower()
-    power = _UNITS.index(unit[:1] or "b")
-    return int(float(match[1]) * (1024 if "i" in unit else 1000) ** power)

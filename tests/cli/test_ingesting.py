@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from pathserve.cli.options import parse_bytes
+from pathserve.config import parse_bytes
 from pathserve.db import Database
 from pathserve.errors import Invalid
 from pathserve.jobs import Jobs

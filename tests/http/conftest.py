@@ -75,11 +75,12 @@ class Served:
     data: Path
     tokens: dict[str, str]
     workers: int = 1
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[str] | None = None
     address: str = ""
 
     def start(self) -> None:
-        words = ["serve", "--data", str(self.data), "--port", "0", "--workers", str(self.workers)]
+        words = ["serve", "--data", str(self.data), "--port", "0", "--workers", str(self.workers), *self.options]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pathserve", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -108,12 +109,12 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Start a server on an empty data folder, with a token for each role."""
     started = list[Served]()
 
-    def start(workers: int = 1) -> Served:
+    def start(workers: int = 1, *options: str) -> Served:
         data = tmp_path / f"served-{len(started)}"
         services = Services.open(Settings(data=data))
         tokens = {role.value: services.accounts.create_token(role.value, role=role).secret for role in Role}
         services.close()
-        served = Served(data, tokens, workers)
+        served = Served(data, tokens, workers, options)
         started.append(served)
         served.start()
         return served

@@ -430,3 +430,20 @@ def test_two_servers_on_one_folder_write_an_upload_once(serve) -> None:
             assert set(answers) <= {204, 409, 503}
             assert client.get(where).json()["complete"] is True
         assert len(client.get("/api/jobs").json()["items"]) == 3
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_reserve_of_serve_holds_in_every_process(serve, workers) -> None:
+    served = serve(workers, "--reserve", "1000TB")
+    for _ in range(4):  # each on a connection of its own
+        with served.client() as client:
+            answer = begin(client, 1000)
+            assert (answer.status_code, answer.json()["code"]) == (503, "disk_full")
+
+
+def test_another_size_of_a_path_that_the_set_has_is_told_as_that(idle) -> None:
+    client = idle.client()
+    assert begin(client, 5, set=SET, path="a/b").status_code == 201
+    again = begin(client, 6, set=SET, path="a/b")
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+    assert again.json()["detail"] == "This set has a file of this path already, of another size."
