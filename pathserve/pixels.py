@@ -132,7 +132,7 @@ class SlideInfo:
     associated
         Names of the label, macro and thumbnail images in the file; never their pixels.
     missing_tiles
-        Tiles of level 0 for which the file holds no bytes; they are white.
+        Tiles of level 0 for which the file holds no bytes; they are white in colour, else 0.
     dropped_metadata
         Names of metadata fields that the file holds and that ingest will not keep.
     """

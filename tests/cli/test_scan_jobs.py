@@ -3,11 +3,15 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+import tifffile
 from typer.testing import CliRunner
 
+from pathserve.cli.commands_serve import _prepare_demo
 from pathserve.cli.main import app
 from pathserve.ingest import queue
+from pathserve.server.services import Services
 
 
 @pytest.fixture
@@ -76,3 +80,21 @@ def test_a_bug_in_one_scan_leaves_the_others_alone(command, sample_field, tmp_pa
         ("failed", "internal"),
     ]
     assert "JANE" not in json.dumps(jobs)
+
+
+def test_missing_tiles_of_a_scan_without_colour_are_not_called_white(command, tmp_path):
+    tile = np.full((64, 64), 900, np.uint16)
+    path = tmp_path / "holes.tif"
+    tifffile.imwrite(path, iter([tile, None, tile, tile]), shape=(128, 128), dtype="uint16", tile=(64, 64))
+    status, (item,), said = command("ingest", path)
+    assert (status, item["missing_tiles"]) == (0, 1)
+    assert "nothing for 1 of its tiles; they are empty." in said
+
+
+def test_the_samples_of_the_demo_are_judged(command, settings):
+    services = Services.open(settings)
+    try:
+        _prepare_demo(services)
+    finally:
+        services.close()
+    assert [slide["quality"] is None for slide in command("slides")[1]] == [False, False]

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { factsOf, identitySummary, isOver, type Job, newestFirst, shareOf, stateText } from './job'
+import { factsOf, identitySummary, isOver, type Job, missingText, newestFirst, shareOf, stateText } from './job'
 
 const job: Job = {
   id: 'j1',
@@ -34,6 +34,13 @@ describe('a job', () => {
     expect(stateText({ ...job, phase: 'dreaming', total: 0 })).toBe('dreaming')
     expect(stateText({ ...job, phase: '', total: 0 })).toBe('running')
     expect(stateText({ ...job, state: 'queued' })).toBe('waiting for its turn')
+  })
+
+  it('says of tiles that are missing nothing that is true of colour alone', () => {
+    expect(missingText(job)).toBeNull()
+    expect(missingText({ ...job, missing_tiles: 0 })).toBeNull()
+    expect(missingText({ ...job, missing_tiles: 1 })).toBe('1 tile of the scan is missing; it is empty.')
+    expect(missingText({ ...job, missing_tiles: 2 })).toBe('2 tiles of the scan are missing; they are empty.')
   })
 
   it('knows its share only while it runs, and never more than all', () => {

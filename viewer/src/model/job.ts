@@ -61,6 +61,13 @@ export function factsOf(job: Job): string {
   return facts.join(' · ')
 }
 
+/** Whether the scan lacks tiles, in a sentence; null when it does not. They are white in colour only, so "empty". */
+export function missingText({ missing_tiles }: Job): string | null {
+  if (missing_tiles === null || missing_tiles === 0) return null
+  const [are, they] = missing_tiles === 1 ? ['is', 'it is'] : ['are', 'they are']
+  return `${plural(missing_tiles, 'tile')} of the scan ${are} missing; ${they} empty.`
+}
+
 /** How much of the current phase is done, 0 to 1; null when that cannot be said. */
 export function shareOf({ state, phase, done, total }: Job): number | null {
   return state === 'running' && phase !== 'opening' && total > 0 ? Math.min(1, done / total) : null

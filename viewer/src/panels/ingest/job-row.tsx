@@ -1,6 +1,6 @@
 import type { JSX } from 'preact'
-import { formatSignificant, formatTime, plural } from '../../model/format'
-import { factsOf, isOver, type Job, shareOf, stateText } from '../../model/job'
+import { formatSignificant, formatTime } from '../../model/format'
+import { factsOf, isOver, type Job, missingText, shareOf, stateText } from '../../model/job'
 import { slidePath } from '../../model/url'
 import type { Jobs } from '../../store/jobs'
 import { jobLabel } from '../../store/upload-records'
@@ -55,6 +55,7 @@ export function JobRow({ job, jobs }: { job: Job; jobs: Jobs }): JSX.Element {
   const refusal = jobs.refusals.value.get(job.id)
   const icon = ICONS[job.state]
   const file = jobLabel(job.id)
+  const missing = missingText(job)
   return (
     <li class="work-row" data-testid="job-row" data-job={job.id} data-state={job.state}>
       <div class="work-what">
@@ -77,11 +78,7 @@ export function JobRow({ job, jobs }: { job: Job; jobs: Jobs }): JSX.Element {
         </span>
         <span class="quiet">{timesText(job)}</span>
         {job.state === 'running' && <Progress label={`Done of ${job.label}`} share={shareOf(job)} />}
-        {job.missing_tiles !== null && job.missing_tiles > 0 && (
-          <p class="work-note note-warn">
-            {plural(job.missing_tiles, 'tile')} of the scan are missing; they are white.
-          </p>
-        )}
+        {missing !== null && <p class="work-note note-warn">{missing}</p>}
         {job.error !== null && <p class="work-note note-bad">{job.error.message}</p>}
         {refusal !== undefined && (
           <p class="work-note note-warn" role="alert">
