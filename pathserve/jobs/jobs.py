@@ -212,6 +212,8 @@ class Jobs:
             values["source"] = None
 
         def work(tx: Transaction) -> Job:
+            if state == "done":  # in no phase any more, and all of it done
+                values.update(phase="", done=_job(tx, job.id).total)
             _set(tx, job.id, **values, **({} if facts is None else _columns_of(facts)))
             return _job(tx, job.id)
 

@@ -17,8 +17,6 @@ ENDED: frozenset[str] = frozenset({"done", "failed", "cancelled"})
 REMOVED = "removed"
 """The state of a row that only tells those who watch that its job is gone."""
 
-MAX_LABEL = 200
-
 COLUMNS = (
     "id, number, change, kind, state, phase, done, total, project, name, label, account, source, keep_source, "
     "recompress, lossless, keep_label, slides, format, width, height, bytes, content_hash, tiles_per_second, "

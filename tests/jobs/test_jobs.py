@@ -266,3 +266,18 @@ def test_who_watches_learns_of_every_change_once_and_of_removals(jobs, tmp_path)
     (gone,) = jobs.changed_since(seen.change, 10)
     assert (gone.id, gone.state, gone.label) == (other.id, "removed", "")
     assert jobs.changed_since(gone.change, 10) == []
+
+
+def test_a_job_that_is_done_is_in_no_phase_and_all_of_it_is_done(jobs, tmp_path):
+    runner = jobs.runner()
+    jobs.enqueue(tmp_path / "a", project="a", keep_source=True)
+    job = jobs.claim(runner.id, at_once=1)
+    jobs.moved(job.id, "judging", 0, 1)
+    ended = jobs.end(job, "done")
+    assert (ended.phase, ended.done, ended.total) == ("", 1, 1)
+    jobs.enqueue(tmp_path / "b", project="a", keep_source=True)
+    job = jobs.claim(runner.id, at_once=1)
+    jobs.moved(job.id, "building", 3, 9)
+    failed = jobs.end(job, "failed")
+    assert (failed.phase, failed.done, failed.total) == ("building", 3, 9)  # how far it came
+    runner.release()
