@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from pathserve.errors import NotFound, Unsupported
+from pathserve.errors import Corrupt, NotFound, Unsupported
 from pathserve.slides import Scan
 
 _BLOCK = 1 << 20
@@ -14,6 +14,26 @@ MAX_FILES = 1_000_000
 """Most files of one scan; an OME-Zarr folder has one for each chunk."""
 
 Identity = tuple[tuple[int, int, int, int], ...]
+
+
+def resolved(scan: Scan | Path) -> Scan:
+    """Follow the links that lead to a scan; a path stands for the file, or the folder with all that lies in it.
+
+    Raises
+    ------
+    Corrupt
+        When a link beside or in the scan leads to files elsewhere: they are somebody else's.
+    """
+    given = scan if isinstance(scan, Scan) else Scan.of(scan)
+    try:
+        main, files = given.main.resolve(), tuple(path.resolve() for path in given.files)
+    except (OSError, RuntimeError):
+        raise NotFound("There is no such file.") from None
+    # A folder may be full of links into one store; what is beside one file of a scan may be beside the others.
+    homes = {main} if main.is_dir() else {main.parent, given.main.parent.resolve()}
+    if not all(path == main or homes.intersection(path.parents) for path in files):
+        raise Corrupt("A link in this scan's folder leads out of it.")
+    return Scan(main, files)
 
 
 def identity_of(scan: Scan) -> Identity:

@@ -10,7 +10,7 @@ from pathserve.catalog import BUILDING, READY, Catalog, SlideRecord, make_slide_
 from pathserve.config import Settings
 from pathserve.errors import DISK_FULL, Busy, Conflict, Corrupt, Invalid, NotFound, PathServeError
 from pathserve.ingest.associated import forget_pictures, keep_pictures
-from pathserve.ingest.content import Identity, content_hash, identity_of, scene_hash
+from pathserve.ingest.content import Identity, content_hash, identity_of, resolved, scene_hash
 from pathserve.ingest.process import Deadlines, Listener, never, run_worker
 from pathserve.ingest.room import RoomWatch, require_room
 from pathserve.ingest.staging import Staging, being_ingested, clear_staging, locked_staging
@@ -118,7 +118,7 @@ def inspect_scan(scan: Scan | Path, *, scene: int = 0, deadlines: Deadlines | No
     NotFound, Unsupported, Corrupt, TooLarge
         As :func:`ingest_scan`.
     """
-    scan = _resolved(scan)
+    scan = resolved(scan)
     identity_of(scan)
     found: list[SlideInfo] = []
     run_worker(Order(scan, scene), Listener(opened=found.append), deadlines or Deadlines())
@@ -164,7 +164,7 @@ def ingest_scan(
     Invalid
         When an option breaks a rule.
     """
-    options, scan = options.checked(), _resolved(scan)
+    options, scan = options.checked(), resolved(scan)
     before = identity_of(scan)
     content = content_hash(scan, lambda done, total: progress(Progress("hashing", done, total)))
     call = _Call(settings, catalog, open_slides(settings), options, progress, cancelled, deadlines or Deadlines(), held)
@@ -218,11 +218,6 @@ def remove_slide(slide_id: str, *, settings: Settings, catalog: Catalog) -> None
     forget_pictures(settings, slide_id)
     with open_slides(settings).discarded(slide_id):
         catalog.remove_slide(slide_id)
-
-
-def _resolved(scan: Scan | Path) -> Scan:
-    scan = scan if isinstance(scan, Scan) else Scan.of(scan)
-    return Scan(scan.main.resolve(), tuple(path.resolve() for path in scan.files))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathserve.errors import Corrupt
-from pathserve.ingest.content import identity_of
+from pathserve.ingest.content import identity_of, resolved
 from pathserve.ingest.process import Deadlines, Listener, run_worker
 from pathserve.pixels import SlideInfo
 from pathserve.slides import Scan
@@ -33,8 +33,7 @@ def inspect_identity(scan: Scan | Path, *, values: Values = "masked", deadlines:
     NotFound, Unsupported, Corrupt, TooLarge
         As :func:`pathserve.ingest.ingest_scan`.
     """
-    given = scan if isinstance(scan, Scan) else Scan.of(scan)
-    whole = Scan(given.main.resolve(), tuple(path.resolve() for path in given.files))
+    whole = resolved(scan)
     identity_of(whole)
     infos: list[SlideInfo] = []
     reports: list[IdentityReport] = []

@@ -1,5 +1,6 @@
 """One row of the table of jobs, and how it is read and written."""
 
+import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -119,8 +120,8 @@ def make_job_id() -> str:
 
 
 def source_text(paths: tuple[Path, ...]) -> str:
-    """Give the stored form of a job's source."""
-    return orjson.dumps([str(path) for path in paths]).decode()
+    """Give the stored form of a job's source: JSON of ASCII, for names on a disk may be no UTF-8."""
+    return json.dumps([str(path) for path in paths], separators=(",", ":"))
 
 
 def to_job(row: tuple[Value, ...]) -> Job:
@@ -140,7 +141,7 @@ def to_job(row: tuple[Value, ...]) -> Job:
         name=_text(cell["name"]),
         label=str(cell["label"]),
         account=str(cell["account"]),
-        source=tuple(Path(path) for path in orjson.loads(str(cell["source"] or "[]"))),
+        source=tuple(Path(path) for path in json.loads(str(cell["source"] or "[]"))),
         keep_source=bool(cell["keep_source"]),
         recompress=_whole(cell["recompress"]),
         lossless=bool(cell["lossless"]),

@@ -1,12 +1,11 @@
 """What parent and worker say to each other: JSON lines, so that a worker gone bad can run nothing in its parent."""
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from pathserve import errors
 from pathserve.errors import PathServeError
@@ -54,7 +53,7 @@ class Order:
     scheduler: str | None = None
 
     def to_bytes(self) -> bytes:
-        """Give the stored form."""
+        """Give the stored form; names on a disk may be no UTF-8, which the standard library's JSON escapes."""
         scan = self.scan
         order = {
             "scan": None if scan is None else [str(scan.main), [str(path) for path in scan.files]],
@@ -69,12 +68,12 @@ class Order:
             "pictures": None if self.pictures is None else str(self.pictures),
             "scheduler": self.scheduler,
         }
-        return orjson.dumps(order) + b"\n"
+        return json.dumps(order).encode("ascii") + b"\n"
 
     @classmethod
     def parse(cls, line: bytes) -> "Order":
         """Read an order."""
-        order = orjson.loads(line)
+        order = json.loads(line)
         scan, staging, published = order["scan"], order["staging"], order["published"]
         return cls(
             scan=None if scan is None else Scan(Path(scan[0]), tuple(Path(path) for path in scan[1])),

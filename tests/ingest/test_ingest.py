@@ -8,10 +8,12 @@ import sys
 import numpy as np
 import openslide
 import pytest
+from PIL import Image
 
 from pathserve.errors import Busy, Conflict, Corrupt, Invalid, NotFound, Unsupported
 from pathserve.geometry import LevelRegion, Mpp
-from pathserve.ingest import inspect_scan, remove_slide
+from pathserve.ingest import find_scans, inspect_scan, remove_slide
+from pathserve.ingest.inspect import inspect_identity
 from pathserve.ingest.process import Deadlines
 from pathserve.ingest.staging import locked_staging
 from pathserve.pyramid import Pyramid, verify_pyramid
@@ -253,3 +255,43 @@ print(outcome[0].slide.id)
 """
     run = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True, check=True)
     assert (settings.slides / f"{run.stdout.strip()}.zarr").is_dir()
+
+
+def test_a_scan_whose_name_is_no_utf_8_comes_in_like_any_other(ingest, sample_slide, tmp_path):
+    path = tmp_path / os.fsdecode(b"Pr\xe4parat.svs")
+    shutil.copy(sample_slide, path)
+    outcome = ingest(path)
+    assert outcome.created
+    assert inspect_scan(path) == outcome.info
+    assert "Pr parat.svs" in str(inspect_identity(path, values="shown").identity.to_dict())
+    again = tmp_path / os.fsdecode(b"\xff.jpg")
+    Image.new("RGB", (300, 200)).save(again)
+    assert ingest(again).created
+
+
+def test_links_that_lead_out_of_a_scan_are_refused(ingest, tmp_path):
+    (tmp_path / "secret").write_bytes(b"somebody else's")
+    store = tmp_path / "scans" / "a.zarr"
+    (store / "0").mkdir(parents=True)
+    (store / "zarr.json").write_text("{}")
+    (store / "0" / "0").symlink_to(tmp_path / "secret")
+    (tmp_path / "scans" / "a.mrxs").write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "scans" / "a").mkdir()
+    (tmp_path / "scans" / "a" / "Data0.dat").symlink_to(tmp_path / "secret")
+    scans = find_scans([tmp_path / "scans"])
+    assert [scan.main.name for scan in scans] == ["a.mrxs", "a.zarr"]
+    for scan in scans:
+        for look in (ingest, inspect_scan, inspect_identity):
+            with pytest.raises(Corrupt, match="A link in this scan's folder leads out of it"):
+                look(scan)
+
+
+def test_a_scan_may_be_reached_through_links(sample_slide, shared_data, tmp_path):
+    (tmp_path / "link.svs").symlink_to(sample_slide)
+    series = shared_data / "slides" / "dicom-wsm" / "fluorcell-4"
+    for path in series.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    svs, dicom = sorted(find_scans([tmp_path]), key=lambda scan: len(scan.files))
+    assert inspect_scan(svs).vendor == "aperio"
+    assert len(dicom.files) > 1
+    assert inspect_scan(dicom).vendor == "dicom"

@@ -281,3 +281,9 @@ def test_a_job_that_is_done_is_in_no_phase_and_all_of_it_is_done(jobs, tmp_path)
     failed = jobs.end(job, "failed")
     assert (failed.phase, failed.done, failed.total) == ("building", 3, 9)  # how far it came
     runner.release()
+
+
+def test_names_that_are_no_utf_8_are_kept_to_the_byte(jobs, tmp_path):
+    path = tmp_path / os.fsdecode(b"Pr\xe4parat \xe2\x82\xac \xff.svs")
+    job = jobs.enqueue(path, project="a", keep_source=True)
+    assert [os.fsencode(one) for one in jobs.find(job.id).source] == [os.fsencode(path)]
