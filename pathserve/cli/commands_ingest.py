@@ -10,7 +10,7 @@ import typer
 from pathserve.catalog import DEFAULT_PROJECT
 from pathserve.cli.ingesting import ScanResult, bases_of, say_result, scan_jobs
 from pathserve.cli.options import AsJson, Data, Reserve, Store, open_services
-from pathserve.cli.output import Exit, note, say_items
+from pathserve.cli.output import Exit, note, readable, say_items
 from pathserve.cli.watching import Arrivals, without
 from pathserve.errors import DISK_FULL, Invalid, NotFound
 from pathserve.ingest import IngestOptions, find_scans
@@ -126,7 +126,9 @@ class _Report:
         """Name a path that holds no scan, and why."""
         self.failures += 1
         note(f"pathserve: {path}: {message}")
-        self.items.append({"file": str(path), "job": None, "slide": None, "slides": [], "code": code, "error": message})
+        self.items.append(
+            {"file": readable(path), "job": None, "slide": None, "slides": [], "code": code, "error": message}
+        )
 
     def add(self, result: ScanResult) -> None:
         """Tell what a scan became."""

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from pathserve.catalog import SlideRecord
-from pathserve.cli.output import bug, note, say
+from pathserve.cli.output import bug, note, readable, say
 from pathserve.cli.progress import bar
 from pathserve.errors import Cancelled, Conflict, PathServeError
 from pathserve.ingest import IngestOptions, IngestOutcome
@@ -62,7 +62,8 @@ class ScanResult:
 
     def item(self) -> dict[str, Any]:
         """Give it as JSON values."""
-        common = {"file": str(self.scan.main), "job": self.job, "line": None if self.row is None else self.row.line}
+        line = None if self.row is None else self.row.line
+        common = {"file": readable(self.scan.main), "job": self.job, "line": line}
         slides = [outcome.slide for outcome in self.outcomes]
         if self.error is not None:
             failure = {"code": self.error.code, "error": self.error.message}

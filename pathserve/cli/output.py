@@ -1,8 +1,10 @@
 """How commands speak: tables for people, JSON for programs, one sentence for errors, and the exit statuses."""
 
+import os
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -38,6 +40,11 @@ def bug(error: BaseException) -> str:
         trace = trace.tb_next
     place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "an unknown place"
     return f"a bug in PathServe ({type(error).__name__} at {place})"
+
+
+def readable(path: Path) -> str:
+    """Give a path as text that can be printed; what is no UTF-8 in it becomes a mark."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def say_json(value: Any) -> None:  # noqa: ANN401 - any JSON value

@@ -22,11 +22,16 @@ from pathserve.worker.messages import MAX_LINE, Order, parse_error, parse_info
 _READ = 1 << 16
 _EXIT_SECONDS = 10.0
 _POLL_SECONDS = 0.25
+_START_SECONDS = 120.0
+"""How long a worker may take to load what it needs, on a machine that has much else to do."""
+
 _ENDS = {"opened", "built", "rest"}
 _KEYS = ("AWS_", "AZURE_", "GOOGLE_", "GCP_", "OBJECT_STORE_")
 """Beginnings of the names of variables that hold credentials."""
 
 _STOPPED = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP}
+_TOO_LONG = "Reading this scan took too long and was stopped: it is damaged, or no scan."
+_READY = "ready"
 _UNREADABLE = "Reading this file made its reader fail: it is damaged, or no scan."
 
 
@@ -82,7 +87,8 @@ def run_worker(order: Order, listener: Listener, deadlines: Deadlines) -> None:
     ------
     PathServeError
         As the worker or the listener raises it; ``Corrupt`` when the worker crashes or hangs; ``Busy`` when it is
-        stopped from outside; ``Cancelled`` when the work is no longer wanted.
+        stopped from outside, or (code ``worker_failed``) ends before it is ready, which is no fault of the scan;
+        ``Cancelled`` when the work is no longer wanted.
     """
     said = set[str]()
     with _started(order) as (process, pipe):
@@ -96,11 +102,15 @@ def run_worker(order: Order, listener: Listener, deadlines: Deadlines) -> None:
         code = _exit_code(process)
     if -code in _STOPPED:
         raise Busy("The process that read the scan was stopped from outside; a new ingest goes on where it stopped.")
+    if _READY not in said:
+        raise _not_started()
     if code != 0 or not said & _ENDS:
         raise Corrupt(_UNREADABLE)
 
 
 def _tell(message: dict[str, Any], listener: Listener) -> None:
+    if _READY in message:
+        return
     if "opened" in message:
         listener.opened(parse_info(message["opened"]))
     elif "identity" in message:
@@ -132,17 +142,27 @@ def _started(order: Order) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
             os.close(theirs)
         with process:
             try:
-                if process.stdin is None:
-                    raise Busy("The process that reads scans cannot be started.")
-                process.stdin.write(order.to_bytes())
-                process.stdin.flush()
+                _give(process, order)
                 yield process, pipe
             finally:
                 process.kill()
-    except BrokenPipeError:
-        raise Corrupt(_UNREADABLE) from None
+    except BrokenPipeError:  # it ended before it read its order
+        raise _not_started() from None
     finally:
         os.close(pipe)
+
+
+def _give(process: subprocess.Popen[bytes], order: Order) -> None:
+    """Write the order, which a worker reads when it is ready."""
+    if process.stdin is None:
+        raise _not_started()
+    process.stdin.write(order.to_bytes())
+    process.stdin.flush()
+
+
+def _not_started() -> Busy:
+    sentence = "The process that reads scans cannot be started; see the installation."
+    return Busy(sentence, code="worker_failed")
 
 
 def _spawn(reports: int, module: str) -> subprocess.Popen[bytes]:
@@ -182,22 +202,24 @@ def _messages(
     ------
     Corrupt
         When it says nothing for too long (it is killed then), or something that no worker says.
+    Busy
+        When it does not begin.
     Cancelled
         When the work is no longer wanted (it is killed then).
     """
     buffered = b""
-    limit = time.monotonic() + deadlines.opening
+    ready, limit = False, time.monotonic() + _START_SECONDS
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
         while True:
-            ready = selector.select(min(_POLL_SECONDS, max(0.0, limit - time.monotonic())))
+            news = selector.select(min(_POLL_SECONDS, max(0.0, limit - time.monotonic())))
             if cancelled():
                 process.kill()
                 raise Cancelled("The ingest was cancelled.")
-            if not ready:
+            if not news:
                 if time.monotonic() >= limit:
                     process.kill()
-                    raise Corrupt("Reading this scan took too long and was stopped: it is damaged, or no scan.")
+                    raise Corrupt(_TOO_LONG) if ready else _not_started()
                 continue
             data = os.read(pipe, _READ)
             if not data:
@@ -208,7 +230,9 @@ def _messages(
             for line in lines:
                 yield _parse(line)
             if lines:  # counted from here: publishing, which the parent does meanwhile, takes its time
-                limit = time.monotonic() + deadlines.stalled
+                opening = not ready and len(lines) == 1
+                limit = time.monotonic() + (deadlines.opening if opening else deadlines.stalled)
+                ready = True
 
 
 def _parse(line: bytes) -> dict[str, Any]:

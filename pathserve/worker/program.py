@@ -1,8 +1,8 @@
 """The process that opens scans: ``python -m pathserve.worker.program``. It may abort, hang or be killed at any time.
 
-It reads one order on its standard input, reports on the pipe whose number is its only argument, and ends. In between
-it may wait for one more byte of input, by which the parent says that what was built is published. It ends as well when
-its parent does.
+It says on the pipe whose number is its only argument that it is ready, reads one order on its standard input, reports
+on that pipe, and ends. In between it may wait for one more byte of input, by which the parent says that what was built is
+published. It ends as well when its parent does.
 """
 
 import ctypes
@@ -75,6 +75,7 @@ def main(runner_of: RunnerOf = _threads) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     reports = _Reports(int(sys.argv[1]))
+    reports.send({"ready": True})  # everything is loaded: what goes wrong from here on is the scan's doing
     order = Order.parse(sys.stdin.buffer.readline())
     Thread(target=_watch_input, daemon=True).start()
     try:

@@ -1,6 +1,7 @@
 """Scans one after the other in one command: what one of them says or does to the others."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -98,3 +99,21 @@ def test_the_samples_of_the_demo_are_judged(command, settings):
     finally:
         services.close()
     assert [slide["quality"] is None for slide in command("slides")[1]] == [False, False]
+
+
+def test_a_name_that_is_no_utf_8_is_told_as_well_as_it_can_be(command, tmp_path, sample_field):
+    path = tmp_path / os.fsdecode(b"Pr\xe4parat.jpg")
+    shutil.copy(sample_field, path)
+    status, (item,), _ = command("ingest", path)
+    assert (status, item["file"]) == (0, str(tmp_path / "Pr\N{REPLACEMENT CHARACTER}parat.jpg"))
+
+
+def test_content_of_another_project_is_refused_unless_a_manifest_moves_it(command, twins, tmp_path):
+    assert command("ingest", twins / "a.jpg", "--project", "kidney")[0] == 0
+    status, (item,), _ = command("ingest", twins / "a.jpg", "--project", "ovary", "--name", "New")
+    assert (status, item["code"]) == (1, "in_other_project")
+    table = tmp_path / "table.csv"
+    table.write_text("file,project\na.jpg,ovary\n")
+    assert command("ingest", twins / "a.jpg", "--manifest", table)[0] == 0
+    (slide,) = command("slides")[1]
+    assert slide["project"] == "ovary"

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from pathserve.errors import Corrupt, PathServeError, TooLarge, Unsupported
+from pathserve.errors import Busy, Corrupt, PathServeError, TooLarge, Unsupported
 from pathserve.geometry import Size
 from pathserve.ingest import process
 from pathserve.ingest.process import Deadlines, Listener, run_worker
@@ -66,14 +66,17 @@ def test_a_claimed_size_of_a_tebipixel_is_refused(ingest, make_tiff):
         ingest(path)
 
 
+READY = "os.write(reports, b'{\"ready\": true}\\n')\nsys.stdin.buffer.readline()\n"
+
+
 @pytest.fixture
 def worker_program(tmp_path, monkeypatch):
     """Let another program stand in the worker's place: one that does what a scan can make a worker do."""
 
-    def use(body):
+    def use(body, *, ready=True):
         program = tmp_path / "worker.py"
         program.write_text(
-            "import os, sys, time\nsys.stdin.buffer.readline()\nreports = int(sys.argv[-1])\n" + textwrap.dedent(body)
+            "import os, sys, time\nreports = int(sys.argv[-1])\n" + ready * READY + textwrap.dedent(body)
         )
         real = process.subprocess.Popen
         monkeypatch.setattr(
@@ -102,6 +105,30 @@ def test_a_worker_that_crashes_babbles_or_hangs_becomes_one_clear_error(worker_p
     worker_program(body)
     with pytest.raises(Corrupt, match=message):
         run_worker(Order(Scan.of(sample_slide)), Listener(), Deadlines(opening=1.0, stalled=1.0))
+
+
+@pytest.mark.parametrize("body", ["os.abort()", "import no_such_library", "raise MemoryError", "sys.exit(0)"])
+def test_a_worker_that_cannot_start_is_no_fault_of_the_scan(worker_program, sample_slide, body):
+    worker_program(body, ready=False)
+    with pytest.raises(Busy, match="cannot be started") as caught:
+        run_worker(Order(Scan.of(sample_slide)), Listener(), Deadlines())
+    assert caught.value.code == "worker_failed"
+
+
+def test_a_worker_that_never_gets_ready_is_stopped(worker_program, sample_slide, monkeypatch):
+    monkeypatch.setattr(process, "_START_SECONDS", 0.5)
+    worker_program("time.sleep(60)", ready=False)
+    with pytest.raises(Busy, match="cannot be started"):
+        run_worker(Order(Scan.of(sample_slide)), Listener(), Deadlines())
+
+
+def test_a_library_that_is_missing_stops_the_real_worker_before_it_is_ready(tmp_path, sample_slide, monkeypatch):
+    (tmp_path / "orjson.py").write_text("raise ImportError")
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(Busy) as caught:
+        run_worker(Order(Scan.of(sample_slide)), Listener(), Deadlines())
+    assert caught.value.code == "worker_failed"
 
 
 def test_a_worker_that_has_ended_before_its_slide_is_published_has_not_failed(worker_program, sample_slide):
