@@ -12,7 +12,7 @@ from pathserve.cli.ingesting import ScanResult, bases_of, say_result, scan_jobs
 from pathserve.cli.options import AsJson, Data, Reserve, Store, open_services
 from pathserve.cli.output import Exit, note, readable, say_items
 from pathserve.cli.watching import Arrivals, without
-from pathserve.errors import DISK_FULL, Invalid, NotFound
+from pathserve.errors import DISK_FULL, Invalid, NotFound, Unsupported
 from pathserve.ingest import IngestOptions, find_scans
 from pathserve.ingest.manifest_apply import match_rows
 from pathserve.ingest.manifest_csv import LineIssue, Manifest, ManifestRow
@@ -174,11 +174,14 @@ def _find(paths: list[Path], report: _Report) -> list[Scan]:
     scans = dict[Path, Scan]()
     for path in paths:
         try:
-            found = find_scans([path])
-        except NotFound as error:
+            closed = list[Path]()
+            found = find_scans([path], unreadable=closed.append)
+        except (NotFound, Unsupported) as error:
             report.refused(path, error.code, error.message)
             continue
-        if not found:
+        for folder in closed:
+            report.refused(folder, "system", "This folder cannot be read.")
+        if not found and not closed:
             report.refused(path, "not_found", "There is no file in this folder.")
         scans |= {scan.main: scan for scan in found}
     return list(scans.values())

@@ -106,6 +106,8 @@ def _first_bytes(path: Path) -> bytes:
             head = file.read(16)
     except FileNotFoundError:
         raise NotFound("There is no such file.") from None
+    except IsADirectoryError:
+        raise Unsupported("This folder is no Zarr store that holds pictures.") from None
     except OSError:
         raise Unsupported("This is no file that can be read.") from None
     if not head:

@@ -1,8 +1,8 @@
 """The process that opens scans: ``python -m pathserve.worker.program``. It may abort, hang or be killed at any time.
 
 It says on the pipe whose number is its only argument that it is ready, reads one order on its standard input, reports
-on that pipe, and ends. In between it may wait for one more byte of input, by which the parent says that what was built is
-published. It ends as well when its parent does.
+on that pipe, and ends. In between it may wait for one more byte of input, by which the parent says that what was built
+is published. It ends as well when its parent does.
 """
 
 import ctypes

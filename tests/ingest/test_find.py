@@ -1,8 +1,10 @@
 """Files and folders to files."""
 
+import os
+
 import pytest
 
-from pathserve.errors import NotFound
+from pathserve.errors import NotFound, Unsupported
 from pathserve.ingest import find_scans
 
 
@@ -87,3 +89,32 @@ def test_what_does_not_exist_is_not_found_and_not_named(tree):
 
 def test_an_empty_folder_gives_nothing(tmp_path):
     assert find_scans([tmp_path]) == []
+
+
+def test_folders_that_cannot_be_read_are_told_and_the_others_are_searched(tree, monkeypatch):
+    real = os.scandir
+
+    def scandir(path):  # as the system answers anybody but root, who may read everything
+        if os.fspath(path) == os.fspath(tree / "deep"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    closed = []
+    found = find_scans([tree], unreadable=closed.append)
+    assert closed == [tree / "deep"]
+    assert [scan.main.name for scan in found] == ["a.tif", "b.svs", "store.zarr"]
+
+
+def test_what_is_neither_file_nor_folder_is_refused_when_it_is_named(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert find_scans([tmp_path]) == []
+    with pytest.raises(Unsupported, match="Only ordinary files"):
+        find_scans([tmp_path / "pipe"])
+
+
+def test_links_to_files_are_followed_and_links_to_folders_are_not(tree):
+    (tree / "deep" / "link.svs").symlink_to(tree / "b.svs")
+    (tree / "deep" / "linked").symlink_to(tree / ".folder")
+    assert mains([tree / "deep"]) == [tree / "deep/er/c.png", tree / "deep/link.svs"]
+    assert mains([tree / "deep" / "linked"]) == [tree / "deep" / "linked" / "d.svs"]  # named

@@ -21,8 +21,8 @@ def test_an_empty_file_is_corrupt(tmp_path):
         open_slide(tmp_path / "empty.svs")
 
 
-def test_a_folder_is_unsupported(tmp_path):
-    with pytest.raises(Unsupported):
+def test_a_folder_is_unsupported_and_called_one(tmp_path):
+    with pytest.raises(Unsupported, match="This folder is no Zarr store"):
         open_slide(tmp_path)
 
 
