@@ -14,9 +14,13 @@ from pathserve.slides.dicom.layout import Layout, layout_of
 from pathserve.slides.dicom.source import Grid, ScanPlan, encoding_of, first_frames, frame_file
 from pathserve.slides.dicom.stacks import Stack, find_stacks
 from pathserve.slides.dicom.values import number, numbers, shared, text
+from pathserve.slides.limits import MAX_PLANES
 
 _PLAUSIBLE = (1.0, 20_000.0)
 """Micrometres per pixel between a photograph through an eyepiece and a coarse scintigram."""
+
+_WHOLE = 0.05
+"""How far a gap may be from a whole multiple of the spacing, as a part of it."""
 
 _MICROMETRES = 1000.0  # per millimetre
 _LARGEST_TILE = 1024
@@ -62,7 +66,7 @@ def plan_volume(instances: list[Instance], scene: int) -> ScanPlan:
         times=stack.times,
         scenes=len(stacks),
         icc_profile=describe.icc_profile(instances[used[0]].dataset) if layout.is_rgb else None,
-        missing_tiles=grid.missing,
+        missing_tiles=grid.missing + missing_slices(stack.heights or ()) * stack.times * len(stack.echoes or ("one",)),
         dropped_metadata=describe.dropped_fields(instances),
     )
     return ScanPlan(info, [grid], {})
@@ -108,6 +112,24 @@ def _spacing(stack: Stack) -> float | None:
     gaps = np.diff(stack.heights)
     mean = float(gaps.mean())
     return mean * _MICROMETRES if float(np.ptp(gaps)) <= 0.01 * mean else None
+
+
+def missing_slices(heights: Sequence[float]) -> int:
+    """Count the slices that a volume lacks: where most lie evenly and the others are whole multiples apart.
+
+    Parameters
+    ----------
+    heights
+        Of the slices that are there, in any unit, lowest first.
+    """
+    gaps = np.diff(heights)
+    if len(gaps) < 3:
+        return 0
+    steps = gaps / np.median(gaps)
+    whole = np.round(steps)
+    if whole.min() < 1 or np.abs(steps - whole).max() > _WHOLE or whole.max() > MAX_PLANES:
+        return 0
+    return int((whole - 1).sum())
 
 
 def _channels(instances: list[Instance], stack: Stack, layout: Layout) -> tuple[Channel, ...]:

@@ -54,6 +54,27 @@ def test_a_gap_in_a_real_series_leaves_the_spacing_unknown(shared_data):
         assert (source.info.planes, source.info.plane_spacing) == (4, None)
 
 
+@pytest.mark.parametrize(
+    ("heights", "missing"),
+    [
+        ([0, 2.5, 5, 7.5, 10], 0),
+        ([0, 2.5, 5, 10, 12.5], 1),
+        ([0, 2.5, 5, 7.51, 17.49, 20, 22.5], 3),
+        ([0, 2.5, 5, 8.8, 11.3], 0),  # no whole multiple: they lie unevenly
+        ([0, 1, 3], 0),  # too few to tell
+        ([0], 0),
+    ],
+)
+def test_slices_that_a_volume_lacks_are_counted(picture, write_slice, heights, missing):
+    image = picture(48, 32, dtype="int16")
+    files = [
+        write_slice(image, f"{index}.dcm", ImageOrientationPatient=AXIAL, ImagePositionPatient=[0, 0, height])
+        for index, height in enumerate(heights)
+    ]
+    with open_dicom(tuple(files)) as source:
+        assert (source.info.planes, source.info.missing_tiles) == (len(heights), missing)
+
+
 def test_directions_of_a_real_series_are_scenes_by_instance_number(shared_data, pixels):
     (scan,) = series(shared_data, "dicomdir/98892003/MR700")
     datasets = sorted(map(pydicom.dcmread, scan.files), key=lambda one: one.InstanceNumber)
