@@ -13,7 +13,7 @@ from PIL import Image
 
 from pathserve.errors import Busy, Corrupt, PathServeError, TooLarge, Unsupported
 from pathserve.geometry import Size
-from pathserve.ingest import process
+from pathserve.ingest import find_scans, process
 from pathserve.ingest.process import Deadlines, Listener, run_worker
 from pathserve.pyramid import verify_pyramid
 from pathserve.slides import Scan, open_slide
@@ -197,3 +197,18 @@ def test_an_error_of_no_known_class_is_corrupt():
     for name in ("SystemExit", "BaseException", "os", "nothing"):
         assert type(parse_error({"error": name, "message": "x", "code": "y"})) is Corrupt
     assert type(parse_error({"error": "TooLarge", "message": "x", "code": "y"})) is TooLarge
+
+
+@pytest.mark.parametrize("name", ["scan.vms", "scan"])  # OpenSlide goes by what the file says, whatever it is called
+def test_a_scan_that_names_somebody_else_s_file_is_refused_and_leaves_nothing(ingest, settings, tmp_path, name):
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    Image.new("RGB", (128, 96)).save(tmp_path / "patient.jpg", subsampling=0, restart_marker_blocks=8)
+    (folder / name).write_text(
+        "[Virtual Microscope Specimen]\nNoLayers=1\nNoJpegColumns=1\nNoJpegRows=1\n"
+        "ImageFile=../patient.jpg\nMapFile=../patient.jpg\n"
+    )
+    (scan,) = find_scans([folder])
+    with pytest.raises(Corrupt, match="outside its own folder"):
+        ingest(scan)
+    assert list(settings.slides.glob("*.zarr")) == []

@@ -172,7 +172,7 @@ def test_the_kernel_ends_a_worker_that_holds_the_interpreter(tmp_path):
 
 
 def test_a_worker_ends_when_its_input_does():
-    program = "import time; from threading import Thread; from pathserve.ingest import worker; "
+    program = "import time; from threading import Thread; from pathserve.worker import program as worker; "
     program += "Thread(target=worker._watch_input, daemon=True).start(); print('ready', flush=True); "
     program += "time.sleep(60)"
     process = subprocess.Popen(
