@@ -84,9 +84,9 @@ def test_a_manifest_says_what_each_scan_is(run, scans, sample_slide, sample_fiel
     for path in data.rglob("*"):
         if path.is_file() and path.name != "pseudonyms.db" and not path.name.startswith("pseudonyms.db-"):
             assert b"JANE" not in path.read_bytes(), path
-    # Again, with another name: nothing is ingested, and the slide is called so.
+    # Again, with another name: nothing is ingested, and the slide of the project is called so.
     table.write_text("file,name\nJANE 1.svs,Other\n")
-    again = run("ingest", scans / "JANE 1.svs", "--manifest", table, "--json")
+    again = run("ingest", scans / "JANE 1.svs", "--project", "kidney", "--manifest", table, "--json")
     (item,) = json.loads(again.stdout)["items"]
     assert (again.returncode, item["created"], item["name"]) == (0, False, "Other")
 
