@@ -405,7 +405,8 @@ def test_a_scan_survives_broken_connections_and_a_killed_server(serve, sample_sl
         assert ended["content_hash"] == hashlib.sha256(content).hexdigest()
         slide = client.get(f"/api/slides/{ended['slides'][0]}").json()
         assert (slide["width"], slide["height"], slide["name"]) == (2220, 2967, "Slide 1")
-    assert [path for path in (served.data / "uploads").iterdir() if path.name[0] != "."] == []
+    # A job is told to have ended a moment before its files are deleted.
+    wait_for(lambda: not [path for path in (served.data / "uploads").iterdir() if path.name[0] != "."])
 
 
 def test_two_servers_on_one_folder_write_an_upload_once(serve) -> None:
