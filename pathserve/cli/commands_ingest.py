@@ -19,7 +19,13 @@ from pathserve.ingest.manifest_csv import LineIssue, Manifest, ManifestRow
 from pathserve.ingest.manifest_file import read_manifest
 from pathserve.slides import Scan
 
-Project = Annotated[str, typer.Option(help="Project to put the slides into.")]
+Project = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Project to put the slides into. Default: {DEFAULT_PROJECT}, or the one where the scan is already.",
+        show_default=False,
+    ),
+]
 Name = Annotated[str | None, typer.Option(help="The slide's name; only with one scan. Default: a made-up label.")]
 Recompress = Annotated[
     int | None, typer.Option(min=1, max=100, help="JPEG quality for scans that must be encoded anew; default 90.")
@@ -47,7 +53,7 @@ def register(app: typer.Typer) -> None:
 
 def ingest(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Scans, or folders of scans.")],
-    project: Project = DEFAULT_PROJECT,
+    project: Project = None,
     name: Name = None,
     manifest: ManifestFile = None,
     recompress: Recompress = None,
@@ -73,6 +79,8 @@ def ingest(
             shown = f"{number}/{len(scans)} {scan.main.name}"
             result = jobs.run(scan, options, row=rows.get(scan.main), shown=shown)
             report.add(result)
+            if result.keeps_other_name(options.name):
+                note("The slide was there already and keeps its name; rename it in the viewer.")
             if result.error is not None and result.error.code == DISK_FULL:
                 break
         report.finish(scans, stopped=stop.is_set())
@@ -80,7 +88,7 @@ def ingest(
 
 def watch(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that scans are put into, at any depth.")],
-    project: Project = DEFAULT_PROJECT,
+    project: Project = None,
     manifest: ManifestFile = None,
     recompress: Recompress = None,
     lossless: Lossless = False,
@@ -108,9 +116,17 @@ def watch(
 
 
 def _options(
-    project: str, name: str | None, recompress: int | None, scheduler: str | None, *, lossless: bool, keep_label: bool
+    project: str | None,
+    name: str | None,
+    recompress: int | None,
+    scheduler: str | None,
+    *,
+    lossless: bool,
+    keep_label: bool,
 ) -> IngestOptions:
-    return IngestOptions(project, name, recompress, lossless, keep_label, scheduler=scheduler).checked()
+    wanted, anywhere = project or DEFAULT_PROJECT, project is None
+    options = IngestOptions(wanted, name, recompress, lossless, keep_label, scheduler=scheduler, any_project=anywhere)
+    return options.checked()
 
 
 @dataclass(slots=True)

@@ -53,6 +53,10 @@ class ScanResult:
         del scan
         self.error = error
 
+    def keeps_other_name(self, name: str | None) -> bool:
+        """Tell whether the scan was in the catalog already, by another name than was asked for."""
+        return name is not None and any(not each.created and each.slide.name != name for each in self.outcomes)
+
     @property
     def word(self) -> str:
         """Say in a word what became of the slides."""
@@ -127,7 +131,8 @@ class ScanJobs:
                     stop=self._stop.is_set,
                     put_back=False,
                     scheduler=options.scheduler,
-                    any_project=facts is not None and facts.project is not None,  # moved there afterwards
+                    # Where a manifest states a project the slide is moved there afterwards.
+                    any_project=options.any_project or (facts is not None and facts.project is not None),
                     done=result.made,
                     failed=result.refused,
                 )

@@ -117,3 +117,12 @@ def test_content_of_another_project_is_refused_unless_a_manifest_moves_it(comman
     assert command("ingest", twins / "a.jpg", "--manifest", table)[0] == 0
     (slide,) = command("slides")[1]
     assert slide["project"] == "ovary"
+
+
+def test_a_scan_is_skipped_wherever_it_is_when_no_project_is_asked_for(command, twins):
+    assert command("ingest", twins / "a.jpg", "--project", "kidney", "--name", "Left")[0] == 0
+    status, (item,), said = command("ingest", twins / "b.jpg", "--name", "Right")
+    assert (status, item["created"], item["name"]) == (0, False, "Left")
+    assert "keeps its name" in said
+    (slide,) = command("slides")[1]
+    assert (slide["project"], slide["name"]) == ("kidney", "Left")
