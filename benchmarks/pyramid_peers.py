@@ -5,6 +5,7 @@ them, so that it imports nothing at the top that is not Python's own.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -29,10 +30,20 @@ PACKAGES: Mapping[str, Sequence[str]] = {
 """What each environment holds; their own dependencies are the newest ones that fit."""
 
 TIFFSAVE, DZSAVE, CONVERTER, VERSIONS = "tiffsave", "dzsave", "converter", "versions"
+OPENSLIDE_TIFFSAVE, OPENSLIDE_DZSAVE = "openslide-tiffsave", "openslide-dzsave"
+"""The same by Debian's `vips` (libvips-tools), which reads slides through OpenSlide; PyPI's has libtiff alone."""
+
+_SAVED_AS = {
+    OPENSLIDE_TIFFSAVE: f"[tile,tile-width={TILE},tile-height={TILE},pyramid,compression=jpeg,Q={QUALITY},bigtiff]",
+    OPENSLIDE_DZSAVE: f"[tile-size={TILE},overlap=0,suffix=.jpg[Q={QUALITY}]]",
+}
 
 
 def set_up(folder: Path) -> None:
-    """Make the environments that are not there yet."""
+    """Make the environments that are not there yet; Debian's program is apt's to install."""
+    if shutil.which("vips") is None:
+        print("The peers need Debian's vips: apt-get install libvips-tools", file=sys.stderr)
+        sys.exit(1)
     for name, packages in PACKAGES.items():
         if not python_of(folder, name).exists():
             venv.create(folder / name, with_pip=True)
@@ -50,6 +61,10 @@ def command(folder: Path, what: str, source: Path, target: Path) -> list[str]:
         program = folder / LARGE_IMAGE / "bin" / "large_image_converter"
         options = ["--compression", "jpeg", "--quality", str(QUALITY), "--tile", str(TILE), "--silent", "--overwrite"]
         return [str(program), *options, str(source), str(target)]
+    if what in _SAVED_AS:
+        saved = target.with_suffix(".dz" if what == OPENSLIDE_DZSAVE else ".tif")
+        # OpenSlide gives transparency as a fourth band.
+        return ["vips", "extract_band", str(source), f"{saved}{_SAVED_AS[what]}", "0", "--n", "3"]
     return [str(python_of(folder, PYVIPS)), __file__, what, str(source), str(target)]
 
 
@@ -59,7 +74,8 @@ def versions(folder: Path) -> dict[str, dict[str, str]]:
     for name in PACKAGES:
         answer = subprocess.run([python_of(folder, name), __file__, VERSIONS], stdout=subprocess.PIPE, check=True)
         found[name] = json.loads(answer.stdout)
-    return found
+    answer = subprocess.run(["vips", "--version"], stdout=subprocess.PIPE, check=True)
+    return {**found, "vips": {"vips": answer.stdout.decode().strip()}}
 
 
 def main() -> None:
