@@ -44,6 +44,9 @@ ManifestFile = Annotated[
     Path | None, typer.Option("--manifest", help="CSV with file, name, case, patient, stain, project of each scan.")
 ]
 
+_PASSING = (DISK_FULL, "busy", "system", "worker_failed")
+"""Codes of what is no fault of a scan: `watch` tries it again."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
@@ -110,7 +113,7 @@ def watch(
                     break
                 result = jobs.run(scan, options, row=row, shown=scan.main.name)
                 say_result(result, quietly=False)
-                if result.error is None or result.error.code not in (DISK_FULL, "busy", "system"):
+                if result.error is None or result.error.code not in _PASSING:
                     arrivals.settle(scan)
             stop.wait(interval)
 
