@@ -2,7 +2,18 @@
 
 from pathserve.tiles.compose import DEFAULT_VIEW, View
 from pathserve.tiles.deepzoom import DeepZoom
-from pathserve.tiles.encode import MEDIA_TYPES, encode_image
+from pathserve.tiles.encode import MEDIA_TYPES, PICTURE_TYPES, ImageFormat, PictureFormat, encode_image
 from pathserve.tiles.service import Tile, TileService
 
-__all__ = ["DEFAULT_VIEW", "MEDIA_TYPES", "DeepZoom", "Tile", "TileService", "View", "encode_image"]
+__all__ = [
+    "DEFAULT_VIEW",
+    "MEDIA_TYPES",
+    "PICTURE_TYPES",
+    "DeepZoom",
+    "ImageFormat",
+    "PictureFormat",
+    "Tile",
+    "TileService",
+    "View",
+    "encode_image",
+]

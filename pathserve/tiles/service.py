@@ -17,31 +17,40 @@ from pathserve.pixels import FIRST_PLANE
 from pathserve.pyramid import ByteBudgetCache, Pyramid
 from pathserve.pyramid.disk import as_slides
 from pathserve.pyramid.storage import Files, Slides
-from pathserve.slides import jpeg
 from pathserve.tiles.colour import Color, Convert, to_srgb
 from pathserve.tiles.compose import DEFAULT_VIEW, View, compose, is_shown_as_stored
 from pathserve.tiles.deepzoom import DeepZoom
-from pathserve.tiles.encode import MEDIA_TYPES
+from pathserve.tiles.encode import MEDIA_TYPES, THUMBNAIL, TILE, PictureFormat, encode_image
 from pathserve.tiles.resample import sample
 
-MADE = jpeg.Encoding(95, "444")
-"""For tiles at the right and bottom edge, which are cut and encoded again."""
-
-THUMBNAIL = jpeg.Encoding(85, "420")
 MAX_THUMBNAIL = 4096
 _SLIDE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MADE_BUDGET = 16 << 20
 _OPEN_PYRAMIDS = 32
-_MadeKey = tuple[str, int, int, int, int, View, bool]  # slide, generation, level, column, row, view, converted
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile as it is sent: a complete JPEG, and a strong ETag with its quotation marks."""
+    """One tile as it is sent: a complete picture, and a strong ETag with its quotation marks."""
 
     body: bytes
     media_type: str
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which tile of a slide, and how it shall look."""
+
+    level: int
+    col: int
+    row: int
+    view: View
+    converts: bool
+    image_format: PictureFormat
+
+
+_MadeKey = tuple[str, int, _Wanted]  # slide, its generation, tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +87,7 @@ class TileService:
         self._slides = as_slides(slides)
         self._open: OrderedDict[str, _OpenSlide] = OrderedDict()
         self._lock = Lock()
-        self._made: ByteBudgetCache[tuple[str, int, int, int, int, View, bool], bytes] = ByteBudgetCache(
-            _MADE_BUDGET, len
-        )
+        self._made: ByteBudgetCache[_MadeKey, bytes] = ByteBudgetCache(_MADE_BUDGET, len)
 
     def pyramid(self, slide_id: str) -> Pyramid:
         """Give the pyramid of a slide.
@@ -99,12 +106,21 @@ class TileService:
         return self._slide(slide_id).grid
 
     def tile(
-        self, slide_id: str, level: int, col: int, row: int, *, color: Color = "source", view: View = DEFAULT_VIEW
+        self,
+        slide_id: str,
+        level: int,
+        col: int,
+        row: int,
+        *,
+        color: Color = "source",
+        view: View = DEFAULT_VIEW,
+        image_format: PictureFormat = "jpeg",
     ) -> Tile:
         """Give a tile by its DeepZoom address.
 
-        A whole tile of a slide in colour is the stored chunk as it lies. One at the right or bottom edge is cut to its
-        size, one below the smallest stored level is made from that, and channels are put together.
+        As a JPEG, a whole tile of a slide in colour is the stored chunk as it lies. One at the right or bottom edge is
+        cut to its size, one below the smallest stored level is made from that, and channels are put together. A PNG
+        has exactly the decoded pixels.
 
         Raises
         ------
@@ -117,14 +133,22 @@ class TileService:
         """
         slide = self._slide(slide_id)
         region = slide.grid.tile_region(level, col, row)
-        converts = slide.converts(color)
-        body = None if converts else _stored(slide, view, (level, col, row), region)
+        wanted = _Wanted(level, col, row, view, slide.converts(color), image_format)
+        body = _stored(slide, wanted, region)
         if body is None:
-            body = self._made_tile(slide_id, slide, (level, col, row), region, view, converts=converts)
-        return _answer(slide, body, (level, col, row), view, converts=converts)
+            body = self._made_tile(slide_id, slide, wanted, region)
+        return _answer(slide, body, wanted)
 
     def tile_at_once(
-        self, slide_id: str, level: int, col: int, row: int, *, color: Color = "source", view: View = DEFAULT_VIEW
+        self,
+        slide_id: str,
+        level: int,
+        col: int,
+        row: int,
+        *,
+        color: Color = "source",
+        view: View = DEFAULT_VIEW,
+        image_format: PictureFormat = "jpeg",
     ) -> Tile | None:
         """Give a tile only when neither the disk nor a decoder has to be waited for; otherwise None.
 
@@ -139,14 +163,14 @@ class TileService:
         except BlockingIOError:
             return None
         region = slide.grid.tile_region(level, col, row)
-        converts = slide.converts(color)
+        wanted = _Wanted(level, col, row, view, slide.converts(color), image_format)
         try:
-            body = None if converts else _stored(slide, view, (level, col, row), region, wait=False)
+            body = _stored(slide, wanted, region, wait=False)
         except BlockingIOError:
             return None
         if body is None:
-            body = self._made.get((slide_id, slide.grid.generation, level, col, row, view, converts))
-        return None if body is None else _answer(slide, body, (level, col, row), view, converts=converts)
+            body = self._made.get((slide_id, slide.grid.generation, wanted))
+        return None if body is None else _answer(slide, body, wanted)
 
     def region(
         self, slide_id: str, grid: PixelGrid, *, color: Color = "source", view: View = DEFAULT_VIEW
@@ -168,8 +192,16 @@ class TileService:
         pixels = compose(slide.pyramid.facts, view, lambda plane: sample(slide.pyramid, grid, plane))
         return slide.to_srgb(pixels) if color == "srgb" and slide.to_srgb is not None else pixels
 
-    def thumbnail(self, slide_id: str, size: int, *, color: Color = "source", view: View = DEFAULT_VIEW) -> bytes:
-        """Give the whole slide as a JPEG whose longer side has ``size`` pixels, or fewer when the slide has fewer.
+    def thumbnail(
+        self,
+        slide_id: str,
+        size: int,
+        *,
+        color: Color = "source",
+        view: View = DEFAULT_VIEW,
+        image_format: PictureFormat = "jpeg",
+    ) -> bytes:
+        """Give the whole slide as a picture whose longer side has ``size`` pixels, or fewer when the slide has fewer.
 
         Raises
         ------
@@ -185,7 +217,7 @@ class TileService:
         width = max(1, round(whole.width * min(1.0, size / longer)))
         height = max(1, round(whole.height * min(1.0, size / longer)))
         grid = PixelGrid(0.0, 0.0, width, height, whole.width / width, whole.height / height)
-        return jpeg.encode(self.region(slide_id, grid, color=color, view=view), THUMBNAIL)
+        return encode_image(self.region(slide_id, grid, color=color, view=view), image_format, THUMBNAIL)
 
     def forget(self, slide_id: str) -> None:
         """Let go of a slide that is about to be removed."""
@@ -216,40 +248,30 @@ class TileService:
                 self._open.popitem(last=False)
         return slide
 
-    def _made_tile(
-        self,
-        slide_id: str,
-        slide: _OpenSlide,
-        address: tuple[int, int, int],
-        region: LevelRegion,
-        view: View,
-        *,
-        converts: bool,
-    ) -> bytes:
-        key = (slide_id, slide.grid.generation, *address, view, converts)
+    def _made_tile(self, slide_id: str, slide: _OpenSlide, wanted: _Wanted, region: LevelRegion) -> bytes:
+        key = (slide_id, slide.grid.generation, wanted)
         body = self._made.get(key)
         if body is None:
-            pixels = _pixels(slide, address[0], region, view)
-            if converts and slide.to_srgb is not None:
+            pixels = _pixels(slide, wanted.level, region, wanted.view)
+            if wanted.converts and slide.to_srgb is not None:
                 pixels = slide.to_srgb(pixels)
-            body = jpeg.encode(pixels, MADE)
+            body = encode_image(pixels, wanted.image_format, TILE)
             self._made.put(key, body)
         return body
 
 
-def _stored(
-    slide: _OpenSlide, view: View, address: tuple[int, int, int], region: LevelRegion, *, wait: bool = True
-) -> bytes | None:
+def _stored(slide: _OpenSlide, wanted: _Wanted, region: LevelRegion, *, wait: bool = True) -> bytes | None:
     """Give the stored chunk where it is the tile; None where the tile has to be made."""
-    level, col, row = address
-    tile, facts = slide.grid.tile_size, slide.pyramid.facts
-    reduction = slide.grid.reduction(level)
+    if wanted.converts or wanted.image_format != "jpeg":
+        return None
+    tile, facts, view = slide.grid.tile_size, slide.pyramid.facts, wanted.view
+    reduction = slide.grid.reduction(wanted.level)
     if not slide.shown_as_stored or (facts.tile.width, facts.tile.height) != (tile, tile):
         return None
     if reduction >= facts.level_count or (region.width, region.height) != (tile, tile):
         return None
     plane = FIRST_PLANE if view is DEFAULT_VIEW and facts.planes == 1 else view.planes(facts)[0]
-    return slide.pyramid.chunk(reduction, col, row, plane, wait=wait)
+    return slide.pyramid.chunk(reduction, wanted.col, wanted.row, plane, wait=wait)
 
 
 def _pixels(slide: _OpenSlide, level: int, region: LevelRegion, view: View) -> npt.NDArray[np.uint8]:
@@ -267,7 +289,8 @@ def _pixels(slide: _OpenSlide, level: int, region: LevelRegion, view: View) -> n
     return pixels[region.lv_y : region.lv_y + region.height, region.lv_x : region.lv_x + region.width]
 
 
-def _answer(slide: _OpenSlide, body: bytes, address: tuple[int, int, int], view: View, *, converts: bool) -> Tile:
-    level, col, row = address
-    etag = f'"g{slide.grid.generation}-{level}-{col}-{row}{view.tag}{"-srgb" if converts else ""}"'
-    return Tile(body, MEDIA_TYPES["jpeg"], etag)
+def _answer(slide: _OpenSlide, body: bytes, wanted: _Wanted) -> Tile:
+    address = f"{slide.grid.generation}-{wanted.level}-{wanted.col}-{wanted.row}"
+    colour = "-srgb" if wanted.converts else ""
+    kind = "" if wanted.image_format == "jpeg" else f"-{wanted.image_format}"
+    return Tile(body, MEDIA_TYPES[wanted.image_format], f'"g{address}{wanted.view.tag}{colour}{kind}"')

@@ -8,6 +8,7 @@ from PIL import Image
 
 from pathserve.errors import Invalid
 from pathserve.tiles import MEDIA_TYPES, encode_image
+from pathserve.tiles.encode import REGION, THUMBNAIL, TILE
 
 
 @pytest.fixture
@@ -37,8 +38,39 @@ def test_every_format_has_a_media_type(pixels):
         assert encode_image(pixels, name)
 
 
-def test_other_formats_and_jpegs_that_cannot_be_are_refused(pixels):
+def test_webp_and_avif_are_close_in_every_quality(pixels):
+    for kind in ("webp", "avif"):
+        errors = []
+        for quality in (TILE, REGION, THUMBNAIL):
+            image = Image.open(io.BytesIO(encode_image(pixels, kind, quality)))
+            assert (image.format, image.size, image.mode) == (kind.upper(), (50, 30), "RGB")
+            errors.append(np.abs(np.asarray(image).astype(int) - pixels).mean())
+        assert errors == sorted(errors)
+        assert errors[-1] < 5
+
+
+@pytest.mark.parametrize("kind", MEDIA_TYPES)
+def test_the_same_pixels_are_always_the_same_bytes(pixels, kind):
+    assert encode_image(pixels, kind) == encode_image(pixels.copy(), kind)
+
+
+def test_other_formats_are_refused(pixels):
     with pytest.raises(Invalid, match="one of"):
         encode_image(pixels, "bmp")
-    with pytest.raises(Invalid, match="65,535"):
-        encode_image(np.zeros((1, 65_536, 3), np.uint8), "jpeg")
+
+
+@pytest.mark.parametrize(("kind", "most"), [("jpeg", 65_500), ("webp", 16_383), ("avif", 32_768)])
+def test_a_picture_is_as_large_as_its_format_can_be_and_no_larger(kind, most):
+    for shape in ((1, most, 3), (most, 1, 3)):
+        image = Image.open(io.BytesIO(encode_image(np.zeros(shape, np.uint8), kind)))
+        image.load()
+        assert image.size == shape[1::-1]
+    for shape in ((1, most + 1, 3), (most + 1, 1, 3)):
+        with pytest.raises(Invalid, match=f"{most:,}"):
+            encode_image(np.zeros(shape, np.uint8), kind)
+
+
+def test_png_and_npy_have_no_such_limit():
+    pixels = np.full((1, 100_000, 3), 7, np.uint8)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encode_image(pixels, "png")))), pixels)
+    assert np.load(io.BytesIO(encode_image(pixels, "npy")), allow_pickle=False).shape == pixels.shape
