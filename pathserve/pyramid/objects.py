@@ -98,6 +98,10 @@ class ObjectFiles:
         """Read a small file."""
         return self._bucket.get(self.key(path))[0]
 
+    def part(self, path: str, start: int, length: int) -> bytes:
+        """Read a part of a file: one request."""
+        return self._bucket.get_range(self.key(path), start, length)
+
     def shard(self, path: str, size: int) -> ObjectShard:
         """Open a shard: its index is read."""
         return ObjectShard(self._bucket, self.key(path), size)

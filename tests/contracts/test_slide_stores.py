@@ -151,6 +151,18 @@ def test_what_is_not_there_is_not_found(store):
         TileService(store.slides).pyramid("none")
 
 
+def test_parts_are_those_of_the_staged_file_and_end_where_it_ends(store, staged):
+    folder = staged()
+    whole = (folder / "0/c/0/0/0").read_bytes()
+    store.slides.publish(folder, "one")
+    files, size = store.slides.files("one"), len(whole)
+    for start, length in ((0, 1), (0, size), (12345, 6789), (size - 7, 7), (size - 7, 100), (size - 1, 1)):
+        assert files.part("0/c/0/0/0", start, length) == whole[start : start + length]
+    for path in ("0/c/0/9/9", "nothing"):
+        with pytest.raises(FileNotFoundError):
+            files.part(path, 0, 1)
+
+
 def test_a_second_slide_of_the_same_id_is_refused(store, staged):
     store.slides.publish(staged(), "one")
     before = store.listing()
