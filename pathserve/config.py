@@ -17,11 +17,19 @@ STORE_VARIABLE = "PATHSERVE_STORE"
 RESERVE_VARIABLE = "PATHSERVE_RESERVE"
 """Environment variable that says how much of the disk stays free."""
 
+PUBLIC_URL_VARIABLE = "PATHSERVE_PUBLIC_URL"
+"""Environment variable that says under which address people reach the server."""
+
+COUNTERS_VARIABLE = "PATHSERVE_COUNTERS"
+"""Environment variable in which `serve` tells its processes where they count."""
+
 DEFAULT_DATA = Path("pathserve-data")
 """The data folder when nothing names one."""
 
 _BYTES = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?(|[KMGT]i?B?|B)", re.IGNORECASE)
 _UNITS = "bkmgt"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 
 
 def data_folder(given: Path | None = None) -> Path:
@@ -44,6 +52,48 @@ def disk_reserve(given: str | None = None) -> int | None:
     """
     text = os.environ.get(RESERVE_VARIABLE) or None if given is None else given
     return None if text is None else parse_bytes(text)
+
+
+def public_address(given: str | None = None) -> str | None:
+    """Choose the address under which people reach the server: what was given, else PATHSERVE_PUBLIC_URL, else None.
+
+    Returns
+    -------
+    Scheme, host and port as browsers write them in ``Origin``: lower case, no slash at the end, no default port.
+
+    Raises
+    ------
+    Invalid
+        When it is no such address.
+    """
+    text = given or os.environ.get(PUBLIC_URL_VARIABLE) or None
+    return None if text is None else parse_public_url(text)
+
+
+def counters_place() -> Path | None:
+    """Give the folder that `serve` made for its processes to count in; None: this process counts alone."""
+    text = os.environ.get(COUNTERS_VARIABLE)
+    return Path(text) if text else None
+
+
+def parse_public_url(text: str) -> str:
+    """Read an address such as ``https://slides.example.org``.
+
+    Raises
+    ------
+    Invalid
+        When it is none, or holds more than scheme, host and port: the viewer stands at the top of its host.
+    """
+    try:
+        parts = urlsplit(text.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme not in _DEFAULT_PORTS or not host or more or not _HOST.fullmatch(host):
+        raise Invalid("A public address is http:// or https://, a host and perhaps a port, with nothing behind them.")
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + ("" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}")
 
 
 def parse_bytes(text: str) -> int:
@@ -84,6 +134,11 @@ class Settings:
         Most bytes of one upload, or of all files of one set of uploads.
     disk_reserve_bytes
         How much of the disk ingest and uploads leave free; None: 5 GiB, or 5 % of a smaller disk.
+    public_url
+        Address under which people reach the server, as `public_address` gives it: a proxy in front of it. None: they
+        reach it as it is.
+    counters
+        Folder in which the processes of one server keep what they count; None: a process counts alone.
     jobs_at_once
         Most ingest jobs that all servers of the data folder together run at once; each uses all cores.
     session_hours
@@ -100,6 +155,8 @@ class Settings:
     max_vertices: int = 1_000_000
     max_upload_bytes: int = 64 * 1024**3
     disk_reserve_bytes: int | None = None
+    public_url: str | None = None
+    counters: Path | None = None
     jobs_at_once: int = 1
     session_hours: float = 12.0
     link_minutes: float = 60.0

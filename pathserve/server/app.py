@@ -30,7 +30,7 @@ from pathserve.server import (
 )
 from pathserve.server.auth import Authentication
 from pathserve.server.endpoint import Endpoint
-from pathserve.server.middleware import Envelope
+from pathserve.server.middleware import Counting, Envelope
 from pathserve.server.openapi import describe
 from pathserve.server.problems import on_http_exception, on_pathserve_error
 from pathserve.server.services import Services
@@ -82,6 +82,7 @@ def create_app(settings: Settings) -> Starlette:
     app = Starlette(
         routes=[*routes, routes_pages.assets()],
         middleware=[
+            Middleware(Counting, metrics=services.metrics),
             Middleware(Envelope),
             Middleware(
                 Authentication,

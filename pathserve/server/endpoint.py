@@ -100,8 +100,10 @@ class Endpoint(Generic[_Q]):
 
     def route(self, services: Services) -> Route:
         """Make the Starlette route."""
+        kind = services.metrics.kind(self.method, self.path)
 
         async def endpoint(request: Request) -> Response:
+            request.state.kind = kind
             query = parse_query(request.scope["query_string"], self.query)
             slide_id = request.path_params.get("slide")
             slide = None if slide_id is None else await services.slides.get(slide_id, request.state.version)

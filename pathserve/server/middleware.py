@@ -1,14 +1,17 @@
 """Pure ASGI middleware: what every request and every answer has, also when something goes wrong."""
 
 import secrets
+from time import perf_counter_ns
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pathserve.server.metrics import Metrics
 from pathserve.server.problems import on_unexpected
 
 # What is no script is never run as one, and no address of ours is told to other sites.
 _RAW = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+_GONE = 499  # no status of HTTP: the client went before it was answered
 
 
 class Envelope:
@@ -42,3 +45,42 @@ class Envelope:
             answer = on_unexpected(scope, error)
             if not started:
                 await answer(scope, receive, send_with_headers)
+
+
+class Counting:
+    """Counts each request by its kind, which the route sets as ``scope["state"]["kind"]``; the outermost one.
+
+    Sets ``scope["state"]["arrived"]``, nanoseconds of `time.perf_counter_ns`. What counts is the time until an answer
+    begins: after that it is the client who is fast or slow.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._assets = metrics.kind("GET", "/assets/{file}")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        arrived = began = perf_counter_ns()
+        state = scope.setdefault("state", {})
+        state["arrived"] = arrived
+        status, sent = _GONE, 0
+
+        async def send_and_count(message: Message) -> None:
+            nonlocal status, sent, began
+            if message["type"] == "http.response.start":
+                status, began = message["status"], perf_counter_ns()
+            else:
+                sent += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_count)
+        finally:
+            kind = state.get("kind")
+            if kind is None:
+                kind = self._assets if scope["path"].startswith("/assets/") else self._metrics.other
+            self._metrics.count(kind, status, sent, (began if began > arrived else perf_counter_ns()) - arrived)

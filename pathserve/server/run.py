@@ -10,7 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from pathserve.config import Settings, data_folder, disk_reserve, store_address
+from pathserve.config import Settings, counters_place, data_folder, disk_reserve, public_address, store_address
 from pathserve.errors import Busy, Invalid
 from pathserve.server.app import create_app
 
@@ -19,7 +19,14 @@ _GRACE_SECONDS = 5
 
 def application() -> Starlette:
     """Make the application in a server process, from the environment that the starting process set."""
-    app = create_app(Settings(data=data_folder(), store=store_address(), disk_reserve_bytes=disk_reserve()))
+    settings = Settings(
+        data=data_folder(),
+        store=store_address(),
+        disk_reserve_bytes=disk_reserve(),
+        public_url=public_address(),
+        counters=counters_place(),
+    )
+    app = create_app(settings)
     for number in (signal.SIGINT, signal.SIGTERM):
         _at_signal(number, app.state.services.stopping.set)
     return app

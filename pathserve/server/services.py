@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +27,7 @@ from pathserve.ingest.uploads import UploadLimits, Uploads
 from pathserve.jobs import Jobs
 from pathserve.pyramid.storage import Slides
 from pathserve.pyramid.stores import open_slides
+from pathserve.server.metrics import Metrics, Tally
 from pathserve.tiles import TileService
 
 _K = TypeVar("_K", bound=Hashable)
@@ -118,10 +119,17 @@ class Drawing:
 
 
 class Places:
-    """So many may be held at once, such as streams that stay open. Only for the event loop's thread."""
+    """So many may be held at once, such as streams that stay open. Only for the event loop's thread.
 
-    def __init__(self, most: int) -> None:
+    Parameters
+    ----------
+    held
+        One cell, in which those that are held are counted for whoever watches the server.
+    """
+
+    def __init__(self, most: int, held: MutableSequence[int] | None = None) -> None:
         self._left = most
+        self._held = [0] if held is None else held
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -135,10 +143,12 @@ class Places:
         if self._left <= 0:
             raise Busy("Too many streams of events are open; try again.")
         self._left -= 1
+        self._held[0] += 1
         try:
             yield
         finally:
             self._left += 1
+            self._held[0] -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +161,8 @@ class Services:
         Threads that write what is uploaded: disks can be slow, and other requests have threads of their own.
     streams
         Places of those who follow events.
+    metrics
+        What this process counts.
     stopping
         Set when the server is about to end: who waits for something then stops waiting.
     """
@@ -175,6 +187,7 @@ class Services:
     uploading: CapacityLimiter = field(repr=False)
     streams: Places = field(repr=False)
     stopping: threading.Event = field(repr=False)
+    metrics: Metrics = field(repr=False)
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":
@@ -186,6 +199,7 @@ class Services:
         catalog = Catalog(db, pseudonyms)
         accounts = Accounts(db, session_seconds=settings.session_hours * 3600, link_seconds=settings.link_minutes * 60)
         jobs = Jobs(db, settings.runners)
+        metrics = Metrics(settings.counters)
         limits = UploadLimits(settings.max_upload_bytes, partial(require_room, settings))
         uploads = Uploads(db, settings.uploads, limits, partial(_enqueue, jobs))
         return cls(
@@ -207,8 +221,9 @@ class Services:
             _tokens=Lookups(db, accounts.token_actor),
             drawing=Drawing(os.cpu_count() or 1),
             uploading=CapacityLimiter(_UPLOADING_THREADS),
-            streams=Places(_MAX_STREAMS),
+            streams=Places(_MAX_STREAMS, metrics.tally(Tally.STREAMS)),
             stopping=threading.Event(),
+            metrics=metrics,
         )
 
     async def session_actor(self, secret: str, version: int) -> Actor | None:
@@ -227,6 +242,7 @@ class Services:
     def close(self) -> None:
         """Let go of the data folder."""
         self.db.close()
+        self.metrics.close()
 
 
 def _enqueue(jobs: Jobs, path: Path, project: str, name: str | None, account: str) -> str:
