@@ -41,5 +41,6 @@ npm() { PATH="$node/bin:$PATH" "$node/bin/node" "$node/lib/node_modules/npm/bin/
 npm ci --loglevel=error
 npm run --silent check
 
+# One process for each core; the tests of a file stay together and share what they prepared.
 say "pytest"
-.venv/bin/python -m pytest "$@"
+.venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile "$@"

@@ -7,6 +7,8 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -362,10 +364,10 @@ def test_a_part_takes_a_mebibyte_of_memory_however_large_it_is(idle, monkeypatch
     assert max(blocks) < (1 << 20) + len(piece)
 
 
-def half_sent(served, where: str, offset: int, body: bytes, announced: int) -> socket.socket:
-    """Begin a PATCH whose rest never comes."""
+@contextmanager
+def half_sent(served, where: str, offset: int, body: bytes, announced: int) -> Iterator[socket.socket]:
+    """Begin a PATCH whose rest never comes; the server has taken it up when this gives the connection."""
     at = urlsplit(served.address)
-    wire = socket.create_connection((at.hostname, at.port))
     lines = [
         f"PATCH {where} HTTP/1.1",
         f"Host: {at.netloc}",
@@ -374,9 +376,14 @@ def half_sent(served, where: str, offset: int, body: bytes, announced: int) -> s
         f"Content-Type: {PART}",
         f"Upload-Offset: {offset}",
         f"Content-Length: {announced}",
+        "Expect: 100-continue",
     ]
-    wire.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-    return wire
+    with socket.create_connection((at.hostname, at.port), timeout=60) as wire:
+        wire.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
+        # The server asks for the body once it holds the upload.
+        assert wire.recv(100).startswith(b"HTTP/1.1 100 ")
+        wire.sendall(body)
+        yield wire
 
 
 def test_a_scan_survives_broken_connections_and_a_killed_server(serve, sample_slide, wait_for) -> None:
@@ -384,16 +391,16 @@ def test_a_scan_survives_broken_connections_and_a_killed_server(serve, sample_sl
     third = len(content) // 3
     with served.client() as client:
         where = begin(client, len(content)).headers["location"]
-        wire = half_sent(served, where, 0, content[:third], len(content))
-        # While it still sends, nobody else writes.
-        locked = wait_for(lambda: (a := append(client, where, 0, b"x")).status_code == 503 and a)
-        assert (locked.json()["code"], locked.headers["retry-after"]) == ("upload_locked", "1")
-        wire.close()
-        wait_for(lambda: offset_of(client, where) == third)
-        wire = half_sent(served, where, third, content[third : 2 * third], len(content) - third)
-        wait_for(lambda: append(client, where, third, b"x").status_code == 503)
-    served.stop(how=9)
-    wire.close()
+        with half_sent(served, where, 0, content[:third], len(content)):
+            # While it still sends, nobody else writes.
+            locked = append(client, where, 0, b"x")
+            assert locked.status_code == 503
+            assert (locked.json()["code"], locked.headers["retry-after"]) == ("upload_locked", "1")
+        wait_for(lambda: append(client, where, 0, b"x").json()["code"] == "wrong_offset")
+        assert offset_of(client, where) == third
+        with half_sent(served, where, third, content[third : 2 * third], len(content) - third):
+            assert append(client, where, third, b"x").status_code == 503
+            served.stop(how=9)
     served.start()
     with served.client() as client:
         offset = offset_of(client, where)
