@@ -6,6 +6,7 @@ from time import perf_counter_ns
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pathserve.server.cors import answer_headers
 from pathserve.server.metrics import Metrics
 from pathserve.server.problems import on_unexpected
 
@@ -27,7 +28,7 @@ class Envelope:
             return
         request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
-        added = [(b"x-request-id", request_id.encode()), *_RAW]
+        added = [(b"x-request-id", request_id.encode()), *_RAW, *answer_headers(scope["path"])]
         started = False
 
         async def send_with_headers(message: Message) -> None:
