@@ -1,8 +1,32 @@
-import { defineConfig } from 'vite'
+import { defineConfig, type Plugin } from 'vite'
+
+/** Which chunk only the slide page has. */
+const SLIDE_CHUNK = 'slide-page'
+
+/** Write slide.html: index.html that names the slide page's own script too, so that both come at once. */
+function slidePage(): Plugin {
+  return {
+    name: 'slide-html',
+    enforce: 'post',
+    generateBundle(_options, bundle) {
+      const index = bundle['index.html']
+      const chunk = Object.values(bundle).find((part) => part.type === 'chunk' && part.name === SLIDE_CHUNK)
+      if (index?.type !== 'asset' || chunk?.type !== 'chunk') throw new Error('There is no slide page to preload.')
+      const styles = [...(chunk.viteMetadata?.importedCss ?? [])]
+      const links = [
+        `<link rel="modulepreload" crossorigin href="/assets/${chunk.fileName}">`,
+        ...styles.map((name) => `<link rel="stylesheet" crossorigin href="/assets/${name}">`),
+      ]
+      const source = String(index.source).replace('</head>', `  ${links.join('\n    ')}\n  </head>`)
+      this.emitFile({ type: 'asset', fileName: 'slide.html', source })
+    },
+  }
+}
 
 // Every emitted script and style lies under /assets/: the server gives the folder `dist` there.
 export default defineConfig({
   base: '/assets/',
+  plugins: [slidePage()],
   build: {
     target: 'es2022',
     assetsDir: '',

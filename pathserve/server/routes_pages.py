@@ -71,7 +71,7 @@ async def gallery(call: Call[NoQuery]) -> Response:  # noqa: ARG001 - a handler'
 
 async def viewer(call: Call[NoQuery]) -> Response:  # noqa: ARG001 - a handler's signature
     """Show the viewer; which slide it shows is asked for by the page itself."""
-    return _page("index.html")
+    return _page("slide.html")
 
 
 async def ingest_page(call: Call[NoQuery]) -> Response:  # noqa: ARG001 - a handler's signature

@@ -3,6 +3,7 @@ import { signal } from '@preact/signals'
 import { type ComponentType, type JSX, render } from 'preact'
 import { onSignedOut } from './api/http'
 import type { Session } from './api/session'
+import { expectSlide } from './api/slides'
 import { parseRoute, type Route } from './model/url'
 import { Message } from './panels/brand'
 import { Gallery } from './panels/gallery/gallery'
@@ -39,6 +40,7 @@ function goToSignIn(): void {
 
 function follow(next: Route): void {
   route.value = next
+  if (next.page === 'slide') expectSlide(next.id)
   if (next.page === 'slide' && !slidePage.peek()) loadSlidePage().catch(fail)
   if (next.page === 'ingest' && !ingestPage.peek()) loadIngestPage().catch(fail)
 }

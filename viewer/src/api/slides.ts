@@ -26,8 +26,24 @@ export function listSlides(signal?: AbortSignal): AsyncGenerator<readonly Slide[
   return pagesOf<Slide>('/api/slides', signal)
 }
 
-export async function getSlide(id: string): Promise<Slide> {
+async function askForSlide(id: string): Promise<Slide> {
   return (await request<Slide>(slideApi(id))).body
+}
+
+let expected: { readonly id: string; readonly answer: Promise<Slide> } | null = null
+
+/** Ask for a slide while the page that will show it is still loading; the next `getSlide` of it takes the answer. */
+export function expectSlide(id: string): void {
+  const answer = askForSlide(id)
+  // Whoever takes the answer sees the error.
+  answer.catch(() => undefined)
+  expected = { id, answer }
+}
+
+export function getSlide(id: string): Promise<Slide> {
+  const answer = expected?.id === id ? expected.answer : askForSlide(id)
+  expected = null
+  return answer
 }
 
 export async function renameSlide(id: string, name: string): Promise<Slide> {

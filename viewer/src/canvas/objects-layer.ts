@@ -16,7 +16,8 @@ const SLICE_MS = 8
 const BATCH = 16
 
 interface Picture {
-  readonly canvas: HTMLCanvasElement
+  /** Null where nothing is to be seen: an empty canvas would cost as much as a full one whenever it moves. */
+  readonly canvas: HTMLCanvasElement | null
   readonly view: View
   readonly version: number
 }
@@ -87,7 +88,7 @@ export class ObjectsLayer {
       if (step.done) {
         this.painting = null
         this.picture = step.value
-        this.element.replaceChildren(step.value.canvas)
+        this.element.replaceChildren(...(step.value.canvas ? [step.value.canvas] : []))
         this.layer.changed()
         return
       }
@@ -100,6 +101,8 @@ export class ObjectsLayer {
 
   private *paint(view: View, pixelRatio: number): Generator<void, Picture> {
     const { version } = this
+    const groups = this.groups(view)
+    if (groups.length === 0) return { canvas: null, view, version }
     const canvas = document.createElement('canvas')
     canvas.width = Math.round(view.width * (1 + 2 * OVERSCAN) * pixelRatio)
     canvas.height = Math.round(view.height * (1 + 2 * OVERSCAN) * pixelRatio)
@@ -109,7 +112,7 @@ export class ObjectsLayer {
     if (context) {
       context.scale(pixelRatio, pixelRatio)
       context.translate(view.width * OVERSCAN, view.height * OVERSCAN)
-      for (const group of this.groups(view)) {
+      for (const group of groups) {
         for (let from = 0; from < group.features.length; from += BATCH) {
           paintGroup(context, view, group.style, group.features.slice(from, from + BATCH))
           yield
@@ -138,6 +141,7 @@ export class ObjectsLayer {
 
   /** Lay the picture over the slide by moving, turning and scaling it. */
   private place({ canvas, view: painted }: Picture, view: View): void {
+    if (!canvas) return
     const scale = view.zoom / painted.zoom
     const turn = view.rotation - painted.rotation
     const [cos, sin] = [Math.cos(turn) * scale, Math.sin(turn) * scale]

@@ -66,6 +66,8 @@ function paintDraft(context: Context, view: View, draft: Draft, color: string): 
 export class OverlayLayer {
   readonly layer: Layer
   private readonly canvas = document.createElement('canvas')
+  /** Whether nothing stands on the canvas: touching it costs as much as painting it. */
+  private blank = false
   private readonly stop: () => void
 
   constructor(private readonly workspace: Workspace) {
@@ -88,6 +90,9 @@ export class OverlayLayer {
   private render(frame: FrameState): HTMLElement {
     const view = viewOf(frame)
     const [width, height] = [view.width * frame.pixelRatio, view.height * frame.pixelRatio].map(Math.round)
+    const empty = this.isEmpty()
+    if (empty && this.blank) return this.canvas
+    this.blank = empty
     if (this.canvas.width !== width) this.canvas.width = width ?? 0
     if (this.canvas.height !== height) this.canvas.height = height ?? 0
     const context = this.canvas.getContext('2d')
@@ -98,6 +103,13 @@ export class OverlayLayer {
       this.paint(context, view)
     }
     return this.canvas
+  }
+
+  private isEmpty(): boolean {
+    const { interaction, queue } = this.workspace
+    const { selection, hover, handle, draft } = interaction
+    if ([selection, hover, handle, draft].some((signal) => signal.peek() !== null)) return false
+    return ![...queue.pending.peek().values()].some(({ theirs }) => theirs?.feature)
   }
 
   private paint(context: Context, view: View): void {

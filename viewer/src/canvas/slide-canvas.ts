@@ -19,6 +19,7 @@ import { createTiles, type SlideTiles } from './tiles'
 /** One level-0 pixel is at most this many screen pixels wide. */
 const MAX_ZOOM = 32
 const ANIMATION_MS = 180
+const MOST_TILES_LOADING = 48
 /** The whole slide with a little room around it. */
 const FIT_MARGIN = 0.96
 
@@ -63,8 +64,16 @@ export class SlideCanvas implements ViewDriver {
       controls: [],
       interactions: this.interactions(sink),
       moveTolerance: 3,
+      // All tiles of a screen are asked for at once; the browser keeps to its own number of connections.
+      maxTilesLoading: MOST_TILES_LOADING,
     })
-    this.ready = new Promise((resolve) => this.map.once('rendercomplete', () => resolve()))
+    this.ready = new Promise((resolve) => {
+      this.map.once('rendercomplete', () => {
+        performance.mark('pathserve-first-view')
+        this.tiles.preload()
+        resolve()
+      })
+    })
     this.map.on('postrender', (event) => {
       if (event.frameState) this.publish(viewOf(event.frameState))
     })

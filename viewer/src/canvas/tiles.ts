@@ -15,6 +15,8 @@ export interface SlideTiles {
   /** Tiles that could not be had since the last retry. */
   readonly failed: Signal<number>
   retry(): void
+  /** From now on, fetch coarser tiles of the place too, so that zooming out finds them there. */
+  preload(): void
 }
 
 /**
@@ -50,11 +52,11 @@ export function createTiles(slide: Slide): SlideTiles {
     wrapX: false,
     transition: 0,
   })
-  const layer = new TileLayer({ source, extent: extentOf(slide), cacheSize: CACHED_TILES, preload: 1 })
+  const layer = new TileLayer({ source, extent: extentOf(slide), cacheSize: CACHED_TILES })
   const retry = (): void => {
     if (failed.peek() === 0) return
     failed.value = 0
     source.refresh()
   }
-  return { layer, failed, retry }
+  return { layer, failed, retry, preload: () => layer.setPreload(1) }
 }

@@ -12,11 +12,17 @@ export function formatTenths(value: number): string {
   return tenths.format(value)
 }
 
+/** By the most digits behind the point: making one takes longer than a frame of the viewer should. */
+const upTo = Array.from(
+  { length: 7 },
+  (_, maximumFractionDigits) => new Intl.NumberFormat('en-GB', { maximumFractionDigits }),
+)
+
 /** Three digits that matter, with thousands separators: 0.214, 2.91, 48.2, 1,234. */
 export function formatSignificant(value: number): string {
   if (value === 0) return '0'
   const digits = Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))))
-  return value.toLocaleString('en-GB', { maximumFractionDigits: digits })
+  return (upTo[digits] ?? whole).format(value)
 }
 
 /** A length given in µm, as nm, µm or mm. */

@@ -35,7 +35,7 @@ export function Minimap({ workspace }: { workspace: Workspace }): JSX.Element {
       }}
       onPointerMove={(event) => event.buttons === 1 && go(event, false)}
     >
-      <img key={slide.status} src={thumbnailUrl(slide, 512)} alt="" draggable={false} />
+      <img key={slide.status} src={thumbnailUrl(slide, 512)} alt="" draggable={false} fetchPriority="low" />
       <svg width={width} height={height} aria-hidden="true">
         <polygon class="minimap-rim" points={points.join(' ')} />
         <polygon class="minimap-box" points={points.join(' ')} />

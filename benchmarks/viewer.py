@@ -1,0 +1,194 @@
+"""What a reader waits for and what moving costs: the first full view of a slide, and panning at full resolution.
+
+Both in a real Chromium at 1440 x 900 without a graphics card, as in a remote desktop of a hospital. For every first
+view server and browser are started anew, so no cache of theirs holds anything; the disk's own may.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.measure import Figures, interleave, machine, spreads, table, write_json
+from benchmarks.servers import ingest, pathserve, serve_pathserve
+
+_SCREEN = (1440, 900)
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_MOST_VIEW_MS, _MOST_FRAME_MS = 1000.0, 6.0
+_FRAMES, _STEP = 240, 6
+_WAIT_MS = 30_000
+
+# Drags the slide by a step in every frame, as a mouse does: to and fro, so that new tiles come in all the time.
+_PAN = """async ([frames, step]) => {
+  const target = document.querySelector('.ol-viewport')
+  const box = target.getBoundingClientRect()
+  const centre = [Math.round(box.left + box.width / 2), Math.round(box.top + box.height / 2)]
+  const send = (type, x, y) => target.dispatchEvent(new PointerEvent(type, {
+    bubbles: true, cancelable: true, pointerId: 1, pointerType: 'mouse', isPrimary: true, button: type === 'pointermove'
+      ? -1 : 0, buttons: type === 'pointerup' ? 0 : 1, clientX: x, clientY: y,
+  }))
+  const frame = () => new Promise(requestAnimationFrame)
+  const before = window.pathserve.view.state()
+  send('pointerdown', ...centre)
+  const times = []
+  for (let n = 1; n <= frames; n++) {
+    times.push(await frame())
+    send('pointermove', centre[0] - n * step, centre[1] - Math.round(n * step / 3))
+  }
+  send('pointerup', centre[0] - frames * step, centre[1] - Math.round(frames * step / 3))
+  await frame()
+  const after = window.pathserve.view.state()
+  return { moved: Math.hypot(after.x - before.x, after.y - before.y), seconds: (times.at(-1) - times[0]) / 1000 }
+}"""
+
+# When the first view stood there with all its tiles and annotations, and what had been asked for until then.
+_LOADED = """async () => {
+  await window.pathserve.ready
+  const [shown] = performance.getEntriesByName('pathserve-first-view')
+  const parts = performance.getEntriesByType('resource').filter((part) => part.startTime < shown.startTime)
+  const [page] = performance.getEntriesByType('navigation')
+  const sum = (list, of) => list.reduce((total, part) => total + of(part), 0)
+  const tiles = parts.filter((part) => part.name.includes('_files/'))
+  const scripts = parts.filter((part) => part.name.includes('/assets/'))
+  return {
+    view: shown.startTime,
+    page: page.responseEnd,
+    scripts: Math.max(0, ...scripts.map((part) => part.responseEnd)),
+    'first tile': Math.min(...tiles.map((part) => part.startTime)),
+    'last tile': Math.max(...tiles.map((part) => part.responseEnd)),
+    tiles: tiles.length,
+    'script bytes': sum(scripts, (part) => part.encodedBodySize),
+    waterfall: parts.map((part) => [part.name, part.startTime, part.responseStart, part.responseEnd]),
+  }
+}"""
+
+
+@contextmanager
+def _page(address: str, token: str) -> Iterator[Page]:
+    """Open an empty page of a new browser that is signed in."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        raise RuntimeError("This benchmark needs Chromium.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(_FLAGS))
+        context = browser.new_context(viewport={"width": _SCREEN[0], "height": _SCREEN[1]})
+        context.request.post(f"{address}/sign-in", data={"code": token})
+        yield context.new_page()
+        browser.close()
+
+
+class Bench:
+    """Runs the two cases on one slide of a data folder."""
+
+    def __init__(self, data: Path, slide: str, port: int, *, show: bool) -> None:
+        self.data, self.slide, self.port, self.show = data, slide, port, show
+        self.address = f"http://127.0.0.1:{port}"
+
+    @contextmanager
+    def reader(self) -> Iterator[Page]:
+        """Start server and browser, both with nothing in memory."""
+        link = pathserve("user", "link", "benchmark", "--data", self.data).strip()
+        with serve_pathserve(self.data, self.port), _page(self.address, link.rpartition("#")[2]) as page:
+            yield page
+
+    def first_view(self) -> Figures:
+        """Open the slide and give milliseconds until all of its first view is drawn."""
+        with self.reader() as page:
+            found = self._open(page, "")
+            if self.show:
+                _print_waterfall(found)
+        return {name: float(value) for name, value in found.items() if name != "waterfall"}
+
+    def pan(self) -> Figures:
+        """Drag the slide about at full resolution and give the main thread's CPU time for each frame."""
+        with self.reader() as page:
+            self._open(page, "?x=12000&y=9000&z=1")
+            devtools = page.context.new_cdp_session(page)
+            devtools.send("Performance.enable")
+
+            def metric(name: str) -> float:
+                metrics = devtools.send("Performance.getMetrics")["metrics"]
+                return float(next(each["value"] for each in metrics if each["name"] == name))
+
+            page.evaluate(_PAN, [30, _STEP])
+            page.wait_for_load_state("networkidle")
+            before = metric("ThreadTime")
+            moved = page.evaluate(_PAN, [_FRAMES, _STEP])
+            took = metric("ThreadTime") - before
+        if moved["moved"] < _FRAMES * _STEP:
+            raise RuntimeError("The slide was not moved.")
+        return {"frame": took / _FRAMES * 1000, "frames a second": (_FRAMES - 1) / moved["seconds"]}
+
+    def _open(self, page: Page, query: str) -> dict[str, Any]:
+        page.goto(f"{self.address}/slides/{self.slide}{query}", wait_until="commit")
+        page.wait_for_function("() => 'pathserve' in window", timeout=_WAIT_MS)
+        return dict(page.evaluate(_LOADED))
+
+
+def _print_waterfall(found: dict[str, Any]) -> None:
+    for name, start, first, end in sorted(found["waterfall"], key=lambda part: part[1]):
+        place = name.partition("://")[2].partition("/")[2].partition("?")[0]
+        print(f"{start:8.0f} {first:8.0f} {end:8.0f}  /{place}", file=sys.stderr)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("slide", type=Path, help="a scan, such as `benchmarks.make_slide --reduced` makes it")
+    parser.add_argument("--data", type=Path, help="a data folder to use and keep")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--port", type=int, default=8960)
+    parser.add_argument("--waterfall", action="store_true", help="print when each part was asked for and came")
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+def _run(given: argparse.Namespace, data: Path) -> None:
+    slide = ingest(given.slide, data)
+    users = subprocess.run(
+        [sys.executable, "-m", "pathserve", "user", "add", "benchmark", "--role", "viewer", "--data", str(data)],
+        capture_output=True,
+        check=False,
+    )
+    if users.returncode not in (0, 1):
+        raise RuntimeError("The reader's account could not be made.")
+    bench = Bench(data, slide, given.port, show=given.waterfall)
+    runs = interleave({"first view": bench.first_view, "pan": bench.pan}, rounds=given.rounds)
+    views = {name: spreads({"": runs["first view"]}, name)[""] for name in runs["first view"][0]}
+    pans = {name: spreads({"": runs["pan"]}, name)[""] for name in runs["pan"][0]}
+    rows = [[name, spread.text("{:,.0f}"), ""] for name, spread in views.items()]
+    rows += [["CPU of the main thread, ms a frame", pans["frame"].text("{:,.2f}"), f"{_MOST_FRAME_MS:.0f}"]]
+    rows += [["frames a second", pans["frames a second"].text(), ""]]
+    rows[0] = ["first view, ms", rows[0][1], f"{_MOST_VIEW_MS:,.0f}"]
+    print(table(["", "median (least-most)", "at most"], rows))
+    if given.json is not None:
+        write_json(given.json, machine=machine(), first_view=views, pan=pans)
+
+
+def main() -> None:
+    """Run from the command line."""
+    given = _arguments()
+    if given.data is not None:
+        _run(given, given.data)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        _run(given, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
