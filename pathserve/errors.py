@@ -12,6 +12,7 @@
     ├── Denied        the caller may not do this
     │   └── Unauthenticated    nobody knows who the caller is
     ├── Unsupported   a true thing that PathServe does not handle
+    │   └── NotAcceptable      there is no form of it that the caller takes
     ├── Corrupt       stored or foreign bytes are damaged
     ├── TooLarge      it is over a limit
     └── Busy          not now; try again
@@ -90,6 +91,12 @@ class Unsupported(PathServeError):
     """A true thing that PathServe does not handle."""
 
     code = "unsupported"
+
+
+class NotAcceptable(Unsupported):
+    """There is no form of it that the caller takes."""
+
+    code = "not_acceptable"
 
 
 class Corrupt(PathServeError):

@@ -14,7 +14,7 @@ from pathserve.errors import Invalid
 from pathserve.geometry import PixelGrid
 from pathserve.jobs import State
 from pathserve.labels import MAX_NAME
-from pathserve.tiles import DEFAULT_VIEW, View, colour
+from pathserve.tiles import DEFAULT_VIEW, ImageFormat, PictureFormat, View, colour
 
 _SHORT = 64  # bytes of a query string that is worth remembering
 _M = TypeVar("_M", bound=BaseModel)
@@ -135,10 +135,19 @@ class ImageQuery(ViewQuery):
     color: Color = "source"
 
 
+class DeepZoomQuery(ImageQuery):
+    """A Deep Zoom description, and its tiles: viewers ask for those with the parameters of the description."""
+
+    format: PictureFormat = Field(
+        "jpeg", description="Which tiles the description names; of a tile, the ending of its address counts."
+    )
+
+
 class ThumbnailQuery(ImageQuery):
     """A thumbnail."""
 
     size: int = Field(512, ge=16, le=4096, description="Longer side in pixels.")
+    format: PictureFormat | None = Field(None, description="Default: what `Accept` would rather have, else `jpeg`.")
 
 
 class FilterQuery(NoQuery):
@@ -225,7 +234,7 @@ class GridQuery(NoQuery):
 class RegionQuery(GridQuery, ImageQuery):
     """A region of pixels."""
 
-    format: Literal["jpeg", "png", "npy"] = "jpeg"
+    format: ImageFormat | None = Field(None, description="Default: what `Accept` would rather have, else `jpeg`.")
 
 
 class MaskQuery(GridQuery, FilterQuery):

@@ -17,6 +17,7 @@ _STATUS: dict[type[errors.PathServeError], tuple[int, str]] = {
     errors.NotFound: (404, "Not found"),
     errors.Invalid: (422, "Not valid"),
     errors.Unsupported: (422, "Not supported"),
+    errors.NotAcceptable: (406, "Not acceptable"),
     errors.Conflict: (409, "Conflict"),
     errors.Stale: (412, "Precondition failed"),
     errors.PreconditionNeeded: (428, "Precondition required"),

@@ -1,14 +1,32 @@
 """Pixels over HTTP: deep-zoom tiles, regions, thumbnails."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pathserve.access import Action
 from pathserve.catalog import SlideRecord
 from pathserve.errors import NotFound
+from pathserve.server.accept import preferred
 from pathserve.server.endpoint import Answer, Call, Endpoint
-from pathserve.server.params import ImageQuery, NoQuery, RegionQuery, ThumbnailQuery
-from pathserve.tiles import MEDIA_TYPES, encode_image
+from pathserve.server.params import DeepZoomQuery, NoQuery, RegionQuery, ThumbnailQuery
+from pathserve.tiles import MEDIA_TYPES, PICTURE_TYPES, PictureFormat, encode_image, require_encodable
+
+_K = TypeVar("_K", bound=str)
+
+TILE_ENDINGS: Mapping[str, PictureFormat] = {
+    "jpeg": "jpeg",
+    "jpg": "jpeg",
+    "png": "png",
+    "webp": "webp",
+    "avif": "avif",
+}
+"""What a tile's address can end with, and what it is then."""
+
+LARGE_THUMBNAIL = 1024
+"""A thumbnail with a longer side than this waits its turn with regions and masks."""
 
 _IMMUTABLE = "private, max-age=31536000, immutable"
 _REVALIDATE = "private, no-cache"
@@ -28,26 +46,34 @@ def not_modified(call: Call[NoQuery], headers: dict[str, str]) -> Response | Non
     return Response(status_code=304, headers=headers) if tags & {headers["etag"], "*"} else None
 
 
-async def dzi(call: Call[ImageQuery]) -> Response:
+def negotiated(call: Call[NoQuery], offered: Mapping[_K, str]) -> tuple[_K, dict[str, str]]:
+    """Choose a format by ``Accept``; gives it, and the header that tells caches so."""
+    return preferred(",".join(call.request.headers.getlist("accept")), offered), {"vary": "Accept"}
+
+
+async def dzi(call: Call[DeepZoomQuery]) -> Response:
     """Give the Deep Zoom description."""
-    slide = call.slide()
-    headers = cache_headers(f'"dzi-{slide.generation}"', slide, call.query.g)
+    slide, ending = call.slide(), call.query.format
+    headers = cache_headers(f'"dzi-{slide.generation}-{ending}"', slide, call.query.g)
     unchanged = not_modified(call, headers)
     if unchanged is not None:
         return unchanged
     grid = await run_in_threadpool(call.services.tiles.deepzoom, slide.id)
-    return Response(grid.to_xml(), media_type="application/xml", headers=headers)
+    return Response(grid.to_xml(ending), media_type="application/xml", headers=headers)
 
 
-async def tile(call: Call[ImageQuery]) -> Response:
+async def tile(call: Call[DeepZoomQuery]) -> Response:
     """Give one Deep Zoom tile: at once when the page cache holds it, else in a thread."""
     slide = call.slide()
     tiles, place = call.services.tiles, call.request.path_params
     address = slide.id, _index(place["level"]), _index(place["col"]), _index(place["row"])
+    kind = TILE_ENDINGS.get(place["format"])
+    if kind is None:
+        raise NotFound("The slide has no such tile.")
     color, view = call.query.color, call.query.view
-    found = tiles.tile_at_once(*address, color=color, view=view)
+    found = tiles.tile_at_once(*address, color=color, view=view, image_format=kind)
     if found is None:
-        found = await run_in_threadpool(tiles.tile, *address, color=color, view=view)
+        found = await run_in_threadpool(tiles.tile, *address, color=color, view=view, image_format=kind)
     headers = cache_headers(found.etag, slide, call.query.g)
     return not_modified(call, headers) or Response(found.body, media_type=found.media_type, headers=headers)
 
@@ -60,44 +86,51 @@ def _index(text: str) -> int:
 
 async def region(call: Call[RegionQuery]) -> Response:
     """Give the pixels of a region on any grid."""
-    slide = call.slide()
-    query = call.query
+    slide, query = call.slide(), call.query
     grid = query.grid(slide, max_pixels=call.services.settings.max_output_pixels)
+    kind, vary = (query.format, dict[str, str]()) if query.format else negotiated(call, MEDIA_TYPES)
+    require_encodable(kind, grid.width, grid.height)
     tag = f'"region-{slide.generation}-{grid.l0_x}-{grid.l0_y}-{grid.width}-{grid.height}-{grid.downsample_x}'
-    headers = cache_headers(f'{tag}-{grid.downsample_y}-{query.format}-{query.color}{query.view.tag}"', slide, query.g)
+    headers = cache_headers(f'{tag}-{grid.downsample_y}-{kind}-{query.color}{query.view.tag}"', slide, query.g) | vary
 
     unchanged = not_modified(call, headers)
     if unchanged is not None:
         return unchanged
 
     def work() -> bytes:
-        pixels = call.services.tiles.region(slide.id, grid, color=query.color, view=query.view)
-        return encode_image(pixels, query.format)
+        return encode_image(call.services.tiles.region(slide.id, grid, color=query.color, view=query.view), kind)
 
-    return Response(await call.services.drawing.run(work), media_type=MEDIA_TYPES[query.format], headers=headers)
+    return Response(await call.services.drawing.run(work), media_type=MEDIA_TYPES[kind], headers=headers)
 
 
 async def thumbnail(call: Call[ThumbnailQuery]) -> Response:
     """Give a small picture of the whole slide."""
-    slide = call.slide()
-    size, color, view = call.query.size, call.query.color, call.query.view
-    headers = cache_headers(f'"thumbnail-{slide.generation}-{size}-{color}{view.tag}"', slide, call.query.g)
+    slide, query = call.slide(), call.query
+    kind, vary = (query.format, dict[str, str]()) if query.format else negotiated(call, PICTURE_TYPES)
+    tag = f'"thumbnail-{slide.generation}-{query.size}-{kind}-{query.color}{query.view.tag}"'
+    headers = cache_headers(tag, slide, query.g) | vary
     unchanged = not_modified(call, headers)
     if unchanged is not None:
         return unchanged
-    body = await run_in_threadpool(call.services.tiles.thumbnail, slide.id, size, color=color, view=view)
-    return Response(body, media_type="image/jpeg", headers=headers)
+
+    def work() -> bytes:
+        tiles = call.services.tiles
+        return tiles.thumbnail(slide.id, query.size, color=query.color, view=query.view, image_format=kind)
+
+    large = query.size > LARGE_THUMBNAIL
+    body = await (call.services.drawing.run(work) if large else run_in_threadpool(work))
+    return Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
 ENDPOINTS = (
     Endpoint(
         "GET",
-        "/dzi/{slide}_files/{level}/{col}_{row}.jpeg",
+        "/dzi/{slide}_files/{level}/{col}_{row}.{format}",
         tile,
         Action.SLIDE_READ,
-        "A Deep Zoom tile",
-        ImageQuery,
-        {200: Answer("The tile.", ("image/jpeg",)), 304: Answer("Not changed.", ())},
+        "A Deep Zoom tile; `format` is `jpeg`, `jpg`, `png`, `webp` or `avif`",
+        DeepZoomQuery,
+        {200: Answer("The tile.", tuple(PICTURE_TYPES.values())), 304: Answer("Not changed.", ())},
         tag="pixels",
     ),
     Endpoint(
@@ -106,7 +139,7 @@ ENDPOINTS = (
         dzi,
         Action.SLIDE_READ,
         "The Deep Zoom description",
-        ImageQuery,
+        DeepZoomQuery,
         {200: Answer("The description.", ("application/xml",)), 304: Answer("Not changed.", ())},
         tag="pixels",
     ),
@@ -130,7 +163,7 @@ ENDPOINTS = (
         Action.SLIDE_READ,
         "A small picture of the whole slide",
         ThumbnailQuery,
-        {200: Answer("The picture.", ("image/jpeg",)), 304: Answer("Not changed.", ())},
+        {200: Answer("The picture.", tuple(PICTURE_TYPES.values())), 304: Answer("Not changed.", ())},
         tag="pixels",
     ),
 )

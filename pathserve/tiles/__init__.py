@@ -2,7 +2,7 @@
 
 from pathserve.tiles.compose import DEFAULT_VIEW, View
 from pathserve.tiles.deepzoom import DeepZoom
-from pathserve.tiles.encode import MEDIA_TYPES, PICTURE_TYPES, ImageFormat, PictureFormat, encode_image
+from pathserve.tiles.encode import MEDIA_TYPES, PICTURE_TYPES, ImageFormat, PictureFormat, encode_image, require_encodable
 from pathserve.tiles.service import Tile, TileService
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "TileService",
     "View",
     "encode_image",
+    "require_encodable",
 ]

@@ -88,13 +88,16 @@ class DeepZoom:
         x, y = col * self.tile_size, row * self.tile_size
         return LevelRegion(x, y, min(self.tile_size, size.width - x), min(self.tile_size, size.height - y))
 
-    def to_xml(self) -> bytes:
-        """Give the .dzi document; ``Generation`` is PathServe's own, viewers pass over it."""
+    def to_xml(self, image_format: str = FORMAT) -> bytes:
+        """Give the .dzi document; ``Generation`` is PathServe's own, viewers pass over it.
+
+        ``image_format`` is the ending of the tiles that a viewer shall ask for.
+        """
         image = ElementTree.Element(
             "Image",
             {
                 "xmlns": NAMESPACE,
-                "Format": FORMAT,
+                "Format": image_format,
                 "Overlap": "0",
                 "TileSize": str(self.tile_size),
                 "Generation": str(self.generation),

@@ -19,19 +19,13 @@ PictureFormat = Literal["jpeg", "png", "webp", "avif"]
 ImageFormat = Literal["jpeg", "png", "webp", "avif", "npy"]
 """And the array itself, for programs."""
 
-MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
-    {
-        "jpeg": "image/jpeg",
-        "webp": "image/webp",
-        "avif": "image/avif",
-        "png": "image/png",
-        "npy": "application/x-npy",
-    }
+PICTURE_TYPES: Mapping[PictureFormat, str] = MappingProxyType(
+    {"jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif", "png": "image/png"}
 )
-"""Formats that an image can be asked in, and what they are called over HTTP; what is cheapest to make stands first."""
+"""What pictures are called over HTTP; what is cheapest to make and small stands first."""
 
-PICTURE_TYPES: Mapping[str, str] = MappingProxyType({name: kind for name, kind in MEDIA_TYPES.items() if name != "npy"})
-"""Those of them that are pictures."""
+MEDIA_TYPES: Mapping[str, str] = MappingProxyType({**PICTURE_TYPES, "npy": "application/x-npy"})
+"""All formats that an image can be asked in."""
 
 MAX_SIDE: Mapping[str, int] = MappingProxyType({"jpeg": 65_500, "webp": 16_383, "avif": 32_768})
 """Most pixels a side: of JPEG what libjpeg writes, of WebP what the format holds, of AVIF what decoders open."""
@@ -67,26 +61,39 @@ _WEBP_METHOD = 2  # method 4 makes them 3 % smaller and takes twice as long
 _AVIF_SPEED = 9  # speed 8 makes them 2 % smaller and takes four times as long
 
 
+def require_encodable(image_format: str, width: int, height: int) -> None:
+    """Make sure that a format is known and can hold a picture of so many pixels, before that is drawn.
+
+    Raises
+    ------
+    Invalid
+        When it is not, or cannot.
+    """
+    if image_format not in MEDIA_TYPES:
+        raise Invalid(f"The format must be one of {', '.join(MEDIA_TYPES)}.")
+    most = MAX_SIDE.get(image_format)
+    if most is not None and max(width, height) > most:
+        raise Invalid(f"{_NAMES[image_format]} can have at most {most:,} pixels a side; ask for png.")
+
+
 def encode_image(pixels: npt.NDArray[np.uint8], image_format: str, quality: Quality = REGION) -> bytes:
     """Encode an (h, w, 3) uint8 RGB array as ``jpeg``, ``webp``, ``avif``, ``png`` (lossless) or ``npy`` (itself).
+
+    An (h, w, 1) array becomes a grey picture; an (h, w, 4) one, RGB and opacity, any of them but a JPEG.
 
     Raises
     ------
     Invalid
         When the format is none of these, or the picture is wider or higher than the format can be.
     """
-    if image_format not in MEDIA_TYPES:
-        raise Invalid(f"The format must be one of {', '.join(MEDIA_TYPES)}.")
-    most = MAX_SIDE.get(image_format)
-    if most is not None and max(pixels.shape) > most:
-        raise Invalid(f"{_NAMES[image_format]} can have at most {most:,} pixels a side; ask for png.")
+    require_encodable(image_format, pixels.shape[1], pixels.shape[0])
     if image_format == "jpeg":
         return jpeg.encode(pixels, quality.jpeg)
     buffer = io.BytesIO()
     if image_format == "npy":
         np.save(buffer, pixels, allow_pickle=False)
         return buffer.getvalue()
-    image = Image.fromarray(pixels)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     if image_format == "png":
         image.save(buffer, "PNG", compress_level=_PNG_LEVEL)
     elif image_format == "webp":
