@@ -11,7 +11,7 @@ from pathserve.server.metrics import Metrics
 from pathserve.server.problems import on_unexpected
 
 # What is no script is never run as one, and no address of ours is told to other sites.
-_RAW = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+SAME_FOR_ALL = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 _GONE = 499  # no status of HTTP: the client went before it was answered
 
 
@@ -28,7 +28,7 @@ class Envelope:
             return
         request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
-        added = [(b"x-request-id", request_id.encode()), *_RAW, *answer_headers(scope["path"])]
+        added = [(b"x-request-id", request_id.encode()), *SAME_FOR_ALL, *answer_headers(scope["path"])]
         started = False
 
         async def send_with_headers(message: Message) -> None:
