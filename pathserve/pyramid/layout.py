@@ -23,6 +23,7 @@ from pathserve.slides.jpeg import Encoding
 
 METADATA = "zarr.json"
 MANIFEST = "manifest.json"
+HISTOGRAMS = "histograms.json"
 SUFFIX = ".zarr"
 SHARD_CHUNKS = 16
 """Inner chunks along each side of a shard."""

@@ -12,7 +12,8 @@ from pathserve.pixels import FIRST_PLANE, Plane, Samples
 from pathserve.pyramid.cache import ByteBudgetCache
 from pathserve.pyramid.chunks import made_chunk
 from pathserve.pyramid.coding import Coding
-from pathserve.pyramid.layout import METADATA, SHARD_CHUNKS, Facts, grid_of, parse_facts, shard_path
+from pathserve.pyramid.histograms import Histogram, measure, parse
+from pathserve.pyramid.layout import HISTOGRAMS, METADATA, SHARD_CHUNKS, Facts, grid_of, parse_facts, shard_path
 from pathserve.pyramid.manifest import Manifest
 from pathserve.pyramid.shards import INDEX_BYTES
 from pathserve.pyramid.storage import Files, Shard, as_files, load_manifest
@@ -45,6 +46,7 @@ class Pyramid:
         self.grids = tuple(grid_of(size, facts.tile) for size in self.levels)
         self.coding = Coding.of(facts)
         self._axes = facts.axes
+        self._histograms: tuple[Histogram, ...] | None = None
         self._made_chunks: ByteBudgetCache[tuple[int, Plane, int, int], bytes] = ByteBudgetCache(
             MADE_BUDGET, lambda data: len(data) + _ENTRY_BYTES
         )
@@ -66,12 +68,7 @@ class Pyramid:
         files = as_files(where)
         manifest = load_manifest(files)
         expected = manifest.files.get(METADATA)
-        try:
-            raw = files.read(METADATA)
-        except OSError:
-            raise Corrupt("The metadata of a stored slide is missing.") from None
-        if expected is None or hashlib.sha256(raw).hexdigest() != expected.sha256:
-            raise Corrupt("The metadata of a stored slide is damaged.")
+        raw = _checked(files, METADATA, "" if expected is None else expected.sha256)
         return cls(files, parse_facts(orjson.loads(raw)), manifest)
 
     def chunk(self, level: int, col: int, row: int, plane: Plane = FIRST_PLANE, *, wait: bool = True) -> bytes | None:
@@ -141,6 +138,24 @@ class Pyramid:
                 out[y0 + top : y0 + top + pixels.shape[0], x0 + left : x0 + left + pixels.shape[1]] = pixels
         return out
 
+    def histograms(self) -> tuple[Histogram, ...]:
+        """Give the histogram of every channel: as stored at ingest, or taken now of a pyramid that has none yet.
+
+        Raises
+        ------
+        Corrupt
+            When stored bytes are missing or damaged.
+        Busy
+            When they have to be taken on a level that is still being built.
+        """
+        if self._histograms is None:
+            expected = self.manifest.files.get(HISTOGRAMS)
+            if expected is None:
+                self._histograms = measure(self.facts, self.levels, self.read)
+            else:
+                self._histograms = parse(_checked(self.files, HISTOGRAMS, expected.sha256))
+        return self._histograms
+
     def _shard(self, level: int, plane: Plane, row: int, col: int, *, wait: bool) -> Shard:
         key = (level, plane, row, col)
         shard = self._shards.get(key)
@@ -182,3 +197,14 @@ class Pyramid:
     def _has(self, plane: Plane) -> bool:
         channels = 1 if self.facts.rgb else len(self.facts.channels)
         return 0 <= plane.t < self.facts.times and 0 <= plane.c < channels and 0 <= plane.z < self.facts.planes
+
+
+def _checked(files: Files, path: str, sha256: str) -> bytes:
+    """Read a small file that has this SHA-256."""
+    try:
+        raw = files.read(path)
+    except OSError:
+        raise Corrupt("The metadata of a stored slide is missing.") from None
+    if hashlib.sha256(raw).hexdigest() != sha256:
+        raise Corrupt("The metadata of a stored slide is damaged.")
+    return raw

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -15,13 +15,14 @@ from pathserve.geometry import PixelGrid
 from pathserve.jobs import State
 from pathserve.labels import MAX_NAME
 from pathserve.tiles import DEFAULT_VIEW, ImageFormat, PictureFormat, View, colour
+from pathserve.tiles.view import parse_channels, parse_depth
 
-_SHORT = 64  # bytes of a query string that is worth remembering
+_SHORT = 256  # bytes of a query string that is worth remembering
 _M = TypeVar("_M", bound=BaseModel)
 _T = TypeVar("_T")
 
 MAX_LIMIT = 10_000
-_MAX_CHANNELS = 64
+_MAX_DEPTH = 20  # characters of a plane, or of two
 
 Color = Annotated[
     colour.Color,
@@ -100,26 +101,44 @@ class JobsQuery(PageQuery):
 
 
 class ViewQuery(NoQuery):
-    """Which planes of a slide a picture shows."""
+    """Which planes of a slide a picture shows, and how."""
 
-    c: list[str] = Field([], description="Channels, from 0: `0,2`; default all. A colour scan has nothing to choose.")
-    z: int | None = Field(None, ge=0, lt=1 << 31, description="Plane of a stack, from 0; default the middle one.")
+    c: list[str] = Field(
+        [],
+        description=(
+            "Channels, from 0: `0,2`; default all. Behind each, in any order, a colour, a window (`start-end` or"
+            " `auto`) and a gamma: `0:ff0000:100-4000:0.8,2:auto`. A colour scan has nothing to choose."
+        ),
+    )
+    z: str | None = Field(
+        None,
+        max_length=_MAX_DEPTH,
+        description=(
+            "Plane of a stack, from 0; default the middle one. `max`, or `3-9`: the greatest value over all planes, or"
+            " over these."
+        ),
+    )
     t: int = Field(0, ge=0, lt=1 << 31, description="Point in time, from 0.")
 
     @field_validator("c")
     @classmethod
-    def _numbers(cls, given: list[str]) -> list[str]:
-        numbers = [number for part in given for number in part.split(",")]
-        if len(numbers) > _MAX_CHANNELS or not all(n.isascii() and n.isdigit() and len(n) < 6 for n in numbers):
-            raise ValueError(f"give at most {_MAX_CHANNELS} numbers of channels, with commas between them")
-        return numbers
+    def _channels(cls, given: list[str]) -> list[str]:
+        parse_channels(given)
+        return given
 
-    @property
+    @field_validator("z")
+    @classmethod
+    def _depth(cls, given: str | None) -> str | None:
+        if given is not None:
+            parse_depth(given)
+        return given
+
+    @cached_property
     def view(self) -> View:
         """The planes as values."""
         if not self.c and self.z is None and not self.t:
             return DEFAULT_VIEW
-        return View(tuple(int(number) for number in self.c), self.z, self.t)
+        return View(parse_channels(self.c), None if self.z is None else parse_depth(self.z), self.t)
 
 
 class GenerationQuery(NoQuery):
@@ -141,6 +160,12 @@ class DeepZoomQuery(ImageQuery):
     format: PictureFormat = Field(
         "jpeg", description="Which tiles the description names; of a tile, the ending of its address counts."
     )
+
+
+class FileQuery(NoQuery):
+    """A file of a slide as it is stored."""
+
+    g: int | None = Field(None, description="The slide's generation; makes the answer immutable for caches.")
 
 
 class ThumbnailQuery(ImageQuery):

@@ -1,9 +1,16 @@
 """Tiles and regions of published slides, as bytes to send or pixels to work with."""
 
-from pathserve.tiles.compose import DEFAULT_VIEW, View
 from pathserve.tiles.deepzoom import DeepZoom
-from pathserve.tiles.encode import MEDIA_TYPES, PICTURE_TYPES, ImageFormat, PictureFormat, encode_image, require_encodable
+from pathserve.tiles.encode import (
+    MEDIA_TYPES,
+    PICTURE_TYPES,
+    ImageFormat,
+    PictureFormat,
+    encode_image,
+    require_encodable,
+)
 from pathserve.tiles.service import Tile, TileService
+from pathserve.tiles.view import DEFAULT_VIEW, View
 
 __all__ = [
     "DEFAULT_VIEW",

@@ -9,21 +9,25 @@ from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from pathserve.errors import Invalid, NotFound
+from pathserve.errors import Invalid, NotFound, TooLarge
 from pathserve.geometry import LevelRegion, PixelGrid
-from pathserve.pixels import FIRST_PLANE
+from pathserve.pixels import FIRST_PLANE, Plane, Samples
 from pathserve.pyramid import ByteBudgetCache, Pyramid
 from pathserve.pyramid.disk import as_slides
 from pathserve.pyramid.storage import Files, Slides
 from pathserve.tiles.colour import Color, Convert, to_srgb
-from pathserve.tiles.compose import DEFAULT_VIEW, View, compose, is_shown_as_stored
+from pathserve.tiles.compose import Read, compose, stored_plane
 from pathserve.tiles.deepzoom import DeepZoom
 from pathserve.tiles.encode import MEDIA_TYPES, THUMBNAIL, TILE, PictureFormat, encode_image
 from pathserve.tiles.resample import sample
+from pathserve.tiles.samples import tile_samples
+from pathserve.tiles.view import DEFAULT_VIEW, View
 
 MAX_THUMBNAIL = 4096
+MAX_SAMPLES = 1 << 29
+"""Samples of all channels and planes that one picture can be put together of."""
+
 _SLIDE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MADE_BUDGET = 16 << 20
 _OPEN_PYRAMIDS = 32
@@ -67,6 +71,12 @@ class _OpenSlide:
     def converts(self, color: Color) -> bool:
         """Tell whether pixels of this colour differ from those that are stored."""
         return color == "srgb" and self.to_srgb is not None
+
+    def composed(self, view: View, pixels: int, read: Read) -> npt.NDArray[np.uint8]:
+        """Make a picture of so many pixels; raises as :meth:`TileService.region`."""
+        if pixels * sum(len(channel.planes) for channel in view.shown(self.pyramid.facts)) > MAX_SAMPLES:
+            raise TooLarge("This picture takes too many samples: ask for fewer channels, planes or pixels.")
+        return compose(self.pyramid.facts, view, read, auto=lambda number: self.pyramid.histograms()[number].window)
 
 
 class TileService:
@@ -187,9 +197,11 @@ class TileService:
             When stored bytes are missing or damaged.
         Busy
             When the level that it takes is still being built.
+        TooLarge
+            When channels and planes together have more than ``MAX_SAMPLES`` samples.
         """
         slide = self._slide(slide_id)
-        pixels = compose(slide.pyramid.facts, view, lambda plane: sample(slide.pyramid, grid, plane))
+        pixels = slide.composed(view, grid.width * grid.height, lambda plane: sample(slide.pyramid, grid, plane))
         return slide.to_srgb(pixels) if color == "srgb" and slide.to_srgb is not None else pixels
 
     def thumbnail(
@@ -241,7 +253,7 @@ class TileService:
         pyramid = Pyramid.open(files)
         facts = pyramid.facts
         converts = to_srgb(facts.icc_profile) if facts.rgb else None
-        slide = _OpenSlide(pyramid, DeepZoom.of(facts), files, identity, converts, is_shown_as_stored(facts))
+        slide = _OpenSlide(pyramid, DeepZoom.of(facts), files, identity, converts, stored_plane(facts) is not None)
         with self._lock:
             self._open[slide_id] = slide
             while len(self._open) > _OPEN_PYRAMIDS:
@@ -270,23 +282,19 @@ def _stored(slide: _OpenSlide, wanted: _Wanted, region: LevelRegion, *, wait: bo
         return None
     if reduction >= facts.level_count or (region.width, region.height) != (tile, tile):
         return None
-    plane = FIRST_PLANE if view is DEFAULT_VIEW and facts.planes == 1 else view.planes(facts)[0]
+    plane = FIRST_PLANE if view is DEFAULT_VIEW and facts.planes == 1 else stored_plane(facts, view)
+    if plane is None:
+        return None
     return slide.pyramid.chunk(reduction, wanted.col, wanted.row, plane, wait=wait)
 
 
 def _pixels(slide: _OpenSlide, level: int, region: LevelRegion, view: View) -> npt.NDArray[np.uint8]:
-    """Decode the pixels of a tile; below the smallest stored level that one is made to fit, as OpenSlide does."""
-    pyramid, reduction = slide.pyramid, slide.grid.reduction(level)
-    smallest = pyramid.facts.level_count - 1
-    if reduction <= smallest:
-        return compose(pyramid.facts, view, lambda plane: pyramid.read(reduction, region, plane))
-    size = pyramid.levels[smallest]
-    whole = LevelRegion(0, 0, size.width, size.height)
-    pixels = compose(pyramid.facts, view, lambda plane: pyramid.read(smallest, whole, plane))
-    fitting = slide.grid.level_size(level)
-    image = Image.fromarray(pixels).resize((fitting.width, fitting.height), Image.Resampling.LANCZOS)
-    pixels = np.asarray(image)
-    return pixels[region.lv_y : region.lv_y + region.height, region.lv_x : region.lv_x + region.width]
+    """Make the picture of a tile out of its samples."""
+
+    def read(plane: Plane) -> Samples:
+        return tile_samples(slide.pyramid, slide.grid, level, region, plane)
+
+    return slide.composed(view, region.width * region.height, read)
 
 
 def _answer(slide: _OpenSlide, body: bytes, wanted: _Wanted) -> Tile:

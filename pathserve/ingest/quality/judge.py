@@ -28,7 +28,8 @@ from pathserve.pixels import Plane, Samples
 from pathserve.pyramid import Pyramid
 from pathserve.pyramid.layout import Facts
 from pathserve.pyramid.windows import with_windows
-from pathserve.tiles.compose import DEFAULT_VIEW, compose
+from pathserve.tiles.compose import compose
+from pathserve.tiles.view import DEFAULT_VIEW
 
 VERSION = 1
 """Of the method; what an older one found is found anew on request."""
