@@ -5,6 +5,7 @@
     PathServeError
     ├── NotFound      there is no such thing (or the caller may not know of it)
     ├── Invalid       what was given breaks a rule
+    │   └── Malformed          an address is not of the form that a published interface has
     ├── Conflict      it clashes with what is there now
     │   ├── Stale              a write named an old revision
     │   ├── PreconditionNeeded a write named no revision at all
@@ -55,6 +56,12 @@ class Invalid(PathServeError):
     """What was given breaks a rule."""
 
     code = "invalid"
+
+
+class Malformed(Invalid):
+    """An address is not of the form that a published interface, such as IIIF, prescribes."""
+
+    code = "malformed"
 
 
 class Conflict(PathServeError):
