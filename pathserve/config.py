@@ -89,7 +89,7 @@ def parse_public_url(text: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
-    more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc or len(text.split()) != 1
     if parts.scheme not in _DEFAULT_PORTS or not host or more or not _HOST.fullmatch(host):
         raise Invalid("A public address is http:// or https://, a host and perhaps a port, with nothing behind them.")
     shown = f"[{host}]" if ":" in host else host

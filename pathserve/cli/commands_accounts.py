@@ -8,13 +8,20 @@ import typer
 from pathserve.access import Role, TokenRecord
 from pathserve.cli.options import AsJson, Data, open_services
 from pathserve.cli.output import say, say_items, say_json, say_table
+from pathserve.config import public_address
 from pathserve.errors import Invalid
 
 _LIFETIME = re.compile(r"(\d{1,6})([mhdw]?)")
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800, "": 86_400}
 
 _URL = "http://127.0.0.1:8000"
-Url = Annotated[str, typer.Option(help="Address under which people reach the server.")]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Address under which people reach the server. Default: PATHSERVE_PUBLIC_URL, else {_URL}.",
+        show_default=False,
+    ),
+]
 
 users = typer.Typer(help="Accounts of people.", no_args_is_help=True)
 tokens = typer.Typer(help="API tokens of programs.", no_args_is_help=True)
@@ -34,13 +41,13 @@ def add_user(
         list[str] | None,
         typer.Option(help="The only projects that the person knows; may be given again. Default: all."),
     ] = None,
-    url: Url = _URL,
+    url: Url = None,
     data: Data = None,
 ) -> None:
     """Make an account and print its first one-time sign-in link."""
     with open_services(data) as services:
         services.accounts.add(name, role, project or ())
-        say(f"{url.rstrip('/')}/sign-in#{services.accounts.make_link(name).code}")
+        say(f"{_address(url)}/sign-in#{services.accounts.make_link(name).code}")
 
 
 @users.command("list")
@@ -88,10 +95,14 @@ def disable_user(name: str, data: Data = None) -> None:
 
 
 @users.command("link")
-def link_user(name: str, url: Url = _URL, data: Data = None) -> None:
+def link_user(name: str, url: Url = None, data: Data = None) -> None:
     """Print a new one-time sign-in link."""
     with open_services(data) as services:
-        say(f"{url.rstrip('/')}/sign-in#{services.accounts.make_link(name).code}")
+        say(f"{_address(url)}/sign-in#{services.accounts.make_link(name).code}")
+
+
+def _address(given: str | None) -> str:
+    return (given or public_address() or _URL).rstrip("/")
 
 
 @users.command("restrict")

@@ -15,10 +15,19 @@ from pathserve.catalog import SlideRecord
 from pathserve.cli.ingesting import ScanJobs, scan_jobs
 from pathserve.cli.options import Data, Reserve, Store, open_services
 from pathserve.cli.output import Exit, note, say
-from pathserve.config import DATA_VARIABLE, RESERVE_VARIABLE, STORE_VARIABLE, data_folder
-from pathserve.errors import Corrupt
+from pathserve.config import (
+    COUNTERS_VARIABLE,
+    DATA_VARIABLE,
+    PUBLIC_URL_VARIABLE,
+    RESERVE_VARIABLE,
+    STORE_VARIABLE,
+    data_folder,
+    public_address,
+)
+from pathserve.errors import Corrupt, Invalid
 from pathserve.formats import geojson
 from pathserve.ingest import IngestOptions
+from pathserve.server.metrics import counters_folder
 from pathserve.server.run import bind, run
 from pathserve.server.services import Services
 from pathserve.slides import Scan
@@ -26,6 +35,15 @@ from pathserve.slides import Scan
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
 Workers = Annotated[int, typer.Option(min=1, max=256, help="Server processes.")]
+
+PublicUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Address under which people reach it, such as https://slides.example.org: of a proxy with TLS in front. "
+        "Default: PATHSERVE_PUBLIC_URL, else none.",
+        show_default=False,
+    ),
+]
 
 _DEMO_LAYER = "Nuclei"
 _DEMO_AUTHOR = "demo"
@@ -41,58 +59,84 @@ def serve(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     workers: Workers = 1,
+    public_url: PublicUrl = None,
     reserve: Reserve = None,
     data: Data = None,
     store: Store = None,
 ) -> None:
     """Start the server and the viewer; the first start makes an admin and prints a one-time sign-in link."""
-    listener = bind(host, port)
+    address = public_address(public_url)
+    listener = _listen(host, port, address)
     with open_services(data, store, reserve=reserve, probe=True) as services:
         link = services.accounts.ensure_admin()
-    _tell_processes(data, store, reserve)
-    _run(listener, workers, None if link is None else link.code)
+    _tell_processes(data, store, reserve, address)
+    _run(listener, workers, address, None if link is None else link.code)
 
 
 def demo(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     workers: Workers = 1,
+    public_url: PublicUrl = None,
     reserve: Reserve = None,
     data: Data = None,
     store: Store = None,
 ) -> None:
     """Ingest the two real samples that come with PathServe, start the server and print the sign-in link."""
-    listener = bind(host, port)
+    address = public_address(public_url)
+    listener = _listen(host, port, address)
     with open_services(data, store, reserve=reserve, probe=True) as services:
         _prepare_demo(services)
         link = services.accounts.ensure_admin() or services.accounts.make_link("admin")
-    _tell_processes(data, store, reserve)
-    _run(listener, workers, link.code)
+    _tell_processes(data, store, reserve, address)
+    _run(listener, workers, address, link.code)
 
 
-def _tell_processes(data: Path | None, store: str | None, reserve: str | None) -> None:
+def _listen(host: str, port: int, public_url: str | None) -> socket.socket:
+    """Take the address; other machines are let in only when it is said how they come.
+
+    Raises
+    ------
+    Invalid
+        When others could reach the server and no public address says that somebody meant it.
+    """
+    listener = bind(host, port)
+    if public_url is None and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+        listener.close()
+        raise Invalid(
+            "With this --host other machines can reach the server. Say under which address with "
+            "--public-url https://slides.example.org (a proxy with TLS in front of it), or leave --host out."
+        )
+    return listener
+
+
+def _tell_processes(data: Path | None, store: str | None, reserve: str | None, public_url: str | None) -> None:
     """Put what was chosen into the environment: that is how the server's processes learn of it."""
     os.environ[DATA_VARIABLE] = str(data_folder(data))
     if store is not None:
         os.environ[STORE_VARIABLE] = store
     if reserve is not None:
         os.environ[RESERVE_VARIABLE] = reserve
+    if public_url is not None:
+        os.environ[PUBLIC_URL_VARIABLE] = public_url
 
 
-def _run(listener: socket.socket, workers: int, code: str | None) -> None:
+def _run(listener: socket.socket, workers: int, public_url: str | None, code: str | None) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}"
-    if not ipaddress.ip_address(host).is_loopback:
-        note("Others on this network can reach this server and read its traffic: put a proxy with TLS in front of it.")
+    if public_url is not None and public_url.startswith("http:"):
+        note("The public address has no TLS: whoever can see its traffic can read it, sessions and tokens too.")
 
     def started() -> None:
-        say(f"PathServe is at {address} (Ctrl+C stops it).")
+        behind = "" if public_url is None else f", for people at {public_url}"
+        say(f"PathServe is at {address}{behind} (Ctrl+C stops it).")
         if code is not None:
-            say(f"Sign in, once, with: {address}/sign-in#{code}")
+            say(f"Sign in, once, with: {public_url or address}/sign-in#{code}")
 
     # Ctrl+C is how a person stops a server: by then it has finished its requests, and nothing is wrong.
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), counters_folder(data_folder() / "counters") as counters:
+        os.environ[COUNTERS_VARIABLE] = str(counters)
         run(listener, workers=workers, started=started)
     # A thread may still draw for a client that has gone; every write is a transaction, so nothing need wait for it.
     sys.stdout.flush()

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pathserve.config import Settings
@@ -31,15 +32,29 @@ def require_room(settings: Settings, more_bytes: int = 0) -> None:
             _require_room(place, settings.disk_reserve_bytes, more_bytes)
 
 
-def _require_room(place: Path, reserve: int | None, more_bytes: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A disk in bytes: what is free for PathServe's account, what it holds in all, what ingest leaves free of it."""
+
+    free: int
+    total: int
+    reserve: int
+
+
+def room_of(place: Path, reserve: int | None) -> Room:
+    """Look at the disk of a folder; ``reserve`` is what the settings say, None for what is usual."""
     disk = os.statvfs(_there(place))
-    free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-    if reserve is None:
-        reserve = min(_MOST_RESERVE, int(total * _RESERVE_SHARE))
-    if free - more_bytes < reserve:
+    total = disk.f_blocks * disk.f_frsize
+    usual = min(_MOST_RESERVE, int(total * _RESERVE_SHARE))
+    return Room(disk.f_bavail * disk.f_frsize, total, usual if reserve is None else reserve)
+
+
+def _require_room(place: Path, reserve: int | None, more_bytes: int) -> None:
+    room = room_of(place, reserve)
+    if room.free - more_bytes < room.reserve:
         raise Busy(
-            f"The disk is nearly full: {_shown(free)} are free, {_shown(more_bytes)} are needed, "
-            f"and {_shown(reserve)} are kept free for reading.",
+            f"The disk is nearly full: {_shown(room.free)} are free, {_shown(more_bytes)} are needed, "
+            f"and {_shown(room.reserve)} are kept free for reading.",
             code=DISK_FULL,
         )
 

@@ -17,22 +17,30 @@ from pathserve.server import (
     routes_annotations,
     routes_health,
     routes_identity,
+    routes_iiif,
     routes_jobs,
     routes_masks,
+    routes_metrics,
     routes_pages,
     routes_projects,
     routes_pseudonyms,
     routes_quality,
+    routes_samples,
     routes_session,
     routes_slides,
     routes_tiles,
     routes_uploads,
+    routes_zarr,
 )
 from pathserve.server.auth import Authentication
+from pathserve.server.connections import Connections, most_connections, open_files
+from pathserve.server.cors import OPEN_PREFIXES, PREFLIGHT
 from pathserve.server.endpoint import Endpoint
+from pathserve.server.fast_path import FastPath
 from pathserve.server.middleware import Counting, Envelope
 from pathserve.server.openapi import describe
 from pathserve.server.problems import on_http_exception, on_pathserve_error
+from pathserve.server.protocol import STATE, Door
 from pathserve.server.services import Services
 
 STOP_SECONDS = 10.0
@@ -40,7 +48,10 @@ STOP_SECONDS = 10.0
 
 # Tiles first: routes are tried in order, and tiles are nearly all of the traffic.
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
+    *routes_samples.ENDPOINTS,  # before tiles, whose address fits theirs too
     *routes_tiles.ENDPOINTS,
+    *routes_zarr.ENDPOINTS,
+    *routes_iiif.ENDPOINTS,
     *routes_slides.ENDPOINTS,
     *routes_quality.ENDPOINTS,
     *routes_identity.ENDPOINTS,
@@ -52,6 +63,7 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     *routes_masks.ENDPOINTS,
     *routes_session.ENDPOINTS,
     *routes_health.ENDPOINTS,
+    *routes_metrics.ENDPOINTS,
     *routes_pages.ENDPOINTS,
 )
 
@@ -70,10 +82,10 @@ def create_app(settings: Settings) -> Starlette:
     services = Services.open(settings)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Door]]:
         ingest = Thread(target=services.queue.loop, args=(services.stopping,), name="ingest-queue", daemon=True)
         ingest.start()
-        yield
+        yield {STATE: Door(FastPath(services), Connections(most_connections(open_files())))}
         services.stopping.set()
         await run_in_threadpool(ingest.join, STOP_SECONDS)
         services.close()
@@ -87,7 +99,10 @@ def create_app(settings: Settings) -> Starlette:
             Middleware(
                 Authentication,
                 services=services,
-                options={routes_uploads.ADDRESS: routes_uploads.options(settings)},
+                options={
+                    routes_uploads.ADDRESS: routes_uploads.options(settings),
+                    **dict.fromkeys(OPEN_PREFIXES, PREFLIGHT),
+                },
             ),
         ],
         exception_handlers={

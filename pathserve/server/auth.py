@@ -1,5 +1,6 @@
 """Who is asking: every request is answered with 401 before anything else looks at it, but for the public addresses."""
 
+import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from urllib.parse import quote, urlsplit
@@ -9,8 +10,9 @@ from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pathserve.access import Actor
+from pathserve.access import Actor, Role
 from pathserve.errors import Denied, PathServeError, Unauthenticated
+from pathserve.server.metrics import PATH as METRICS
 from pathserve.server.problems import error_response
 from pathserve.server.services import Services
 
@@ -19,6 +21,10 @@ Recognise = Callable[[int], Awaitable[Actor | None]]
 
 SESSION_COOKIE = "pathserve_session"
 
+LOCAL = Actor("this machine", Role.VIEWER, restricted=True)
+"""Who asks for the server's counts from this very machine: it knows no project."""
+
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 _PUBLIC = frozenset({"/sign-in", "/healthz", "/readyz"})
 _PUBLIC_PREFIX = "/assets/"
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -61,7 +67,9 @@ class Authentication:
             actor, by_cookie = await self._find(headers, version)
             public = _is_public(scope["path"])
             if by_cookie or public:
-                _refuse_foreign_writes(scope["method"], headers)
+                _refuse_foreign_writes(scope["method"], headers, self._services.settings.public_url)
+            if actor is None and by_cookie and scope["path"] == METRICS and self._is_local(scope, headers):
+                actor = LOCAL
             if not public:
                 _require_somebody(actor)
         except Unauthenticated as error:
@@ -77,18 +85,37 @@ class Authentication:
         scope.setdefault("state", {}).update(actor=actor, version=version, recognise=recognise)
         await self._app(scope, receive, send)
 
+    def _is_local(self, scope: Scope, headers: Headers) -> bool:
+        """Tell whether a program of this machine asks; what a proxy passes on comes from somewhere else."""
+        client = scope.get("client")
+        if client is None or self._services.settings.public_url is not None:
+            return False
+        try:
+            here = ipaddress.ip_address(client[0]).is_loopback
+        except ValueError:
+            return False
+        return here and not any(name in headers for name in _FORWARDED)
+
     async def _again(self, headers: Headers, version: int) -> Actor | None:
         actor, _ = await self._find(headers, version)
         return actor
 
     async def _find(self, headers: Headers, version: int) -> tuple[Actor | None, bool]:
-        authorization = headers.get("authorization")
-        if authorization is not None:
-            scheme, _, secret = authorization.partition(" ")
-            actor = await self._services.token_actor(secret.strip(), version) if scheme.lower() == "bearer" else None
-            return actor, False
-        cookies = cookie_parser(headers.get("cookie", ""))
-        return await self._services.session_actor(cookies.get(SESSION_COOKIE, ""), version), True
+        secret, is_token = credentials(headers.get("authorization"), headers.get("cookie", ""))
+        if is_token:
+            return await self._services.token_actor(secret, version), False
+        return await self._services.session_actor(secret, version), True
+
+
+def credentials(authorization: str | None, cookie: str) -> tuple[str, bool]:
+    """Find the secret in the two headers that can hold one, empty where there is none, and whether it is a token's.
+
+    With ``Authorization`` no cookie counts, whatever the header holds.
+    """
+    if authorization is not None:
+        scheme, _, secret = authorization.partition(" ")
+        return secret.strip() if scheme.lower() == "bearer" else "", True
+    return cookie_parser(cookie).get(SESSION_COOKIE, ""), False
 
 
 def _require_somebody(actor: Actor | None) -> None:
@@ -96,8 +123,11 @@ def _require_somebody(actor: Actor | None) -> None:
         raise Unauthenticated("Sign in, or send a token as `Authorization: Bearer TOKEN`.")
 
 
-def _refuse_foreign_writes(method: str, headers: Headers) -> None:
-    """Refuse a write that another site's page made a browser send (Sec-Fetch-Site, else Origin against Host)."""
+def _refuse_foreign_writes(method: str, headers: Headers, public_url: str | None) -> None:
+    """Refuse a write that another site's page made a browser send.
+
+    Sec-Fetch-Site tells it; else Origin, against the public address, or against Host when none is declared.
+    """
     if method in _SAFE_METHODS:
         return
     site = headers.get("sec-fetch-site")
@@ -107,8 +137,9 @@ def _refuse_foreign_writes(method: str, headers: Headers) -> None:
         return
     origin = headers.get("origin")
     # Without either header it is no browser of today, so no foreign page can be behind it.
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-        raise Denied("This write came from another site's page.", code="cross_site")
+    if origin is None or (origin == public_url if public_url else urlsplit(origin).netloc == headers.get("host")):
+        return
+    raise Denied("This write came from another site's page.", code="cross_site")
 
 
 def _sign_in_address(scope: Scope) -> str:

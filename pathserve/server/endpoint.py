@@ -1,5 +1,6 @@
 """One address of the interface, declared once: its route, its permission, its parameters and its description."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -17,6 +18,7 @@ from pathserve.labels import Annotation
 from pathserve.server.params import parse_query
 from pathserve.server.services import Services
 
+_CONVERTER = re.compile(r":\w+\}")
 _Q = TypeVar("_Q", bound=BaseModel)
 _Q_co = TypeVar("_Q_co", bound=BaseModel, covariant=True)
 
@@ -100,7 +102,7 @@ class Endpoint(Generic[_Q]):
 
     def route(self, services: Services) -> Route:
         """Make the Starlette route."""
-        kind = services.metrics.kind(self.method, self.path)
+        kind = services.metrics.kind(self.method, _CONVERTER.sub("}", self.path))
 
         async def endpoint(request: Request) -> Response:
             request.state.kind = kind

@@ -26,7 +26,10 @@ _CELLS = _TALLIES + _MAX_KINDS * _WIDTH
 _CELL_BYTES = 8
 _FILE_BYTES = _CELLS * _CELL_BYTES
 
-TILE = ("GET", "/dzi/{slide}_files/{level}/{col}_{row}.jpeg")
+PATH = "/metrics"
+"""The address that tells it."""
+
+TILE = ("GET", "/dzi/{slide}_files/{level}/{col}_{row}.{format}")
 OTHER = ("other", "other")
 """The kind of requests that no address answers, or that are refused before one is looked for."""
 
@@ -97,8 +100,7 @@ class Metrics:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._descriptor = None if folder is None else _take_file(folder)
-        self._map = mmap.mmap(-1 if self._descriptor is None else self._descriptor, _FILE_BYTES)
+        self._lock, self._map = (None, mmap.mmap(-1, _FILE_BYTES)) if folder is None else _take_file(folder)
         self._cells = memoryview(self._map).cast("Q")
         self._cells[Tally.STREAMS] = 0  # whoever had this file before has ended, and its streams with it
         self._kinds = dict[tuple[str, str], int]()
@@ -159,9 +161,9 @@ class Metrics:
 
     def close(self) -> None:
         """Let another process go on in this one's file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def snapshot(self) -> Counts:
         """Sum over all processes; reads some 50 KB of each, and blocks."""
@@ -225,18 +227,27 @@ def _delete_if_left(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _take_file(folder: Path) -> int:
+def _take_file(folder: Path) -> tuple[int | None, mmap.mmap]:
     """Take the file of a process that has ended, or make one; it stays locked until this process ends."""
     for path in sorted(folder.glob("*.counts")):
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         if os.fstat(descriptor).st_size == _FILE_BYTES and _lock(descriptor, fcntl.LOCK_EX):
-            return descriptor
+            return descriptor, _map(path)
         os.close(descriptor)
     path = folder / f"{secrets.token_urlsafe(12)}.counts"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.ftruncate(descriptor, _FILE_BYTES)  # only now can others see that it is one
-    return descriptor
+    return descriptor, _map(path)
+
+
+def _map(path: Path) -> mmap.mmap:
+    # A map keeps what it was made of open: made of the locked descriptor it would hold the lock as long as it lives.
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        return mmap.mmap(descriptor, _FILE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _lock(descriptor: int, how: int) -> bool:

@@ -22,7 +22,7 @@ async def sign_in(call: Call[NoQuery]) -> Response:
         max_age=int(call.services.settings.session_hours * 3600),
         httponly=True,
         samesite="lax",
-        secure=call.request.url.scheme == "https",
+        secure=(call.services.settings.public_url or str(call.request.url)).startswith("https:"),
     )
     return response
 
