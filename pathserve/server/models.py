@@ -108,6 +108,8 @@ class SlideModel(BaseModel):
     tile_size: int
     channels: list[ChannelModel]
     planes: int
+    times: int
+    dtype: str = Field(description="Numpy name of the type of its samples.")
     status: str
     generation: int = Field(description="Changes with the stored pixels; the `g` of image addresses.")
     created: str
@@ -134,6 +136,8 @@ class SlideModel(BaseModel):
             tile_size=slide.tile_size,
             channels=[ChannelModel(name=c.name, color=c.color) for c in slide.channels],
             planes=slide.planes,
+            times=slide.times,
+            dtype=slide.dtype,
             status=slide.status,
             generation=slide.generation,
             created=slide.created.isoformat(timespec="milliseconds"),
