@@ -5,6 +5,7 @@
     PathServeError
     ├── NotFound      there is no such thing (or the caller may not know of it)
     ├── Invalid       what was given breaks a rule
+    │   └── Unsatisfiable      a range of bytes that the file does not have
     │   └── Malformed          an address is not of the form that a published interface has
     ├── Conflict      it clashes with what is there now
     │   ├── Stale              a write named an old revision
@@ -62,6 +63,12 @@ class Malformed(Invalid):
     """An address is not of the form that a published interface, such as IIIF, prescribes."""
 
     code = "malformed"
+
+
+class Unsatisfiable(Invalid):
+    """A range of bytes that the file does not have."""
+
+    code = "range_not_satisfiable"
 
 
 class Conflict(PathServeError):

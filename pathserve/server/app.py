@@ -52,6 +52,7 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     *routes_tiles.ENDPOINTS,
     *routes_zarr.ENDPOINTS,
     *routes_iiif.ENDPOINTS,
+    *routes_zarr.ENDPOINTS,
     *routes_slides.ENDPOINTS,
     *routes_quality.ENDPOINTS,
     *routes_identity.ENDPOINTS,

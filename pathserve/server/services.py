@@ -38,6 +38,7 @@ _MAX_SECRET = 200
 _MAX_DRAWINGS = 256
 _UPLOADING_THREADS = 8
 _MAX_STREAMS = 128
+_MAX_SENDINGS = 64
 
 
 class Lookups(Generic[_K, _T]):
@@ -141,7 +142,7 @@ class Places:
             When none is left.
         """
         if self._left <= 0:
-            raise Busy("Too many streams of events are open; try again.")
+            raise Busy("Too many streams are open at once; try again.")
         self._left -= 1
         self._held[0] += 1
         try:
@@ -161,6 +162,8 @@ class Services:
         Threads that write what is uploaded: disks can be slow, and other requests have threads of their own.
     streams
         Places of those who follow events.
+    sending
+        Places of long answers that are sent block by block.
     metrics
         What this process counts.
     stopping
@@ -186,6 +189,7 @@ class Services:
     drawing: Drawing = field(repr=False)
     uploading: CapacityLimiter = field(repr=False)
     streams: Places = field(repr=False)
+    sending: Places = field(repr=False)
     stopping: threading.Event = field(repr=False)
     metrics: Metrics = field(repr=False)
 
@@ -221,6 +225,7 @@ class Services:
             _tokens=Lookups(db, accounts.token_actor),
             drawing=Drawing(os.cpu_count() or 1),
             uploading=CapacityLimiter(_UPLOADING_THREADS),
+            sending=Places(_MAX_SENDINGS),
             streams=Places(_MAX_STREAMS, metrics.tally(Tally.STREAMS)),
             stopping=threading.Event(),
             metrics=metrics,

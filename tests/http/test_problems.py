@@ -20,6 +20,7 @@ def test_every_error_class_has_a_status_of_its_own() -> None:
     assert statuses == {
         "NotFound": 404,
         "Invalid": 422,
+        "Unsatisfiable": 416,
         "Unsupported": 422,
         "Conflict": 409,
         "Stale": 412,
