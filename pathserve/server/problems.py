@@ -16,6 +16,7 @@ _LOG = logging.getLogger("pathserve.server")
 _STATUS: dict[type[errors.PathServeError], tuple[int, str]] = {
     errors.NotFound: (404, "Not found"),
     errors.Invalid: (422, "Not valid"),
+    errors.Malformed: (400, "Bad request"),
     errors.Unsatisfiable: (416, "Range not satisfiable"),
     errors.Unsupported: (422, "Not supported"),
     errors.NotAcceptable: (406, "Not acceptable"),
