@@ -57,7 +57,7 @@ class OpenSlideSource:
         When OpenSlide does not open it, or it names files that are not its own.
     """
 
-    def __init__(self, path: Path, codec: str) -> None:
+    def __init__(self, path: Path, codec: str, *, icc_profile: bytes | None = None) -> None:
         self._closed = False
         require_own_files(path)
         try:
@@ -67,7 +67,7 @@ class OpenSlideSource:
         except (openslide.OpenSlideError, OSError):
             raise Unsupported("This scan is damaged, or of a variant that PathServe does not read.") from None
         try:
-            self._info = _info(self._slide, codec)
+            self._info = _info(self._slide, codec, icc_profile)
             self._slide.set_cache(openslide.OpenSlideCache(_cache_bytes(self._info)))
         except openslide.OpenSlideError:
             self._slide.close()
@@ -124,7 +124,7 @@ def _cache_bytes(info: SlideInfo) -> int:
     return ALIGNED_CACHE_BYTES if aligned else CACHE_BYTES
 
 
-def _info(slide: openslide.OpenSlide, codec: str) -> SlideInfo:
+def _info(slide: openslide.OpenSlide, codec: str, icc_profile: bytes | None) -> SlideInfo:
     properties = slide.properties
     mpp = stated_mpp(properties.get(openslide.PROPERTY_NAME_MPP_X), properties.get(openslide.PROPERTY_NAME_MPP_Y))
     levels = tuple(
@@ -138,7 +138,7 @@ def _info(slide: openslide.OpenSlide, codec: str) -> SlideInfo:
         mpp_plausible=is_plausible(mpp),
         objective_power=positive_number(properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER)),
         codec=codec,
-        icc_profile=_icc_profile(slide),
+        icc_profile=icc_profile or _icc_profile(slide),
         associated=tuple(sorted(name for name in slide.associated_images if name in ("label", "macro", "thumbnail"))),
         dropped_metadata=field_names(
             [

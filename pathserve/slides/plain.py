@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pathserve.errors import Corrupt, TooLarge, Unsupported
 from pathserve.geometry import LevelRegion
 from pathserve.pixels import FIRST_PLANE, RGB_CHANNELS, Channel, Level, Plane, Samples, SlideInfo
+from pathserve.slides import jp2
 from pathserve.slides.channels import make_channel
 from pathserve.slides.limits import MAX_ICC_BYTES, field_names, require_inside, require_plane, require_size
 from pathserve.slides.tiff.orientation import read_orientation, turn
@@ -24,10 +25,10 @@ _KINDS = {"JPEG": "jpeg", "PNG": "png", "JPEG2000": "jpeg2000"}
 _ORIENTATION = 0x0112
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CODESTREAM = b"\xff\x4f\xff\x51"
-MAGIC = (b"\xff\xd8\xff", _PNG, b"\x00\x00\x00\x0cjP  \r\n\x87\n", _CODESTREAM)
+MAGIC = (b"\xff\xd8\xff", _PNG, jp2.SIGNATURE, _CODESTREAM)
 """First bytes of the pictures that are read here."""
 
-_HEADER_BYTES = 1 << 16
+_HEADER_BYTES = 1 << 10
 _TECHNICAL = {"jfif", "jfif_version", "jfif_density", "jfif_unit", "icc_profile", "transparency", "gamma", "interlace"}
 _TECHNICAL |= {"adobe", "adobe_transform", "progressive", "progression", "srgb", "dpi", "aspect", "chromaticity"}
 
@@ -47,7 +48,8 @@ class PlainSource:
                 with Image.open(path, formats=_FORMATS) as image:
                     deep = _bits(path) > 8
                     self._pixels: Samples = _decode_deep(path, image) if deep else _decode(image)
-                    self._info = _info(image, self._pixels)
+                    icc = image.info.get("icc_profile") or jp2.find_profile(path)  # Pillow passes over that of a JP2
+                    self._info = _info(image, self._pixels, icc)
         except Image.DecompressionBombError:
             raise TooLarge("A plain picture may have at most 178 million pixels.") from None
         except UnidentifiedImageError:
@@ -99,14 +101,14 @@ def _decode(image: Image.Image) -> npt.NDArray[np.uint8]:
 def _bits(path: Path) -> int:
     """Read how many bits a sample has: Pillow takes the upper 8 of 16 and does not say so."""
     with path.open("rb") as file:
+        file.seek(jp2.find_codestream(path) or 0)
         head = file.read(_HEADER_BYTES)
     if head.startswith(_PNG):
         return head[24]
-    at = head.find(_CODESTREAM)
-    if at < 0 or head.startswith(MAGIC[0]):
+    if not head.startswith(_CODESTREAM):
         return 8
-    (count,) = struct.unpack_from(">H", head, at + 40)
-    return max((head[at + 42 + 3 * index] & 0x7F) + 1 for index in range(min(count, 4)))
+    (count,) = struct.unpack_from(">H", head, 40)
+    return max((head[42 + 3 * index] & 0x7F) + 1 for index in range(min(count, 4)))
 
 
 def _decode_deep(path: Path, image: Image.Image) -> npt.NDArray[Any]:
@@ -130,9 +132,8 @@ def _channels(pixels: Samples) -> tuple[Channel, ...]:
     return RGB_CHANNELS if pixels.shape[2] == 3 else (make_channel(0, 1, name="grey"),)
 
 
-def _info(image: Image.Image, pixels: Samples) -> SlideInfo:
+def _info(image: Image.Image, pixels: Samples, icc: object) -> SlideInfo:
     kind = _KINDS[image.format or ""]
-    icc = image.info.get("icc_profile")
     height, width, _ = pixels.shape
     return SlideInfo(
         vendor=kind,

@@ -17,14 +17,23 @@ Convert = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
 INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 """White of the glass stays white, and colours that both devices know stay what they are."""
 
+INTENT_NAME = "relative colorimetric"
+BLACK_POINT_COMPENSATION = True
+
+UNSEEN = 1
+"""A transform that changes no colour by more than this (of 255) is none: a JPEG tile made anew would change more."""
+
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE  # no cache: threads share the transform
+_PROBES = 18  # values of each channel that are tried: multiples of 15
 _LOG = logging.getLogger(__name__)
 
 
 def to_srgb(icc_profile: bytes | None) -> Convert | None:
     """Make the conversion of (h, w, 3) uint8 RGB arrays; None when there is nothing to convert.
 
-    A profile that cannot be read converts nothing and is logged: a slide without its colours is of more use than none.
+    There is nothing to convert without a profile, and with one that is sRGB itself: then pixels are given as they are
+    stored, and tiles as the bytes that lie there. A profile that cannot be read converts nothing and is logged: a slide
+    without its colours is of more use than none.
     """
     if icc_profile is None:
         return None
@@ -44,4 +53,13 @@ def to_srgb(icc_profile: bytes | None) -> Convert | None:
     def convert(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         return np.asarray(transform.apply(Image.fromarray(pixels)))
 
-    return convert
+    return None if _changes_nothing(convert) else convert
+
+
+def _changes_nothing(convert: Convert) -> bool:
+    """Tell whether no colour of a grid over the whole cube, nor any grey, is changed so that it could be seen."""
+    steps = np.linspace(0, 255, _PROBES).astype(np.uint8)
+    cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+    greys = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, -1, 3)
+    colours = np.concatenate([cube, greys], axis=1)
+    return int(np.abs(convert(colours).astype(np.int16) - colours).max()) <= UNSEEN

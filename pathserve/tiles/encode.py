@@ -24,7 +24,9 @@ PICTURE_TYPES: Mapping[PictureFormat, str] = MappingProxyType(
 )
 """What pictures are called over HTTP; what is cheapest to make and small stands first."""
 
-MEDIA_TYPES: Mapping[str, str] = MappingProxyType({**PICTURE_TYPES, "npy": "application/x-npy"})
+MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
+    {str(name): kind for name, kind in PICTURE_TYPES.items()} | {"npy": "application/x-npy"}
+)
 """All formats that an image can be asked in."""
 
 MAX_SIDE: Mapping[str, int] = MappingProxyType({"jpeg": 65_500, "webp": 16_383, "avif": 32_768})

@@ -12,6 +12,7 @@ from pathserve.errors import Corrupt, PathServeError
 from pathserve.geometry import Size
 from pathserve.slides.ndpi.joining import Pieces, read_pieces
 from pathserve.slides.tiff.directory import JPEG, PARSE_ERRORS, YCBCR, Page, list_pages
+from pathserve.slides.tiff.picture import icc_of
 
 TILE_HEIGHT = 256
 """Rows of a tile: pieces are 8 px high, and a viewer's tile then lies in one row of tiles."""
@@ -52,6 +53,15 @@ def find_levels(path: Path, sizes: Sequence[Size]) -> list[LevelPieces | None]:
             return [_level([page for page in pages if _is_level(page, size)], size, end) for size in sizes]
     except (PathServeError, *PARSE_ERRORS):
         return [None] * len(sizes)
+
+
+def find_profile(path: Path) -> bytes | None:
+    """Take the colour profile of the scan, which is the first image; None when it has none that can be read."""
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            return icc_of(tiff.pages.get(0))
+    except (PathServeError, *PARSE_ERRORS):
+        return None
 
 
 def _is_level(page: Page, size: Size) -> bool:

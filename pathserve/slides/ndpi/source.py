@@ -15,7 +15,7 @@ from pathserve.pixels import FIRST_PLANE, Plane, Samples, SlideInfo
 from pathserve.slides import jpeg
 from pathserve.slides.limits import require_plane
 from pathserve.slides.ndpi.joining import join, without_marker
-from pathserve.slides.ndpi.layout import TILE_HEIGHT, LevelPieces, find_levels
+from pathserve.slides.ndpi.layout import TILE_HEIGHT, LevelPieces, find_levels, find_profile
 from pathserve.slides.openslide import OpenSlideSource
 
 VENDOR = "hamamatsu"
@@ -30,7 +30,7 @@ def open_ndpi(path: Path) -> "NdpiSource | OpenSlideSource":
     Unsupported, Corrupt
         As OpenSlide cannot open it.
     """
-    decoded = OpenSlideSource(path, "jpeg")
+    decoded = OpenSlideSource(path, "jpeg", icc_profile=find_profile(path))  # OpenSlide passes over it
     levels = find_levels(path, [level.size for level in decoded.info.levels])
     if levels[0] is None:
         return decoded
