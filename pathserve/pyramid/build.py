@@ -20,8 +20,17 @@ from pathserve.geometry import LevelRegion
 from pathserve.pixels import PixelSource, Plane, Samples, SlideInfo
 from pathserve.pyramid.chunks import ChunkReader, encoded_chunk, made_chunk, reduced_chunk, valid_part
 from pathserve.pyramid.coding import Coding, pad_to
+from pathserve.pyramid.histograms import to_bytes
 from pathserve.pyramid.journal import Journal
-from pathserve.pyramid.layout import METADATA, SHARD_CHUNKS, Facts, array_metadata, array_path, group_metadata
+from pathserve.pyramid.layout import (
+    HISTOGRAMS,
+    METADATA,
+    SHARD_CHUNKS,
+    Facts,
+    array_metadata,
+    array_path,
+    group_metadata,
+)
 from pathserve.pyramid.manifest import FileRecord, Manifest, write_file
 from pathserve.pyramid.plan import Decode, LevelPlan, PyramidPlan, ShardTask, Verbatim, plan_missing
 from pathserve.pyramid.publish import seal
@@ -130,8 +139,10 @@ def build_pyramid(
         files = _run(maker, tasks, journal, fingerprint, progress, run or Threads(workers))
     finally:
         journal.close()
-    if facts.storage == "zstd":
-        facts = with_windows(Pyramid(journal.folder, facts, Manifest(content_hash, files)))
+    if not facts.rgb and not left_out:
+        made = Pyramid(journal.folder, facts, Manifest(content_hash, files))
+        files[HISTOGRAMS] = write_file(journal.folder / HISTOGRAMS, to_bytes(made.histograms()))
+        facts = with_windows(made) if facts.storage == "zstd" else facts
     for level in range(facts.level_count):
         metadata = orjson.dumps(array_metadata(facts, level))
         files[array_path(level)] = write_file(journal.folder / array_path(level), metadata)

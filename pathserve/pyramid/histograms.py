@@ -1,6 +1,6 @@
 """How often each value occurs in a channel, and which values are worth showing: taken once, on a low level."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import orjson
 from pathserve.errors import Corrupt
 from pathserve.geometry import LevelRegion, Size
 from pathserve.pixels import Plane, Samples
-from pathserve.pyramid.layout import Facts, sample_range
+from pathserve.pyramid.layout import Facts
 
 PERCENTILES = (0.1, 99.9)
 """Shares of the samples, in per cent, below the window and up to its end."""
@@ -19,6 +19,8 @@ PERCENTILES = (0.1, 99.9)
 MOST_BINS = 256
 MOST_SAMPLES = 4 << 20
 """Samples of one channel that are looked at."""
+
+_BLOCK = 1 << 16
 
 ReadLevel = Callable[[int, LevelRegion, Plane], Samples]
 
@@ -30,15 +32,14 @@ class Histogram:
     Parameters
     ----------
     first, width
-        Where the first bin begins, and how wide each is; a bin holds its begin and not its end, but the last one of
-        floating-point values, which holds both. Bins of integers have whole widths, so that none holds more values
-        than another.
+        Where the first bin begins, and how wide each is. A bin holds its begin and not its end; the last one of
+        floating-point values holds both. Bins of integers have whole widths: none holds more values than another.
     counts
         Samples of each bin, at most ``MOST_BINS``; none when no sample is a number.
     low, high
         Least and greatest sample.
     window
-        What ``PERCENTILES`` of the samples lie between.
+        What ``PERCENTILES`` of the samples lie between; 0 and 1 when no sample is a number.
     """
 
     first: float
@@ -56,21 +57,46 @@ class Histogram:
     @classmethod
     def of(cls, values: npt.NDArray[Any]) -> "Histogram":
         """Count the values of an array of any shape; those that are not finite are left out."""
-        if values.dtype.kind == "f":
-            values = values[np.isfinite(values)]
+        values = values.ravel()
+        if values.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
+            values = values[finite]
         if values.size == 0:
-            return cls(0.0, 1.0, (), 0.0, 0.0, sample_range(values.dtype.name))
+            return cls(0.0, 1.0, (), 0.0, 0.0, (0.0, 1.0))
         low, high = float(values.min()), float(values.max())
-        start, end = (float(value) for value in np.percentile(values, PERCENTILES))
+        start, end = (_percentile(values, share) for share in PERCENTILES)
         if start == end:  # a constant picture: its value is in the middle of the window
-            start, end = start - 1.0, end + 1.0
+            start, end = start - _margin(start), end + _margin(end)
         if values.dtype.kind == "f":
-            first, width, bins = (low, (high - low) / MOST_BINS, MOST_BINS) if low < high else (low - 0.5, 1.0, 1)
+            width = (high - low) / MOST_BINS or _margin(low)
         else:
             width = float(-(-(int(high) - int(low) + 1) // MOST_BINS))
-            first, bins = low, -(-(int(high) - int(low) + 1) // int(width))
-        counts, _ = np.histogram(values, bins=bins, range=(first, first + width * bins))
-        return cls(first, width, tuple(counts.tolist()), low, high, (start, end))
+        return cls(low, width, _counts(values, low, high, width), low, high, (start, end))
+
+
+def _counts(values: npt.NDArray[Any], low: float, high: float, width: float) -> tuple[int, ...]:
+    """Count the values of each bin, a block after the other: places take four times the memory of what is placed."""
+    bins = min(int((high - low) // width) + 1, MOST_BINS)
+    counts = np.zeros(bins, np.int64)
+    for first in range(0, values.size, _BLOCK):
+        # Integers of at most 32 bits are exact as float64, and so are their quotients' whole parts.
+        places = (values[first : first + _BLOCK].astype(np.float64) - low) // width
+        counts += np.bincount(np.minimum(places, bins - 1).astype(np.intp), minlength=bins)
+    return tuple(counts.tolist())
+
+
+def _percentile(values: npt.NDArray[Any], share: float) -> float:
+    """Give the value that a share of all, in per cent, lies below; in float64, so that no difference overflows."""
+    rank = share / 100 * (values.size - 1)
+    below = int(rank)
+    above = min(below + 1, values.size - 1)
+    ordered = np.partition(values, (below, above))
+    first, second = float(ordered[below]), float(ordered[above])
+    return first + (second - first) * (rank - below)
+
+
+def _margin(value: float) -> float:
+    """Give a step that changes a number, however large."""
+    return max(1.0, abs(value) * 1e-6)
 
 
 def measure(facts: Facts, levels: tuple[Size, ...], read: ReadLevel) -> tuple[Histogram, ...]:
@@ -79,7 +105,7 @@ def measure(facts: Facts, levels: tuple[Size, ...], read: ReadLevel) -> tuple[Hi
     Looks at the finest level on which all of them together have at most ``MOST_SAMPLES`` samples; where no level has so
     few, at the last one and at planes that are spread evenly.
 
-    Memory: ``MOST_SAMPLES`` samples of one channel (of a colour scan: of all three), twice.
+    Memory: ``MOST_SAMPLES`` samples of one channel (of a colour scan: of all three), two to three times.
 
     Parameters
     ----------
@@ -92,15 +118,17 @@ def measure(facts: Facts, levels: tuple[Size, ...], read: ReadLevel) -> tuple[Hi
     count = min(planes, max(1, MOST_SAMPLES // (size.width * size.height)))
     chosen = sorted({round((place + 0.5) * planes / count - 0.5) for place in range(count)})
 
-    def samples(channel: int) -> Iterator[Samples]:
-        for place in chosen:
+    def samples(channel: int) -> Samples:
+        found = np.empty((len(chosen), size.height, size.width, facts.samples), facts.dtype)
+        for index, place in enumerate(chosen):
             plane = Plane(place // facts.planes, channel, place % facts.planes)
-            yield read(level, LevelRegion(0, 0, size.width, size.height), plane)
+            found[index] = read(level, LevelRegion(0, 0, size.width, size.height), plane)
+        return found
 
     if facts.rgb:
-        colours = np.stack(list(samples(0)))
-        return tuple(Histogram.of(colours[..., sample]) for sample in range(colours.shape[-1]))
-    return tuple(Histogram.of(np.stack(list(samples(channel)))) for channel in range(len(facts.channels)))
+        colours = samples(0)
+        return tuple(Histogram.of(colours[..., sample]) for sample in range(facts.samples))
+    return tuple(Histogram.of(samples(channel)) for channel in range(len(facts.channels)))
 
 
 def to_bytes(histograms: tuple[Histogram, ...]) -> bytes:

@@ -4,7 +4,8 @@ A slide is an OME-Zarr 0.5 group of Zarr v3 arrays, one per level ("0", "1", ...
 when the scan has several times, z before y when it has several planes. An array is cut into shards of 16 x 16 inner
 chunks of one plane. An inner chunk of the tile size is a complete JPEG or, of scans that are kept without loss, a
 Zstandard frame of its little-endian samples, channel by channel; behind the chunks of a shard lies their index with a
-CRC-32C. What a shard does not hold is white in colour scans and 0 in others.
+CRC-32C. What a shard does not hold is white in colour scans and 0 in others. Beside the arrays lie the manifest and, of
+scans that are not in colour, the histograms of their channels.
 """
 
 import base64
