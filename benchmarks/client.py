@@ -1,39 +1,64 @@
 """A light HTTP client: keeps connections open and asks for tiles one after the other on each.
 
 Runs in a process of its own, so that its time counts for no server: ``python -m benchmarks.client`` reads an order as
-JSON on standard input and answers with JSON on standard output.
+JSON on standard input and answers with JSON on standard output. It has to keep up with nginx, so it is a loop around
+epoll with one buffer, and looks at an answer no more than it must.
 """
 
-import asyncio
+import re
+import select
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
-from typing import cast
 
 import orjson
-import uvloop
 
 _PATIENCE_SECONDS = 300.0
-"""What a whole walk over the slowest server may take beyond the time asked for."""
+"""How long no server may stay silent on all connections."""
+
+_BUFFER_BYTES = 1 << 20
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Ask for all ``paths``, again and again as whole walks, for at least ``seconds``."""
+    """Ask for all ``paths``, again and again as whole walks, for at least ``seconds``.
+
+    With the session's ``cookie``, as a browser does, or with a ``token``, as a program does, or with neither.
+    """
 
     port: int
     paths: Sequence[str]
     connections: int
     seconds: float
     token: str | None = None
+    cookie: str | None = None
 
     def requests(self) -> list[bytes]:
         """Give the requests as they go over the wire."""
-        bearer = "" if self.token is None else f"Authorization: Bearer {self.token}\r\n"
-        return [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{bearer}\r\n".encode() for path in self.paths]
+        caller = "" if self.token is None else f"Authorization: Bearer {self.token}\r\n"
+        caller += "" if self.cookie is None else f"Cookie: {self.cookie}\r\n"
+        return [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{caller}\r\n".encode() for path in self.paths]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What came back: tiles, wall-clock seconds, bytes of all pictures, latencies over all tiles, the client's own CPU.
+
+    A latency is from sending a request until the answer's last byte is there.
+    """
+
+    tiles: int
+    seconds: float
+    received: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    most_ms: float
+    client_cpu_seconds: float
 
 
 @dataclass(slots=True)
@@ -43,117 +68,133 @@ class Walk:
     requests: list[bytes]
     seconds: float
     keep: bool = False
-    tiles: int = 0
     received: int = 0
+    latencies: list[float] = field(default_factory=list)
     bodies: dict[int, bytes] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
     _asked: int = 0
 
-    def next(self) -> tuple[int, bytes] | None:
-        """Give the next request; None when a walk is complete and the time is over."""
+    def next(self, now: float) -> int:
+        """Give the number of the next request; -1 when a walk is complete and the time is over."""
         number = self._asked % len(self.requests)
-        if number == 0 and self._asked and time.perf_counter() - self.started >= self.seconds:
-            return None
+        if number == 0 and self._asked and now - self.started >= self.seconds:
+            return -1
         self._asked += 1
-        return number, self.requests[number]
-
-    def answered(self, number: int, head: bytes, body: bytes) -> None:
-        """Count an answer; anything but a picture ends the benchmark."""
-        if not head.startswith(b"HTTP/1.1 200 "):
-            raise RuntimeError(f"A server answered: {head[:40]!r}")
-        self.tiles += 1
-        self.received += len(body)
-        if self.keep:
-            self.bodies[number] = body
+        return number
 
 
-class _Connection(asyncio.Protocol):
+class _Connection:
     """One connection with one request under way."""
 
-    def __init__(self, walk: Walk, ended: asyncio.Future[None]) -> None:
+    __slots__ = ("_asked_at", "_head", "_left", "_number", "_parts", "_walk", "wire")
+
+    def __init__(self, walk: Walk, port: int) -> None:
         self._walk = walk
-        self._ended = ended
-        self._buffer = bytearray()
-        self._body_at = 0
-        self._total = 0
-        self._number = 0
+        self.wire = socket.create_connection(("127.0.0.1", port))
+        self.wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._head = b""
+        self._left = -1
+        self._parts: list[bytes] = []
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass of it
-        self._ask()
+    def ask(self, now: float) -> bool:
+        """Send the next request; False when there is none."""
+        number = self._walk.next(now)
+        if number < 0:
+            self.wire.close()
+            return False
+        self._number, self._asked_at = number, now
+        self.wire.send(self._walk.requests[number])
+        return True
 
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if not self._total:
-            self._body_at = self._buffer.find(b"\r\n\r\n") + 4
-            if self._body_at < 4:
-                return
-            length_at = self._buffer.lower().index(b"content-length:", 0, self._body_at) + 15
-            length = int(self._buffer[length_at : self._buffer.index(b"\r\n", length_at)])
-            self._total = self._body_at + length
-        if len(self._buffer) >= self._total:
-            head, body = bytes(self._buffer[: self._body_at]), bytes(self._buffer[self._body_at :])
-            try:
-                self._walk.answered(self._number, head, body)
-            except RuntimeError as error:
-                self._finish(error)
-                return
-            self._buffer.clear()
-            self._total = 0
-            self._ask()
+    def take(self, buffer: bytearray) -> bool:
+        """Read what is there, and ask anew after a whole answer; False at the end.
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._finish(exc or ConnectionError("The server closed a connection."))
+        Raises
+        ------
+        RuntimeError
+            When the answer is no picture.
+        """
+        count, start = self.wire.recv_into(buffer), 0
+        if not count:
+            raise RuntimeError("A server closed a connection.")
+        if self._left < 0:
+            # The head comes in one piece but for strange cases, which may cost more.
+            if self._head:
+                self._head += buffer[:count]
+                buffer[: len(self._head)] = self._head
+                count = len(self._head)
+            start = buffer.find(b"\r\n\r\n", 0, count) + 4
+            if start < 4:
+                self._head = bytes(buffer[:count])
+                return True
+            length = _LENGTH.search(buffer, 0, start)
+            if not buffer.startswith(b"HTTP/1.1 200 ") or length is None:
+                raise RuntimeError(f"A server answered: {bytes(buffer[:40])!r}")
+            self._left = int(length[1])
+            self._walk.received += self._left
+            self._head = b""
+        self._left -= count - start
+        if self._walk.keep:
+            self._parts.append(bytes(buffer[start:count]))
+        return True if self._left else self._answered()
 
-    def _ask(self) -> None:
-        wanted = self._walk.next()
-        if wanted is None:
-            self._finish(None)
-            return
-        self._number, request = wanted
-        self._transport.write(request)
-
-    def _finish(self, error: Exception | None) -> None:
-        if not self._ended.done():
-            if error is None:
-                self._ended.set_result(None)
-            else:
-                self._ended.set_exception(error)
-        self._transport.close()
+    def _answered(self) -> bool:
+        now = time.perf_counter()
+        self._walk.latencies.append(now - self._asked_at)
+        self._left = -1
+        if self._walk.keep:
+            self._walk.bodies[self._number] = b"".join(self._parts)
+            self._parts.clear()
+        return self.ask(now)
 
 
-async def _walk(order: Order, *, keep: bool) -> Walk:
-    loop = asyncio.get_running_loop()
+def _walk(order: Order, *, keep: bool) -> Walk:
     walk = Walk(order.requests(), order.seconds, keep)
-    ends = []
-    for _ in range(order.connections):
-        end: asyncio.Future[None] = loop.create_future()
-        await loop.create_connection(partial(_Connection, walk, end), "127.0.0.1", order.port)
-        ends.append(end)
-    async with asyncio.timeout(order.seconds + _PATIENCE_SECONDS):
-        await asyncio.gather(*ends)
+    buffer = bytearray(_BUFFER_BYTES)
+    with select.epoll() as waiting:
+        connections: dict[int, _Connection] = {}
+        for _ in range(min(order.connections, len(order.paths))):
+            connection = _Connection(walk, order.port)
+            connections[connection.wire.fileno()] = connection
+            waiting.register(connection.wire, select.EPOLLIN)
+        walk.started = time.perf_counter()
+        for connection in connections.values():
+            connection.ask(time.perf_counter())
+        while connections:
+            ready = waiting.poll(_PATIENCE_SECONDS)
+            if not ready:
+                raise RuntimeError("A server does not answer.")
+            for number, _ in ready:
+                if not connections[number].take(buffer):
+                    del connections[number]
     return walk
 
 
 def fetch(order: Order) -> list[bytes]:
     """Get every path once, in this process, and give the bodies in order."""
-    walk = uvloop.run(_walk(order, keep=True))
+    walk = _walk(order, keep=True)
     return [walk.bodies[number] for number in range(len(order.paths))]
 
 
-def load(order: Order) -> tuple[int, float, int]:
-    """Carry out an order in a client process; gives tiles, wall-clock seconds, and bytes of all pictures."""
+def load(order: Order) -> Load:
+    """Carry out an order in a client process."""
     command = [sys.executable, "-m", "benchmarks.client"]
     done = subprocess.run(command, input=orjson.dumps(asdict(order)), stdout=subprocess.PIPE, check=True)
-    answer = orjson.loads(done.stdout)
-    return answer["tiles"], answer["seconds"], answer["received"]
+    return Load(**orjson.loads(done.stdout))
 
 
 def main() -> None:
     order = Order(**orjson.loads(sys.stdin.buffer.read()))
-    walk = uvloop.run(_walk(order, keep=False))
-    seconds = time.perf_counter() - walk.started
-    print(orjson.dumps({"tiles": walk.tiles, "seconds": seconds, "received": walk.received}).decode())
+    cpu = time.process_time()
+    walk = _walk(order, keep=False)
+    seconds, cpu = time.perf_counter() - walk.started, time.process_time() - cpu
+    taken = sorted(walk.latencies)
+
+    def part(share: float) -> float:
+        return taken[min(len(taken) - 1, int(share * len(taken)))] * 1000
+
+    found = Load(len(taken), seconds, walk.received, part(0.5), part(0.95), part(0.99), part(1.0), cpu)
+    print(orjson.dumps(asdict(found)).decode())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """What PathServe's tile route is held against, as servers with the same uvicorn settings.
 
+``python -m benchmarks.peers plain DATA PORT``: PathServe itself without its fast path, on uvicorn's own protocol class,
+so that every tile goes through Starlette.
 ``python -m benchmarks.peers deepzoom SLIDE PORT TILE OVERLAP``: OpenSlide's DeepZoomGenerator behind one Starlette
 route.
 ``python -m benchmarks.peers memory FOLDER PORT``: one Starlette route that sends files of a folder out of memory; no
@@ -7,16 +9,19 @@ tile server on Starlette can need less.
 """
 
 import io
+import os
 import sys
 from pathlib import Path
 
-import uvicorn
 from openslide import OpenSlide
 from openslide.deepzoom import DeepZoomGenerator
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from benchmarks.serving import serve
+from pathserve.config import DATA_VARIABLE
 
 QUALITY = 75
 """JPEG quality of OpenSlide's own example server."""
@@ -49,8 +54,9 @@ def deepzoom_app(slide: Path, tile_size: int, overlap: int) -> Starlette:
 
 
 def memory_app(folder: Path) -> Starlette:
-    """Make the application that has everything in memory: files are named LEVEL_COL_ROW."""
-    bodies = {tuple(map(int, file.name.split("_"))): file.read_bytes() for file in folder.iterdir()}
+    """Make the application that has everything in memory: files are named LEVEL/COL_ROW.jpeg, as in a .dzi."""
+    files = {(int(file.parent.name), *map(int, file.stem.split("_"))): file for file in folder.glob("*/*.jpeg")}
+    bodies = {address: file.read_bytes() for address, file in files.items()}
 
     async def tile(request: Request) -> Response:
         place = request.path_params
@@ -61,22 +67,14 @@ def memory_app(folder: Path) -> Starlette:
 
 def main() -> None:
     kind, source, port, *grid = sys.argv[1:]
-    if kind == "deepzoom":
+    if kind == "plain":
+        os.environ[DATA_VARIABLE] = source
+        serve("pathserve.server.run:application", int(port), factory=True)
+    elif kind == "deepzoom":
         tile_size, overlap = map(int, grid)
-        app = deepzoom_app(Path(source), tile_size, overlap)
+        serve(deepzoom_app(Path(source), tile_size, overlap), int(port))
     else:
-        app = memory_app(Path(source))
-    uvicorn.run(  # the settings of pathserve.server.run
-        app,
-        host="127.0.0.1",
-        port=int(port),
-        http="httptools",
-        ws="none",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-    )
+        serve(memory_app(Path(source)), int(port))
 
 
 if __name__ == "__main__":

@@ -45,9 +45,14 @@ def set_up(folder: Path) -> None:
         print("The peers need Debian's vips: apt-get install libvips-tools", file=sys.stderr)
         sys.exit(1)
     for name, packages in PACKAGES.items():
-        if not python_of(folder, name).exists():
-            venv.create(folder / name, with_pip=True)
-        subprocess.run([python_of(folder, name), "-m", "pip", "install", "--quiet", *packages], check=True)
+        install(folder, name, packages)
+
+
+def install(folder: Path, name: str, packages: Sequence[str]) -> None:
+    """Install packages, and options of pip, into an environment, which is made when it is not there yet."""
+    if not python_of(folder, name).exists():
+        venv.create(folder / name, with_pip=True)
+    subprocess.run([python_of(folder, name), "-m", "pip", "install", "--quiet", *packages], check=True)
 
 
 def python_of(folder: Path, name: str) -> Path:
@@ -70,12 +75,14 @@ def command(folder: Path, what: str, source: Path, target: Path) -> list[str]:
 
 def versions(folder: Path) -> dict[str, dict[str, str]]:
     """Say what is installed in each environment."""
-    found = {}
-    for name in PACKAGES:
-        answer = subprocess.run([python_of(folder, name), __file__, VERSIONS], stdout=subprocess.PIPE, check=True)
-        found[name] = json.loads(answer.stdout)
     answer = subprocess.run(["vips", "--version"], stdout=subprocess.PIPE, check=True)
-    return {**found, "vips": {"vips": answer.stdout.decode().strip()}}
+    return {**{name: versions_in(folder, name) for name in PACKAGES}, "vips": {"vips": answer.stdout.decode().strip()}}
+
+
+def versions_in(folder: Path, name: str) -> dict[str, str]:
+    """Say what is installed in one environment."""
+    answer = subprocess.run([python_of(folder, name), __file__, VERSIONS], stdout=subprocess.PIPE, check=True)
+    return dict(json.loads(answer.stdout))
 
 
 def main() -> None:
