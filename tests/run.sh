@@ -25,6 +25,8 @@ needs() { # command, packages, what needs it
 }
 needs chromium "chromium fonts-dejavu-core" "the browser tests"
 needs strace strace "the replays of power cuts"
+PATH="$PATH:/usr/sbin" needs nginx nginx-light "the tests behind a proxy"
+needs openssl openssl "the tests behind a proxy"
 
 say "Installing PathServe and the tests' tools into .venv (builds the viewer)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv

@@ -14,7 +14,9 @@ from starlette.routing import BaseRoute
 from pathserve.config import Settings
 from pathserve.errors import PathServeError
 from pathserve.server import (
+    routes_access,
     routes_annotations,
+    routes_batch,
     routes_health,
     routes_identity,
     routes_iiif,
@@ -52,7 +54,7 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     *routes_tiles.ENDPOINTS,
     *routes_zarr.ENDPOINTS,
     *routes_iiif.ENDPOINTS,
-    *routes_zarr.ENDPOINTS,
+    *routes_batch.ENDPOINTS,
     *routes_slides.ENDPOINTS,
     *routes_quality.ENDPOINTS,
     *routes_identity.ENDPOINTS,
@@ -63,6 +65,7 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     *routes_annotations.ENDPOINTS,
     *routes_masks.ENDPOINTS,
     *routes_session.ENDPOINTS,
+    *routes_access.ENDPOINTS,
     *routes_health.ENDPOINTS,
     *routes_metrics.ENDPOINTS,
     *routes_pages.ENDPOINTS,

@@ -151,7 +151,8 @@ def test_a_project_token_knows_nothing_of_other_projects(site) -> None:
             headers={"if-match": '"r1"'},
         )
         # What is for admins of all projects alone is denied before it is looked which slide it is about.
-        expected = 403 if endpoint.action is Action.PSEUDONYMS else 404
+        # A proxy's question is answered so that nginx understands it.
+        expected = 403 if endpoint.action is Action.PSEUDONYMS or path.endswith("/access") else 404
         assert answer.status_code == expected, (endpoint.method, path, answer.text)
     assert site.client().get(f"/api/annotations/{annotation}").headers["etag"] == '"r1"'
     assert client.patch(f"/api/slides/{site.field}", json={"project": "default"}).status_code == 404
