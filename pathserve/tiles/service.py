@@ -72,6 +72,10 @@ class _OpenSlide:
         """Tell whether pixels of this colour differ from those that are stored."""
         return color == "srgb" and self.to_srgb is not None
 
+    def in_color(self, pixels: npt.NDArray[np.uint8], color: Color) -> npt.NDArray[np.uint8]:
+        """Give (h, w, 3) uint8 RGB pixels in a colour; themselves when it is that in which they are stored."""
+        return self.to_srgb(pixels) if color == "srgb" and self.to_srgb is not None else pixels
+
     def composed(self, view: View, pixels: int, read: Read) -> npt.NDArray[np.uint8]:
         """Make a picture of so many pixels; raises as :meth:`TileService.region`."""
         if pixels * sum(len(channel.planes) for channel in view.shown(self.pyramid.facts)) > MAX_SAMPLES:
@@ -201,8 +205,7 @@ class TileService:
             When channels and planes together have more than ``MAX_SAMPLES`` samples.
         """
         slide = self._slide(slide_id)
-        pixels = slide.composed(view, grid.width * grid.height, lambda plane: sample(slide.pyramid, grid, plane))
-        return slide.to_srgb(pixels) if color == "srgb" and slide.to_srgb is not None else pixels
+        return slide.in_color(_sampled(slide, grid, view), color)
 
     def thumbnail(
         self,
@@ -215,6 +218,8 @@ class TileService:
     ) -> bytes:
         """Give the whole slide as a picture whose longer side has ``size`` pixels, or fewer when the slide has fewer.
 
+        With the size of a stored level it is that level, pixel by pixel.
+
         Raises
         ------
         Invalid
@@ -224,12 +229,13 @@ class TileService:
         """
         if not 1 <= size <= MAX_THUMBNAIL:
             raise Invalid(f"A thumbnail can have 1 to {MAX_THUMBNAIL:,} pixels a side.")
-        whole = self._slide(slide_id).grid.size
-        longer = max(whole.width, whole.height)
-        width = max(1, round(whole.width * min(1.0, size / longer)))
-        height = max(1, round(whole.height * min(1.0, size / longer)))
-        grid = PixelGrid(0.0, 0.0, width, height, whole.width / width, whole.height / height)
-        return encode_image(self.region(slide_id, grid, color=color, view=view), image_format, THUMBNAIL)
+        slide = self._slide(slide_id)
+        longer_sides = [max(level.width, level.height) for level in slide.pyramid.levels]
+        if size in longer_sides:
+            pixels = _whole_level(slide, longer_sides.index(size), view)
+        else:
+            pixels = _fitted(slide, min(1.0, size / longer_sides[0]), view)
+        return encode_image(slide.in_color(pixels, color), image_format, THUMBNAIL)
 
     def forget(self, slide_id: str) -> None:
         """Let go of a slide that is about to be removed."""
@@ -295,6 +301,23 @@ def _pixels(slide: _OpenSlide, level: int, region: LevelRegion, view: View) -> n
         return tile_samples(slide.pyramid, slide.grid, level, region, plane)
 
     return slide.composed(view, region.width * region.height, read)
+
+
+def _sampled(slide: _OpenSlide, grid: PixelGrid, view: View) -> npt.NDArray[np.uint8]:
+    return slide.composed(view, grid.width * grid.height, lambda plane: sample(slide.pyramid, grid, plane))
+
+
+def _whole_level(slide: _OpenSlide, level: int, view: View) -> npt.NDArray[np.uint8]:
+    size = slide.pyramid.levels[level]
+    region = LevelRegion(0, 0, size.width, size.height)
+    return slide.composed(view, size.width * size.height, lambda plane: slide.pyramid.read(level, region, plane))
+
+
+def _fitted(slide: _OpenSlide, scale: float, view: View) -> npt.NDArray[np.uint8]:
+    """Make the whole slide smaller; each side is rounded to whole pixels, so the two scales differ a little."""
+    whole = slide.grid.size
+    width, height = max(1, round(whole.width * scale)), max(1, round(whole.height * scale))
+    return _sampled(slide, PixelGrid(0.0, 0.0, width, height, whole.width / width, whole.height / height), view)
 
 
 def _answer(slide: _OpenSlide, body: bytes, wanted: _Wanted) -> Tile:
