@@ -7,7 +7,7 @@ from pathserve.pyramid.build import build_pyramid, build_reduced
 from pathserve.pyramid.cache import ByteBudgetCache
 from pathserve.pyramid.plan import PyramidPlan, plan_pyramid
 from pathserve.pyramid.publish import publish, publish_rest
-from pathserve.pyramid.reader import Pyramid
+from pathserve.pyramid.reader import Pyramid, ReadCache
 from pathserve.pyramid.verify import Damage, verify_pyramid
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Damage",
     "Pyramid",
     "PyramidPlan",
+    "ReadCache",
     "build_pyramid",
     "build_reduced",
     "plan_pyramid",

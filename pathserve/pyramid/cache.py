@@ -1,7 +1,7 @@
 """A cache bounded by bytes, not by entries."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, MutableSequence
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -20,9 +20,14 @@ class ByteBudgetCache(Generic[K, V]):
         Most bytes of all entries together.
     size_of
         Bytes of one value; asked once, when it comes in.
+    counts
+        Two cells, in which what was found and what was not is counted for whoever watches.
     """
 
-    def __init__(self, budget: int, size_of: Callable[[V], int]) -> None:
+    def __init__(
+        self, budget: int, size_of: Callable[[V], int], *, counts: MutableSequence[int] | None = None
+    ) -> None:
+        self._counts = [0, 0] if counts is None else counts
         self._budget = budget
         self._size_of = size_of
         self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
@@ -42,7 +47,9 @@ class ByteBudgetCache(Generic[K, V]):
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
+                self._counts[1] += 1
                 return None
+            self._counts[0] += 1
             self._entries.move_to_end(key)
             return entry[0]
 

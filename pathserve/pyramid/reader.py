@@ -1,6 +1,7 @@
 """Reading a published pyramid: chunks as they lie, and decoded regions. No zarr-python here."""
 
 import hashlib
+from collections.abc import Callable, Hashable, MutableSequence
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +27,69 @@ MADE_BUDGET = 4 << 20
 """Bytes of chunks made on request that a pyramid under construction keeps."""
 
 _ENTRY_BYTES = 256  # of the cache itself, so that empty chunks count too
-INDEX_BUDGET = 1 << 20
-"""Bytes of shard indexes that a pyramid keeps; as each holds one open file, this also bounds those to 256."""
+SHARD_BYTES = INDEX_BYTES + 1024
+"""What an open shard takes: its index, the objects around it, and its place in the cache."""
+
+INDEX_BUDGET = 256 * SHARD_BYTES
+"""Bytes of open shards that a pyramid alone keeps; as each holds one open file, this also bounds those to 256."""
+
+_FILE_BYTES = 400  # of a manifest's record: path, size, digest
+_PYRAMID_BYTES = 16 << 10  # of everything else that an open pyramid holds
+
+_Place = tuple[Hashable, int, int, int, int, int, int]  # owner, level, t, c, z, row, column; cheap to compare
+
+
+class ReadCache:
+    """What pyramids keep of what they have read and made; all pyramids of a process can share one.
+
+    Parameters
+    ----------
+    index_budget
+        Bytes of open shards. Each counts as ``SHARD_BYTES`` and holds one open file, so this bounds those too.
+    made_budget
+        Bytes of chunks that were made of levels under construction.
+    counts
+        Two cells, in which open shards that were found and that were not are counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        index_budget: int = INDEX_BUDGET,
+        made_budget: int = MADE_BUDGET,
+        counts: MutableSequence[int] | None = None,
+    ) -> None:
+        self.shards: ByteBudgetCache[_Place, Shard] = ByteBudgetCache(
+            index_budget, lambda _: SHARD_BYTES, counts=counts
+        )
+        self.made: ByteBudgetCache[_Place, bytes] = ByteBudgetCache(made_budget, lambda data: len(data) + _ENTRY_BYTES)
+
+    def discard(self, wanted: Callable[[Hashable], bool]) -> None:
+        """Let go of what belongs to every owner that is wanted gone."""
+        self.shards.discard(lambda place: wanted(place[0]))
+        self.made.discard(lambda place: wanted(place[0]))
 
 
 class Pyramid:
     """A published pyramid, open for reading by several threads.
 
-    Memory: the manifest, and ``INDEX_BUDGET`` of shard indexes.
+    Memory: ``held_bytes``, and what its cache may hold.
+
+    Parameters
+    ----------
+    cache, owner
+        A cache that is shared, and under which name this pyramid keeps things there: one that no other content has.
+        Without them the pyramid has a cache of its own.
     """
 
     def __init__(
-        self, where: Path | Files, facts: Facts, manifest: Manifest, *, index_budget: int = INDEX_BUDGET
+        self,
+        where: Path | Files,
+        facts: Facts,
+        manifest: Manifest,
+        *,
+        cache: ReadCache | None = None,
+        owner: Hashable = None,
     ) -> None:
         self.files = as_files(where)
         self.facts = facts
@@ -47,16 +99,12 @@ class Pyramid:
         self.coding = Coding.of(facts)
         self._axes = facts.axes
         self._histograms: tuple[Histogram, ...] | None = None
-        self._made_chunks: ByteBudgetCache[tuple[int, Plane, int, int], bytes] = ByteBudgetCache(
-            MADE_BUDGET, lambda data: len(data) + _ENTRY_BYTES
-        )
-        self._shards: ByteBudgetCache[tuple[int, Plane, int, int], Shard] = ByteBudgetCache(
-            index_budget, lambda _: INDEX_BYTES
-        )
+        self._cache = ReadCache() if cache is None else cache
+        self._owner = owner
 
     @classmethod
-    def open(cls, where: Path | Files) -> "Pyramid":
-        """Open a pyramid: that in a folder, or one that lies elsewhere.
+    def open(cls, where: Path | Files, *, cache: ReadCache | None = None, owner: Hashable = None) -> "Pyramid":
+        """Open a pyramid: that in a folder, or one that lies elsewhere; parameters as of the class.
 
         Raises
         ------
@@ -69,7 +117,12 @@ class Pyramid:
         manifest = load_manifest(files)
         expected = manifest.files.get(METADATA)
         raw = _checked(files, METADATA, "" if expected is None else expected.sha256)
-        return cls(files, parse_facts(orjson.loads(raw)), manifest)
+        return cls(files, parse_facts(orjson.loads(raw)), manifest, cache=cache, owner=owner)
+
+    @property
+    def held_bytes(self) -> int:
+        """Estimate what this holds in memory without its cache: nearly all of it is the manifest."""
+        return _PYRAMID_BYTES + _FILE_BYTES * len(self.manifest.files) + len(self.facts.icc_profile or b"")
 
     def chunk(self, level: int, col: int, row: int, plane: Plane = FIRST_PLANE, *, wait: bool = True) -> bytes | None:
         """Give a chunk as it lies, of the tile size, padding included: one complete JPEG where such are stored.
@@ -157,8 +210,8 @@ class Pyramid:
         return self._histograms
 
     def _shard(self, level: int, plane: Plane, row: int, col: int, *, wait: bool) -> Shard:
-        key = (level, plane, row, col)
-        shard = self._shards.get(key)
+        key = (self._owner, level, plane.t, plane.c, plane.z, row, col)
+        shard = self._cache.shards.get(key)
         if shard is not None:
             return shard
         if not self._has(plane):
@@ -170,13 +223,13 @@ class Pyramid:
         if expected is None:
             raise Corrupt("A part of a stored slide is missing in its manifest.")
         shard = self.files.shard(path, expected.size)
-        self._shards.put(key, shard)
+        self._cache.shards.put(key, shard)
         return shard
 
     def _made(self, level: int, col: int, row: int, plane: Plane, *, wait: bool) -> bytes | None:
         """Make a chunk of a level that is still to be built: the same bytes as the build will write."""
-        key = (level, plane, row, col)
-        made = self._made_chunks.get(key)
+        key = (self._owner, level, plane.t, plane.c, plane.z, row, col)
+        made = self._cache.made.get(key)
         if made is not None:
             return made or None
         if not wait:
@@ -191,7 +244,7 @@ class Pyramid:
         facts = self.facts
         encoding, above = facts.encodings[level], self.levels[level - 1]
         data = made_chunk(finer, self.coding, facts.fill, above, encoding, col, row)
-        self._made_chunks.put(key, data or b"")
+        self._cache.made.put(key, data or b"")
         return data
 
     def _has(self, plane: Plane) -> bool:

@@ -13,6 +13,8 @@ from uvicorn.supervisors import Multiprocess
 from pathserve.config import Settings, counters_place, data_folder, disk_reserve, public_address, store_address
 from pathserve.errors import Busy, Invalid
 from pathserve.server.app import create_app
+from pathserve.server.connections import IDLE_SECONDS, allow_open_files
+from pathserve.server.protocol import TileProtocol
 
 _GRACE_SECONDS = 5
 
@@ -84,15 +86,17 @@ def run(listener: socket.socket, *, workers: int, started: Callable[[], None]) -
     config = uvicorn.Config(
         "pathserve.server.run:application",
         factory=True,
-        http="httptools",
+        http=TileProtocol,
         ws="none",
         access_log=False,
         log_level="warning",
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
         workers=workers,
     )
+    allow_open_files()  # its processes inherit it
     listener.listen(config.backlog)  # from here on a browser waits instead of being refused
     started()
     if workers > 1:

@@ -34,7 +34,9 @@ _K = TypeVar("_K", bound=Hashable)
 _T = TypeVar("_T")
 
 _MAX_ENTRIES = 10_000
-_MAX_SECRET = 200
+MAX_SECRET = 200
+"""Characters of a session or token that is looked for."""
+
 _MAX_DRAWINGS = 256
 _UPLOADING_THREADS = 8
 _MAX_STREAMS = 128
@@ -65,7 +67,7 @@ class Lookups(Generic[_K, _T]):
 
         ``version`` is the database's, looked up once for a request: that costs as much as all else here.
         """
-        known = self._known(version, key)
+        known = self.known(key, version)
         if known is not None:
             return known
         return self._remember(version, key, await run_in_threadpool(self._find, key))
@@ -73,10 +75,11 @@ class Lookups(Generic[_K, _T]):
     def get_here(self, key: _K) -> _T | None:
         """Give the answer in a thread that may block."""
         version = self._db.version()
-        known = self._known(version, key)
+        known = self.known(key, version)
         return known if known is not None else self._remember(version, key, self._find(key))
 
-    def _known(self, version: int, key: _K) -> _T | None:
+    def known(self, key: _K, version: int) -> _T | None:
+        """Give the answer from memory when it still holds at this version of the database; asks nobody."""
         with self._lock:
             return self._entries.get(key) if version == self._version else None
 
@@ -216,7 +219,7 @@ class Services:
             annotations=AnnotationStore(db),
             classes=ClassSchemas(db),
             published=published,
-            tiles=TileService(published),
+            tiles=TileService(published, counts=metrics.tally(Tally.INDEX_HITS, 2)),
             jobs=jobs,
             uploads=uploads,
             queue=IngestQueue(settings, catalog, jobs, sweeps=(uploads.sweep,)),
@@ -239,6 +242,10 @@ class Services:
         """Find what program this token belongs to."""
         return await _live(self._tokens, secret, version)
 
+    def actor_at_once(self, secret_digest: bytes, version: int, *, is_token: bool) -> tuple[Actor, float] | None:
+        """Find whose session or token this is, and when it ends (seconds since 1970), as far as memory knows."""
+        return (self._tokens if is_token else self._sessions).known(secret_digest, version)
+
     def judgements(self, slides: Sequence[SlideRecord]) -> dict[str, StoredJudgement]:
         """Give by slide what was found about the quality of its pixels of now; blocks."""
         known = self.catalog.judgements.of(slide.id for slide in slides)
@@ -255,7 +262,7 @@ def _enqueue(jobs: Jobs, path: Path, project: str, name: str | None, account: st
 
 
 async def _live(lookups: Lookups[bytes, tuple[Actor, float]], secret: str, version: int) -> Actor | None:
-    if not secret or len(secret) > _MAX_SECRET:
+    if not secret or len(secret) > MAX_SECRET:
         return None
     found = await lookups.get(digest(secret), version)
     return found[0] if found is not None and time.time() < found[1] else None

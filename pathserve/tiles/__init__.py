@@ -10,6 +10,7 @@ from pathserve.tiles.encode import (
     require_encodable,
 )
 from pathserve.tiles.service import Tile, TileService
+from pathserve.tiles.stored import StoredTiles
 from pathserve.tiles.view import DEFAULT_VIEW, View
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "DeepZoom",
     "ImageFormat",
     "PictureFormat",
+    "StoredTiles",
     "Tile",
     "TileService",
     "View",

@@ -1,11 +1,10 @@
 """The one door to the pixels of published slides: tiles, regions, thumbnails."""
 
 import re
-from collections import OrderedDict
-from collections.abc import Hashable
+import resource
+from collections.abc import Hashable, MutableSequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +12,17 @@ import numpy.typing as npt
 from pathserve.errors import Invalid, NotFound, TooLarge
 from pathserve.geometry import LevelRegion, PixelGrid
 from pathserve.pixels import FIRST_PLANE, Plane, Samples
-from pathserve.pyramid import ByteBudgetCache, Pyramid
+from pathserve.pyramid import ByteBudgetCache, Pyramid, ReadCache
 from pathserve.pyramid.disk import as_slides
+from pathserve.pyramid.reader import SHARD_BYTES
 from pathserve.pyramid.storage import Files, Slides
 from pathserve.tiles.colour import Color, Convert, to_srgb
 from pathserve.tiles.compose import Read, compose, stored_plane
 from pathserve.tiles.deepzoom import DeepZoom
 from pathserve.tiles.encode import MEDIA_TYPES, THUMBNAIL, TILE, PictureFormat, encode_image
 from pathserve.tiles.resample import sample
-from pathserve.tiles.samples import tile_samples
+from pathserve.tiles.samples import SampleTile, made_samples, sample_planes, stored_samples, tile_samples
+from pathserve.tiles.stored import StoredTiles
 from pathserve.tiles.view import DEFAULT_VIEW, View
 
 MAX_THUMBNAIL = 4096
@@ -30,7 +31,12 @@ MAX_SAMPLES = 1 << 29
 
 _SLIDE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MADE_BUDGET = 16 << 20
-_OPEN_PYRAMIDS = 32
+_ENTRY_BYTES = 512  # of a tile's key, so that small tiles count too
+_OPEN_BUDGET = 128 << 20
+"""Bytes of open pyramids: some hundreds of large slides, or many thousand small ones."""
+
+_INDEX_BUDGET = 32 << 20
+_CONVERSION_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,17 @@ class _Wanted:
     image_format: PictureFormat
 
 
-_MadeKey = tuple[str, int, _Wanted]  # slide, its generation, tile
+@dataclass(frozen=True, slots=True)
+class _WantedSamples:
+    """Which samples of a slide."""
+
+    level: int
+    col: int
+    row: int
+    view: View
+
+
+_MadeKey = tuple[str, int, _Wanted | _WantedSamples]  # slide, its generation, tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +94,7 @@ class _OpenSlide:
 
     def composed(self, view: View, pixels: int, read: Read) -> npt.NDArray[np.uint8]:
         """Make a picture of so many pixels; raises as :meth:`TileService.region`."""
-        if pixels * sum(len(channel.planes) for channel in view.shown(self.pyramid.facts)) > MAX_SAMPLES:
-            raise TooLarge("This picture takes too many samples: ask for fewer channels, planes or pixels.")
+        _require_few(pixels * sum(len(channel.planes) for channel in view.shown(self.pyramid.facts)))
         return compose(self.pyramid.facts, view, read, auto=lambda number: self.pyramid.histograms()[number].window)
 
 
@@ -89,19 +104,28 @@ class TileService:
     Pyramids never change, so they stay open; before each use one ``stat`` makes sure that the slide has not been
     removed, by whatever process. Of an object store that is asked every few seconds only.
 
-    Memory: at most 32 open pyramids, 16 MiB of edge tiles, and what one request needs.
+    Memory: 128 MiB of open pyramids, 32 MiB of their shards' indexes, 16 MiB of tiles that were made, 4 MiB of chunks
+    of levels under construction, and what one request needs. All slides share these, so that many slides in use at
+    once take no more memory, and no more open files, than one.
 
     Parameters
     ----------
     slides
         The published slides, or the folder of them.
+    most_files
+        Shards that may be open at a time; a quarter of what the process may open when not given.
+    counts
+        Two cells, in which open shards that were found and that were not are counted.
     """
 
-    def __init__(self, slides: Path | Slides) -> None:
+    def __init__(
+        self, slides: Path | Slides, *, most_files: int | None = None, counts: MutableSequence[int] | None = None
+    ) -> None:
         self._slides = as_slides(slides)
-        self._open: OrderedDict[str, _OpenSlide] = OrderedDict()
-        self._lock = Lock()
-        self._made: ByteBudgetCache[_MadeKey, bytes] = ByteBudgetCache(_MADE_BUDGET, len)
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4 if most_files is None else most_files
+        self._read = ReadCache(index_budget=min(_INDEX_BUDGET, files * SHARD_BYTES), counts=counts)
+        self._open: ByteBudgetCache[str, _OpenSlide] = ByteBudgetCache(_OPEN_BUDGET, _held_bytes)
+        self._made: ByteBudgetCache[_MadeKey, bytes] = ByteBudgetCache(_MADE_BUDGET, lambda body: len(body) + _ENTRY_BYTES)
 
     def pyramid(self, slide_id: str) -> Pyramid:
         """Give the pyramid of a slide.
@@ -168,10 +192,6 @@ class TileService:
 
         For an event loop: on None it calls :meth:`tile` in a thread. Raises as :meth:`tile`.
         """
-        with self._lock:
-            known = slide_id in self._open
-        if not known:
-            return None
         try:
             slide = self._slide(slide_id, wait=False)
         except BlockingIOError:
@@ -185,6 +205,79 @@ class TileService:
         if body is None:
             body = self._made.get((slide_id, slide.grid.generation, wanted))
         return None if body is None else _answer(slide, body, wanted)
+
+    def stored_tiles(self, slide_id: str, *, color: Color = "source", view: View = DEFAULT_VIEW) -> StoredTiles | None:
+        """Give the short way to those tiles of a slide that are stored as they look, as JPEGs; waits for nothing.
+
+        It may be used for a moment only: it goes on giving tiles of a slide that is removed.
+
+        Returns
+        -------
+        None when tiles that look so have to be made, or when the slide is not open.
+
+        Raises
+        ------
+        NotFound, TooLarge
+            As :meth:`tile`.
+        """
+        try:
+            slide = self._slide(slide_id, wait=False)
+        except BlockingIOError:
+            return None
+        plane = None if slide.converts(color) else stored_plane(slide.pyramid.facts, view)
+        return None if plane is None else StoredTiles(slide.pyramid, slide.grid, plane, view.tag)
+
+    def samples(self, slide_id: str, level: int, col: int, row: int, *, view: View, packed: bool) -> SampleTile:
+        """Give the samples of one channel of a tile, by its DeepZoom address, as they are stored.
+
+        A whole tile of what is stored without loss is the stored Zstandard frame as it lies. What has to be decoded and
+        cut, projected or resampled is made.
+
+        Parameters
+        ----------
+        packed
+            Whether a Zstandard frame is wanted.
+
+        Raises
+        ------
+        Invalid
+            When the view is not one channel without colour, window and gamma.
+        NotFound, Corrupt, Busy
+            As :meth:`tile`.
+        TooLarge
+            As :meth:`region`.
+        """
+        slide = self._slide(slide_id)
+        region, planes = slide.grid.tile_region(level, col, row), sample_planes(slide.pyramid.facts, view)
+        _require_few(len(planes) * region.width * region.height)
+        body = stored_samples(slide.pyramid, slide.grid, (level, col, row), region, planes) if packed else None
+        if body is None:
+            key = (slide_id, slide.grid.generation, _WantedSamples(level, col, row, view))
+            body = self._made.get(key) if packed else None
+            if body is None:
+                body = made_samples(slide.pyramid, slide.grid, level, region, planes, packed=packed)
+                if packed:  # what is not packed is large, and soon made again
+                    self._made.put(key, body)
+        return _sample_answer(slide, body, region, packed=packed)
+
+    def samples_at_once(
+        self, slide_id: str, level: int, col: int, row: int, *, view: View, packed: bool
+    ) -> SampleTile | None:
+        """Give the samples of a tile only when neither the disk nor a decoder has to be waited for; otherwise None.
+
+        Raises as :meth:`samples`.
+        """
+        if not packed:
+            return None
+        try:
+            slide = self._slide(slide_id, wait=False)
+            region, planes = slide.grid.tile_region(level, col, row), sample_planes(slide.pyramid.facts, view)
+            body = stored_samples(slide.pyramid, slide.grid, (level, col, row), region, planes, wait=False)
+        except BlockingIOError:
+            return None
+        if body is None:
+            body = self._made.get((slide_id, slide.grid.generation, _WantedSamples(level, col, row, view)))
+        return None if body is None else _sample_answer(slide, body, region, packed=True)
 
     def region(
         self, slide_id: str, grid: PixelGrid, *, color: Color = "source", view: View = DEFAULT_VIEW
@@ -239,31 +332,28 @@ class TileService:
 
     def forget(self, slide_id: str) -> None:
         """Let go of a slide that is about to be removed."""
-        with self._lock:
-            self._open.pop(slide_id, None)
+        self._open.discard(lambda known: known == slide_id)
+        self._read.discard(lambda owner: isinstance(owner, tuple) and owner[0] == slide_id)
         self._made.discard(lambda key: key[0] == slide_id)
 
     def _slide(self, slide_id: str, *, wait: bool = True) -> _OpenSlide:
         if not _SLIDE_ID.fullmatch(slide_id):
             raise NotFound("There is no such slide.")
-        with self._lock:
-            slide = self._open.get(slide_id)
-            if slide is not None:
-                self._open.move_to_end(slide_id)
-        if slide is not None and slide.identity == slide.files.identity(wait=wait):
-            return slide
-        self.forget(slide_id)
+        slide = self._open.get(slide_id)
+        if slide is not None:
+            if slide.identity == slide.files.identity(wait=wait):
+                return slide
+            self.forget(slide_id)
+        if not wait:
+            raise BlockingIOError
         files = self._slides.files(slide_id)
         # Taken before opening: a slide that goes meanwhile is then seen to have gone.
-        identity = files.identity(wait=wait)
-        pyramid = Pyramid.open(files)
+        identity = files.identity()
+        pyramid = Pyramid.open(files, cache=self._read, owner=(slide_id, identity))
         facts = pyramid.facts
         converts = to_srgb(facts.icc_profile) if facts.rgb else None
         slide = _OpenSlide(pyramid, DeepZoom.of(facts), files, identity, converts, stored_plane(facts) is not None)
-        with self._lock:
-            self._open[slide_id] = slide
-            while len(self._open) > _OPEN_PYRAMIDS:
-                self._open.popitem(last=False)
+        self._open.put(slide_id, slide)
         return slide
 
     def _made_tile(self, slide_id: str, slide: _OpenSlide, wanted: _Wanted, region: LevelRegion) -> bytes:
@@ -276,6 +366,15 @@ class TileService:
             body = encode_image(pixels, wanted.image_format, TILE)
             self._made.put(key, body)
         return body
+
+
+def _held_bytes(slide: _OpenSlide) -> int:
+    return slide.pyramid.held_bytes + (0 if slide.to_srgb is None else _CONVERSION_BYTES)
+
+
+def _require_few(samples: int) -> None:
+    if samples > MAX_SAMPLES:
+        raise TooLarge("This picture takes too many samples: ask for fewer channels, planes or pixels.")
 
 
 def _stored(slide: _OpenSlide, wanted: _Wanted, region: LevelRegion, *, wait: bool = True) -> bytes | None:
@@ -325,3 +424,8 @@ def _answer(slide: _OpenSlide, body: bytes, wanted: _Wanted) -> Tile:
     colour = "-srgb" if wanted.converts else ""
     kind = "" if wanted.image_format == "jpeg" else f"-{wanted.image_format}"
     return Tile(body, MEDIA_TYPES[wanted.image_format], f'"g{address}{wanted.view.tag}{colour}{kind}"')
+
+
+def _sample_answer(slide: _OpenSlide, body: bytes, region: LevelRegion, *, packed: bool) -> SampleTile:
+    facts = slide.pyramid.facts
+    return SampleTile(body, (facts.samples, region.height, region.width), facts.dtype, packed)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pathserve.errors import Conflict, Corrupt, NotFound
 from pathserve.geometry import LevelRegion
 from pathserve.pyramid import Pyramid, publish, verify_pyramid
-from pathserve.pyramid.shards import INDEX_BYTES, TAIL_BYTES
+from pathserve.pyramid.reader import SHARD_BYTES, ReadCache
+from pathserve.pyramid.shards import TAIL_BYTES
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_each_shard_s_index_is_read_once(sample_pyramid, monkeypatch):
 def test_a_small_budget_of_indexes_only_costs_reads(build, make_tiff):
     folder = build(make_tiff([(700, 650)], tile=16))  # nine shards at level 0
     plenty = Pyramid.open(folder)
-    scarce = Pyramid(folder, plenty.facts, plenty.manifest, index_budget=2 * INDEX_BYTES)
+    scarce = Pyramid(folder, plenty.facts, plenty.manifest, cache=ReadCache(index_budget=2 * SHARD_BYTES))
     before = len(os.listdir("/proc/self/fd"))
     for col in range(44):
         for row in range(41):
@@ -76,7 +77,7 @@ def test_a_small_budget_of_indexes_only_costs_reads(build, make_tiff):
 def test_threads_read_the_same(build, make_tiff):
     folder = build(make_tiff([(700, 650)], tile=16))
     pyramid = Pyramid.open(folder)
-    scarce = Pyramid(folder, pyramid.facts, pyramid.manifest, index_budget=INDEX_BYTES)
+    scarce = Pyramid(folder, pyramid.facts, pyramid.manifest, cache=ReadCache(index_budget=SHARD_BYTES))
     addresses = [(col, row) for col in range(44) for row in range(41)]
     expected = [pyramid.chunk(0, *address) for address in addresses]
     with ThreadPoolExecutor(8) as pool:

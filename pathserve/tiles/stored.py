@@ -1,0 +1,50 @@
+"""The short way to tiles that are stored chunks: everything that all tiles of a look share is worked out once."""
+
+from pathserve.errors import PathServeError
+from pathserve.pixels import Plane
+from pathserve.pyramid import Pyramid
+from pathserve.tiles.deepzoom import DeepZoom
+
+
+class StoredTiles:
+    """Whole tiles of one open slide in one look, as they lie.
+
+    Parameters
+    ----------
+    plane
+        Whose chunks are the picture.
+    tag
+        What follows a tile's place in its ETag.
+    """
+
+    def __init__(self, pyramid: Pyramid, grid: DeepZoom, plane: Plane, tag: str) -> None:
+        self._chunk = pyramid.chunk
+        self._plane = plane
+        self._start, self._end = f'"g{grid.generation}-'.encode("ascii"), f'{tag}"'.encode("ascii")
+        # By Deep Zoom level: the pyramid's level, and how many columns and rows of tiles are whole.
+        self._levels: list[tuple[int, int, int]] = []
+        tile = pyramid.facts.tile
+        fits = (tile.width, tile.height) == (grid.tile_size, grid.tile_size)
+        for level in range(grid.level_count):
+            size, reduction = grid.level_size(level), grid.reduction(level)
+            stored = fits and reduction < pyramid.facts.level_count
+            whole = (size.width // grid.tile_size, size.height // grid.tile_size) if stored else (0, 0)
+            self._levels.append((reduction, *whole))
+
+    def get(self, level: int, col: int, row: int) -> tuple[bytes, bytes] | None:
+        """Give a tile and its ETag, only when nothing has to be waited for.
+
+        None for whatever is not so simple, as a tile that is cut, and wherever something is wrong.
+        """
+        if level >= len(self._levels):
+            return None
+        reduction, columns, rows = self._levels[level]
+        if col >= columns or row >= rows:
+            return None
+        try:
+            body = self._chunk(reduction, col, row, self._plane, wait=False)
+        except (BlockingIOError, PathServeError):
+            return None
+        if body is None:
+            return None
+        return body, b"%b%d-%d-%d%b" % (self._start, level, col, row, self._end)
