@@ -147,6 +147,12 @@ class GenerationQuery(NoQuery):
     g: int | None = Field(None, description="The slide's generation; a caller's own mark, which changes nothing.")
 
 
+class SamplesQuery(ViewQuery):
+    """Samples of a tile."""
+
+    g: int | None = Field(None, description="The slide's generation; makes the answer immutable for caches.")
+
+
 class ImageQuery(ViewQuery):
     """An image address."""
 

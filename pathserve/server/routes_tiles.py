@@ -66,7 +66,7 @@ async def tile(call: Call[DeepZoomQuery]) -> Response:
     """Give one Deep Zoom tile: at once when the page cache holds it, else in a thread."""
     slide = call.slide()
     tiles, place = call.services.tiles, call.request.path_params
-    address = slide.id, _index(place["level"]), _index(place["col"]), _index(place["row"])
+    address = slide.id, *tile_address(call)
     kind = TILE_ENDINGS.get(place["format"])
     if kind is None:
         raise NotFound("The slide has no such tile.")
@@ -76,6 +76,12 @@ async def tile(call: Call[DeepZoomQuery]) -> Response:
         found = await run_in_threadpool(tiles.tile, *address, color=color, view=view, image_format=kind)
     headers = cache_headers(found.etag, slide, call.query.g)
     return not_modified(call, headers) or Response(found.body, media_type=found.media_type, headers=headers)
+
+
+def tile_address(call: Call[NoQuery]) -> tuple[int, int, int]:
+    """Give level, column and row out of a tile's address."""
+    place = call.request.path_params
+    return _index(place["level"]), _index(place["col"]), _index(place["row"])
 
 
 def _index(text: str) -> int:

@@ -74,7 +74,8 @@ def sample(pyramid: Pyramid, grid: PixelGrid, plane: Plane = FIRST_PLANE) -> Sam
 
     Returns
     -------
-    (h, w, 3) uint8, RGB, of a colour scan; else (h, w, 1), uint8 or, of other types, float32.
+    (h, w, 3) uint8, RGB, of a colour scan; else (h, w, 1) of the scan's type, and float32 where wider types than uint8
+    are resampled.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def sample(pyramid: Pyramid, grid: PixelGrid, plane: Plane = FIRST_PLANE) -> Sam
     x = _axis(grid.l0_x, grid.downsample_x, grid.width, slide.width, factor)
     y = _axis(grid.l0_y, grid.downsample_y, grid.height, slide.height, factor)
     facts = pyramid.facts
-    kind = np.uint8 if facts.dtype == "uint8" else np.float32
+    kind = facts.dtype if facts.dtype == "uint8" or _coincide(x, y) else "float32"
     out = np.full((grid.height, grid.width, facts.samples), facts.fill, kind)
     if x.start == x.stop or y.start == y.stop:
         return out
@@ -118,7 +119,7 @@ def _strips(x: _Axis, y: _Axis) -> Iterator[tuple[int, int]]:
 def _resampled(pyramid: Pyramid, plane: Plane, level: int, x: _Axis, y: _Axis, first: int, last: int) -> Samples:
     left, right = x.window(x.start, x.stop)
     top, bottom = y.window(first, last)
-    if x.step == y.step == 1 and left.is_integer() and top.is_integer():
+    if _coincide(x, y):
         return pyramid.read(level, LevelRegion(int(left), int(top), x.stop - x.start, last - first), plane)
     columns, rows = x.reach(x.start, x.stop), y.reach(first, last)
     patch = _patch(pyramid, plane, level, columns, rows)
@@ -129,6 +130,11 @@ def _resampled(pyramid: Pyramid, plane: Plane, level: int, x: _Axis, y: _Axis, f
         reducing_gap=None,
     )
     return np.asarray(image).reshape(last - first, x.stop - x.start, -1)
+
+
+def _coincide(x: _Axis, y: _Axis) -> bool:
+    """Tell whether output pixels are stored pixels."""
+    return x.step == y.step == 1 and x.origin.is_integer() and y.origin.is_integer()
 
 
 def _patch(pyramid: Pyramid, plane: Plane, level: int, columns: tuple[int, int], rows: tuple[int, int]) -> Samples:

@@ -125,7 +125,9 @@ class TileService:
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4 if most_files is None else most_files
         self._read = ReadCache(index_budget=min(_INDEX_BUDGET, files * SHARD_BYTES), counts=counts)
         self._open: ByteBudgetCache[str, _OpenSlide] = ByteBudgetCache(_OPEN_BUDGET, _held_bytes)
-        self._made: ByteBudgetCache[_MadeKey, bytes] = ByteBudgetCache(_MADE_BUDGET, lambda body: len(body) + _ENTRY_BYTES)
+        self._made: ByteBudgetCache[_MadeKey, bytes] = ByteBudgetCache(
+            _MADE_BUDGET, lambda body: len(body) + _ENTRY_BYTES
+        )
 
     def pyramid(self, slide_id: str) -> Pyramid:
         """Give the pyramid of a slide.

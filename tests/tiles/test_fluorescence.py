@@ -1,0 +1,254 @@
+"""Channels, planes and times of real slides, against tifffile, zarr-python and CZI blocks decoded by imagecodecs."""
+
+import io
+import warnings
+
+import czifile
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from numcodecs import zstd
+from PIL import Image
+
+from pathserve.errors import Invalid, NotFound, TooLarge
+from pathserve.geometry import PixelGrid
+from pathserve.pyramid import Pyramid
+from pathserve.server.params import ViewQuery, parse_query
+from pathserve.tiles import TileService
+from pathserve.tiles import service as tile_service
+
+COLORS = {"z-series": [(0, 114, 255), (0, 220, 90), (255, 70, 40)], "vectra": [(0, 0, 255), (0, 255, 0), (255, 255, 0)]}
+
+
+def czi_planes(path):
+    """Lay a file whose planes are one block each out as (t, c, z, y, x); its blocks are Zstandard with split bytes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = czifile.CziFile(path)
+    planes = {}
+    with file:
+        for entry in file.subblock_directory:
+            at = {dimension.dimension: dimension.start for dimension in entry.dimension_entries}
+            sizes = {dimension.dimension: dimension.size for dimension in entry.dimension_entries}
+            data = entry.data_segment().data(raw=True)
+            split = data[0] > 1 and data[1] == 1 and data[2] & 1
+            raw = np.frombuffer(imagecodecs.zstd_decode(data[data[0] :]), np.uint8)
+            raw = np.ascontiguousarray(raw.reshape(2, -1).T) if split else raw
+            planes[at["T"], at["C"], at["Z"]] = raw.view("<u2").reshape(sizes["Y"], sizes["X"])
+    times, channels, depth = (max(place[axis] for place in planes) + 1 for axis in range(3))
+    return np.array([[[planes[t, c, z] for z in range(depth)] for c in range(channels)] for t in range(times)])
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory, shared_data, publish_scan):
+    """Published slides, and by name their samples as (t, c, z, y, x)."""
+    folder, data = tmp_path_factory.mktemp("real"), shared_data / "slides"
+    paths = {
+        "z-series": data / "ome-tiff" / "multi-channel-z-series.ome.tif",
+        "czi": data / "czi" / "CellDivision_T3_Z5_CH2_comp1.czi",
+        "vectra": data / "qptiff" / "small_vectra.qptiff",
+        "tubhiswt": data / "ome-zarr" / "tubhiswt4D_sub.zarr",
+        "sixteen": data / "aperio" / "aperio-16bit-1channel.tif",
+    }
+    for name, path in paths.items():
+        publish_scan(path, folder, name)
+    truth = {
+        "z-series": tifffile.imread(paths["z-series"])[None],  # c, z, y, x
+        "czi": czi_planes(paths["czi"]),
+        "vectra": tifffile.imread(paths["vectra"], series=0)[None, :, None],  # c, y, x
+        "tubhiswt": zarr.open(paths["tubhiswt"], mode="r")["0"][...],
+        "sixteen": tifffile.imread(paths["sixteen"])[None, None, None],
+    }
+    return folder, truth
+
+
+@pytest.fixture
+def service(real):
+    return TileService(real[0])
+
+
+def view(query):
+    return parse_query(query.encode(), ViewQuery).view
+
+
+def composed(planes, channels):
+    """Add up the lights of (values, colour, window, gamma) in float64."""
+    total = 0.0
+    for values, (color, (start, end), gamma) in zip(planes, channels, strict=True):
+        share = np.clip((values.astype(np.float64) - start) / (end - start), 0, 1) ** gamma
+        total = total + share[..., None] * np.array(color, np.float64)
+    return np.rint(np.minimum(total, 255))
+
+
+def unpacked(tile):
+    body = zstd.decompress(tile.body) if tile.packed else tile.body
+    return np.frombuffer(body, np.dtype(tile.dtype).newbyteorder("<")).reshape(tile.shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "pick", "channels"),
+    [
+        ("z-series", "c=1:ff0000:0-90:0.5", [(0, 1, 2)], [((255, 0, 0), (0, 90), 0.5)]),
+        (
+            "z-series",
+            "c=0:00ff00:-1-50,2:ff00ff:90-10&z=4",
+            [(0, 0, 4), (0, 2, 4)],
+            [((0, 255, 0), (-1, 50), 1), ((255, 0, 255), (90, 10), 1)],
+        ),
+        (
+            "czi",
+            "c=0:0000ff:200-4000,1:ffff00:100-900:2&z=1&t=2",
+            [(2, 0, 1), (2, 1, 1)],
+            [((0, 0, 255), (200, 4000), 1), ((255, 255, 0), (100, 900), 2)],
+        ),
+        ("tubhiswt", "c=0:ffffff:20.5-99.5&z=0&t=1", [(1, 0, 0)], [((255, 255, 255), (20.5, 99.5), 1)]),
+        (
+            "vectra",
+            "c=2:00ffff:3-40:1.5,0:12ff00:0-255",
+            [(0, 0, 0), (0, 2, 0)],
+            [((18, 255, 0), (0, 255), 1), ((0, 255, 255), (3, 40), 1.5)],
+        ),
+        ("sixteen", "c=0:ff8000:1000-30000", [(0, 0, 0)], [((255, 128, 0), (1000, 30000), 1)]),
+    ],
+)
+def test_a_region_is_the_formula_s_of_the_file_s_own_samples(service, real, name, query, pick, channels):
+    planes = [real[1][name][place] for place in pick]
+    height, width = planes[0].shape
+    got = service.region(name, PixelGrid(0, 0, width, height, 1, 1), view=view(query))
+    assert np.abs(got - composed(planes, channels)).max() <= 1
+
+
+@pytest.mark.parametrize(("query", "planes"), [("z=max", slice(0, 5)), ("z=1-3", slice(1, 4)), ("z=0-0", slice(0, 1))])
+def test_a_projection_is_the_greatest_value_over_planes(service, real, query, planes):
+    values = real[1]["czi"][1, :, planes].max(axis=1)
+    height, width = values[0].shape
+    got = service.region(
+        "czi", PixelGrid(0, 0, width, height, 1, 1), view=view(f"c=0:ff0000:0-3000,1:00ff00:0-3000&t=1&{query}")
+    )
+    expected = composed(values, [((255, 0, 0), (0, 3000), 1), ((0, 255, 0), (0, 3000), 1)])
+    assert np.abs(got - expected).max() <= 1
+    tile = service.samples("czi", 8, 0, 0, view=view(f"c=1&t=1&{query}"), packed=False)
+    np.testing.assert_array_equal(unpacked(tile)[0], values[1])
+
+
+def test_the_default_view_shows_what_states_no_window_in_that_of_its_histogram(service, real):
+    for name in ("z-series", "vectra"):
+        samples = real[1][name][0]
+        middle = samples[:, samples.shape[1] // 2]
+        windows = [tuple(np.percentile(channel, (0.1, 99.9))) for channel in samples]
+        channels = [(color, window, 1) for color, window in zip(COLORS[name], windows, strict=True)]
+        height, width = middle[0].shape
+        grid = PixelGrid(0, 0, width, height, 1, 1)
+        got = service.region(name, grid)
+        assert np.abs(got - composed(middle, channels)).max() <= 1
+        asked = ",".join(f"{channel}:auto" for channel in range(len(samples)))
+        np.testing.assert_array_equal(service.region(name, grid, view=view(f"c={asked}")), got)
+
+
+def test_auto_takes_the_histogram_s_window_where_the_slide_states_one(service, real):
+    samples = real[1]["tubhiswt"]  # states 54 to 107
+    (window,) = [histogram.window for histogram in Pyramid.open(real[0] / "tubhiswt.zarr").histograms()]
+    assert window == pytest.approx(tuple(np.percentile(samples, (0.1, 99.9))))
+    got = service.region("tubhiswt", PixelGrid(0, 0, 512, 512, 1, 1), view=view("c=0:ffffff:auto"))
+    assert np.abs(got - composed([samples[0, 0, 1]], [((255, 255, 255), window, 1)])).max() <= 1
+    stated = service.region("tubhiswt", PixelGrid(0, 0, 512, 512, 1, 1), view=view("c=0:ffffff"))
+    assert np.abs(stated - composed([samples[0, 0, 1]], [((255, 255, 255), (54, 107), 1)])).max() <= 1
+
+
+def test_tiles_regions_and_thumbnails_of_a_view_agree(service):
+    query = view("c=0:ff0000:2-60:0.7,2:00ff00:auto")
+    grid = service.deepzoom("vectra")
+    top = grid.level_count - 1
+    for level in (top, top - 2):
+        factor = 2 ** (top - level)
+        for col, row in ((0, 0), (1, 1)):
+            part = grid.tile_region(level, col, row)
+            body = service.tile("vectra", level, col, row, view=query, image_format="png").body
+            tile = np.asarray(Image.open(io.BytesIO(body)).convert("RGB"))
+            where = PixelGrid(part.lv_x * factor, part.lv_y * factor, part.width, part.height, factor, factor)
+            np.testing.assert_array_equal(tile, service.region("vectra", where, view=query))
+    thumbnail = np.asarray(
+        Image.open(io.BytesIO(service.thumbnail("vectra", 240, view=query, image_format="png"))).convert("RGB")
+    )
+    np.testing.assert_array_equal(thumbnail, service.region("vectra", PixelGrid(0, 0, 240, 180, 8, 8), view=query))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("name", ["z-series", "czi", "vectra", "tubhiswt", "sixteen"])
+def test_raw_tiles_of_level_0_put_together_are_the_file_s_planes(service, real, name, packed):
+    samples = real[1][name]
+    t, c, z = (size - 1 for size in samples.shape[:3])
+    plane, grid = samples[t, c, z], service.deepzoom(name)
+    level, found = grid.level_count - 1, np.zeros(plane.shape, plane.dtype)
+    for col in range(grid.level_tiles(level)[0]):
+        for row in range(grid.level_tiles(level)[1]):
+            tile = service.samples(name, level, col, row, view=view(f"c={c}&z={z}&t={t}"), packed=packed)
+            part = grid.tile_region(level, col, row)
+            assert (tile.shape, tile.dtype) == ((1, part.height, part.width), plane.dtype.name)
+            found[part.lv_y : part.lv_y + part.height, part.lv_x : part.lv_x + part.width] = unpacked(tile)[0]
+    np.testing.assert_array_equal(found, plane)
+
+
+def test_a_whole_raw_tile_is_the_stored_frame_and_others_are_made_once(service, real, monkeypatch):
+    grid, pyramid = service.deepzoom("vectra"), Pyramid.open(real[0] / "vectra.zarr")
+    level = grid.level_count - 1
+    whole = service.samples("vectra", level, 1, 0, view=view("c=1"), packed=True)
+    assert whole.body == pyramid.chunk(0, 1, 0, view("c=1").shown(pyramid.facts)[0].planes[0])
+    edge = service.samples("vectra", level, *(n - 1 for n in grid.level_tiles(level)), view=view("c=1"), packed=True)
+    below = service.samples("vectra", 3, 0, 0, view=view("c=1"), packed=True)
+    monkeypatch.setattr(Pyramid, "read", lambda *_: pytest.fail("it was made again"))
+    ends = tuple(n - 1 for n in grid.level_tiles(level))
+    for address, made in (((level, 1, 0), whole), ((level, *ends), edge), ((3, 0, 0), below)):
+        assert service.samples("vectra", *address, view=view("c=1"), packed=True) == made
+        assert service.samples_at_once("vectra", *address, view=view("c=1"), packed=True) == made
+    assert service.samples_at_once("vectra", level, 1, 0, view=view("c=1"), packed=False) is None
+
+
+def test_below_the_smallest_stored_level_samples_are_resampled_as_pillow_does(service, real):
+    for name in ("vectra", "sixteen", "z-series"):
+        pyramid, grid = Pyramid.open(real[0] / f"{name}.zarr"), service.deepzoom(name)
+        smallest = len(pyramid.levels) - 1
+        stored = zarr.open(real[0] / f"{name}.zarr", mode="r")[str(smallest)][...]
+        stored = stored.reshape(-1, *stored.shape[-2:])
+        level = grid.level_count - 1 - smallest - 2
+        size = grid.level_size(level)
+        tile = service.samples(name, level, 0, 0, view=view("c=0&z=0"), packed=False)
+        source = stored[0].astype(np.float32)
+        expected = np.asarray(Image.fromarray(source).resize((size.width, size.height), Image.Resampling.LANCZOS))
+        limits = np.iinfo(tile.dtype)
+        np.testing.assert_allclose(unpacked(tile)[0], np.clip(expected, limits.min, limits.max), atol=1)
+
+
+def test_raw_samples_of_a_colour_scan_are_red_green_and_blue_one_after_the_other(slides, sample_slide):
+    service = TileService(slides)
+    tile = service.samples("sample", 12, 7, 4, view=view(""), packed=True)
+    assert (tile.shape, tile.dtype) == ((3, 240, 240), "uint8")
+    body = service.tile("sample", 12, 7, 4).body
+    jpeg = np.asarray(Image.open(io.BytesIO(body)).convert("RGB"))
+    np.testing.assert_array_equal(np.moveaxis(unpacked(tile), 0, 2), jpeg)
+
+
+@pytest.mark.parametrize("query", ["", "c=0,1", "c=0:ff0000", "c=0:auto", "c=0:0.5", "c=0:1-2"])
+def test_raw_samples_are_those_of_one_plain_channel(service, query):
+    with pytest.raises(Invalid):
+        service.samples("vectra", 11, 0, 0, view=view(query), packed=False)
+
+
+@pytest.mark.parametrize(("query", "address"), [("c=3", (11, 0, 0)), ("c=0&z=1", (11, 0, 0)), ("c=0", (11, 8, 0))])
+def test_raw_samples_that_are_not_there_are_not_found(service, query, address):
+    for ask in (service.samples, service.samples_at_once):
+        service.pyramid("vectra")
+        with pytest.raises(NotFound):
+            ask("vectra", *address, view=view(query), packed=True)
+
+
+def test_what_takes_too_many_samples_is_refused(service, monkeypatch):
+    monkeypatch.setattr(tile_service, "MAX_SAMPLES", 240 * 170 * 7)
+    grid = PixelGrid(0, 0, 240, 170, 1, 1)
+    service.region("czi", grid, view=view("c=0&z=max"))
+    with pytest.raises(TooLarge):
+        service.region("czi", grid, view=view("c=0,1&z=max"))
+    with pytest.raises(TooLarge):
+        service.tile("czi", 8, 0, 0, view=view("z=0-3"))
