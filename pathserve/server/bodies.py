@@ -37,15 +37,15 @@ async def read_body(request: Request, *, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def read_model(request: Request, model: type[_M]) -> _M:
-    """Read a small JSON body.
+async def read_model(request: Request, model: type[_M], *, limit: int = SMALL_BODY) -> _M:
+    """Read a JSON body.
 
     Raises
     ------
     Invalid
         When it is no JSON or not of this shape.
     """
-    body = await read_body(request, limit=SMALL_BODY)
+    body = await read_body(request, limit=limit)
     try:
         return model.model_validate(orjson.loads(body))
     except orjson.JSONDecodeError as error:

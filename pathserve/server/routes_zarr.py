@@ -4,29 +4,24 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 
-import anyio
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import Response
 
 from pathserve.access import Action
 from pathserve.errors import Busy, Corrupt, NotFound, Stale, Unsatisfiable
 from pathserve.pyramid import Pyramid
 from pathserve.pyramid.layout import level_folder
 from pathserve.pyramid.storage import Files
+from pathserve.server.blocks import BlockResponse
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.params import FileQuery
 from pathserve.server.problems import error_response
 from pathserve.server.ranges import ByteRange, requested_range
 from pathserve.server.routes_tiles import cache_headers, not_modified
-from pathserve.server.services import Places
 
 BLOCK = 1 << 20
 """Bytes that are read and sent at a time."""
-
-STALLED_SECONDS = 60.0
-"""How long a client may take over one block before it is given up."""
 
 _JSON, _BYTES = "application/json", "application/octet-stream"
 _DAMAGED = "A part of a stored slide is missing or cut off."
@@ -56,26 +51,6 @@ class _File:
         if len(data) != length:
             raise Corrupt(_DAMAGED)
         return data
-
-
-class _Blocks(StreamingResponse):
-    """A long answer, block by block; only so many are under way at once, and none to a client that has stopped."""
-
-    def __init__(self, blocks: AsyncIterator[bytes], places: Places, status: int, headers: dict[str, str]) -> None:
-        super().__init__(blocks, status_code=status, headers=headers)
-        self._places = places
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the blocks until the last one, or until the client is gone."""
-
-        async def send_in_time(message: Message) -> None:
-            with anyio.move_on_after(STALLED_SECONDS) as waiting:
-                await send(message)
-            if waiting.cancelled_caught:
-                raise ClientDisconnect
-
-        with self._places.hold():
-            await super().__call__(scope, receive, send_in_time)
 
 
 async def stored_file(call: Call[FileQuery]) -> Response:
@@ -143,7 +118,7 @@ async def _answer(call: Call[FileQuery], file: _File, part: ByteRange | None, he
     if len(first) == stop - start:
         return Response(first, status_code=status, headers=headers)
     following = _blocks(first, file.read, range(start + BLOCK, stop, BLOCK), stop)
-    return _Blocks(following, call.services.sending, status, headers)
+    return BlockResponse(following, call.services.sending, status_code=status, headers=headers)
 
 
 async def _blocks(first: bytes, read: Callable[[int, int], bytes], starts: range, stop: int) -> AsyncIterator[bytes]:
