@@ -27,7 +27,7 @@ function follow(workspace: Workspace, id: string | null): void {
 }
 
 export function runCommand(workspace: Workspace, command: CommandId, page: PageCommands): void {
-  const { view, interaction, editor } = workspace
+  const { view, interaction, editor, display } = workspace
   const actions: Readonly<Record<CommandId, () => void>> = {
     move: () => {
       interaction.tool.value = 'move'
@@ -66,6 +66,11 @@ export function runCommand(workspace: Workspace, command: CommandId, page: PageC
     'toggle-fill': () => {
       interaction.fillObjects.value = !interaction.fillObjects.peek()
     },
+    'plane-up': () => display.stepPlane(1),
+    'plane-down': () => display.stepPlane(-1),
+    projection: () => display.toggleProjection(),
+    'time-next': () => display.stepTime(1),
+    'time-previous': () => display.stepTime(-1),
     'toggle-panel': page.panel,
     help: page.help,
   }

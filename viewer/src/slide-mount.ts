@@ -58,9 +58,10 @@ export function mountSlide(
   showFailedTiles: (count: number) => void,
 ): MountedSlide {
   const toolbox = new Toolbox(contextOf(workspace))
+  // Before the canvas asks for its first tiles: the address may say that they look otherwise.
+  readSlideUrl(workspace, false)
   const canvas = new SlideCanvas(target, workspace, toolbox, parseSlideUrl(location.search).view)
   workspace.view.attach(canvas)
-  readSlideUrl(workspace, false)
   const ready = Promise.all([canvas.ready, workspace.start()]).then(() => {
     target.dataset.ready = 'true'
   })
@@ -73,7 +74,10 @@ export function mountSlide(
     listenToKeys({ workspace, toolKey: (name) => toolbox.key(name), run }),
     canvas.tiles.failed.subscribe(showFailedTiles),
     // Tiles that were not there yet are asked for again without anybody's doing.
-    workspace.rebuilt.subscribe(() => canvas.tiles.retry()),
+    workspace.rebuilt.subscribe(() => {
+      if (workspace.display.state.peek() === 'failed') void workspace.display.load()
+      canvas.tiles.retry()
+    }),
     () => window.removeEventListener('online', retry),
     () => url.stop(),
   ]

@@ -13,21 +13,25 @@ export interface SlideUrl {
 }
 
 function addressOf(workspace: Workspace): string {
-  const { view, interaction } = workspace
+  const { view, interaction, display } = workspace
   const hidden = [...interaction.hiddenLayers.peek()]
-  return location.pathname + formatSlideUrl({ view: view.view.peek(), hidden, selection: interaction.selection.peek() })
+  const [selection, look] = [interaction.selection.peek(), display.look.peek()]
+  return location.pathname + formatSlideUrl({ view: view.view.peek(), hidden, selection, look })
 }
 
-/** Take what the address says about layers and selection, and the view unless the page has just opened with it. */
+/** Take what the address says about looks, layers and selection, and the view unless the page has just opened with it. */
 export function readSlideUrl(workspace: Workspace, withView: boolean): void {
-  const { view, hidden, selection } = parseSlideUrl(location.search)
+  const { channels, planes, times } = workspace.slide.peek()
+  const limits = { channels: channels.length, planes, times }
+  const { view, hidden, selection, look } = parseSlideUrl(location.search, limits)
+  if (look) workspace.display.look.value = look
   workspace.interaction.hiddenLayers.value = new Set(hidden)
   workspace.interaction.selection.value = selection
   if (withView && view) workspace.view.show(view)
 }
 
 export function syncSlideUrl(workspace: Workspace): SlideUrl {
-  const { view, interaction } = workspace
+  const { view, interaction, display } = workspace
   let timer: ReturnType<typeof setTimeout> | undefined
   let jumps = view.jumps.peek()
   const write = (): void => {
@@ -35,7 +39,7 @@ export function syncSlideUrl(workspace: Workspace): SlideUrl {
     if (view.view.peek()) history.replaceState(null, '', addressOf(workspace))
   }
   const stop = effect(() => {
-    void [view.view.value, interaction.hiddenLayers.value, interaction.selection.value]
+    void [view.view.value, interaction.hiddenLayers.value, interaction.selection.value, display.look.value]
     if (view.jumps.value !== jumps) {
       jumps = view.jumps.value
       write()

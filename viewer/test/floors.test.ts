@@ -8,14 +8,16 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   model: [],
   api: ['model'],
   store: ['model', 'api'],
+  worker: ['model'],
   tools: ['model', 'api', 'store'],
-  canvas: ['model', 'api', 'store'],
+  canvas: ['model', 'api', 'store', 'worker'],
   panels: ['model', 'api', 'store'],
 }
 const OUTSIDE: Readonly<Record<string, RegExp>> = {
   model: /^$/,
   api: /^$/,
   store: /^(@preact\/signals|rbush)$/,
+  worker: /^$/,
   tools: /^rbush$/,
   canvas: /^(@preact\/signals|ol\/.+)$/,
   panels: /^(@preact\/signals|preact|preact\/hooks)$/,

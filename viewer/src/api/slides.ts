@@ -1,4 +1,5 @@
 import type { AnnotationClass, LayerInfo } from '../model/annotation-class'
+import type { SlideSamples } from '../model/samples'
 import type { Slide } from '../model/slide'
 import { request } from './http'
 
@@ -44,6 +45,11 @@ export function getSlide(id: string): Promise<Slide> {
   const answer = expected?.id === id ? expected.answer : askForSlide(id)
   expected = null
   return answer
+}
+
+/** Ask for what is known about a slide's samples. */
+export async function getSamples(id: string): Promise<SlideSamples> {
+  return (await request<SlideSamples>(`${slideApi(id)}/histograms`)).body
 }
 
 export async function renameSlide(id: string, name: string): Promise<Slide> {

@@ -40,7 +40,7 @@ export class SlideCanvas implements ViewDriver {
     start: ViewTarget | null,
   ) {
     const slide = workspace.slide.peek()
-    this.tiles = createTiles(slide)
+    this.tiles = createTiles(slide, workspace.display)
     this.objects = new ObjectsLayer(workspace)
     this.overlay = new OverlayLayer(workspace)
     const size = { width: target.clientWidth, height: target.clientHeight }
@@ -122,6 +122,7 @@ export class SlideCanvas implements ViewDriver {
   dispose(): void {
     this.target.removeEventListener('pointermove', this.follow)
     this.target.removeEventListener('pointerleave', this.lose)
+    this.tiles.dispose()
     this.objects.dispose()
     this.overlay.dispose()
     this.map.setTarget(undefined)

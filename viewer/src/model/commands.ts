@@ -26,6 +26,11 @@ export type CommandId =
   | 'down'
   | 'toggle-objects'
   | 'toggle-fill'
+  | 'plane-up'
+  | 'plane-down'
+  | 'time-next'
+  | 'time-previous'
+  | 'projection'
   | 'toggle-panel'
   | 'help'
 
@@ -39,6 +44,8 @@ export interface Command {
   readonly keys: string
   /** Only for readers who may annotate. */
   readonly annotators?: true
+  /** Only for slides that have several of them. */
+  readonly needs?: 'planes' | 'times'
 }
 
 export const COMMANDS: readonly Command[] = [
@@ -74,6 +81,18 @@ export const COMMANDS: readonly Command[] = [
   { id: 'down', label: 'Pan down', group: 'View', chords: ['arrowdown'], keys: '↓' },
   { id: 'toggle-objects', label: 'Annotations on or off', group: 'Show', chords: ['a'], keys: 'A' },
   { id: 'toggle-fill', label: 'Fill on or off', group: 'Show', chords: ['f'], keys: 'F' },
+  { id: 'plane-up', label: 'Next plane', group: 'Show', chords: ['pageup'], keys: 'PgUp', needs: 'planes' },
+  { id: 'plane-down', label: 'Previous plane', group: 'Show', chords: ['pagedown'], keys: 'PgDn', needs: 'planes' },
+  { id: 'projection', label: 'All planes at once', group: 'Show', chords: ['i'], keys: 'I', needs: 'planes' },
+  { id: 'time-next', label: 'Next time', group: 'Show', chords: ['shift+pageup'], keys: '⇧ PgUp', needs: 'times' },
+  {
+    id: 'time-previous',
+    label: 'Previous time',
+    group: 'Show',
+    chords: ['shift+pagedown'],
+    keys: '⇧ PgDn',
+    needs: 'times',
+  },
   { id: 'toggle-panel', label: 'Side panel', group: 'Show', chords: ['\\'], keys: '\\' },
   { id: 'help', label: 'This page', group: 'Show', chords: ['?', 'f1'], keys: '?' },
 ]

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { type Look, ownLook } from './look'
 import { formatMagnification, magnificationAt, nativeMagnification, presetOf, zoomAt } from './magnification'
 import type { Slide } from './slide'
-import { deepZoomResolutions, maxDeepZoomLevel, mppOf, thumbnailUrl, tileUrl } from './slide'
+import { deepZoomResolutions, maxDeepZoomLevel, mppOf, samplesUrl, thumbnailUrl, tileSizeOf, tileUrl } from './slide'
 
 const slide: Slide = {
   id: 'a b',
@@ -17,6 +18,8 @@ const slide: Slide = {
   tile_size: 240,
   channels: [],
   planes: 1,
+  times: 1,
+  dtype: 'uint8',
   status: 'ready',
   generation: 3,
   created: '2026-01-01T00:00:00Z',
@@ -70,8 +73,27 @@ describe('tile addresses', () => {
     expect(deepZoomResolutions({ width: 5, height: 3 })).toEqual([8, 4, 2, 1])
   })
 
+  it('are smaller at the right and bottom edge', () => {
+    // 2220 x 2967 pixels in tiles of 240: 10 x 13 of them, the last with 60 columns and 87 rows
+    expect(tileSizeOf(slide, { level: 12, col: 0, row: 0 })).toEqual({ width: 240, height: 240 })
+    expect(tileSizeOf(slide, { level: 12, col: 9, row: 12 })).toEqual({ width: 60, height: 87 })
+    // half of that, rounded up: 1110 x 1484
+    expect(tileSizeOf(slide, { level: 11, col: 4, row: 6 })).toEqual({ width: 150, height: 44 })
+    expect(tileSizeOf(slide, { level: 0, col: 0, row: 0 })).toEqual({ width: 1, height: 1 })
+  })
+
+  it('name channel, plane and time of samples', () => {
+    const look: Look = { ...ownLook(3), depth: 'max', time: 2 }
+    expect(samplesUrl(slide, { level: 12, col: 3, row: 4 }, 1, look)).toBe(
+      '/dzi/a%20b_files/12/3_4.raw?c=1&z=max&t=2&g=3',
+    )
+    expect(samplesUrl(slide, { level: 0, col: 0, row: 0 }, 0, ownLook(1))).toBe('/dzi/a%20b_files/0/0_0.raw?c=0&g=3')
+  })
+
   it('name level, place, colour and generation', () => {
-    expect(tileUrl(slide, 12, 3, 4)).toBe('/dzi/a%20b_files/12/3_4.jpeg?color=srgb&g=3')
+    expect(tileUrl(slide, { level: 12, col: 3, row: 4 }, ownLook(3))).toBe(
+      '/dzi/a%20b_files/12/3_4.jpeg?color=srgb&g=3',
+    )
     expect(thumbnailUrl(slide, 512)).toBe('/api/slides/a%20b/thumbnail?size=512&color=srgb&g=3')
   })
 })

@@ -1,10 +1,12 @@
 /** A slide as the catalogue tells it, and the arithmetic of its DeepZoom levels. */
 import type { Mpp } from './geometry'
+import { formatDepth, type Look, lookQuery } from './look'
 import type { Quality } from './quality'
+import type { SampleType } from './samples'
 
 export interface Channel {
   readonly name: string
-  readonly color: string | readonly number[] | null
+  readonly color: readonly [number, number, number]
 }
 
 export interface Slide {
@@ -21,6 +23,8 @@ export interface Slide {
   readonly tile_size: number
   readonly channels: readonly Channel[]
   readonly planes: number
+  readonly times: number
+  readonly dtype: SampleType
   readonly status: string
   readonly generation: number | string
   readonly created: string
@@ -28,8 +32,22 @@ export interface Slide {
   readonly case?: string | null
   readonly patient?: string | null
   readonly stain?: string | null
+  /** Whether the scan holds a colour profile. */
+  readonly has_icc_profile?: boolean
   /** Null or absent until somebody has judged the slide. */
   readonly quality?: Quality | null
+}
+
+const COLOURS = 'red 255,0,0; green 0,255,0; blue 0,0,255'
+
+/** Whether a slide is one picture in colour, not put together out of channels. */
+export function isColour({ channels, dtype }: Pick<Slide, 'channels' | 'dtype'>): boolean {
+  return dtype === 'uint8' && channels.map(({ name, color }) => `${name} ${color}`).join('; ') === COLOURS
+}
+
+/** The plane that is shown when nobody names one. */
+export function middlePlane({ planes }: Pick<Slide, 'planes'>): number {
+  return Math.floor(planes / 2)
 }
 
 /** Whether levels of the slide are still being built; it can be looked at meanwhile. */
@@ -54,16 +72,51 @@ export function deepZoomResolutions(slide: Pick<Slide, 'width' | 'height'>): num
   return Array.from({ length: highest + 1 }, (_, level) => 2 ** (highest - level))
 }
 
-/** Address of one DeepZoom tile; colours are asked for as sRGB. */
-export function tileUrl(slide: Pick<Slide, 'id' | 'generation'>, level: number, col: number, row: number): string {
-  const query = new URLSearchParams({ color: 'srgb', g: String(slide.generation) })
-  return `/dzi/${encodeURIComponent(slide.id)}_files/${level}/${col}_${row}.jpeg?${query}`
+export interface TileAddress {
+  readonly level: number
+  readonly col: number
+  readonly row: number
+}
+
+type Named = Pick<Slide, 'id' | 'generation'>
+
+/** What stands behind the question mark; colons and commas, which need no escape there, are left as people read them. */
+function queryOf(slide: Named, more: Record<string, string>): string {
+  const query = new URLSearchParams({ ...more, g: String(slide.generation) })
+  return String(query).replaceAll('%2C', ',').replaceAll('%3A', ':')
+}
+
+function tilePath({ id }: Named, { level, col, row }: TileAddress): string {
+  return `/dzi/${encodeURIComponent(id)}_files/${level}/${col}_${row}`
+}
+
+/** Address of one DeepZoom tile as the server shows it. */
+export function tileUrl(slide: Named, tile: TileAddress, look: Look): string {
+  return `${tilePath(slide, tile)}.jpeg?${queryOf(slide, { color: look.color, ...lookQuery(look) })}`
+}
+
+/** Address of one channel's samples of a tile. */
+export function samplesUrl(slide: Named, tile: TileAddress, channel: number, { depth, time }: Look): string {
+  const z = formatDepth(depth)
+  const plane = { c: String(channel), ...(z === '' ? {} : { z }), ...(time === 0 ? {} : { t: String(time) }) }
+  return `${tilePath(slide, tile)}.raw?${queryOf(slide, plane)}`
+}
+
+/** How many pixels a tile has, which is less at the right and bottom edge. */
+export function tileSizeOf(
+  slide: Pick<Slide, 'width' | 'height' | 'tile_size'>,
+  { level, col, row }: TileAddress,
+): { readonly width: number; readonly height: number } {
+  const scale = 2 ** (maxDeepZoomLevel(slide) - level)
+  const [width, height] = [Math.ceil(slide.width / scale), Math.ceil(slide.height / scale)]
+  const side = slide.tile_size
+  return { width: Math.min(side, width - col * side), height: Math.min(side, height - row * side) }
 }
 
 /** Address of the overview picture, at most `size` pixels wide and high. */
-export function thumbnailUrl(slide: Pick<Slide, 'id' | 'generation'>, size: number): string {
-  const query = new URLSearchParams({ size: String(size), color: 'srgb', g: String(slide.generation) })
-  return `/api/slides/${encodeURIComponent(slide.id)}/thumbnail?${query}`
+export function thumbnailUrl(slide: Named, size: number, look?: Look): string {
+  const shown = look ? { color: look.color, ...lookQuery(look) } : { color: 'srgb' }
+  return `/api/slides/${encodeURIComponent(slide.id)}/thumbnail?${queryOf(slide, { size: String(size), ...shown })}`
 }
 
 /** Address of a picture that was scanned beside the slide; it exists only where it was kept. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { type Look, ownLook } from './look'
 import { codeOf, formatSlideUrl, parseRoute, parseSlideUrl, safeNext, slidePath } from './url'
 
 describe('routes', () => {
@@ -15,6 +16,7 @@ describe('the address of a view', () => {
     view: { x: 12054.23, y: -3.5, zoom: 0.269848, rotation: Math.PI / 6 },
     hidden: ['Cells · model v3.1', 'a&b=c'],
     selection: '0badab34-8eb0-43ac-aeb5-eda28d3743f5',
+    look: null,
   }
 
   it('comes back as it was', () => {
@@ -25,9 +27,32 @@ describe('the address of a view', () => {
 
   it('is short', () => {
     const view = { x: 1110.123456, y: 1483.5, zoom: 1 / 3, rotation: 0 }
-    expect(formatSlideUrl({ view, hidden: [], selection: null })).toBe('?x=1110.12&y=1483.5&z=0.333333')
-    expect(formatSlideUrl({ view: null, hidden: [], selection: null })).toBe('')
+    expect(formatSlideUrl({ view, hidden: [], selection: null, look: null })).toBe('?x=1110.12&y=1483.5&z=0.333333')
+    expect(formatSlideUrl({ view: null, hidden: [], selection: null, look: null })).toBe('')
   })
+
+  it('holds how the slide looks, beside the place', () => {
+    const look: Look = {
+      channels: [
+        { shown: true, color: [255, 128, 0], window: [100, 4000], gamma: 0.8 },
+        { shown: false, color: null, window: null, gamma: 1 },
+        { shown: true, color: null, window: 'auto', gamma: 1 },
+      ],
+      depth: 'max',
+      time: 2,
+      color: 'source',
+    }
+    const address = formatSlideUrl({ view: { ...state.view, rotation: 0 }, hidden: [], selection: null, look })
+    expect(address).toBe('?x=12054.23&y=-3.5&z=0.269848&c=0:ff8000:100-4000:0.8,2:auto&plane=max&time=2&color=source')
+    expect(parseSlideUrl(address, { channels: 3, planes: 5, times: 3 }).look).toEqual(look)
+  })
+
+  it.each(['?plane=5&time=3&color=x', '?plane=-1&time=0.5', '?plane=&time=x&c='])(
+    'shows a slide as it is where %s names nothing of it',
+    (search) => {
+      expect(parseSlideUrl(search, { channels: 3, planes: 5, times: 3 }).look).toEqual(ownLook(3))
+    },
+  )
 
   it.each(['', '?x=1&y=2', '?x=1&y=2&z=0', '?x=1&y=2&z=-1', '?x=a&y=2&z=1', '?x=1&y=2&z=1e999', '?x=&y=2&z=1'])(
     'names no view in %s',

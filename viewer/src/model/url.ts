@@ -1,4 +1,5 @@
-/** What the address bar holds: which page, which place of the slide, what is hidden and selected. */
+/** What the address bar holds: which page, which place of the slide and how it looks, what is hidden and selected. */
+import { formatChannels, formatDepth, type Look, parseChannels, parseDepth } from './look'
 import { degreesOf, radiansOf, type View } from './view'
 
 export type Route = { readonly page: 'gallery' | 'ingest' } | { readonly page: 'slide'; readonly id: string }
@@ -10,6 +11,14 @@ export interface SlideUrlState {
   readonly view: Pick<View, 'x' | 'y' | 'zoom' | 'rotation'> | null
   readonly hidden: readonly string[]
   readonly selection: string | null
+  readonly look: Look | null
+}
+
+/** What an address can be about. */
+export interface LookLimits {
+  readonly channels: number
+  readonly planes: number
+  readonly times: number
 }
 
 export function parseRoute(pathname: string): Route {
@@ -34,13 +43,30 @@ function numberOf(params: URLSearchParams, name: string): number | null {
   return Number.isFinite(value) ? value : null
 }
 
-/** Read `?x=&y=&z=&rot=&hide=&sel=`; a view that is incomplete or makes no sense is as good as none. */
-export function parseSlideUrl(search: string): SlideUrlState {
+function parseLook(params: URLSearchParams, { channels, planes, times }: LookLimits): Look {
+  const time = numberOf(params, 'time') ?? 0
+  return {
+    channels: parseChannels(params.get('c') ?? '', channels),
+    depth: parseDepth(params.get('plane'), planes),
+    time: Number.isInteger(time) && time >= 0 && time < times ? time : 0,
+    color: params.get('color') === 'source' ? 'source' : 'srgb',
+  }
+}
+
+/** Read `?x=&y=&z=&rot=&c=&plane=&time=&color=&hide=&sel=`; what is incomplete or makes no sense is as good as none. */
+export function parseSlideUrl(search: string, limits?: LookLimits): SlideUrlState {
   const params = new URLSearchParams(search)
   const [x, y, zoom] = [numberOf(params, 'x'), numberOf(params, 'y'), numberOf(params, 'z')]
   const rotation = radiansOf(numberOf(params, 'rot') ?? 0)
   const view = x !== null && y !== null && zoom !== null && zoom > 0 ? { x, y, zoom, rotation } : null
-  return { view, hidden: params.getAll('hide'), selection: params.get('sel') }
+  const look = limits ? parseLook(params, limits) : null
+  return { view, hidden: params.getAll('hide'), selection: params.get('sel'), look }
+}
+
+function writeLook(params: URLSearchParams, { channels, depth, time, color }: Look): void {
+  const texts = { c: formatChannels(channels), plane: formatDepth(depth), time: time === 0 ? '' : String(time) }
+  for (const [name, text] of Object.entries(texts)) if (text !== '') params.set(name, text)
+  if (color !== 'srgb') params.set('color', color)
 }
 
 /** Write the same; the place to 1/100 level-0 px, the zoom to six digits that matter. */
@@ -53,9 +79,11 @@ export function formatSlideUrl(state: SlideUrlState): string {
     const degrees = degreesOf(state.view.rotation)
     if (degrees !== 0) params.set('rot', String(degrees))
   }
+  if (state.look) writeLook(params, state.look)
   for (const layer of state.hidden) params.append('hide', layer)
   if (state.selection !== null) params.set('sel', state.selection)
-  const text = params.toString()
+  // Colons and commas need no escape here, and people read addresses.
+  const text = params.toString().replaceAll('%2C', ',').replaceAll('%3A', ':')
   return text === '' ? '' : `?${text}`
 }
 

@@ -9,10 +9,17 @@ export interface KeyboardHost {
   run(command: CommandId): void
 }
 
-/** Whether the key belongs to what has the focus: a field, or a dialog that is open. */
-function isTaken(target: EventTarget | null): boolean {
+/** What moves a slider that has the focus. */
+const SLIDER_KEYS = /^(Arrow|Page|Home|End)/
+/** Inputs that take no letters. */
+const LETTERLESS = 'input[type=range], input[type=color], input[type=checkbox], input[type=radio]'
+
+/** Whether the key belongs to what has the focus: a field, a slider, or a dialog that is open. */
+function isTaken({ target, key }: KeyboardEvent): boolean {
   if (document.querySelector('dialog[open]')) return true
-  return target instanceof HTMLElement && target.closest('input:not([type=range]), select, textarea') !== null
+  if (!(target instanceof HTMLElement)) return false
+  if (target.closest(LETTERLESS)) return SLIDER_KEYS.test(key) || key === ' ' || key === 'Enter'
+  return target.closest('input, select, textarea') !== null
 }
 
 function onButton(event: KeyboardEvent): boolean {
@@ -25,7 +32,7 @@ export function listenToKeys(host: KeyboardHost): () => void {
   const { interaction } = workspace
 
   const down = (event: KeyboardEvent): void => {
-    if (isTaken(event.target) || onButton(event) || event.altKey) return
+    if (isTaken(event) || onButton(event) || event.altKey) return
     if (event.key === ' ') interaction.spaceHeld.value = true
     else if (!handle(event)) return
     event.preventDefault()

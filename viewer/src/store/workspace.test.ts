@@ -7,7 +7,13 @@ import { memoryPendingDb } from './pending-db'
 import { Workspace } from './workspace'
 
 const tumour = { name: 'Tumour', color: [255, 0, 0], value: 1, priority: 0, hotkey: null }
-const slide = { id: 's', width: 1000, height: 1000, mpp_x: 0.5, mpp_y: 0.5, mpp_plausible: true } as Slide
+const channels = [
+  { name: 'red', color: [255, 0, 0] },
+  { name: 'green', color: [0, 255, 0] },
+  { name: 'blue', color: [0, 0, 255] },
+] as const
+const pixels = { width: 1000, height: 1000, dtype: 'uint8', channels } as const
+const slide = { id: 's', ...pixels, mpp_x: 0.5, mpp_y: 0.5, mpp_plausible: true } as unknown as Slide
 const view = { x: 500, y: 500, zoom: 1, rotation: 0, width: 800, height: 600 }
 
 function withRevision(feature: Feature, revision: number): Feature {

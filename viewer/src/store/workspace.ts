@@ -9,6 +9,7 @@ import { mppOf, type Slide } from '../model/slide'
 import { viewBox } from '../model/view'
 import { AnnotationStore } from './annotations'
 import { followBuilding } from './building'
+import { Display } from './display'
 import { Editor } from './editor'
 import { Interaction } from './interaction'
 import { AnnotationLoader } from './loader'
@@ -30,6 +31,7 @@ export class Workspace {
   readonly rebuilt = signal(0)
   readonly objects = new AnnotationStore()
   readonly view = new ViewStore()
+  readonly display: Display
   readonly interaction = new Interaction()
   readonly queue: SaveQueue
   readonly editor: Editor
@@ -42,6 +44,8 @@ export class Workspace {
     db: PendingDb,
   ) {
     this.slide = signal(slide)
+    this.display = new Display(slide)
+    void this.display.load()
     this.queue = new SaveQueue(session.user, slide.id, db, (id, feature, note) => {
       this.editor.saved(id, feature, note)
       void this.refreshLayers()

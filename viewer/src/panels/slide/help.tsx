@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import { COMMANDS, GESTURES } from '../../model/commands'
+import type { Slide } from '../../model/slide'
 import { Dialog } from './dialog'
 
 const GROUPS = ['Tools', 'View', 'Edit', 'Show'] as const
@@ -15,9 +16,16 @@ function Row({ label, keys }: { label: string; keys: string }): JSX.Element {
   )
 }
 
-/** Every key and gesture that works for this reader. */
-export function Help({ canAnnotate, onClose }: { canAnnotate: boolean; onClose: () => void }): JSX.Element {
-  const mine = (entry: { annotators?: true }): boolean => canAnnotate || !entry.annotators
+interface Props {
+  readonly slide: Slide
+  readonly canAnnotate: boolean
+  readonly onClose: () => void
+}
+
+/** Every key and gesture that works for this reader and slide. */
+export function Help({ slide, canAnnotate, onClose }: Props): JSX.Element {
+  const mine = ({ annotators, needs }: { annotators?: true; needs?: 'planes' | 'times' }): boolean =>
+    (canAnnotate || !annotators) && (needs === undefined || slide[needs] > 1)
   return (
     <Dialog title="Keys and gestures" onClose={onClose}>
       <div class="help">

@@ -1,3 +1,4 @@
+import { useSignal, useSignalEffect } from '@preact/signals'
 import type { JSX, TargetedPointerEvent } from 'preact'
 import { thumbnailUrl } from '../../model/slide'
 import { cornersOf } from '../../model/view'
@@ -5,11 +6,24 @@ import type { Workspace } from '../../store/workspace'
 
 /** Longer side of the minimap in CSS pixels. */
 const SIDE = 148
+/** Longer side of the picture that is asked for. */
+const PICTURE = 512
+
+/** How long a look rests before the overview takes it on: each costs the server a picture. */
+const REST_MS = 400
 
 /** The whole slide with the place that is on the screen; press or drag to go there. */
 export function Minimap({ workspace }: { workspace: Workspace }): JSX.Element {
   const slide = workspace.slide.value
   const view = workspace.view.view.value
+  const overview = useSignal(thumbnailUrl(slide, PICTURE, workspace.display.look.peek()))
+  useSignalEffect(() => {
+    const address = thumbnailUrl(workspace.slide.value, PICTURE, workspace.display.look.value)
+    const timer = setTimeout(() => {
+      overview.value = address
+    }, REST_MS)
+    return () => clearTimeout(timer)
+  })
   const scale = SIDE / Math.max(slide.width, slide.height)
   const [width, height] = [Math.max(1, slide.width * scale), Math.max(1, slide.height * scale)]
 
@@ -35,7 +49,7 @@ export function Minimap({ workspace }: { workspace: Workspace }): JSX.Element {
       }}
       onPointerMove={(event) => event.buttons === 1 && go(event, false)}
     >
-      <img key={slide.status} src={thumbnailUrl(slide, 512)} alt="" draggable={false} fetchPriority="low" />
+      <img key={slide.status} src={overview.value} alt="" draggable={false} fetchPriority="low" />
       <svg width={width} height={height} aria-hidden="true">
         <polygon class="minimap-rim" points={points.join(' ')} />
         <polygon class="minimap-box" points={points.join(' ')} />

@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals'
 import type { JSX, TargetedKeyboardEvent } from 'preact'
 import type { Workspace } from '../../store/workspace'
+import { DisplayPanel, hasDisplay } from '../display/display-panel'
 import { Associated } from './associated'
 import { ClassList } from './class-list'
 import { LayerList } from './layer-list'
@@ -9,21 +10,24 @@ import { QualitySection } from './quality'
 import { Selected } from './selected'
 import { SlideFacts } from './slide-facts'
 
-const TABS = ['Annotate', 'Slide'] as const
+type Tab = 'Annotate' | 'Display' | 'Slide'
 
 export function SidePanel({ workspace }: { workspace: Workspace }): JSX.Element {
-  const tab = useSignal<(typeof TABS)[number]>('Annotate')
+  const tabs: readonly Tab[] = hasDisplay(workspace) ? ['Annotate', 'Display', 'Slide'] : ['Annotate', 'Slide']
+  // Whoever opens channels wants to see them first.
+  const tab = useSignal<Tab>(workspace.display.composed ? 'Display' : 'Annotate')
   const turn = (event: TargetedKeyboardEvent<HTMLDivElement>): void => {
     if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return
     event.stopPropagation()
-    tab.value = tab.value === 'Annotate' ? 'Slide' : 'Annotate'
+    const by = event.key === 'ArrowRight' ? 1 : -1
+    tab.value = tabs[(tabs.indexOf(tab.value) + by + tabs.length) % tabs.length] ?? 'Annotate'
     const next = event.currentTarget.querySelector<HTMLElement>(`[data-tab="${tab.value}"]`)
     next?.focus()
   }
   return (
     <aside class="side-panel" aria-label="Side panel">
       <div class="tabs" role="tablist" aria-label="Side panel" onKeyDown={turn}>
-        {TABS.map((name) => (
+        {tabs.map((name) => (
           <button
             key={name}
             type="button"
@@ -42,14 +46,16 @@ export function SidePanel({ workspace }: { workspace: Workspace }): JSX.Element 
         ))}
       </div>
       <div class="side-content" id="side-content" role="tabpanel" aria-labelledby={`tab-${tab.value}`}>
-        {tab.value === 'Slide' ? (
+        {tab.value === 'Display' && <DisplayPanel workspace={workspace} />}
+        {tab.value === 'Slide' && (
           <>
             <SlideFacts workspace={workspace} />
             <QualitySection workspace={workspace} />
             {workspace.canSeeOriginals && <Originals workspace={workspace} />}
             {workspace.canSeeIdentity && <Associated workspace={workspace} />}
           </>
-        ) : (
+        )}
+        {tab.value === 'Annotate' && (
           <>
             <ClassList workspace={workspace} />
             <LayerList workspace={workspace} />

@@ -50,7 +50,7 @@ export function SlideView(props: Props): JSX.Element {
         }}
       />
       <ToolRail workspace={workspace} run={run} />
-      <main class={`stage ${cursorClass(workspace)}`}>
+      <main class={`stage ${workspace.display.composed ? 'stage-dark' : ''} ${cursorClass(workspace)}`}>
         <h1 class="visually-hidden">{workspace.slide.value.name}</h1>
         <div class="slide-canvas" ref={canvas} data-testid="slide-canvas" />
         <HoverLabel workspace={workspace} />
@@ -62,7 +62,9 @@ export function SlideView(props: Props): JSX.Element {
       </main>
       {panelOpen.value && <SidePanel workspace={workspace} />}
       <StatusBar workspace={workspace} failedTiles={failedTiles.value} />
-      {helpOpen.value && <Help canAnnotate={workspace.canAnnotate} onClose={close(helpOpen)} />}
+      {helpOpen.value && (
+        <Help slide={workspace.slide.value} canAnnotate={workspace.canAnnotate} onClose={close(helpOpen)} />
+      )}
       {conflictOpen.value && <ConflictDialog workspace={workspace} onClose={close(conflictOpen)} />}
     </div>
   )

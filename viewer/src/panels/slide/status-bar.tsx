@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import { formatCount, formatSignificant, formatTenths } from '../../model/format'
+import { formatDepth } from '../../model/look'
 import { degreesOf } from '../../model/view'
 import type { Workspace } from '../../store/workspace'
 
@@ -10,7 +11,8 @@ interface Props {
 
 /** Where the pointer is, how the view lies, and what waits. */
 export function StatusBar({ workspace, failedTiles }: Props): JSX.Element {
-  const { view, queue, editor, mpp } = workspace
+  const { view, queue, editor, display, mpp } = workspace
+  const { planes, times } = workspace.slide.value
   const at = view.pointer.value
   const now = view.view.value
   return (
@@ -26,6 +28,16 @@ export function StatusBar({ workspace, failedTiles }: Props): JSX.Element {
       <span class="wide">{mpp ? `${formatSignificant(Math.sqrt(mpp.x * mpp.y))} µm/px` : 'pixel size unknown'}</span>
       <span class="wide">rot {now ? Number(degreesOf(now.rotation).toFixed(1)) : 0}°</span>
       <span class="wide">zoom {now ? `${Number((now.zoom * 100).toPrecision(3))} %` : '—'}</span>
+      {planes > 1 && (
+        <span data-testid="status-plane">
+          z {display.plane === null ? formatDepth(display.look.value.depth) : display.plane + 1}/{planes}
+        </span>
+      )}
+      {times > 1 && (
+        <span data-testid="status-time">
+          t {display.look.value.time + 1}/{times}
+        </span>
+      )}
       <span class="status-space" />
       {failedTiles > 0 && <span class="warn">{formatCount(failedTiles)} tiles missing</span>}
       {workspace.canAnnotate ? (

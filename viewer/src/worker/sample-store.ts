@@ -1,0 +1,59 @@
+/** Samples by address: each asked for once, kept as long as there is room, given up when nobody waits any more. */
+import { ByteCache } from './byte-cache'
+
+export type FetchBytes = (url: string, signal: AbortSignal) => Promise<ArrayBuffer>
+
+interface Waiting {
+  readonly answer: Promise<ArrayBuffer>
+  readonly abort: AbortController
+  waiters: number
+}
+
+export class SampleStore {
+  private readonly kept: ByteCache<ArrayBuffer>
+  private readonly coming = new Map<string, Waiting>()
+
+  constructor(
+    private readonly fetchBytes: FetchBytes,
+    budget: number,
+  ) {
+    this.kept = new ByteCache(budget)
+  }
+
+  /** Give the samples; rejects when they cannot be had, or when `signal` says that they are not wanted. */
+  async load(url: string, signal: AbortSignal): Promise<ArrayBuffer> {
+    signal.throwIfAborted()
+    const kept = this.kept.get(url)
+    if (kept) return kept
+    const waiting = this.coming.get(url) ?? this.ask(url)
+    waiting.waiters++
+    const leave = (): void => {
+      waiting.waiters--
+      if (waiting.waiters > 0) return
+      // A later request must not join one that is being given up.
+      if (this.coming.get(url) === waiting) this.coming.delete(url)
+      waiting.abort.abort()
+    }
+    signal.addEventListener('abort', leave)
+    try {
+      return await waiting.answer
+    } finally {
+      signal.removeEventListener('abort', leave)
+    }
+  }
+
+  private ask(url: string): Waiting {
+    const abort = new AbortController()
+    const answer = this.fetchBytes(url, abort.signal)
+    const waiting: Waiting = { answer, abort, waiters: 0 }
+    this.coming.set(url, waiting)
+    const done = (): void => {
+      if (this.coming.get(url) === waiting) this.coming.delete(url)
+    }
+    answer.then((bytes) => {
+      this.kept.put(url, bytes)
+      done()
+    }, done)
+    return waiting
+  }
+}

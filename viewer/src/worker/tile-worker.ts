@@ -1,0 +1,47 @@
+/** The worker: takes jobs, fetches samples, gives bitmaps. */
+import { Painter } from './painter'
+import type { FromWorker, PaintJob, ToWorker } from './protocol'
+import { SampleStore } from './sample-store'
+
+/** Samples that are kept, so that a change of colours fetches nothing. */
+const BUDGET_BYTES = 128 << 20
+
+/** The server's answer was no tile. */
+class Refused extends Error {
+  constructor(readonly status: number) {
+    super(`The server answered ${status}.`)
+  }
+}
+
+async function fetchBytes(url: string, signal: AbortSignal): Promise<ArrayBuffer> {
+  const response = await fetch(url, { credentials: 'same-origin', signal })
+  if (!response.ok) throw new Refused(response.status)
+  return response.arrayBuffer()
+}
+
+const painter = new Painter(new SampleStore(fetchBytes, BUDGET_BYTES))
+const running = new Map<number, AbortController>()
+
+function say(message: FromWorker, transfer: Transferable[] = []): void {
+  self.postMessage(message, { transfer })
+}
+
+async function paint(job: PaintJob): Promise<void> {
+  const abort = new AbortController()
+  running.set(job.id, abort)
+  try {
+    const pixels = await painter.paint(job, abort.signal)
+    const picture = new ImageData(pixels, job.width, job.height)
+    const bitmap = await createImageBitmap(picture, 0, 0, job.side, job.side)
+    say({ kind: 'painted', id: job.id, bitmap }, [bitmap])
+  } catch (error) {
+    say({ kind: 'failed', id: job.id, status: error instanceof Refused ? error.status : 0 })
+  } finally {
+    running.delete(job.id)
+  }
+}
+
+self.addEventListener('message', ({ data }: MessageEvent<ToWorker>) => {
+  if (data.kind === 'abort') running.get(data.id)?.abort()
+  else void paint(data.job)
+})
