@@ -75,6 +75,39 @@ def test_a_pair_holds_image_and_mask_on_one_grid(served, sample_slide: Path) -> 
         assert coarse.image.shape == (115, 140, 3)
 
 
+def test_many_tiles_and_regions_come_in_a_few_requests(served, sample_slide: Path, monkeypatch) -> None:
+    address, token, _ = served
+    asked, request = [], Client.request
+
+    def counted(self, method, path, **more):
+        asked.append(path)
+        return request(self, method, path, **more)
+
+    monkeypatch.setattr(Client, "request", counted)
+    with Client(address, token=token) as client, openslide.OpenSlide(sample_slide) as truth:
+        slide = next(client.slides())
+        whole = np.asarray(truth.read_region((0, 0), 0, truth.dimensions).convert("RGB"))
+        asked.clear()
+        places = [(col, row) for row in range(12) for col in range(9)] * 3
+        tiles = slide.tiles((12, col, row) for col, row in places)
+        for (col, row), pixels in zip(places, tiles, strict=True):
+            assert np.array_equal(pixels, whole[row * 240 :, col * 240 :][:240, :240])
+        assert asked == [f"/api/slides/{slide.id}/tiles"] * 2  # 324 tiles
+        asked.clear()
+        boxes = [(x, 700.0, 1500, 1000) for x in (0.0, 10.0, 333.0, 500.0)] * 4
+        for (x, y, width, height), pixels in zip(boxes, slide.regions(boxes), strict=True):
+            assert np.array_equal(pixels, whole[int(y) : int(y) + height, int(x) : int(x) + width])
+        assert len(asked) == 2  # 24 megapixels
+        coarse = slide.region(100, 200, 50, 40, mpp=1.0)
+        assert np.array_equal(next(slide.regions([(100, 200, 50, 40)], mpp=1.0)), coarse)
+        assert [pixels.shape for pixels in slide.tiles([(12, 9, 12), (0, 0, 0)])] == [(87, 60, 3), (1, 1, 3)]
+        assert list(slide.tiles([])) == list(slide.regions([])) == []
+        with pytest.raises(errors.NotFound):
+            list(slide.tiles([(12, 0, 0), (12, 99, 0)]))
+        with pytest.raises(errors.Invalid):
+            list(slide.regions([(0, 0, 0, 1)]))
+
+
 def test_the_clients_errors_are_the_servers(served) -> None:
     address, token, _ = served
     with Client(address, token=token[:-1]) as stranger, pytest.raises(errors.Unauthenticated):
