@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from time import perf_counter_ns
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -17,6 +19,7 @@ from pathserve.errors import NotFound, Unauthenticated
 from pathserve.labels import Annotation
 from pathserve.server.params import parse_query
 from pathserve.server.services import Services
+from pathserve.server.timing import timed
 
 _CONVERTER = re.compile(r":\w+\}")
 _Q = TypeVar("_Q", bound=BaseModel)
@@ -54,6 +57,10 @@ class Call(Generic[_Q_co]):
             raise NotFound(f"There is no such {what}.")
         require(self.actor, self.action, Resource(slide.project), what=what)
         return slide
+
+    def timed(self, part: str) -> AbstractContextManager[None]:
+        """Measure a part of the work, which is told to an administrator."""
+        return timed(self.request.scope["state"], part)
 
     def annotation_id(self) -> UUID:
         """Give the annotation's id out of the address."""
@@ -105,10 +112,12 @@ class Endpoint(Generic[_Q]):
         kind = services.metrics.kind(self.method, _CONVERTER.sub("}", self.path))
 
         async def endpoint(request: Request) -> Response:
-            request.state.kind = kind
+            state = request.scope["state"]
+            state["kind"], state["reached"] = kind, perf_counter_ns()
             query = parse_query(request.scope["query_string"], self.query)
             slide_id = request.path_params.get("slide")
             slide = None if slide_id is None else await services.slides.get(slide_id, request.state.version)
+            state["found"] = perf_counter_ns()
             call = Call(request, services, self.action, query, slide)
             if self.action is not Action.PUBLIC:
                 require(call.actor, self.action, Resource())

@@ -40,7 +40,7 @@ class Tally(IntEnum):
     TILES_FAST = 0
     """Tiles that the protocol answered, without a route."""
     TILES_PLAIN = 1
-    """Tiles that the route answered as they lie."""
+    """Tiles that the route answered as they lie, or as they had been made before."""
     TILES_MADE = 2
     """Tiles that the route had to make: cut, composed, converted, or of a level that is not built yet."""
     INDEX_HITS = 3

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pathserve.server.cors import answer_headers
 from pathserve.server.metrics import Metrics
 from pathserve.server.problems import on_unexpected
+from pathserve.server.timing import HEADER, timing_of
 
 # What is no script is never run as one, and no address of ours is told to other sites.
 SAME_FOR_ALL = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
@@ -74,6 +75,9 @@ class Counting:
             nonlocal status, sent, began
             if message["type"] == "http.response.start":
                 status, began = message["status"], perf_counter_ns()
+                timing = timing_of(state)
+                if timing is not None:
+                    message["headers"] = [*message.get("headers", ()), (HEADER, timing.header(began))]
             else:
                 sent += len(message.get("body", b""))
             await send(message)

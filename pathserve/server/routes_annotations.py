@@ -66,14 +66,17 @@ async def list_annotations(call: Call[AnnotationsQuery]) -> Response:
     headers = {"cache-control": "no-store"}
     if _SEQUENCE in call.request.headers.get("accept", ""):
         # The first page is read before the answer begins, so that a wrong question still gets its error.
-        pages = await run_in_threadpool(_sequence, services, slide, question)
+        with call.timed("read"):
+            pages = await run_in_threadpool(_sequence, services, slide, question)
         return StreamingResponse(pages, media_type=_SEQUENCE, headers=headers)
 
     def work() -> bytes:
-        page = services.annotations.page(question, limit=call.query.limit, cursor=call.query.cursor)
+        with call.timed("read"):
+            page = services.annotations.page(question, limit=call.query.limit, cursor=call.query.cursor)
         write = feature_writer(services, slide)
         features = map(write, page.annotations)
-        return orjson.dumps(geojson.feature_collection(features, next=page.next, revision=page.revision))
+        with call.timed("encode"):
+            return orjson.dumps(geojson.feature_collection(features, next=page.next, revision=page.revision))
 
     return Response(await run_in_threadpool(work), media_type=_GEOJSON, headers=headers)
 
@@ -165,7 +168,8 @@ async def get_annotation(call: Call[NoQuery]) -> Response:
     feature_id = call.annotation_id()
 
     def work() -> Response:
-        annotation = call.services.annotations.get(feature_id)
+        with call.timed("read"):
+            annotation = call.services.annotations.get(feature_id)
         slide = call.slide_of(annotation)
         if call.request.headers.get("if-none-match") == etag(annotation.revision):
             return Response(status_code=304, headers={"etag": etag(annotation.revision)})

@@ -110,10 +110,14 @@ async def _picture(call: Call[ImageQuery], version: Version) -> Response:
         return wanted, tile_of(wanted, wanted.format) if wanted.is_plain else None
 
     def draw() -> bytes:
-        tile = tile_of(wanted, "png")
-        if tile is not None:
-            return finish(wanted, decoded(tile.body))
-        return finish(wanted, tiles.region(slide.id, wanted.grid, color=query.color, view=query.view))
+        with call.timed("read"):
+            tile = tile_of(wanted, "png")
+            if tile is not None:
+                pixels = decoded(tile.body)
+            else:
+                pixels = tiles.region(slide.id, wanted.grid, color=query.color, view=query.view)
+        with call.timed("encode"):
+            return finish(wanted, pixels)
 
     wanted, tile = await run_in_threadpool(prepare)
     etag = tile.etag if tile else f'"iiif-{slide.generation}-{wanted.tag}-{query.color}{query.view.tag}"'

@@ -20,8 +20,10 @@ async def mask(call: Call[MaskQuery]) -> Response:
     question = to_query(slide, query)
 
     def work() -> bytes:
-        array = read_mask(services.annotations, services.classes.of(slide.project), question, grid, query.kind)
-        return encode_png(array) if query.format == "png" else encode_npy(array)
+        with call.timed("read"):
+            array = read_mask(services.annotations, services.classes.of(slide.project), question, grid, query.kind)
+        with call.timed("encode"):
+            return encode_png(array) if query.format == "png" else encode_npy(array)
 
     media_type = "image/png" if query.format == "png" else "application/x-npy"
     return Response(await services.drawing.run(work), media_type=media_type, headers=_HEADERS)
@@ -36,12 +38,11 @@ async def pair(call: Call[PairQuery]) -> Response:
 
     def work() -> bytes:
         schema = services.classes.of(slide.project)
-        labels = read_mask(services.annotations, schema, question, grid, query.kind)
-        return encode_pair_npz(
-            TileMaskPair(
-                services.tiles.region(slide.id, grid, color=query.color, view=query.view), labels, schema.values
-            )
-        )
+        with call.timed("read"):
+            labels = read_mask(services.annotations, schema, question, grid, query.kind)
+            pixels = services.tiles.region(slide.id, grid, color=query.color, view=query.view)
+        with call.timed("encode"):
+            return encode_pair_npz(TileMaskPair(pixels, labels, schema.values))
 
     return Response(await services.drawing.run(work), media_type="application/x-npz", headers=_HEADERS)
 

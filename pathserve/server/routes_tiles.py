@@ -11,6 +11,7 @@ from pathserve.catalog import SlideRecord
 from pathserve.errors import NotFound
 from pathserve.server.accept import preferred
 from pathserve.server.endpoint import Answer, Call, Endpoint
+from pathserve.server.metrics import Tally
 from pathserve.server.params import DeepZoomQuery, NoQuery, RegionQuery, ThumbnailQuery
 from pathserve.tiles import MEDIA_TYPES, PICTURE_TYPES, PictureFormat, encode_image, require_encodable
 
@@ -73,7 +74,9 @@ async def tile(call: Call[DeepZoomQuery]) -> Response:
     color, view = call.query.color, call.query.view
     found = tiles.tile_at_once(*address, color=color, view=view, image_format=kind)
     if found is None:
-        found = await run_in_threadpool(tiles.tile, *address, color=color, view=view, image_format=kind)
+        with call.timed("read"):
+            found = await run_in_threadpool(tiles.tile, *address, color=color, view=view, image_format=kind)
+    call.services.metrics.add(Tally.TILES_MADE if found.made else Tally.TILES_PLAIN)
     headers = cache_headers(found.etag, slide, call.query.g)
     return not_modified(call, headers) or Response(found.body, media_type=found.media_type, headers=headers)
 
@@ -104,7 +107,10 @@ async def region(call: Call[RegionQuery]) -> Response:
         return unchanged
 
     def work() -> bytes:
-        return encode_image(call.services.tiles.region(slide.id, grid, color=query.color, view=query.view), kind)
+        with call.timed("read"):
+            pixels = call.services.tiles.region(slide.id, grid, color=query.color, view=query.view)
+        with call.timed("encode"):
+            return encode_image(pixels, kind)
 
     return Response(await call.services.drawing.run(work), media_type=MEDIA_TYPES[kind], headers=headers)
 
@@ -121,7 +127,8 @@ async def thumbnail(call: Call[ThumbnailQuery]) -> Response:
 
     def work() -> bytes:
         tiles = call.services.tiles
-        return tiles.thumbnail(slide.id, query.size, color=query.color, view=query.view, image_format=kind)
+        with call.timed("read"):
+            return tiles.thumbnail(slide.id, query.size, color=query.color, view=query.view, image_format=kind)
 
     large = query.size > LARGE_THUMBNAIL
     body = await (call.services.drawing.run(work) if large else run_in_threadpool(work))

@@ -41,11 +41,15 @@ _CONVERSION_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile as it is sent: a complete picture, and a strong ETag with its quotation marks."""
+    """One tile as it is sent: a complete picture, and a strong ETag with its quotation marks.
+
+    ``made`` says that it was cut, composed, converted or encoded for this answer.
+    """
 
     body: bytes
     media_type: str
     etag: str
+    made: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +179,9 @@ class TileService:
         region = slide.grid.tile_region(level, col, row)
         wanted = _Wanted(level, col, row, view, slide.converts(color), image_format)
         body = _stored(slide, wanted, region)
-        if body is None:
-            body = self._made_tile(slide_id, slide, wanted, region)
-        return _answer(slide, body, wanted)
+        if body is not None:
+            return _answer(slide, body, wanted)
+        return _answer(slide, self._made_tile(slide_id, slide, wanted, region), wanted, made=True)
 
     def tile_at_once(
         self,
@@ -421,11 +425,11 @@ def _fitted(slide: _OpenSlide, scale: float, view: View) -> npt.NDArray[np.uint8
     return _sampled(slide, PixelGrid(0.0, 0.0, width, height, whole.width / width, whole.height / height), view)
 
 
-def _answer(slide: _OpenSlide, body: bytes, wanted: _Wanted) -> Tile:
+def _answer(slide: _OpenSlide, body: bytes, wanted: _Wanted, *, made: bool = False) -> Tile:
     address = f"{slide.grid.generation}-{wanted.level}-{wanted.col}-{wanted.row}"
     colour = "-srgb" if wanted.converts else ""
     kind = "" if wanted.image_format == "jpeg" else f"-{wanted.image_format}"
-    return Tile(body, MEDIA_TYPES[wanted.image_format], f'"g{address}{wanted.view.tag}{colour}{kind}"')
+    return Tile(body, MEDIA_TYPES[wanted.image_format], f'"g{address}{wanted.view.tag}{colour}{kind}"', made)
 
 
 def _sample_answer(slide: _OpenSlide, body: bytes, region: LevelRegion, *, packed: bool) -> SampleTile:

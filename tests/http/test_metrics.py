@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 
+import httpx2
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,6 +16,7 @@ from pathserve.config import Settings
 from pathserve.server.app import ENDPOINTS, create_app
 from pathserve.server.metrics import BOUNDS, TILE, Metrics, Tally, counters_folder
 from pathserve.server.middleware import Counting
+from pathserve.server.services import Services
 
 LOCAL = ("127.0.0.1", 50_000)
 
@@ -200,3 +203,82 @@ def test_open_streams_of_events_are_counted_until_they_end(serve, wait_for) -> N
             assert answer.status_code == 200
             wait_for(lambda: scrape(client)["pathserve_event_streams",] == 1)
         wait_for(lambda: scrape(client)["pathserve_event_streams",] == 0)
+
+
+def test_tiles_are_told_apart_by_how_they_came_about(ingested: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(ingested, data)
+    app = create_app(Settings(data=data))
+    services = app.state.services
+    slide = next(s.id for s in services.catalog.slides()[0] if s.name == "slide")
+    token = services.accounts.create_token("t", role=Role.VIEWER).secret
+    client = TestClient(app, headers={"authorization": f"Bearer {token}"})
+    stored, edge = f"/dzi/{slide}_files/12/1_1.jpeg", f"/dzi/{slide}_files/12/9_12.jpeg"
+    assert [client.get(path).status_code for path in (stored, stored, edge, edge, stored)] == [200] * 5
+    assert client.get(edge, params={"color": "bad"}).status_code == 422
+    found = scrape(client)
+    assert found["pathserve_tiles_total", "plain"] == 4
+    assert found["pathserve_tiles_total", "made"] == 1  # the edge was kept from the first time
+    assert found["pathserve_tiles_total", "fast"] == 0  # there is no protocol in front of a test's client
+    assert found["pathserve_index_lookups_total", "miss"] >= 1
+    assert found["pathserve_index_lookups_total", "hit"] >= 2
+    services.close()
+
+
+def test_the_protocols_tiles_are_counted_too(serve, ingested: Path) -> None:
+    served = serve()
+    served.stop()
+    shutil.rmtree(served.data)
+    shutil.copytree(ingested, served.data)
+    services = Services.open(Settings(data=served.data))
+    token = services.accounts.create_token("t", role=Role.VIEWER).secret
+    slide = next(s.id for s in services.catalog.slides()[0] if s.name == "slide")
+    services.close()
+    served.start()
+    with httpx2.Client(base_url=served.address, headers={"authorization": f"Bearer {token}"}) as client:
+        sizes = [len(client.get(f"/dzi/{slide}_files/12/1_1.jpeg").content) for _ in range(5)]
+        found = scrape(client)
+    fast, plain = (found["pathserve_tiles_total", how] for how in ("fast", "plain"))
+    assert (fast + plain, fast >= 1) == (5, True)
+    assert found["pathserve_requests_total", *TILE, "2xx"] == 5
+    assert found["pathserve_response_bytes_total", *TILE] == sum(sizes)
+
+
+GRID = {"x": 100, "y": 100, "width": 64, "height": 64}
+
+
+def parts_of(answer) -> dict[str, float]:
+    return {
+        part.partition(";dur=")[0]: float(part.partition(";dur=")[2])
+        for part in answer.headers["server-timing"].split(", ")
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "parts"),
+    [
+        ("/api/slides/{slide}/region", GRID, ["auth", "lookup", "read", "encode", "total"]),
+        ("/api/slides/{slide}/mask", GRID, ["auth", "lookup", "read", "encode", "total"]),
+        ("/api/slides/{slide}/pair", GRID, ["auth", "lookup", "read", "encode", "total"]),
+        ("/api/slides/{slide}/annotations", {}, ["auth", "lookup", "read", "encode", "total"]),
+        ("/api/slides/{slide}/thumbnail", {}, ["auth", "lookup", "read", "total"]),
+        ("/dzi/{slide}_files/12/9_12.jpeg", {}, ["auth", "lookup", "read", "total"]),
+        ("/iiif/3/{slide}/full/100,/0/default.jpg", {}, ["auth", "lookup", "read", "encode", "total"]),
+    ],
+)
+def test_admins_alone_see_where_the_time_went(site, path: str, query: dict[str, int], parts: list[str]) -> None:
+    address = path.format(slide=site.slide)
+    bound = site.services.accounts.create_token("bound", role=Role.ADMIN, project="default").secret
+    for role in ("viewer", "annotator", "reviewer"):
+        answer = site.client(role).get(address, params=query)
+        assert (answer.status_code, "server-timing" in answer.headers) == (200, False)
+    client = site.client()
+    client.headers["authorization"] = f"Bearer {bound}"
+    assert "server-timing" not in client.get(address, params=query).headers
+    site.services.tiles.forget(site.slide)
+    answer = site.client("admin").get(address, params=query)
+    assert answer.status_code == 200
+    found = parts_of(answer)
+    assert list(found) == parts
+    assert all(0 <= spent <= found["total"] for spent in found.values())
+    assert sum(spent for name, spent in found.items() if name != "total") <= found["total"] + 0.01
