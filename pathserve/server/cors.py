@@ -13,7 +13,8 @@ ALLOWED: tuple[tuple[bytes, bytes], ...] = (
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"Accept-Ranges, Content-Length, Content-Range, ETag, Link, Location, Retry-After, X-Request-Id",
+        b"Accept-Ranges, Content-Length, Content-Range, ETag, Link, Location, Pathserve-Dtype, Pathserve-Shape, "
+        b"Retry-After, X-Request-Id",
     ),
 )
 """What every answer of such an address has, errors too."""

@@ -146,6 +146,8 @@ def test_raw_samples_are_little_endian_and_packed_only_for_whom_takes_it(site, s
     assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
     assert (answer.headers["pathserve-dtype"], answer.headers["pathserve-shape"]) == ("uint16", "1,72,70")
     assert answer.headers.get("content-encoding") == ("zstd" if packed else None)
+    exposed = set(answer.headers["access-control-expose-headers"].split(", "))
+    assert {"ETag", "Pathserve-Dtype", "Pathserve-Shape"} <= exposed  # pages of other sites compose channels too
     body = zstd.decompress(body) if packed else body
     np.testing.assert_array_equal(np.frombuffer(body, "<u2").reshape(72, 70), stack[1, 2])
     known = {"accept-encoding": accept, "if-none-match": answer.headers["etag"]}
