@@ -3,7 +3,7 @@
 import re
 import resource
 from collections.abc import Hashable, MutableSequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ class Tile:
     body: bytes
     media_type: str
     etag: str
-    made: bool = False
+    made: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
