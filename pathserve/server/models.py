@@ -8,6 +8,7 @@ from pathserve.access import Action, Actor, Resource, Role, allow
 from pathserve.catalog import SlideFacts, SlideRecord
 from pathserve.catalog.judgements import StoredJudgement
 from pathserve.labels import AnnotationClass, FeatureIssue, Layer
+from pathserve.tiles.colour import INTENT_NAME, ColorFacts
 
 
 class ProblemModel(BaseModel):
@@ -149,6 +150,31 @@ class SlideModel(BaseModel):
         )
 
 
+class ColorModel(BaseModel):
+    """How a slide's colours become those of a screen, the same in every picture of it."""
+
+    profile: bool = Field(description="Whether the scan states its colours by an ICC profile.")
+    converted: bool = Field(description="Whether `color=srgb` differs from `source`; not with a profile that is sRGB.")
+    intent: str | None = Field(description="Rendering intent of the conversion.")
+    black_point_compensation: bool
+
+    @classmethod
+    def of(cls, facts: ColorFacts) -> "ColorModel":
+        """Describe them."""
+        return cls(
+            profile=facts.profile,
+            converted=facts.converted,
+            intent=INTENT_NAME if facts.converted else None,
+            black_point_compensation=facts.converted,
+        )
+
+
+class SlideDetailModel(SlideModel):
+    """One slide with what takes a look at its pixels' description."""
+
+    color: ColorModel | None = Field(description="Null when the stored slide cannot be opened.")
+
+
 class SlidePage(BaseModel):
     """A page of slides."""
 
@@ -172,6 +198,25 @@ class SlidePatch(BaseModel):
             fact: getattr(self, fact) or "" for fact in ("case", "patient", "stain") if fact in self.model_fields_set
         }
         return SlideFacts(name=self.name, project=self.project, **removable)
+
+
+class AssociatedModel(BaseModel):
+    """A picture beside a slide's pixels."""
+
+    name: str = Field(description="`label`, `macro` or `thumbnail`.")
+    address: str
+
+    @classmethod
+    def of(cls, slide_id: str, name: str) -> "AssociatedModel":
+        """Name one of a slide."""
+        return cls(name=name, address=f"/api/slides/{slide_id}/associated/{name}")
+
+
+class AssociatedPage(BaseModel):
+    """All of them."""
+
+    items: list[AssociatedModel]
+    next: None
 
 
 class ClassModel(BaseModel):

@@ -181,6 +181,12 @@ class ThumbnailQuery(ImageQuery):
     format: PictureFormat | None = Field(None, description="Default: what `Accept` would rather have, else `jpeg`.")
 
 
+class PictureQuery(NoQuery):
+    """A picture that is no part of a slide's pixels."""
+
+    format: PictureFormat | None = Field(None, description="Default: what `Accept` would rather have, else `jpeg`.")
+
+
 class FilterQuery(NoQuery):
     """Which annotations; parameters that repeat mean "any of these"."""
 

@@ -3,16 +3,19 @@
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from pathserve.access import Action
-from pathserve.ingest import picture_bytes
+from pathserve.access import Action, Resource, allow
+from pathserve.ingest import kept_pictures, picture_bytes
 from pathserve.server.bodies import json_response
 from pathserve.server.endpoint import Answer, Call, Endpoint
-from pathserve.server.models import IdentityModel
-from pathserve.server.params import NoQuery, ThumbnailQuery
-from pathserve.server.routes_tiles import thumbnail
+from pathserve.server.models import AssociatedModel, AssociatedPage, IdentityModel
+from pathserve.server.params import NoQuery, PictureQuery, ThumbnailQuery
+from pathserve.server.routes_tiles import negotiated, thumbnail
+from pathserve.slides import jpeg
+from pathserve.tiles import PICTURE_TYPES, encode_image
 
 # Such a picture must not lie in any cache, not even the browser's.
 _HEADERS = {"cache-control": "no-store"}
+_ALSO_CALLED = {"overview": "macro"}  # DICOM's word
 
 
 async def overview(call: Call[ThumbnailQuery]) -> Response:
@@ -20,12 +23,28 @@ async def overview(call: Call[ThumbnailQuery]) -> Response:
     return await thumbnail(call)
 
 
-async def associated(call: Call[NoQuery]) -> Response:
-    """Give the label or macro picture."""
+async def list_associated(call: Call[NoQuery]) -> Response:
+    """List the pictures beside the slide's pixels that the caller may see."""
     slide = call.slide()
+    kept: tuple[str, ...] = ()
+    if allow(call.actor, Action.ASSOCIATED_READ, Resource(slide.project)).allowed:
+        kept = await run_in_threadpool(kept_pictures, call.services.settings, slide.id)
+    items = [AssociatedModel.of(slide.id, name) for name in (*kept, "thumbnail")]
+    return json_response(AssociatedPage(items=items, next=None))
+
+
+async def associated(call: Call[PictureQuery]) -> Response:
+    """Give the label or macro picture: as a JPEG the stored one, in other formats made of it."""
+    slide, given = call.slide(), call.query.format
+    kind, vary = (given, dict[str, str]()) if given else negotiated(call, PICTURE_TYPES)
     name = call.request.path_params["name"]
-    body = await run_in_threadpool(picture_bytes, call.services.settings, slide.id, name)
-    return Response(body, media_type="image/jpeg", headers=_HEADERS)
+
+    def work() -> bytes:
+        stored = picture_bytes(call.services.settings, slide.id, _ALSO_CALLED.get(name, name))
+        return stored if kind == "jpeg" else encode_image(jpeg.decode(stored), kind)
+
+    body = await run_in_threadpool(work)
+    return Response(body, media_type=PICTURE_TYPES[kind], headers=_HEADERS | vary)
 
 
 async def identity(call: Call[NoQuery]) -> Response:
@@ -38,12 +57,22 @@ async def identity(call: Call[NoQuery]) -> Response:
 ENDPOINTS = (
     Endpoint(
         "GET",
+        "/api/slides/{slide}/associated",
+        list_associated,
+        Action.SLIDE_READ,
+        "The pictures beside the slide's pixels that the caller may see",
+        NoQuery,
+        {200: Answer("The pictures.", model=AssociatedPage)},
+        tag="identity",
+    ),
+    Endpoint(
+        "GET",
         "/api/slides/{slide}/associated/thumbnail",
         overview,
         Action.SLIDE_READ,
         "A small picture of the whole slide, made from the slide itself",
         ThumbnailQuery,
-        {200: Answer("The picture.", ("image/jpeg",)), 304: Answer("Not changed.", ())},
+        {200: Answer("The picture.", tuple(PICTURE_TYPES.values())), 304: Answer("Not changed.", ())},
         tag="identity",
     ),
     Endpoint(
@@ -51,9 +80,9 @@ ENDPOINTS = (
         "/api/slides/{slide}/associated/{name}",
         associated,
         Action.ASSOCIATED_READ,
-        "The `label` or `macro` picture, when it was kept",
-        NoQuery,
-        {200: Answer("The picture.", ("image/jpeg",))},
+        "The `label` or `macro` (or `overview`) picture, when it was kept",
+        PictureQuery,
+        {200: Answer("The picture.", tuple(PICTURE_TYPES.values()))},
         tag="identity",
     ),
     Endpoint(

@@ -5,14 +5,17 @@ from starlette.responses import Response
 
 from pathserve.access import Action, Resource, require
 from pathserve.catalog import SlideRecord
+from pathserve.errors import PathServeError
 from pathserve.ingest import remove_slide
 from pathserve.server.bodies import json_response, read_model
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.models import (
     ClassModel,
     ClassPage,
+    ColorModel,
     LayerModel,
     LayerPage,
+    SlideDetailModel,
     SlideModel,
     SlidePage,
     SlidePatch,
@@ -42,7 +45,19 @@ async def list_slides(call: Call[SlidesQuery]) -> Response:
 async def get_slide(call: Call[NoQuery]) -> Response:
     """Give one slide."""
     slide = call.slide()
-    return json_response((await run_in_threadpool(_described, call.services, [slide]))[0])
+
+    def work() -> SlideDetailModel:
+        (described,) = _described(call.services, [slide])
+        return SlideDetailModel(**dict(described), color=_color(call.services, slide))
+
+    return json_response(await run_in_threadpool(work))
+
+
+def _color(services: Services, slide: SlideRecord) -> ColorModel | None:
+    try:
+        return ColorModel.of(services.tiles.color_facts(slide.id))
+    except PathServeError:
+        return None  # what the catalog knows is told even of a slide whose pixels are damaged or out of reach
 
 
 async def patch_slide(call: Call[NoQuery]) -> Response:
@@ -95,7 +110,7 @@ ENDPOINTS = (
         Action.SLIDE_READ,
         "One slide",
         NoQuery,
-        {200: Answer("The slide.", model=SlideModel)},
+        {200: Answer("The slide.", model=SlideDetailModel)},
     ),
     Endpoint(
         "PATCH",

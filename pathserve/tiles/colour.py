@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,10 +19,19 @@ INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 """White of the glass stays white, and colours that both devices know stay what they are."""
 
 INTENT_NAME = "relative colorimetric"
-BLACK_POINT_COMPENSATION = True
+
 
 UNSEEN = 1
 """A transform that changes no colour by more than this (of 255) is none: a JPEG tile made anew would change more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColorFacts:
+    """What is known of a slide's colours: whether it has a profile, and whether that changes anything."""
+
+    profile: bool
+    converted: bool
+
 
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE  # no cache: threads share the transform
 _PROBES = 18  # values of each channel that are tried: multiples of 15

@@ -16,7 +16,7 @@ from pathserve.pyramid import ByteBudgetCache, Pyramid, ReadCache
 from pathserve.pyramid.disk import as_slides
 from pathserve.pyramid.reader import SHARD_BYTES
 from pathserve.pyramid.storage import Files, Slides
-from pathserve.tiles.colour import Color, Convert, to_srgb
+from pathserve.tiles.colour import Color, ColorFacts, Convert, to_srgb
 from pathserve.tiles.compose import Read, compose, stored_plane
 from pathserve.tiles.deepzoom import DeepZoom
 from pathserve.tiles.encode import MEDIA_TYPES, THUMBNAIL, TILE, PictureFormat, encode_image
@@ -148,6 +148,11 @@ class TileService:
     def deepzoom(self, slide_id: str) -> DeepZoom:
         """Give the DeepZoom grid of a slide; raises as :meth:`pyramid`."""
         return self._slide(slide_id).grid
+
+    def color_facts(self, slide_id: str) -> ColorFacts:
+        """Tell of a slide's colours; raises as :meth:`pyramid`."""
+        slide = self._slide(slide_id)
+        return ColorFacts(slide.pyramid.facts.icc_profile is not None, slide.converts("srgb"))
 
     def tile(
         self,

@@ -137,7 +137,9 @@ def test_a_project_token_knows_nothing_of_other_projects(site) -> None:
         json={"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 1]}, "properties": {}},
     )
     annotation = made.json()["ids"][0]
-    there = {"slide": site.slide, "annotation": annotation, "level": "12", "col": "0", "row": "0", "name": "label"}
+    there = {"slide": site.slide, "annotation": annotation, "name": "label"}
+    there |= {"level": "12", "col": "0", "row": "0", "format": "jpg"}
+    there |= {"region": "full", "size": "max", "rotation": "0", "quality": "default"}
     needed = {"region": GRID, "mask": GRID, "pair": GRID}
     about_one = [e for e in ENDPOINTS if re.search(r"\{(slide|annotation)\}", e.path) and e.path != "/slides/{slide}"]
     assert len(about_one) > 15

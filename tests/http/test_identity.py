@@ -27,6 +27,42 @@ def test_a_kept_picture_shows_what_openslide_shows_and_lies_in_no_cache(site, sa
     assert np.abs(got - expected).mean() < 4
 
 
+def test_the_list_names_what_the_caller_may_see(site) -> None:
+    def names(role: str, slide: str) -> list[str]:
+        answer = site.client(role).get(f"/api/slides/{slide}/associated")
+        assert answer.json()["next"] is None
+        for item in answer.json()["items"]:
+            assert site.client(role).get(item["address"]).status_code == 200
+        return [item["name"] for item in answer.json()["items"]]
+
+    assert names("admin", site.slide) == ["label", "macro", "thumbnail"]
+    assert names("viewer", site.slide) == names("admin", site.field) == ["thumbnail"]
+    assert site.client().get("/api/slides/nothing/associated").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["label", "macro", "overview"])
+def test_a_kept_picture_comes_in_the_format_that_is_asked_for(site, name: str) -> None:
+    client, address = site.client(), f"/api/slides/{site.slide}/associated/{name}"
+    stored = client.get(address)
+    with Image.open(io.BytesIO(stored.content)) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    for kind in ("jpeg", "png", "webp", "avif"):
+        named = client.get(address, params={"format": kind})
+        chosen = client.get(address, headers={"accept": f"text/html, image/{kind}"})
+        assert named.content == chosen.content
+        assert (named.headers.get("vary"), chosen.headers["vary"]) == (None, "Accept")
+        assert chosen.headers["content-type"] == f"image/{kind}"
+        assert chosen.headers["cache-control"] == "no-store"
+        with Image.open(io.BytesIO(named.content)) as picture:
+            assert (picture.format, picture.size) == (kind.upper(), pixels.shape[1::-1])
+            if kind == "png":
+                assert np.array_equal(np.asarray(picture), pixels)
+    assert client.get(address, params={"format": "jpeg"}).content == stored.content
+    refused = client.get(address, headers={"accept": "text/html"})
+    assert (refused.status_code, refused.json()["code"]) == (406, "not_acceptable")
+    assert client.get(address, params={"format": "npy"}).status_code == 422
+
+
 @pytest.mark.parametrize("role", ["viewer", "annotator", "reviewer"])
 def test_only_admins_see_label_macro_and_report(site, role: str) -> None:
     for path in ("associated/label", "associated/macro", "identity"):
