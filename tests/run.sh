@@ -24,6 +24,7 @@ needs() { # command, packages, what needs it
   fi
 }
 needs chromium "chromium fonts-dejavu-core" "the browser tests"
+needs file file "the IIIF validator (for its libmagic)"
 needs strace strace "the replays of power cuts"
 PATH="$PATH:/usr/sbin" needs nginx nginx-light "the tests behind a proxy"
 needs openssl openssl "the tests behind a proxy"
