@@ -21,6 +21,7 @@ from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.params import Color, GridQuery, NoQuery, ViewQuery
 from pathserve.server.problems import error_response
 from pathserve.tiles import ImageFormat, encode_image
+from pathserve.tiles.encode import require_encodable
 from pathserve.tiles.many import TileAddress, stored_chunks
 from pathserve.tiles.tar import END, MEDIA_TYPE, member
 
@@ -31,8 +32,8 @@ MAX_BODY = 512 << 10
 
 _LISTED: dict[str, Any] = {"maxItems": MAX_ITEMS}  # told to readers here and refused as too large below
 
-WINDOW_PIXELS = 8 << 20
-"""Pixels of the tiles that are read before the first of them is sent; more in one go take no less work."""
+WINDOW = 64
+"""Tiles that are read before the first of them is sent; more in one go take no less work."""
 
 DRAWN_AT_ONCE = 16
 """Tiles that are made before others who wait for pictures have their turn."""
@@ -87,15 +88,16 @@ async def tiles(call: Call[NoQuery]) -> Response:
     slide = call.slide()
     body = await read_model(call.request, BatchBody, limit=MAX_BODY)
     body.require_few(call.services.settings.max_output_pixels)
-    grid = await run_in_threadpool(call.services.tiles.deepzoom, slide.id)
-    window = max(1, WINDOW_PIXELS // grid.tile_size**2)
     headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store"}
-    return BlockResponse(_archive(call, slide, body, window), call.services.sending, headers=headers)
+    archive = _archive(call, slide, body)
+    if len(body.tiles) > WINDOW or body.regions:
+        return BlockResponse(archive, call.services.sending, headers=headers)
+    return Response(b"".join([block async for block in archive]), headers=headers)
 
 
-async def _archive(call: Call[NoQuery], slide: SlideRecord, body: BatchBody, window: int) -> AsyncIterator[bytes]:
+async def _archive(call: Call[NoQuery], slide: SlideRecord, body: BatchBody) -> AsyncIterator[bytes]:
     number = 0
-    for addresses in _cut(body.tiles, window):
+    for addresses in _cut(body.tiles, WINDOW):
         pictures = await _window(call, slide, body, addresses)
         yield _members(call, pictures, body.format, number)
         number += len(pictures)
@@ -114,16 +116,37 @@ def _cut(items: Sequence[_T], length: int) -> Iterator[Sequence[_T]]:
 async def _window(
     call: Call[NoQuery], slide: SlideRecord, body: BatchBody, addresses: Sequence[TileAddress]
 ) -> list[bytes | PathServeError]:
-    """Give some tiles: what is stored is read in one go, the others are made where regions are, a few at a time."""
+    """Give some tiles: stored ones at once or in one go, the others where regions are made, a few at a time."""
     found: list[bytes | PathServeError | None] = [None] * len(addresses)
     if body.format == "jpeg":
-        found[:] = await run_in_threadpool(_stored, call, slide, body, addresses)
-    missing = [index for index, picture in enumerate(found) if picture is None]
-    for indexes in _cut(missing, DRAWN_AT_ONCE):
+        found[:] = _at_once(call, slide, body, addresses)
+        waiting = _missing(found)
+        if waiting:
+            read = partial(_stored, call, slide, body, [addresses[index] for index in waiting])
+            for index, picture in zip(waiting, await run_in_threadpool(read), strict=True):
+                found[index] = picture
+    for indexes in _cut(_missing(found), DRAWN_AT_ONCE):
         make = [partial(_tile, call, slide, body, addresses[index]) for index in indexes]
-        for index, picture in zip(indexes, await _all_drawn(call, make), strict=True):
-            found[index] = picture
+        for index, outcome in zip(indexes, await _all_drawn(call, make), strict=True):
+            found[index] = outcome
     return [picture for picture in found if picture is not None]
+
+
+def _missing(found: Sequence[object]) -> list[int]:
+    return [index for index, picture in enumerate(found) if picture is None]
+
+
+def _at_once(
+    call: Call[NoQuery], slide: SlideRecord, body: BatchBody, addresses: Sequence[TileAddress]
+) -> Iterator[bytes | None]:
+    """Give what lies in memory: fetching it here takes less than handing the work to a thread."""
+    try:
+        stored = call.services.tiles.stored_tiles(slide.id, color=body.color, view=body.view)
+    except PathServeError:  # told of each tile by itself
+        stored = None
+    for address in addresses:
+        picture = None if stored is None or min(address) < 0 else stored.get(*address)
+        yield None if picture is None else picture[0]
 
 
 def _stored(
@@ -133,7 +156,7 @@ def _stored(
     try:
         pyramid, grid = service.pyramid(slide.id), service.deepzoom(slide.id)
         return stored_chunks(pyramid, grid, addresses, color=body.color, view=body.view)
-    except PathServeError:  # told of each tile by itself
+    except PathServeError:  # as above
         return [None] * len(addresses)
 
 
@@ -148,6 +171,7 @@ def _tile(call: Call[NoQuery], slide: SlideRecord, body: BatchBody, address: Til
 
 def _region(call: Call[NoQuery], slide: SlideRecord, body: BatchBody, region: GridQuery) -> bytes:
     grid = region.grid(slide, max_pixels=call.services.settings.max_output_pixels)
+    require_encodable(body.format, grid.width, grid.height)
     return encode_image(call.services.tiles.region(slide.id, grid, color=body.color, view=body.view), body.format)
 
 

@@ -58,7 +58,7 @@ def reader(ingested: Path, tmp_path_factory) -> Iterator[Reader]:
 
 
 @pytest.mark.parametrize("look", [{}, {"format": "png"}, {"format": "webp"}, {"color": "srgb"}])
-def test_tiles_are_those_of_their_own_addresses_in_the_order_asked_for(reader, look) -> None:
+def test_tiles_are_those_of_their_own_addresses_in_the_order_asked_for(reader, look: dict[str, str]) -> None:
     addresses = [
         (TOP, 3, 4),
         (TOP, 9, 12),
@@ -86,7 +86,7 @@ def test_regions_are_those_of_their_own_address_and_stand_behind_the_tiles(reade
     found = reader.members({"regions": grids, "tiles": [(TOP, 0, 0)], "format": "npy"})
     assert [name for name, _ in found] == ["000000.npy", "000001.npy", "000002.npy", "000003.npy"]
     for grid, (_, body) in zip(grids, found[1:], strict=True):
-        alone = reader.client.get(f"/api/slides/{reader.slide}/region", params=grid | {"format": "npy"})
+        alone = reader.client.get(f"/api/slides/{reader.slide}/region", params={**grid, "format": "npy"})
         assert body == alone.content
     with openslide.OpenSlide(sample_slide) as slide:
         for (_, body), (place, size) in zip(found, [((0, 0), (240, 240)), ((233, 471), (300, 200))], strict=False):
@@ -115,19 +115,34 @@ def test_the_same_question_has_the_same_bytes(reader) -> None:
     assert answers[0].headers["cache-control"] == "no-store"
 
 
+def test_what_is_in_memory_is_read_without_a_thread(reader, monkeypatch) -> None:
+    body = {"tiles": [(TOP, col, row) for col in range(8) for row in range(8)]}
+    expected = reader.post(body)
+    assert expected.headers["content-length"] == str(len(expected.content))
+
+    def read(*_: Any, **__: Any) -> None:
+        raise AssertionError("no thread is needed")
+
+    monkeypatch.setattr(routes_batch, "stored_chunks", read)
+    assert reader.post(body).content == expected.content
+
+
 def test_windows_change_nothing_and_chunks_are_read_once_in_the_order_in_which_they_lie(reader, monkeypatch) -> None:
     body = {"tiles": [(TOP, col, row) for col in range(8, -1, -1) for row in range(11, -1, -1)]}
     expected, slots, chunk = reader.post(body).content, list[int](), ShardFile.chunk
 
     def counted(self, slot, *, wait=True):
+        if not wait:
+            raise BlockingIOError  # as if nothing were in memory
         slots.append(slot)
         return chunk(self, slot, wait=wait)
 
     monkeypatch.setattr(ShardFile, "chunk", counted)
+    monkeypatch.setattr(routes_batch, "WINDOW", 200)
     assert reader.post(body).content == expected
     assert slots == sorted(set(slots))
     assert len(slots) == len(body["tiles"])
-    monkeypatch.setattr(routes_batch, "WINDOW_PIXELS", 240 * 240 * 7)
+    monkeypatch.setattr(routes_batch, "WINDOW", 7)
     assert reader.post(body).content == expected
 
 

@@ -380,7 +380,7 @@ def test_zarr_python_opens_it_and_reads_openslides_pixels(group, address, sample
         HTTPStore.from_url(address, client_options=options, retry_config={"max_retries": 0}), read_only=True
     )
     root = zarr.open_group(store, mode="r")
-    assert root.attrs["ome"]["version"] == "0.5"
+    assert root.attrs.asdict()["ome"]["version"] == "0.5"
     pixels = np.moveaxis(level(root, 0)[:], 0, -1)
     with openslide.OpenSlide(sample_slide) as slide:
         expected = np.asarray(slide.read_region((0, 0), 0, slide.dimensions).convert("RGB"))
