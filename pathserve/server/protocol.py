@@ -69,7 +69,7 @@ class TileProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._door: Door = app_state[STATE]
-        usual = not (self.access_log or self.root_path or self.limit_concurrency is not None)
+        usual = not (config.access_log or self.root_path or self.limit_concurrency is not None)
         self._fast = self._door.fast if usual else None
         self._visit = Visit()
         self._refused = False

@@ -1,0 +1,558 @@
+"""A tile that the protocol answers is the route's answer, byte for byte.
+
+The same requests go to a server with the short way and to one without it, over real sockets.
+"""
+
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import uvicorn
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from pathserve.access import Role
+from pathserve.catalog import DEFAULT_PROJECT, SlideFacts
+from pathserve.config import Settings
+from pathserve.server import create_app
+from pathserve.server.metrics import Tally
+from pathserve.server.protocol import TileProtocol
+from pathserve.server.services import Services
+
+SECONDS = 30  # after which a test has failed
+
+
+@dataclass
+class Running:
+    """A server in a thread of this process."""
+
+    services: Services
+    server: uvicorn.Server
+    port: int
+
+    def fast(self) -> int:
+        """Tell how many tiles went the short way so far."""
+        return self.services.metrics.snapshot().tallies[Tally.TILES_FAST]
+
+    def connect(self, receive_buffer: int | None = None) -> "Wire":
+        made = socket.socket()
+        if receive_buffer is not None:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        made.settimeout(SECONDS)
+        made.connect(("127.0.0.1", self.port))
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return Wire(made)
+
+
+@dataclass(frozen=True)
+class Told:
+    """One answer: its status line, its headers in their order, its body."""
+
+    status: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+    def get(self, name: bytes) -> bytes:
+        (value,) = [value for key, value in self.headers if key == name]
+        return value
+
+    def comparable(self) -> "Told":
+        """Leave out what differs from answer to answer, after a look at its form."""
+        headers = []
+        for name, told in self.headers:
+            value = told
+            if name == b"date":
+                assert re.fullmatch(rb"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", value)
+            if name == b"x-request-id":
+                assert re.fullmatch(rb"[0-9a-f]{16}", value)
+            if name == b"location":
+                value = re.sub(rb":\d+", b"", value)  # the port
+            headers.append((name, b"" if name in (b"date", b"x-request-id") else value))
+        body = re.sub(rb'"request_id":"[0-9a-f]{16}"', b"", self.body)
+        return Told(self.status, tuple(headers), body)
+
+
+@dataclass
+class Wire:
+    """A client's end of a connection, without a library that would tidy up what is sent."""
+
+    socket: socket.socket
+    buffer: bytearray = field(default_factory=bytearray)
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def send(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.socket.sendall(piece)
+            if len(pieces) > 1:
+                time.sleep(0.0005)  # so that they come one by one
+
+    def read(self, *, is_head: bool = False) -> Told | None:
+        """Read the next answer; None when the server has closed the connection."""
+        while b"\r\n\r\n" not in self.buffer:
+            if not self._more():
+                assert not self.buffer, self.buffer
+                return None
+        head, _, _ = bytes(self.buffer).partition(b"\r\n\r\n")
+        del self.buffer[: len(head) + 4]
+        status, *lines = head.split(b"\r\n")
+        headers = tuple((name, value) for name, _, value in (line.partition(b": ") for line in lines))
+        if status.startswith(b"HTTP/1.1 1"):
+            return self.read(is_head=is_head)
+        length = int(dict(headers).get(b"content-length", 0))
+        # The parser refuses what is no HTTP before anybody knows that a HEAD was meant.
+        if (is_head and not status.startswith(b"HTTP/1.1 400")) or status.split()[1] in (b"304", b"204"):
+            length = 0
+        while len(self.buffer) < length:
+            assert self._more(), "an answer was cut off"
+        body = bytes(self.buffer[:length])
+        del self.buffer[:length]
+        return Told(status, headers, body)
+
+    def _more(self) -> bool:
+        try:
+            data = self.socket.recv(1 << 16)
+        except ConnectionResetError:
+            return False
+        self.buffer += data
+        return bool(data)
+
+
+@contextmanager
+def running(data: Path, protocol: type | str) -> Iterator[Running]:
+    app = create_app(Settings(data=data))
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        access_log=False,
+        log_level="critical",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        end = time.monotonic() + SECONDS
+        while not server.started and time.monotonic() < end:
+            time.sleep(0.01)
+        yield Running(app.state.services, server, listener.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two servers on one data folder, and what to ask them for."""
+
+    fast: Running
+    plain: Running
+    slide: str
+    other: str
+    secrets: dict[str, str]
+    data: Path
+
+    def path(self, place: str = "12/3_4", query: str = "?g=1") -> str:
+        return f"/dzi/{self.slide}_files/{place}.jpeg{query}"
+
+    def request(self, *headers: str, place: str = "12/3_4", query: str = "?g=1", who: str = "viewer") -> bytes:
+        lines = [f"GET {self.path(place, query)} HTTP/1.1", "Host: 127.0.0.1", *headers]
+        if who:
+            lines.append(self.secrets[who])
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+    def both(self, *pieces: bytes, answers: int = 1, is_head: bool = False) -> list[Told | None]:
+        """Send the same to both, compare all answers and whether the connection is then still of use; gives them."""
+        found = []
+        for server in (self.plain, self.fast):
+            with closing(server.connect()) as wire:
+                wire.send(*pieces)
+                told = [wire.read(is_head=is_head) for _ in range(answers)]
+                if told[-1] is not None:
+                    wire.send(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n")
+                    told += [wire.read(), wire.read()]
+            found.append(told)
+        assert [t and t.comparable() for t in found[1]] == [t and t.comparable() for t in found[0]]
+        return found[1][:answers]
+
+
+@pytest.fixture(scope="module")
+def pair(ingested: Path, tmp_path_factory) -> Iterator[Pair]:
+    data = tmp_path_factory.mktemp("pair") / "data"
+    shutil.copytree(ingested, data)
+    with running(data, TileProtocol) as fast, running(data, "httptools") as plain:
+        accounts, catalog = fast.services.accounts, fast.services.catalog
+        ids = {slide.name: slide.id for slide in catalog.slides()[0]}
+        catalog.add_project("elsewhere")
+        bearer = {
+            "viewer": accounts.create_token("viewer", role=Role.VIEWER).secret,
+            "bound": accounts.create_token("bound", role=Role.ADMIN, project="elsewhere").secret,
+            "expired": accounts.create_token("expired", role=Role.VIEWER, lifetime_seconds=0.001).secret,
+            "unknown": "pst_" + "0" * 43,
+            "long": "x" * 300,
+        }
+        secrets = {name: f"Authorization: Bearer {secret}" for name, secret in bearer.items()}
+        secrets["lower case"] = f"authorization: bearer  {bearer['viewer']}"
+        secrets["basic"] = "Authorization: Basic dXNlcjpwYXNz"
+        account = accounts.add("reader", Role.VIEWER)
+        session = accounts.sign_in(accounts.make_link(account.name).code)
+        secrets["session"] = f"Cookie: a=b; pathserve_session={session}; c=d"
+        secrets["both"] = f"{secrets['viewer']}\r\n{secrets['session']}"
+        secrets["none"] = "Accept: */*"
+        yield Pair(fast, plain, ids["slide"], ids["field"], secrets, data)
+
+
+def warm(pair: Pair, who: str = "viewer", place: str = "12/3_4") -> None:
+    """Let both know the caller, the slide and the page, as after the first tile."""
+    for _ in range(2):
+        pair.both(pair.request(who=who, place=place))
+
+
+@pytest.mark.parametrize("who", ["viewer", "session", "lower case", "both"])
+@pytest.mark.parametrize("query", ["", "?g=1", "?g=7", "?color=srgb", "?g=1&color=source", "?z=0&t=0"])
+def test_a_usual_request_goes_the_short_way(pair: Pair, who: str, query: str) -> None:
+    warm(pair, who)
+    before = pair.fast.fast(), pair.plain.fast()
+    (told,) = pair.both(pair.request("If-None-Match: *" if not query else "Accept: image/*", who=who, query=query))
+    assert (pair.fast.fast() - before[0], pair.plain.fast() - before[1]) == (1, 0)
+    if query:
+        assert told.status == b"HTTP/1.1 200 OK"
+        assert told.body == (pair.fast.services.tiles.tile(pair.slide, 12, 3, 4)).body
+    else:
+        assert told.status == b"HTTP/1.1 304 Not Modified"
+
+
+def test_many_tiles_of_one_connection_are_the_routes(pair: Pair) -> None:
+    warm(pair)
+    places = [f"12/{col}_{row}" for row in range(12) for col in range(9)] + ["11/1_1", "12/003_04", "10/0_0"]
+    before, told = pair.fast.fast(), {}
+    for server in (pair.plain, pair.fast):
+        with closing(server.connect()) as wire:
+            for place in places:
+                wire.send(pair.request(place=place))
+                told.setdefault(place, []).append(wire.read().comparable())
+    assert all(plain == fast for plain, fast in told.values())
+    assert len({plain.body for plain, _ in told.values()}) > 100
+    assert pair.fast.fast() - before >= len(places) - 3
+
+
+@pytest.mark.parametrize(
+    ("tags", "status"),
+    [
+        ('"{}"', b"304"),
+        ('W/"{}"', b"304"),
+        ('"a", "{}" ,"b"', b"304"),
+        ('"other"', b"200"),
+        ("*", b"304"),
+        ('"a,{}"', b"200"),
+        ("", b"200"),
+        ("garbage", b"200"),
+    ],
+)
+def test_what_the_client_has_is_not_sent_again(pair: Pair, tags: str, status: bytes) -> None:
+    warm(pair)
+    (told,) = pair.both(pair.request())
+    tag = told.get(b"etag").decode().strip('"')
+    (again,) = pair.both(pair.request(f"If-None-Match: {tags.format(tag)}"))
+    assert again.status.split()[1] == status
+
+
+UNUSUAL = [
+    ("Range: bytes=0-9",),
+    ("Connection: close",),
+    ("Connection: Upgrade", "Upgrade: websocket"),
+    ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
+    ("Content-Length: 0",),
+    ("Expect: 100-continue",),
+    ("X-Something: else",),
+    ("Host: another",),
+    ("Accept: a", "Accept: b"),
+    ("Cookie: a=b", "Cookie: c=d"),
+    ("If-None-Match: *", "If-None-Match: *"),
+    ("X-Long: " + "x" * 9000,),
+    ("Accept : */*",),
+    ("Accept: a\r\n b",),
+    ("Accept: \x80\xff",),
+    ("If-Modified-Since: Wed, 21 Oct 2015 07:28:00 GMT",),
+]
+
+
+@pytest.mark.parametrize("headers", UNUSUAL, ids=[headers[0][:20] for headers in UNUSUAL])
+def test_an_unusual_request_goes_the_route(pair: Pair, headers: Sequence[str]) -> None:
+    warm(pair)
+    before = pair.fast.fast()
+    pair.both(pair.request(*headers))
+    assert pair.fast.fast() == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET {} HTTP/1.0",
+        "GET {} HTTP/1.2",
+        "GET {}",
+        "get {} HTTP/1.1",
+        "GET  {} HTTP/1.1",
+        "GET {}  HTTP/1.1",
+        "GET http://127.0.0.1{} HTTP/1.1",
+        "GET /{} HTTP/1.1",
+        "GET {}#part HTTP/1.1",
+        "GET {}&unknown=1 HTTP/1.1",
+        "GET {}&g=2 HTTP/1.1",
+        "GET {}&format=png HTTP/1.1",
+        "GET {}%00 HTTP/1.1",
+        "GET {}&color=%73rgb HTTP/1.1",
+        "POST {} HTTP/1.1",
+        "DELETE {} HTTP/1.1",
+        "OPTIONS {} HTTP/1.1",
+        "\r\nGET {} HTTP/1.1",
+    ],
+)
+def test_an_unusual_line_goes_the_route(pair: Pair, line: str) -> None:
+    warm(pair)
+    before = pair.fast.fast()
+    request = pair.request().replace(f"GET {pair.path()} HTTP/1.1".encode(), line.format(pair.path()).encode())
+    pair.both(request)
+    assert pair.fast.fast() == before
+
+
+def test_head_has_no_body_and_goes_the_route(pair: Pair) -> None:
+    warm(pair)
+    before = pair.fast.fast()
+    (told,) = pair.both(pair.request().replace(b"GET", b"HEAD", 1), is_head=True)
+    assert told.get(b"content-type") == b"image/jpeg"
+    assert pair.fast.fast() == before
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["12/9_0", "12/0_12", "12/10_0", "13/0_0", "5/0_0", "0/0_0", "12/0_99999999999", "12/-1_0", "12/a_0", "%31%32/3_4"],
+)
+def test_other_places_are_the_same(pair: Pair, place: str) -> None:
+    warm(pair)
+    for _ in range(2):  # made by the route at first, and at hand then
+        pair.both(pair.request(place=place))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ("Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n"),
+        ("Content-Length: 3", b"abc"),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 3", b"3\r\nabc\r\n0\r\n\r\n"),
+    ],
+)
+def test_a_body_goes_the_route_and_the_next_request_does_not(pair: Pair, body: tuple[str, bytes]) -> None:
+    warm(pair)
+    request = pair.request(body[0])
+    (told,) = pair.both(request + body[1])
+    if b"400" not in told.status:  # after which a server closes, and what is sent then may undo its answer
+        pair.both(request, body[1])
+
+
+def test_every_split_of_a_request_is_put_together(pair: Pair) -> None:
+    warm(pair)
+    request = pair.request()
+    before = pair.fast.fast()
+    with closing(pair.fast.connect()) as wire:
+        wire.send(request)
+        whole = wire.read().comparable()
+        for at in range(1, len(request)):
+            wire.send(request[:at], request[at:])
+            assert wire.read().comparable() == whole, at
+    # Two pieces may meet on their way, so the one at the beginning is what is sure.
+    assert before < pair.fast.fast() <= before + len(request)
+
+
+def test_pipelined_requests_are_answered_in_order(pair: Pair) -> None:
+    warm(pair)
+    places = ["12/0_0", "12/1_0", "12/9_9", "12/2_0", "0/0_0", "12/3_0"]
+    requests = [pair.request(place=place) for place in places]
+    other = b"GET /api/session HTTP/1.1\r\n" + pair.secrets["viewer"].encode() + b"\r\n\r\n"
+    pair.both(b"".join(requests), answers=6)
+    pair.both(*requests, answers=6)
+    pair.both(requests[0] + other, *requests[1:], answers=7)
+    pair.both(other, requests[0], requests[1] + other + requests[2][:30], requests[2][30:], answers=5)
+
+
+def test_nothing_overtakes_an_answer_that_is_under_way(pair: Pair) -> None:
+    warm(pair)
+    slow = (
+        f"GET /api/slides/{pair.slide}/region?x=0&y=0&width=1500&height=1500&format=png HTTP/1.1\r\n"
+        f"{pair.secrets['viewer']}\r\n\r\n"
+    ).encode()
+    told = pair.both(slow, pair.request(), pair.request(place="12/1_1"), answers=3)
+    assert [answer.get(b"content-type") for answer in told] == [b"image/png", b"image/jpeg", b"image/jpeg"]
+
+
+@pytest.mark.parametrize("who", ["bound", "expired", "unknown", "long", "basic", "none"])
+def test_who_may_not_see_it_gets_the_routes_refusal(pair: Pair, who: str) -> None:
+    warm(pair)
+    before = pair.fast.fast()
+    told = [pair.both(pair.request(who=who), pair.request(who=who), answers=2) for _ in range(2)]
+    assert {answer.status.split()[1] for answers in told for answer in answers} == {
+        b"404" if who == "bound" else b"401"
+    }
+    assert pair.fast.fast() == before
+
+
+def test_rights_end_at_the_next_request_of_an_open_connection(pair: Pair) -> None:
+    others = Services.open(Settings(data=pair.data))  # as another process would
+    accounts = others.accounts
+    token = accounts.create_token("short", role=Role.VIEWER)
+    account = accounts.add("leaving", Role.VIEWER)
+    gone, closed = (accounts.sign_in(accounts.make_link(account.name).code) for _ in range(2))
+    pair.secrets["token"] = f"Authorization: Bearer {token.secret}"
+    pair.secrets["gone"] = f"Cookie: pathserve_session={gone}"
+    pair.secrets["closed"] = f"Cookie: pathserve_session={closed}"
+    changes = {
+        "token": lambda: accounts.revoke_token(token.record.id),
+        "closed": lambda: accounts.sign_out(closed),
+        "gone": lambda: accounts.disable(account.name),
+    }
+    for who, change in changes.items():
+        with closing(pair.fast.connect()) as wire:
+            for _ in range(3):
+                wire.send(pair.request(who=who))
+                assert wire.read().status == b"HTTP/1.1 200 OK"
+            before = pair.fast.fast()
+            wire.send(pair.request(who=who))
+            assert wire.read().status == b"HTTP/1.1 200 OK"
+            assert pair.fast.fast() == before + 1
+            change()
+            wire.send(pair.request(who=who))
+            assert wire.read().status == b"HTTP/1.1 401 Unauthorized", who
+        pair.both(pair.request(who=who))
+    others.close()
+
+
+def test_a_token_ends_in_its_moment_without_any_write(pair: Pair) -> None:
+    token = pair.fast.services.accounts.create_token("soon", role=Role.VIEWER, lifetime_seconds=1.5)
+    pair.secrets["soon"] = f"Authorization: Bearer {token.secret}"
+    end, before = time.time() + 1.5, pair.fast.fast()
+    with closing(pair.fast.connect()) as wire:
+        statuses = []
+        while not statuses or statuses[-1] == b"200":
+            asked = time.time()
+            wire.send(pair.request(who="soon"))
+            statuses.append(wire.read().status.split()[1])
+            assert asked < end + SECONDS
+        assert statuses[-1] == b"401"
+        assert asked > end - 0.5  # the answer before it was still right
+        assert pair.fast.fast() > before
+
+
+def test_a_slide_that_moves_or_goes_is_not_given_any_longer(pair: Pair) -> None:
+    services = pair.fast.services
+    member = services.accounts.create_token("member", role=Role.VIEWER, project=DEFAULT_PROJECT)
+    pair.secrets["member"] = f"Authorization: Bearer {member.secret}"
+    ask = pair.request(who="member")
+    with closing(pair.fast.connect()) as wire:
+        for _ in range(3):
+            wire.send(ask)
+            assert wire.read().status == b"HTTP/1.1 200 OK"
+        services.catalog.edit_slide(pair.slide, SlideFacts(project="elsewhere"))
+        wire.send(ask)
+        assert wire.read().status == b"HTTP/1.1 404 Not Found"
+        services.catalog.edit_slide(pair.slide, SlideFacts(project=DEFAULT_PROJECT))
+        wire.send(ask)
+        assert wire.read().status == b"HTTP/1.1 200 OK"
+
+
+def test_a_slow_reader_gets_every_answer_whole_and_in_order(pair: Pair) -> None:
+    warm(pair)
+    places = [f"12/{n % 9}_{n // 9 % 12}" for n in range(400)]
+    for server in (pair.plain, pair.fast):
+        before = server.fast()
+        with closing(server.connect(receive_buffer=4096)) as wire:
+            sender = threading.Thread(target=wire.send, args=[pair.request(place=place) for place in places])
+            sender.start()
+            time.sleep(0.7)  # the server's buffers are full by now
+            for place in places:
+                told = wire.read()
+                assert told.get(b"etag") == f'"g1-{place.replace("/", "-").replace("_", "-")}"'.encode()
+                assert len(told.body) == int(told.get(b"content-length"))
+            sender.join()
+        if server is pair.fast:
+            assert 0 < server.fast() - before < len(places)  # it waits for the client as the route does
+
+
+@pytest.mark.parametrize("protocol", [TileProtocol, "httptools"], ids=["fast", "plain"])
+def test_a_server_that_ends_finishes_what_it_answers(pair: Pair, protocol: type | str) -> None:
+    with running(pair.data, protocol) as server:
+        with closing(server.connect(receive_buffer=4096)) as first:
+            for _ in range(8):
+                first.send(pair.request())
+                first.read()
+            first.send(*[pair.request()] * 12)
+            time.sleep(0.1)
+            server.server.should_exit = True
+            time.sleep(0.2)
+            told = []
+            while (answer := first.read()) is not None:
+                told.append(answer)
+        assert told  # each whole, as `read` has checked, and then the end
+
+
+VALUES = st.sampled_from(["keep-alive", "close", "*", "a", '"x"', "text/html", "0", "chunked", "100-continue", "\t"])
+NAMES = st.sampled_from(
+    ["Host", "accept", "ACCEPT", "Connection", "If-None-Match", "Range", "Expect", "Content-Length", "Cookie", "Via",
+     "Transfer-Encoding", "Upgrade", "X-Forwarded-For", "Origin", "Referer", "Sec-Fetch-Site", "User-Agent", "Accept "]
+)  # fmt: skip
+QUERIES = st.sampled_from(
+    ["", "?", "?g=1", "?g=2", "?g=1&color=srgb", "?g=x", "?color=srgb&g=1", "?c=0", "?c=7", "?z=0", "?t=1", "?g=+1",
+     "?unknown=1", "?g=1&g=1", "?g=%31", "?format=webp", "?color=source;g=1", "?g=1?g=1", "?z=max", "?g="]
+)  # fmt: skip
+PLACES = st.one_of(
+    st.tuples(st.integers(0, 14), st.integers(0, 10), st.integers(0, 13)).map(lambda at: "{}/{}_{}".format(*at)),
+    st.sampled_from(
+        ["12/3_4", "12/3_4", "012/0003_4", "12/3_4_5", "12/3/4", "12/+3_4", "12//3_4", "12/3_4/", "12/%33_4"]
+    ),
+)
+
+
+def test_any_request_has_the_same_answer_on_both_ways(pair: Pair) -> None:
+    @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        method=st.sampled_from(["GET", "GET", "GET", "GET", "HEAD", "OPTIONS"]),
+        place=PLACES,
+        query=QUERIES,
+        ending=st.sampled_from([".jpeg", ".jpeg", ".jpeg", ".jpg", ".png", ".JPEG", ".jpeg/", ""]),
+        version=st.sampled_from(["1.1", "1.1", "1.1", "1.0"]),
+        who=st.sampled_from(["viewer", "viewer", "session", "lower case", "both", "bound", "basic", "none"]),
+        headers=st.lists(st.tuples(NAMES, st.sampled_from([": ", ":", ":  ", ":\t"]), VALUES), max_size=3),
+        cuts=st.lists(st.integers(1, 400), max_size=3),
+    )
+    @example("GET", "12/3_4", "?g=1", ".jpeg", "1.1", "viewer", [], [])
+    def check(method, place, query, ending, version, who, headers, cuts) -> None:
+        lines = [f"{method} /dzi/{pair.slide}_files/{place}{ending}{query} HTTP/{version}", pair.secrets[who]]
+        lines += ["".join(header) for header in headers]
+        request = "\r\n".join([*lines, "", ""]).encode()
+        if re.search(rb"(?i)content-length|transfer-encoding|upgrade", request):
+            request = request.replace(b" HTTP/1.1\r\n", b" HTTP/1.1\r\nConnection: close\r\n", 1)
+        edges = [0, *sorted({cut for cut in cuts if cut < len(request)}), len(request)]
+        pieces = [request[start:end] for start, end in pairwise(edges)]
+        if re.search(rb"(?i)transfer-encoding:\s*chunked", request):
+            pieces = [request + b"0\r\n\r\n"]
+        (told,) = pair.both(b"".join(pieces), is_head=method == "HEAD")
+        if told is not None and b"400" not in told.status:  # after which what is sent may undo the answer
+            pair.both(*pieces, is_head=method == "HEAD")
+
+    warm(pair)
+    before = pair.fast.fast()
+    check()
+    assert pair.fast.fast() > before + 10  # else both would have gone the same way
