@@ -9,7 +9,7 @@ from pathserve.server.bodies import json_response
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.models import AssociatedModel, AssociatedPage, IdentityModel
 from pathserve.server.params import NoQuery, PictureQuery, ThumbnailQuery
-from pathserve.server.routes_tiles import negotiated, thumbnail
+from pathserve.server.routes_tiles import NOT_ACCEPTABLE, negotiated, thumbnail
 from pathserve.slides import jpeg
 from pathserve.tiles import PICTURE_TYPES, encode_image
 
@@ -72,7 +72,11 @@ ENDPOINTS = (
         Action.SLIDE_READ,
         "A small picture of the whole slide, made from the slide itself",
         ThumbnailQuery,
-        {200: Answer("The picture.", tuple(PICTURE_TYPES.values())), 304: Answer("Not changed.", ())},
+        {
+            200: Answer("The picture.", tuple(PICTURE_TYPES.values())),
+            304: Answer("Not changed.", ()),
+            406: NOT_ACCEPTABLE,
+        },
         tag="identity",
     ),
     Endpoint(
@@ -82,7 +86,7 @@ ENDPOINTS = (
         Action.ASSOCIATED_READ,
         "The `label` or `macro` (or `overview`) picture, when it was kept",
         PictureQuery,
-        {200: Answer("The picture.", tuple(PICTURE_TYPES.values()))},
+        {200: Answer("The picture.", tuple(PICTURE_TYPES.values())), 406: NOT_ACCEPTABLE},
         tag="identity",
     ),
     Endpoint(

@@ -12,6 +12,7 @@ from pathserve.errors import NotFound
 from pathserve.server.accept import preferred
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.metrics import Tally
+from pathserve.server.models import ProblemModel
 from pathserve.server.params import DeepZoomQuery, NoQuery, RegionQuery, ThumbnailQuery
 from pathserve.tiles import MEDIA_TYPES, PICTURE_TYPES, PictureFormat, encode_image, require_encodable
 
@@ -28,6 +29,8 @@ TILE_ENDINGS: Mapping[str, PictureFormat] = {
 
 LARGE_THUMBNAIL = 1024
 """A thumbnail with a longer side than this waits its turn with regions and masks."""
+
+NOT_ACCEPTABLE = Answer("It comes in no form that `Accept` takes.", ("application/problem+json",), ProblemModel)
 
 _IMMUTABLE = "private, max-age=31536000, immutable"
 _REVALIDATE = "private, no-cache"
@@ -166,6 +169,7 @@ ENDPOINTS = (
         {
             200: Answer("The pixels; `npy` is (h, w, 3) uint8.", tuple(MEDIA_TYPES.values())),
             304: Answer("Not changed.", ()),
+            406: NOT_ACCEPTABLE,
         },
         tag="pixels",
     ),
@@ -176,7 +180,11 @@ ENDPOINTS = (
         Action.SLIDE_READ,
         "A small picture of the whole slide",
         ThumbnailQuery,
-        {200: Answer("The picture.", tuple(PICTURE_TYPES.values())), 304: Answer("Not changed.", ())},
+        {
+            200: Answer("The picture.", tuple(PICTURE_TYPES.values())),
+            304: Answer("Not changed.", ()),
+            406: NOT_ACCEPTABLE,
+        },
         tag="pixels",
     ),
 )

@@ -1,6 +1,7 @@
 """Colour over HTTP: by whatever address a pixel is asked for, it is the one that Pillow makes of OpenSlide's."""
 
 import io
+import tarfile
 
 import numpy as np
 import openslide
@@ -79,6 +80,11 @@ def test_every_address_gives_a_pixel_one_colour(site, slide, expected, color) ->
         "pair": np.load(io.BytesIO(client.get(f"/api/slides/{slide}/pair?{whole}").content))["image"],
         "iiif": rgb(client.get(f"/iiif/3/{slide}/full/max/0/default.png?color={color}").content),
     }
+    batch = {"regions": [{"x": 0, "y": 0, "width": WIDTH, "height": HEIGHT}], "format": "png", "color": color}
+    with tarfile.open(fileobj=io.BytesIO(client.post(f"/api/slides/{slide}/tiles", json=batch).content)) as archive:
+        member = archive.extractfile(archive.getmembers()[0])
+        assert member is not None
+        seen["batch"] = rgb(member.read())
     assert {name: np.array_equal(found, pixels) for name, found in seen.items()} == dict.fromkeys(seen, True)
 
 

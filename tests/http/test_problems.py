@@ -22,6 +22,8 @@ def test_every_error_class_has_a_status_of_its_own() -> None:
         "Invalid": 422,
         "Unsatisfiable": 416,
         "Unsupported": 422,
+        "NotAcceptable": 406,
+        "Malformed": 400,
         "Conflict": 409,
         "Stale": 412,
         "PreconditionNeeded": 428,
