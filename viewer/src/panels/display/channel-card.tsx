@@ -27,7 +27,7 @@ interface Channel {
 
 function Presets({ display, index, name, color }: Channel): JSX.Element {
   return (
-    <fieldset class="presets" aria-label={`Colour of ${name}`}>
+    <fieldset class="presets" aria-label={`Usual colours for ${name}`}>
       {PRESETS.map(([label, preset]) => (
         <button
           key={label}

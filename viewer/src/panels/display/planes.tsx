@@ -16,10 +16,11 @@ interface Place {
 /** A slider through planes or times, counted from 1 as people do. */
 function Range({ label, count, at, rest, shown, go }: Place): JSX.Element {
   return (
-    <label class="place">
-      <span>{label}</span>
+    <div class="place">
+      <span aria-hidden="true">{label}</span>
       <input
         type="range"
+        aria-label={label}
         min={1}
         max={count}
         step={1}
@@ -27,8 +28,10 @@ function Range({ label, count, at, rest, shown, go }: Place): JSX.Element {
         aria-valuetext={shown}
         onInput={(event) => go(event.currentTarget.valueAsNumber - 1)}
       />
-      <output>{shown}</output>
-    </label>
+      <span class="place-value" aria-hidden="true">
+        {shown}
+      </span>
+    </div>
   )
 }
 
