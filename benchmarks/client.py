@@ -22,6 +22,23 @@ _PATIENCE_SECONDS = 300.0
 _BUFFER_BYTES = 1 << 20
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 
+_BROWSER = (
+    "Host: 127.0.0.1",
+    "Connection: keep-alive",
+    'sec-ch-ua-platform: "Linux"',
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+    'sec-ch-ua: "Chromium";v="140", "Not=A?Brand";v="24"',
+    "sec-ch-ua-mobile: ?0",
+    "Accept: image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+    "Sec-Fetch-Site: same-origin",
+    "Sec-Fetch-Mode: no-cors",
+    "Sec-Fetch-Dest: image",
+    "Referer: http://127.0.0.1/",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Accept-Language: en-US,en;q=0.9",
+)
+"""What a browser says beside the address; every server has to read it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -39,9 +56,13 @@ class Order:
 
     def requests(self) -> list[bytes]:
         """Give the requests as they go over the wire."""
-        caller = "" if self.token is None else f"Authorization: Bearer {self.token}\r\n"
-        caller += "" if self.cookie is None else f"Cookie: {self.cookie}\r\n"
-        return [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{caller}\r\n".encode() for path in self.paths]
+        headers = list(_BROWSER)
+        if self.token is not None:
+            headers.append(f"Authorization: Bearer {self.token}")
+        if self.cookie is not None:
+            headers.append(f"Cookie: {self.cookie}")
+        rest = "\r\n".join((*headers, "", ""))
+        return [f"GET {path} HTTP/1.1\r\n{rest}".encode() for path in self.paths]
 
 
 @dataclass(frozen=True, slots=True)
