@@ -120,6 +120,14 @@ class ViewQuery(NoQuery):
     )
     t: int = Field(0, ge=0, lt=1 << 31, description="Point in time, from 0.")
 
+    @field_validator("c", "z", mode="before")
+    @classmethod
+    def _text(cls, given: object) -> object:
+        # In a body of JSON, numbers may stand as numbers.
+        if isinstance(given, list):
+            return [cls._text(each) for each in given]
+        return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+
     @field_validator("c")
     @classmethod
     def _channels(cls, given: list[str]) -> list[str]:

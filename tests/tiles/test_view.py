@@ -84,6 +84,13 @@ def test_each_view_has_one_form(query, form):
     assert parsed(query).query == form
 
 
+def test_in_a_body_of_json_numbers_may_stand_as_numbers():
+    assert ViewQuery.model_validate({"c": [2, "0:auto"], "z": 3, "t": 1}).view == parsed("c=0:auto,2&z=3&t=1")
+    for body in ({"z": True}, {"z": 1.5}, {"z": -1}, {"c": [[0]]}, {"c": [None]}, {"c": [False]}):
+        with pytest.raises(ValueError, match="validation error"):
+            ViewQuery.model_validate(body)
+
+
 def test_the_default_view_is_one_object():
     assert parsed("t=0") is DEFAULT_VIEW
 
