@@ -5,10 +5,14 @@ it. `pathserve.server.connections` closes what keeps the server waiting.
 """
 
 import asyncio
+import fcntl
+import sys
+import termios
 from typing import Any, cast
 
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from pathserve.server.connections import (
@@ -78,6 +82,7 @@ class TileProtocol(HttpToolsProtocol):
         self._head_done = True
         self._head_bytes = 0
         self._since = self.loop.time()  # when it began to wait for what it waits for now
+        self._answering: RequestResponseCycle | None = None
         self._unsent = 0
         self._moved = self._since
 
@@ -89,8 +94,12 @@ class TileProtocol(HttpToolsProtocol):
         self._refused = not self._door.connections.enter(self, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Forget it; whoever answers learns that nobody listens."""
         self._door.connections.leave(self)
+        if self._answering is not None:
+            # uvicorn tells only the last one of several requests that came at once.
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -159,6 +168,10 @@ class TileProtocol(HttpToolsProtocol):
         # one, so nothing may overtake it.
         self._fast = None
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def _refusal(self) -> Envelope | None:
         if self._refused:
             return TOO_MANY
@@ -180,7 +193,7 @@ class TileProtocol(HttpToolsProtocol):
 
     def is_overdue(self, now: float) -> bool:
         """Tell whether it has kept the server waiting for too long."""
-        unsent = self.transport.get_write_buffer_size()
+        unsent = self._waiting_bytes()
         if unsent != self._unsent or not unsent:
             self._unsent, self._moved = unsent, now
         elif now - self._moved >= WRITE_SECONDS:
@@ -193,6 +206,18 @@ class TileProtocol(HttpToolsProtocol):
         if self._in_message:
             return waited >= (BODY_SECONDS if self._head_done else HEAD_SECONDS)
         return waited >= (IDLE_SECONDS if self._has_asked else HEAD_SECONDS)
+
+    def _waiting_bytes(self) -> int:
+        """Tell how much a client has still to take; 0 when the system has taken it all.
+
+        The system's own part counts too: it can be megabytes, and the system takes more only when a third is gone.
+        """
+        here = self.transport.get_write_buffer_size()
+        if not here:
+            return 0
+        there = bytearray(4)
+        fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, there)
+        return here + int.from_bytes(there, sys.byteorder)
 
     def drop(self) -> None:
         """Close it at once."""
