@@ -3,7 +3,6 @@
 import io
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -34,6 +33,9 @@ _LISTED: dict[str, Any] = {"maxItems": MAX_ITEMS}  # told to readers here and re
 
 WINDOW = 64
 """Tiles that are read before the first of them is sent; more in one go take no less work."""
+
+BLOCK = 16
+"""Tiles of one block of a long answer: larger ones have the memory for each asked of the system anew."""
 
 DRAWN_AT_ONCE = 16
 """Tiles that are made before others who wait for pictures have their turn."""
@@ -89,23 +91,22 @@ async def tiles(call: Call[NoQuery]) -> Response:
     body = await read_model(call.request, BatchBody, limit=MAX_BODY)
     body.require_few(call.services.settings.max_output_pixels)
     headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store"}
-    archive = _archive(call, slide, body)
     if len(body.tiles) > WINDOW or body.regions:
-        return BlockResponse(archive, call.services.sending, headers=headers)
-    return Response(b"".join([block async for block in archive]), headers=headers)
+        return BlockResponse(_archive(call, slide, body), call.services.sending, headers=headers)
+    pictures = await _window(call, slide, body, body.tiles)
+    return Response(_members(call, pictures, body.format, 0, len(pictures)), headers=headers)
 
 
 async def _archive(call: Call[NoQuery], slide: SlideRecord, body: BatchBody) -> AsyncIterator[bytes]:
-    number = 0
+    number, total = 0, len(body.tiles) + len(body.regions)
     for addresses in _cut(body.tiles, WINDOW):
-        pictures = await _window(call, slide, body, addresses)
-        yield _members(call, pictures, body.format, number)
-        number += len(pictures)
+        for pictures in _cut(await _window(call, slide, body, addresses), BLOCK):
+            yield _members(call, pictures, body.format, number, total)
+            number += len(pictures)
     for region in body.regions:
         picture = await _drawn(call, partial(_region, call, slide, body, region))
-        yield _members(call, [picture], body.format, number)
+        yield _members(call, [picture], body.format, number, total)
         number += 1
-    yield END
 
 
 def _cut(items: Sequence[_T], length: int) -> Iterator[Sequence[_T]]:
@@ -198,16 +199,22 @@ def _outcome(make: Callable[[], bytes]) -> bytes | PathServeError:
         return error
 
 
-def _members(call: Call[NoQuery], pictures: Sequence[bytes | PathServeError], image_format: str, first: int) -> bytes:
-    """Give the members of some pictures as one block; what failed is its problem document."""
-    parts = list[tuple[bytes, bytes, bytes]]()
+def _members(
+    call: Call[NoQuery], pictures: Sequence[bytes | PathServeError], image_format: str, first: int, total: int
+) -> bytes:
+    """Give the members of some pictures as one block, with the archive's end behind the last of ``total``.
+
+    What failed is its problem document. All is joined once: copies are most of what a stored tile costs.
+    """
+    parts = list[bytes]()
     for number, picture in enumerate(pictures, first):
         if isinstance(picture, bytes):
-            parts.append(member(f"{number:06}.{image_format}", picture))
+            parts += member(f"{number:06}.{image_format}", picture)
         else:
-            problem = bytes(error_response(call.request.scope, picture).body)
-            parts.append(member(f"{number:06}.json", problem))
-    return b"".join(chain.from_iterable(parts))
+            parts += member(f"{number:06}.json", bytes(error_response(call.request.scope, picture).body))
+    if first + len(pictures) == total:
+        parts.append(END)
+    return b"".join(parts)
 
 
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
