@@ -34,7 +34,7 @@ INDEX_BUDGET = 256 * SHARD_BYTES
 """Bytes of open shards that a pyramid alone keeps; as each holds one open file, this also bounds those to 256."""
 
 _FILE_BYTES = 400  # of a manifest's record: path, size, digest
-_PYRAMID_BYTES = 16 << 10  # of everything else that an open pyramid holds
+_PYRAMID_BYTES = 6 << 10  # of everything else that an open pyramid holds
 
 _Place = tuple[Hashable, int, int, int, int, int, int]  # owner, level, t, c, z, row, column; cheap to compare
 
