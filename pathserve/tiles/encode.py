@@ -32,6 +32,9 @@ MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
 MAX_SIDE: Mapping[str, int] = MappingProxyType({"jpeg": 65_500, "webp": 16_383, "avif": 32_768})
 """Most pixels a side: of JPEG what libjpeg writes, of WebP what the format holds, of AVIF what decoders open."""
 
+MAX_PIXELS: Mapping[str, int] = MappingProxyType({"avif": 1 << 24})
+"""Most pixels in all: the AVIF encoder takes 38 bytes of memory for each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quality:
@@ -76,6 +79,9 @@ def require_encodable(image_format: str, width: int, height: int) -> None:
     most = MAX_SIDE.get(image_format)
     if most is not None and max(width, height) > most:
         raise Invalid(f"{_NAMES[image_format]} can have at most {most:,} pixels a side; ask for png.")
+    most = MAX_PIXELS.get(image_format)
+    if most is not None and width * height > most:
+        raise Invalid(f"{_NAMES[image_format]} can have at most {most:,} pixels in all; ask for jpeg or png.")
 
 
 def encode_image(pixels: npt.NDArray[np.uint8], image_format: str, quality: Quality = REGION) -> bytes:

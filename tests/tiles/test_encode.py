@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pathserve.errors import Invalid
-from pathserve.tiles import MEDIA_TYPES, encode_image
+from pathserve.tiles import MEDIA_TYPES, encode_image, require_encodable
 from pathserve.tiles.encode import REGION, THUMBNAIL, TILE
 
 
@@ -68,6 +68,16 @@ def test_a_picture_is_as_large_as_its_format_can_be_and_no_larger(kind, most):
     for shape in ((1, most + 1, 3), (most + 1, 1, 3)):
         with pytest.raises(Invalid, match=f"{most:,}"):
             encode_image(np.zeros(shape, np.uint8), kind)
+
+
+def test_an_avif_has_no_more_pixels_than_there_is_memory_for():
+    require_encodable("avif", 4096, 4096)
+    for kind in ("jpeg", "webp", "png", "npy"):
+        require_encodable(kind, 8192, 8192)
+    with pytest.raises(Invalid, match="16,777,216"):
+        require_encodable("avif", 4096, 4097)
+    with pytest.raises(Invalid, match="16,777,216"):
+        encode_image(np.broadcast_to(np.uint8(0), (4097, 4096, 3)), "avif")
 
 
 def test_png_and_npy_have_no_such_limit():
