@@ -10,6 +10,7 @@ from pathserve import __version__
 from pathserve.cli import (
     commands_accounts,
     commands_annotations,
+    commands_bench,
     commands_ingest,
     commands_inspect,
     commands_jobs,
@@ -40,6 +41,7 @@ commands_masks.register(app)
 commands_accounts.register(app)
 commands_projects.register(app)
 commands_pseudonyms.register(app)
+commands_bench.register(app)
 
 
 def _show_version(wanted: bool) -> None:

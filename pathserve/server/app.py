@@ -72,11 +72,16 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
 )
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings, *, runs_jobs: bool = True) -> Starlette:
     """Make the application for a data folder.
 
     The data folder is opened here, so that what is wrong with it is said at once, and closed when the server stops.
     Ingest jobs run in threads from when the server has started until it stops; a job that runs by then waits again.
+
+    Parameters
+    ----------
+    runs_jobs
+        Whether it runs ingest jobs and cleans up; else it leaves that to other servers of the data folder.
 
     Raises
     ------
@@ -88,10 +93,12 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Door]]:
         ingest = Thread(target=services.queue.loop, args=(services.stopping,), name="ingest-queue", daemon=True)
-        ingest.start()
+        if runs_jobs:
+            ingest.start()
         yield {STATE: Door(FastPath(services), Connections(most_connections(open_files())))}
         services.stopping.set()
-        await run_in_threadpool(ingest.join, STOP_SECONDS)
+        if runs_jobs:
+            await run_in_threadpool(ingest.join, STOP_SECONDS)
         services.close()
 
     routes: list[BaseRoute] = [endpoint.route(services) for endpoint in ENDPOINTS]

@@ -21,14 +21,25 @@ _GRACE_SECONDS = 5
 
 def application() -> Starlette:
     """Make the application in a server process, from the environment that the starting process set."""
-    settings = Settings(
+    return _stopping_in_time(create_app(_settings()))
+
+
+def application_without_jobs() -> Starlette:
+    """Make one that leaves ingest jobs to other servers: it is there to be measured."""
+    return _stopping_in_time(create_app(_settings(), runs_jobs=False))
+
+
+def _settings() -> Settings:
+    return Settings(
         data=data_folder(),
         store=store_address(),
         disk_reserve_bytes=disk_reserve(),
         public_url=public_address(),
         counters=counters_place(),
     )
-    app = create_app(settings)
+
+
+def _stopping_in_time(app: Starlette) -> Starlette:
     for number in (signal.SIGINT, signal.SIGTERM):
         _at_signal(number, app.state.services.stopping.set)
     return app
@@ -71,7 +82,13 @@ def bind(host: str, port: int) -> socket.socket:
     return taken
 
 
-def run(listener: socket.socket, *, workers: int, started: Callable[[], None]) -> None:
+def run(
+    listener: socket.socket,
+    *,
+    workers: int,
+    started: Callable[[], None],
+    factory: str = "pathserve.server.run:application",
+) -> None:
     """Serve until told to stop.
 
     Parameters
@@ -82,9 +99,11 @@ def run(listener: socket.socket, *, workers: int, started: Callable[[], None]) -
         Processes; they share nothing but the data folder.
     started
         Called once the address answers.
+    factory
+        Where the function is that makes the application in each process.
     """
     config = uvicorn.Config(
-        "pathserve.server.run:application",
+        factory,
         factory=True,
         http=TileProtocol,
         ws="none",
