@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 
 import orjson
 
@@ -148,12 +147,6 @@ class Jobs:
         """Give the number of the latest change."""
         row = self._db.read(lambda tx: tx.row("select value from counter where name = 'job change'"))
         return 0 if row is None else as_int(row[0])
-
-    def counts(self) -> dict[State, int]:
-        """Count the jobs of each state."""
-        sql = "select count(*) from job where state = ?"  # by the index of states, however many have ended
-        rows = self._db.read(lambda tx: {state: tx.row(sql, state) for state in get_args(State)})
-        return {state: 0 if row is None else as_int(row[0]) for state, row in rows.items()}
 
     # running
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from pathserve import __version__
 from pathserve.access import Action
 from pathserve.ingest.room import room_of
+from pathserve.jobs.counts import count_jobs
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.metrics import BOUNDS, PATH, Counts, KindCounts, Tally
 from pathserve.server.params import NoQuery
@@ -45,7 +46,7 @@ def _families(services: Services) -> Iterator[Metric]:
     yield from _requests([kind for kind in counts.kinds if any(kind.statuses)])
     yield from _tallies(counts)
     jobs = GaugeMetricFamily("pathserve_jobs", "Ingest jobs by state.", labels=["state"])
-    for state, number in services.jobs.counts().items():
+    for state, number in count_jobs(services.db).items():
         jobs.add_metric([state], number)
     yield jobs
     disk = room_of(services.settings.data, services.settings.disk_reserve_bytes)
