@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import orjson
 import pytest
-from PIL import Image
-from playwright.sync_api import expect
+from PIL import Image, ImageCms
+from playwright.sync_api import Locator, expect
 
 pytestmark = pytest.mark.browser
 
@@ -95,16 +95,16 @@ def open_corner(reader, slide: str, zoom: float, **look: str) -> None:
     assert (box["width"], box["height"]) == CANVAS
 
 
-def wait_for_picture(reader, wanted, width: int, height: int) -> None:
-    """Wait until the screen shows these pixels, to one grey level."""
+def wait_for_picture(reader, wanted, width: int, height: int, measure=np.max, most: float = 1) -> None:
+    """Wait until the screen shows these pixels, to one grey level (or as another measure says)."""
     for _ in range(40):
         reader.settle()
         found = screen(reader, width, height)
-        farthest = np.abs(found.astype(int) - wanted[:height, :width].astype(int)).max()
-        if farthest <= 1:
+        difference = measure(np.abs(found.astype(int) - wanted[:height, :width].astype(int)))
+        if difference <= most:
             return
         reader.page.wait_for_timeout(50)
-    pytest.fail(f"the picture differs by {farthest} grey levels")
+    pytest.fail(f"the picture differs by {difference} grey levels")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,7 @@ def test_the_keys_go_through_planes_and_times(site, reader, stack: str) -> None:
     for _ in range(9):
         reader.key("PageDown")
     expect(reader.test_id("status-plane")).to_have_text("z 1/5")
+    wait_for_picture(reader, expected(site, stack, 8, z="0", t="1"), 240, 170)
     assert {"3", "max", "0"} <= samples.values("z")
     reader.page.get_by_label("Plane", exact=True).fill("5")
     expect(reader.test_id("status-plane")).to_have_text("z 5/5")
@@ -303,3 +304,51 @@ def test_the_panel_breaks_no_rule_of_axe(site, open_reader, stack: str, options)
     serious = [rule for rule in found if rule["impact"] in ("serious", "critical")]
     assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in serious] == []
     assert reader.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.fixture(scope="module")
+def field(site, sample_field, tmp_path_factory) -> str:
+    """A picture in colour whose profile says that its red is blue and its blue is red, as no scanner's does."""
+    path = tmp_path_factory.mktemp("field") / "field.png"
+    Image.open(sample_field).crop((0, 0, 700, 600)).save(path, icc_profile=swapped_profile())
+    return ingest(site, path)[0]
+
+
+def swapped_profile() -> bytes:
+    """The profile of sRGB in which red and blue name each other's numbers."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    # behind the header of 128 bytes: how many tags there are, and for each its name, offset and size (ICC.1, 7.3)
+    places = range(132, 132 + 12 * int.from_bytes(profile[128:132], "big"), 12)
+    tags = {bytes(profile[at : at + 4]): at for at in places}
+    for red, blue in ((tags[b"rXYZ"], tags[b"bXYZ"]), (tags[b"rTRC"], tags[b"bTRC"])):
+        one, other = profile[red + 4 : red + 12], profile[blue + 4 : blue + 12]
+        profile[red + 4 : red + 12], profile[blue + 4 : blue + 12] = other, one
+    return bytes(profile)
+
+
+def test_the_scanners_own_values_are_a_press_away(site, reader, field: str) -> None:
+    assert site.get(f"/api/slides/{field}").json()["color"]["converted"]
+    region = {"x": 0, "y": 0, "width": WIDTH, "height": HEIGHT, "format": "npy"}
+    stored = np.load(BytesIO(site.get(f"/api/slides/{field}/region", **region, color="source").content))
+
+    def wait_for(wanted) -> None:
+        # tiles are JPEG and lose a little; with red and blue exchanged the difference is tens
+        wait_for_picture(reader, wanted, WIDTH, HEIGHT, np.mean, 2.5)
+
+    def choose(name: str) -> Locator:
+        reader.page.get_by_role("tab", name="Display").click()
+        return reader.page.get_by_role("group", name="Colours").get_by_role("button", name=name)
+
+    assert np.abs(stored.astype(int) - stored[..., ::-1]).mean() > 10
+    open_corner(reader, field, 1)
+    wait_for(stored[..., ::-1])
+    choose("own values").click()
+    wait_for(stored)
+    expect(reader.page).to_have_url(re.compile("color=source"))
+    reader.page.reload()
+    reader.wait_ready()
+    wait_for(stored)
+    expect(choose("own values")).to_have_attribute("aria-pressed", "true")
+    choose("sRGB").click()
+    wait_for(stored[..., ::-1])
+    expect(reader.page).not_to_have_url(re.compile("color="))

@@ -32,8 +32,8 @@ export interface Slide {
   readonly case?: string | null
   readonly patient?: string | null
   readonly stain?: string | null
-  /** Whether the scan holds a colour profile. */
-  readonly has_icc_profile?: boolean
+  /** Whether the scan states its colours by a profile, and whether that changes them; absent in lists. */
+  readonly color?: { readonly profile: boolean; readonly converted: boolean } | null
   /** Null or absent until somebody has judged the slide. */
   readonly quality?: Quality | null
 }

@@ -83,7 +83,8 @@ export class Workspace {
   }
 
   async rename(name: string): Promise<void> {
-    this.slide.value = await renameSlide(this.slide.peek().id, name)
+    // The answer has what the catalogue holds, not what is known of the pixels besides.
+    this.slide.value = { ...this.slide.peek(), ...(await renameSlide(this.slide.peek().id, name)) }
   }
 
   /** Whether an object is shown: its layer is, and objects are at all. */

@@ -11,7 +11,7 @@ function hasPlanes({ planes, times }: Slide): boolean {
 
 /** Whether there is anything to choose about how a slide is shown. */
 export function hasDisplay({ slide, display }: Workspace): boolean {
-  return display.composed || hasPlanes(slide.value) || slide.value.has_icc_profile === true
+  return display.composed || hasPlanes(slide.value) || slide.value.color?.converted === true
 }
 
 /** How the slide is shown. */
@@ -21,7 +21,7 @@ export function DisplayPanel({ workspace }: { workspace: Workspace }): JSX.Eleme
     <>
       {hasPlanes(slide) && <Planes workspace={workspace} />}
       {workspace.display.composed && <Channels workspace={workspace} />}
-      {slide.has_icc_profile === true && <Colours workspace={workspace} />}
+      {slide.color?.converted === true && <Colours workspace={workspace} />}
     </>
   )
 }

@@ -13,6 +13,13 @@ function mppText(slide: Slide): string {
   return slide.mpp_plausible ? value : `⚠ ${value} as stated; implausible, not used`
 }
 
+/** What the scan says about its colours. */
+function coloursText({ color }: Slide): string | null {
+  if (!color) return null
+  if (!color.profile) return 'no profile; taken for sRGB'
+  return color.converted ? 'by the scan’s profile' : 'the scan’s profile is sRGB'
+}
+
 export function SlideFacts({ workspace }: { workspace: Workspace }): JSX.Element {
   const slide = workspace.slide.value
   const channels = slide.channels.map((channel) => channel.name).join(', ')
@@ -33,7 +40,9 @@ export function SlideFacts({ workspace }: { workspace: Workspace }): JSX.Element
           ['Objective', magnificationText(slide)],
           ['Levels', formatCount(slide.levels)],
           ['Channels', channels],
+          ['Colours', workspace.display.composed ? null : coloursText(slide)],
           ['Planes', slide.planes > 1 ? formatCount(slide.planes) : null],
+          ['Times', slide.times > 1 ? formatCount(slide.times) : null],
           ['Annotations', formatCount(workspace.total.value)],
           ['Added', formatTime(slide.created)],
           ['Id', slide.id],
