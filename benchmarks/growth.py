@@ -159,5 +159,5 @@ def _report(group: str, runs: Runs) -> dict[str, Any]:
         for name in runs
     ]
     header = (f"{group}, {_CONNECTIONS} clients", "tiles/s", "CPU us a tile", "times the first", "p50 ms", "p99 ms")
-    print("\n" + table(header, rows) + "\n", flush=True)
+    print(table(header, rows) + "\n", flush=True)
     return {name: {"cpu_times_first": times[name]} | {key: figures[key][name] for key in figures} for name in runs}

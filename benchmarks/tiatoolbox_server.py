@@ -22,6 +22,8 @@ def app(slide: str, tile_size: int) -> Any:  # noqa: ANN401 - an ASGI applicatio
     tileserver: Any = import_module("tiatoolbox.visualization.tileserver")
     pyramids: Any = import_module("tiatoolbox.tools.pyramid")
     a2wsgi: Any = import_module("a2wsgi")
+    # On levels that the file lacks it warns of each tile that it enlarges what it reads.
+    import_module("tiatoolbox").logger.setLevel("ERROR")
     reader = readers.WSIReader.open(slide)
     flask = tileserver.TileServer("Benchmark", {"slide": reader})
     flask.pyramids["default"]["slide"] = pyramids.ZoomifyGenerator(reader, tile_size=tile_size)

@@ -75,12 +75,37 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class TileList:
+    """So many whole tiles of each of the finest levels, where a level has as many."""
+
+    levels: int
+    per_level: int
+
+    @classmethod
+    def parse(cls, text: str) -> "TileList":
+        """Read what ``str`` writes: ``LEVELSxTILES``."""
+        levels, per_level = map(int, text.split("x"))
+        return cls(levels, per_level)
+
+    def __str__(self) -> str:
+        return f"{self.levels}x{self.per_level}"
+
+    def tiles(self, grid: DeepZoom) -> list[Address]:
+        """Choose them, in one fixed random order."""
+        return whole_tiles(grid, levels=self.levels, per_level=self.per_level)
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
-    """All servers of one slide by name, and the tiles that they are asked for."""
+    """All servers of one slide by name, and the tiles of one list that they are asked for."""
 
     servers: Mapping[str, Served]
     tiles: Sequence[Address]
     tile_size: int
+
+
+_Known = dict[str, tuple[Served, Callable[[TileList], Sequence[str]]]]
+"""Servers by name, each with what says under which addresses it has the tiles of a list."""
 
 
 def whole_tiles(grid: DeepZoom, *, levels: int, per_level: int) -> list[Address]:
@@ -107,7 +132,9 @@ def paths_of(tiles: Sequence[Address], name: str = "slide", query: str = "") -> 
 
 
 @contextmanager
-def set_up(slide: Path, scratch: Path, peers: Path, first_port: int, levels: int, per_level: int) -> Iterator[Setup]:
+def set_up(
+    slide: Path, scratch: Path, peers: Path, first_port: int, lists: Sequence[TileList]
+) -> Iterator[dict[TileList, Setup]]:
     """Ingest a slide and start all servers; they stop at the end.
 
     Parameters
@@ -121,24 +148,32 @@ def set_up(slide: Path, scratch: Path, peers: Path, first_port: int, levels: int
     slide_id = ingest(slide, data)
     token, code = make_token(data), make_link(data)
     grid = grid_of(data, slide_id)
-    tiles = whole_tiles(grid, levels=levels, per_level=per_level)
-    ours = paths_of(tiles, slide_id, f"?g={grid.generation}")
+    ours = partial(_paths, grid, name=slide_id, query=f"?g={grid.generation}")
     with ExitStack() as running:
         start = _Starts(running, first_port)
-        server = start(lambda port: serve_pathserve(data, port))
+        server = start(partial(serve_pathserve, data))
         cookie = sign_in(server.port, code)
-        servers = {
-            OURS: replace(server, paths=ours, cookie=cookie),
-            OURS_TOKEN: replace(server, paths=ours, token=token),
+        known: _Known = {
+            OURS: (replace(server, cookie=cookie), ours),
+            OURS_TOKEN: (replace(server, token=token), ours),
+            PLAIN: (replace(start(partial(serve_peer, "plain", data)), cookie=cookie), ours),
         }
-        server = start(lambda port: serve_peer("plain", data, port))
-        servers[PLAIN] = replace(server, paths=ours, cookie=cookie)
-        _keep(fetch(servers[OURS].order(1, 0.0)), paths_of(tiles), scratch / "www")
-        servers |= _peers(start, slide, scratch, peers, grid, tiles)
-        tile_size, overlap = _GRID_OF_DEFAULT
-        theirs = paths_of(whole_tiles(replace(grid, tile_size=tile_size), levels=levels, per_level=per_level))
-        servers[DEFAULT_GRID] = start(lambda port: serve_peer("deepzoom", slide, port, tile_size, overlap), theirs)
-        yield Setup(servers, tiles, grid.tile_size)
+        for chosen in lists:
+            order = replace(server, cookie=cookie, paths=ours(chosen)).order(1, 0.0)
+            _keep(fetch(order), _paths(grid, chosen), scratch / "www")
+        known |= _peers(start, slide, scratch, peers, grid)
+        yield {
+            chosen: Setup(
+                {name: replace(server, paths=paths(chosen)) for name, (server, paths) in known.items()},
+                chosen.tiles(grid),
+                grid.tile_size,
+            )
+            for chosen in lists
+        }
+
+
+def _paths(grid: DeepZoom, chosen: TileList, name: str = "slide", query: str = "") -> list[str]:
+    return paths_of(chosen.tiles(grid), name, query)
 
 
 class _Starts:
@@ -148,40 +183,46 @@ class _Starts:
         self._running = running
         self._port = first_port - 1
 
-    def __call__(self, serve: Callable[[int], AbstractContextManager[int]], paths: Sequence[str] = ()) -> Served:
+    def __call__(self, serve: Callable[[int], AbstractContextManager[int]]) -> Served:
         self._port += 1
-        return Served(self._running.enter_context(serve(self._port)), self._port, paths)
+        return Served(self._running.enter_context(serve(self._port)), self._port, ())
 
 
-def _peers(
-    start: _Starts, slide: Path, scratch: Path, peers: Path, grid: DeepZoom, tiles: list[Address]
-) -> dict[str, Served]:
-    """Start all servers that are not ours over the same tiles, but for DeepZoom on its default grid."""
-    nginx, www, paths = find_nginx(), scratch / "www", paths_of(tiles)
+def _peers(start: _Starts, slide: Path, scratch: Path, peers: Path, grid: DeepZoom) -> _Known:
+    """Start all servers that are not ours."""
+    nginx, www = find_nginx(), scratch / "www"
     large_image, tiatoolbox = python_of(peers, LARGE_IMAGE), python_of(peers, TIATOOLBOX)
+    same, (tile_size, overlap) = partial(_paths, grid), _GRID_OF_DEFAULT
 
     def run_nginx(port: int, *, file_cache: bool) -> AbstractContextManager[int]:
         return serve_nginx(nginx, www, scratch / f"nginx-{port}", port, file_cache=file_cache)
 
-    def run_large_image(port: int, kind: str) -> AbstractContextManager[int]:
+    def run_deepzoom(port: int, *cut: int) -> AbstractContextManager[int]:
+        return serve_peer("deepzoom", slide, port, *cut)
+
+    def run_large_image(port: int, *, kind: str) -> AbstractContextManager[int]:
         return serve_module(large_image, "large_image_server", str(slide), str(port), kind, port=port)
 
     def run_tiatoolbox(port: int) -> AbstractContextManager[int]:
         return serve_module(tiatoolbox, "tiatoolbox_server", str(slide), str(port), str(grid.tile_size), port=port)
 
-    servers = {
-        NGINX: start(partial(run_nginx, file_cache=False), paths),
-        NGINX_OPEN: start(partial(run_nginx, file_cache=True), paths),
-        MEMORY: start(lambda port: serve_peer("memory", www / "dzi" / "slide_files", port), paths),
-        DEEPZOOM: start(lambda port: serve_peer("deepzoom", slide, port, grid.tile_size, 0), paths),
-        LARGE_DEFAULT: start(partial(run_large_image, kind="default"), paths),
-        LARGE_TUNED: start(partial(run_large_image, kind="tuned"), paths),
-        LARGE_LOOP: start(partial(run_large_image, kind="loop"), paths),
-        LARGE_CACHED: start(partial(run_large_image, kind="cached"), paths),
+    known: _Known = {
+        NGINX: (start(partial(run_nginx, file_cache=False)), same),
+        NGINX_OPEN: (start(partial(run_nginx, file_cache=True)), same),
+        MEMORY: (start(partial(serve_peer, "memory", www / "dzi" / "slide_files")), same),
+        DEEPZOOM: (start(lambda port: run_deepzoom(port, grid.tile_size, 0)), same),
+        DEFAULT_GRID: (
+            start(lambda port: run_deepzoom(port, tile_size, overlap)),
+            partial(_paths, replace(grid, tile_size=tile_size)),
+        ),
+        LARGE_DEFAULT: (start(partial(run_large_image, kind="default")), same),
+        LARGE_TUNED: (start(partial(run_large_image, kind="tuned")), same),
+        LARGE_LOOP: (start(partial(run_large_image, kind="loop")), same),
+        LARGE_CACHED: (start(partial(run_large_image, kind="cached")), same),
     }
     if has(peers, TIATOOLBOX):
-        servers[TILESERVER] = start(run_tiatoolbox, _zoomify(grid, tiles))
-    return servers
+        known[TILESERVER] = start(run_tiatoolbox), lambda chosen: _zoomify(grid, chosen.tiles(grid))
+    return known
 
 
 def _zoomify(grid: DeepZoom, tiles: Sequence[Address]) -> list[str]:
