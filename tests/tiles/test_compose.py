@@ -1,5 +1,7 @@
 """Channels as lights that add up: against the formula, worked out in float64 by itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from pathserve.geometry import Size
 from pathserve.pixels import Channel, Plane
 from pathserve.pyramid.layout import Facts
-from pathserve.tiles.compose import compose, project
+from pathserve.tiles.compose import compose, project, stored_plane
 from pathserve.tiles.view import ChannelView, Projection, View
 
 colors = st.sampled_from([(255, 0, 0), (0, 255, 0), (255, 255, 255), (0, 114, 255), (1, 2, 3), (0, 0, 0)])
@@ -80,6 +82,18 @@ def test_the_most_channels_of_full_light_stay_white_and_of_faint_light_stay_with
     assert np.abs(got - formula([full[..., 0]] * 64, faint.channels)).max() <= 1
 
 
+@pytest.mark.parametrize("count", [2, 5, 16, 17, 40, 64])
+def test_many_lights_of_any_strength_stay_within_one_level(count):
+    random = np.random.default_rng(count)
+    planes = random.integers(0, 65_536, (count, 40, 40)).astype(np.uint16)
+    for strength in (1.0, 5 / count):
+        channels = tuple(
+            ChannelView(n, tuple(random.integers(0, 256, 3).tolist()), (0.0, 65_535.0 / strength)) for n in range(count)
+        )
+        got = compose(facts("uint16", count), View(channels), lambda plane: planes[plane.c][..., None])
+        assert np.abs(got - formula(planes, channels)).max() <= 1
+
+
 def test_what_is_no_number_is_dark_and_what_is_infinite_is_at_its_end():
     values = np.array([[np.nan, np.inf, -np.inf, 0.5]], np.float32)[..., None]
     got = compose(facts("float32", 1), View((ChannelView(0, (255, 0, 0), (0.0, 1.0)),)), lambda _: values)
@@ -119,3 +133,24 @@ def test_a_projection_passes_over_what_is_no_number():
     stack = np.array([[np.nan, 1.0, np.nan], [2.0, np.nan, np.nan]], np.float32).reshape(2, 1, 3, 1)
     got = project([Plane(z=0), Plane(z=1)], lambda plane: stack[plane.z])
     np.testing.assert_array_equal(got[0, :, 0], np.array([2.0, 1.0, np.nan], np.float32))
+
+
+def test_a_grey_jpeg_is_a_picture_as_it_lies_only_where_the_view_changes_nothing_of_it():
+    grey = replace(facts("uint8", 1), storage="jpeg")
+    white = (255, 255, 255)
+    for channel in (ChannelView(0), ChannelView(0, white), ChannelView(0, white, (0.0, 255.0))):
+        assert stored_plane(grey, View((channel,), 1)) == Plane(0, 0, 1)
+    changed = (
+        ChannelView(0, (255, 255, 254)),
+        ChannelView(0, None, (0.0, 254.0)),
+        ChannelView(0, None, "auto"),
+        ChannelView(0, None, None, 0.9),
+    )
+    for channel in changed:
+        assert stored_plane(grey, View((channel,))) is None
+    assert stored_plane(grey, View((), Projection(1, 2))) is None
+    assert stored_plane(replace(grey, storage="zstd"), View()) is None
+    assert stored_plane(replace(facts("uint8", 2), storage="jpeg"), View()) is None
+    colour = replace(facts("uint8", 3), storage="jpeg", rgb=True)
+    assert stored_plane(colour, View((ChannelView(2, (1, 2, 3), "auto", 2.0),), 3)) == Plane(0, 0, 3)
+    assert stored_plane(colour, View((), Projection())) is None

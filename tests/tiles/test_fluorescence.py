@@ -13,7 +13,7 @@ from numcodecs import zstd
 from PIL import Image
 
 from pathserve.errors import Invalid, NotFound, TooLarge
-from pathserve.geometry import PixelGrid
+from pathserve.geometry import LevelRegion, PixelGrid
 from pathserve.pyramid import Pyramid
 from pathserve.server.params import ViewQuery, parse_query
 from pathserve.tiles import TileService
@@ -133,6 +133,12 @@ def test_a_projection_is_the_greatest_value_over_planes(service, real, query, pl
     np.testing.assert_array_equal(unpacked(tile)[0], values[1])
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_whole_raw_tile_of_a_projection_is_made(service, real, packed):
+    tile = service.samples("tubhiswt", 9, 1, 0, view=view("z=max&t=2"), packed=packed)
+    np.testing.assert_array_equal(unpacked(tile)[0], real[1]["tubhiswt"][2, 0].max(axis=0)[:256, 256:])
+
+
 def test_the_default_view_shows_what_states_no_window_in_that_of_its_histogram(service, real):
     for name in ("z-series", "vectra"):
         samples = real[1][name][0]
@@ -219,6 +225,21 @@ def test_below_the_smallest_stored_level_samples_are_resampled_as_pillow_does(se
         expected = np.asarray(Image.fromarray(source).resize((size.width, size.height), Image.Resampling.LANCZOS))
         limits = np.iinfo(tile.dtype)
         np.testing.assert_allclose(unpacked(tile)[0], np.clip(expected, limits.min, limits.max), atol=1)
+
+
+def test_levels_below_the_smallest_stored_one_are_cut_into_tiles(tmp_path, make_tiff, publish_scan):
+    publish_scan(make_tiff([(2100, 1500)], tile=(1040, 1040)), tmp_path / "slides", "coarse")
+    service = TileService(tmp_path / "slides")
+    grid, pyramid = service.deepzoom("coarse"), service.pyramid("coarse")
+    assert (grid.tile_size, len(pyramid.levels)) == (256, 3)
+    level = grid.level_count - 1 - 3  # 263 x 188 pixels, made from 525 x 375
+    columns, rows = grid.level_tiles(level)
+    assert (columns, rows) == (2, 1)
+    smallest = pyramid.levels[-1]
+    stored = pyramid.read(2, LevelRegion(0, 0, smallest.width, smallest.height))
+    expected = np.asarray(Image.fromarray(stored).resize((263, 188), Image.Resampling.LANCZOS))
+    tiles = [service.samples("coarse", level, col, 0, view=view(""), packed=True) for col in range(columns)]
+    np.testing.assert_array_equal(np.concatenate([np.moveaxis(unpacked(tile), 0, 2) for tile in tiles], 1), expected)
 
 
 def test_raw_samples_of_a_colour_scan_are_red_green_and_blue_one_after_the_other(slides, sample_slide):
