@@ -156,7 +156,8 @@ def _stored(
     service = call.services.tiles
     try:
         pyramid, grid = service.pyramid(slide.id), service.deepzoom(slide.id)
-        return stored_chunks(pyramid, grid, addresses, color=body.color, view=body.view)
+        converts = body.color == "srgb" and service.color_facts(slide.id).converted
+        return stored_chunks(pyramid, grid, addresses, converts=converts, view=body.view)
     except PathServeError:  # as above
         return [None] * len(addresses)
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathserve.errors import PathServeError
 from pathserve.pyramid import Pyramid
 from pathserve.pyramid.layout import SHARD_CHUNKS
-from pathserve.tiles.colour import Color
 from pathserve.tiles.compose import stored_plane
 from pathserve.tiles.deepzoom import DeepZoom
 from pathserve.tiles.view import View
@@ -15,11 +14,16 @@ TileAddress = tuple[int, int, int]
 
 
 def stored_chunks(
-    pyramid: Pyramid, grid: DeepZoom, addresses: Sequence[TileAddress], *, color: Color, view: View
+    pyramid: Pyramid, grid: DeepZoom, addresses: Sequence[TileAddress], *, converts: bool, view: View
 ) -> list[bytes | None]:
     """Read those of many tiles that are, as JPEG, whole stored chunks: at a fraction of what single ones cost.
 
     Shard by shard and row by row, so that a disk reads on instead of seeking.
+
+    Parameters
+    ----------
+    converts
+        Whether other colours are wanted than those that are stored; then there are none.
 
     Returns
     -------
@@ -32,8 +36,7 @@ def stored_chunks(
     """
     facts = pyramid.facts
     plane = stored_plane(facts, view)
-    converted = color == "srgb" and facts.icc_profile is not None
-    if plane is None or converted or (facts.tile.width, facts.tile.height) != (grid.tile_size, grid.tile_size):
+    if plane is None or converts or (facts.tile.width, facts.tile.height) != (grid.tile_size, grid.tile_size):
         return [None] * len(addresses)
     found: list[bytes | None] = [None] * len(addresses)
     whole = _whole_tiles(pyramid, grid)
