@@ -1,5 +1,7 @@
 """Tiles without a route: one whole request for a stored tile becomes one whole answer, in a few microseconds.
 
+So does the question of a proxy that has a tile already and asks whether its caller may see the slide.
+
 What is answered here has the same status, headers and bytes as from the route (`pathserve.server.routes_tiles`);
 everything that is not exactly the usual request is None here, and the route answers it. So no error comes from here.
 """
@@ -24,7 +26,7 @@ from pathserve.server.services import MAX_SECRET, Services
 from pathserve.tiles import StoredTiles, View
 from pathserve.tiles.colour import Color
 
-START = b"GET /dzi/"
+START = (b"GET /dzi/", b"GET /api/slides/")
 MAX_REQUEST = 8192
 """Bytes of a request that is looked at; a longer one is unusual."""
 
@@ -35,6 +37,7 @@ _TARGET = re.compile(
     rb"/dzi/(?P<slide>[A-Za-z0-9_-]{1,64})_files/(?P<level>[0-9]{1,9})/(?P<col>[0-9]{1,9})_(?P<row>[0-9]{1,9})"
     rb"\.jpeg(?:\?(?P<query>[A-Za-z0-9=&,.:-]{1,64}))?"
 )
+_QUESTION = re.compile(rb"/api/slides/(?P<slide>[A-Za-z0-9_-]{1,64})/access")
 _VALUE = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 # A header that is none of these could change the answer, now or in a later version; with it the route answers.
@@ -48,6 +51,10 @@ _PARAMETERS = frozenset({"g", "color", "c", "z", "t"})
 _QUERY = ENDPOINTS[0].query
 _JPEG = b"content-type: image/jpeg\r\n"
 _SAME = b"\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % header for header in (*SAME_FOR_ALL, *answer_headers("/dzi/")))
+_SAME_OF_ACCESS = b"\r\n%b\r\n" % b"".join(
+    b"%b: %b\r\n" % header for header in (*SAME_FOR_ALL, *answer_headers("/api/slides/"))
+)
+_TILE = b"HTTP/1.1 200 OK\r\n%betag: %b\r\n%bcontent-length: %d\r\n" + _JPEG + b"x-request-id: %b" + _SAME
 _MOMENT_SECONDS = 0.25
 _REMEMBERED = 1024
 _IDS = 256
@@ -86,9 +93,10 @@ class Visit:
     and a moment has not passed: so a slide whose folder was taken away by hand is missed soon, too.
     """
 
-    __slots__ = ("after", "before", "caching", "head", "raw", "tiles", "until", "version")
+    __slots__ = ("after", "asked", "before", "caching", "head", "raw", "tiles", "until", "version")
 
     def __init__(self) -> None:
+        self.asked = (b"", -1, 0)  # a proxy's question that was answered with yes, at which version, until when
         self.raw = b""
         self.head: Head | None = None
         self.before = self.after = b"-"  # of the tile's place in the request; no request begins so
@@ -113,7 +121,7 @@ class FastPath:
         Parameters
         ----------
         request
-            Bytes that begin with ``START`` and came in one piece.
+            Bytes that begin with one of ``START`` and came in one piece.
         visit
             Of this connection.
         standing
@@ -134,20 +142,15 @@ class FastPath:
         if found is None:
             return self._answer_anew(request, visit, standing, arrived)
         body, etag = found
-        told = b"HTTP/1.1 200 OK\r\n%betag: %b\r\n%bcontent-length: %d\r\n%bx-request-id: %b%b" % (
-            standing,
-            etag,
-            visit.caching,
-            len(body),
-            _JPEG,
-            next(self._ids),
-            _SAME,
-        )
-        self._count(200, len(body), perf_counter_ns() - arrived)
+        size = len(body)
+        told = _TILE % (standing, etag, visit.caching, size, next(self._ids))
+        self._count(200, size, perf_counter_ns() - arrived)
         return told, body
 
     def _answer_anew(self, request: bytes, visit: Visit, standing: bytes, arrived: int) -> tuple[bytes, bytes] | None:
         """Read the whole request, and ask who may see what; nothing is known from the one before."""
+        if not request.startswith(START[0]):
+            return self._answer_access(request, visit, standing, arrived)
         visit.tiles, visit.until = None, 0
         end = request.find(_VERSION)
         if end < 0 or len(request) > MAX_REQUEST or request.find(_END) != len(request) - len(_END):
@@ -190,6 +193,32 @@ class FastPath:
         )
         self._count(200 if fresh else 304, len(body), perf_counter_ns() - arrived)
         return told, body
+
+    def _answer_access(self, request: bytes, visit: Visit, standing: bytes, arrived: int) -> tuple[bytes, bytes] | None:
+        """Answer a proxy that asks whether its caller may see a slide, as `pathserve.server.routes_access` does.
+
+        It asks at each tile that it has, so this must not cost more than the tile would.
+        """
+        version = self._version()
+        known, known_version, until = visit.asked
+        if request != known or version != known_version or arrived >= until:
+            end = request.find(_VERSION)
+            if end < 0 or len(request) > MAX_REQUEST or request.find(_END) != len(request) - len(_END):
+                return None
+            target, head = _QUESTION.fullmatch(request, 4, end), read_head(request[end + len(_VERSION) :])
+            if target is None or head is None:
+                return None
+            allowed = self._allowed(head, target["slide"].decode("ascii"), version)
+            if allowed is None:
+                return None
+            visit.asked = request, version, arrived + round(min(allowed[1], _MOMENT_SECONDS) * 1e9)
+        told = b"HTTP/1.1 204 No Content\r\n%bcache-control: no-store\r\nx-request-id: %b%b" % (
+            standing,
+            next(self._ids),
+            _SAME_OF_ACCESS,
+        )
+        self._services.metrics.fast_access(perf_counter_ns() - arrived)
+        return told, b""
 
     def _allowed(self, head: Head, slide_id: str, version: int) -> tuple[SlideRecord, float] | None:
         """Give the slide and for how many seconds who asks may see it; None when memory does not say that they may."""

@@ -30,6 +30,7 @@ PATH = "/metrics"
 """The address that tells it."""
 
 TILE = ("GET", "/dzi/{slide}_files/{level}/{col}_{row}.{format}")
+ACCESS = ("GET", "/api/slides/{slide}/access")
 OTHER = ("other", "other")
 """The kind of requests that no address answers, or that are refused before one is looked for."""
 
@@ -47,6 +48,8 @@ class Tally(IntEnum):
     INDEX_MISSES = 4
     STREAMS = 5
     """Streams of events that are open: of the processes that are alive only."""
+    ACCESS_FAST = 6
+    """Questions of a proxy that the protocol answered; a part of those that are counted as requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class Metrics:
         self._kinds = dict[tuple[str, str], int]()
         self._other = self.kind(*OTHER)
         self._tile = self.kind(*TILE)
+        self._access = self.kind(*ACCESS)
 
     def kind(self, method: str, route: str) -> int:
         """Give the number of a kind of request; the same for the same names. All are named before the first request.
@@ -150,6 +154,11 @@ class Metrics:
         """Count a tile that is answered without a route, in one call; parameters as in :meth:`count`."""
         self.count(self._tile, status, sent, nanoseconds)
         self._cells[Tally.TILES_FAST] += 1
+
+    def fast_access(self, nanoseconds: int) -> None:
+        """Count a question of a proxy that is answered with yes, without a route."""
+        self.count(self._access, 204, 0, nanoseconds)
+        self._cells[Tally.ACCESS_FAST] += 1
 
     def add(self, tally: Tally) -> None:
         """Count one more of something."""

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from pathserve.access import Role
 from pathserve.config import Settings
 from pathserve.server.app import ENDPOINTS, create_app
-from pathserve.server.metrics import BOUNDS, TILE, Metrics, Tally, counters_folder
+from pathserve.server.metrics import ACCESS, BOUNDS, TILE, Metrics, Tally, counters_folder
 from pathserve.server.middleware import Counting
 from pathserve.server.services import Services
 
@@ -57,7 +57,7 @@ def test_requests_are_counted_by_the_address_without_ids(site) -> None:
 
 
 def test_a_tile_is_of_an_address_that_exists() -> None:
-    assert TILE in {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+    assert {TILE, ACCESS} <= {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
 
 
 def test_no_name_and_no_id_of_anything_stands_in_it(site) -> None:

@@ -22,11 +22,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from pathserve.access import Role
 from pathserve.catalog import SlideFacts
 from pathserve.config import Settings
-from pathserve.server.metrics import TILE
+from pathserve.server.metrics import ACCESS, TILE
 from pathserve.server.services import Services
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "nginx.md"
-ACCESS = ("GET", "/api/slides/{slide}/access")
 
 
 def spare_port() -> int:
