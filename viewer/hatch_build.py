@@ -14,7 +14,7 @@ _FILES = (
     *("index.html", "sign-in.html", "docs.html"),
     *("package.json", "package-lock.json", ".npmrc", "tsconfig.json", "vite.config.ts"),
 )
-_FOLDERS = ("src", "public")
+_FOLDERS = ("src",)
 _PACKED = "pathserve/_viewer"
 _SHOWN_LINES = 25
 

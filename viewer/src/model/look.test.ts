@@ -70,6 +70,8 @@ describe('planes in an address', () => {
     expect(lookQuery(look)).toEqual({ z: '1-3', t: '4' })
     expect(lookQuery({ ...ownLook(2), channels: [off, off] })).toEqual({ c: '0:000000' })
     expect(lookQuery(ownLook(2))).toEqual({})
+    // more channels than the server takes in an address are all shown
+    expect(lookQuery({ ...ownLook(70), channels: [...ownLook(69).channels, off] })).toEqual({})
   })
 })
 

@@ -116,12 +116,16 @@ export function parseDepth(text: string | null, planes: number): Depth {
   return first === last ? first : [first, last]
 }
 
+/** Channels that the server takes in one address. */
+const MOST_NAMED = 64
+
 /** What a look adds to an image address of the server; empty for the slide's own. */
 export function lookQuery(look: Look): Record<string, string> {
   const query: Record<string, string> = {}
   const channels = formatChannels(look.channels)
   // No channel at all is, for the server, one whose light is black.
-  if (channels !== '') query.c = channels === NONE ? '0:000000' : channels
+  const few = look.channels.filter(({ shown }) => shown).length <= MOST_NAMED
+  if (channels !== '' && few) query.c = channels === NONE ? '0:000000' : channels
   if (look.depth !== null) query.z = formatDepth(look.depth)
   if (look.time !== 0) query.t = String(look.time)
   return query

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { Light, SampleType } from '../model/samples'
-import { addLight, pixelsOf, type Samples, samplesOf, shareOf, shareTable } from './compose'
+import { Lights, lightTable, type Samples, samplesOf, shareOf } from './compose'
 
 function composed(samples: readonly Samples[], lights: readonly Light[], type: SampleType): number[][] {
-  const sums = new Float32Array((samples[0]?.length ?? 0) * 3)
+  const sums = new Lights(samples[0]?.length ?? 0)
   lights.forEach((light, index) => {
-    addLight(sums, samples[index] ?? new Uint8Array(), light, shareTable(type, light.window, light.gamma))
+    sums.add(samples[index] ?? new Uint8Array(), light, lightTable(type, light))
   })
-  const pixels = pixelsOf(sums)
+  const pixels = sums.pixels()
   return Array.from({ length: pixels.length / 4 }, (_, n) => [...pixels.slice(4 * n, 4 * n + 4)])
 }
 
@@ -32,7 +32,7 @@ const LIGHTS: readonly Light[] = [
 ]
 
 describe('composed pixels', () => {
-  it('are those of the formula, to half a grey level', () => {
+  it('are those of the formula, to half a grey level and what three lights are rounded by', () => {
     // a spread of values that meets both ends of every window
     const values = Array.from({ length: 3 }, (_, c) =>
       Uint16Array.from({ length: 997 }, (_, n) => (n * 131 * (c + 1)) % 65536),
@@ -43,7 +43,7 @@ describe('composed pixels', () => {
         values.map((channel) => channel[n] ?? 0),
         LIGHTS,
       )
-      expect(farthest(pixel, wanted)).toBeLessThanOrEqual(0.5001)
+      expect(farthest(pixel, wanted)).toBeLessThanOrEqual(0.5 + 3 / 64)
     })
     expect(new Set(found.map(String)).size).toBeGreaterThan(100)
   })
@@ -61,7 +61,7 @@ describe('composed pixels', () => {
     const found = composed([samples], [light], type)
     found.forEach((pixel, n) => {
       const wanted = expected([samples[n] ?? 0], [light])
-      expect(farthest(pixel, wanted)).toBeLessThanOrEqual(0.5001)
+      expect(farthest(pixel, wanted)).toBeLessThanOrEqual(0.5 + 3 / 64)
     })
   })
 
@@ -75,7 +75,28 @@ describe('composed pixels', () => {
   })
 
   it('are black without channels', () => {
-    expect([...pixelsOf(new Float32Array(3))]).toEqual([0, 0, 0, 255])
+    expect([...new Lights(1).pixels()]).toEqual([0, 0, 0, 255])
+  })
+
+  it.each<SampleType>(['uint16', 'float32'])('of dozens of channels of %s stay those of the formula', (type) => {
+    const lights = Array.from({ length: 40 }, (_, channel): Light => {
+      return { channel, color: [255, channel, 3], window: [0, 60000], gamma: 1 }
+    })
+    const values = lights.map((_, c) => [c * 37, c === 20 ? 60000 : 0, 60000])
+    const found = composed(
+      values.map((each) => (type === 'uint16' ? Uint16Array.from(each) : Float32Array.from(each))),
+      lights,
+      type,
+    )
+    found.forEach((pixel, n) => {
+      const wanted = expected(
+        values.map((each) => each[n] ?? 0),
+        lights,
+      )
+      // each light is rounded to a thirty-second of a grey level
+      expect(farthest(pixel, wanted)).toBeLessThanOrEqual(0.5 + 40 / 64)
+    })
+    expect(found[2]?.slice(0, 3)).toEqual([255, 255, 120])
   })
 
   it('take what is no number as dark', () => {
@@ -95,8 +116,9 @@ describe('samples', () => {
   })
 
   it('wider than 16 bits have no table', () => {
-    expect(shareTable('float32', [0, 1], 1)).toBeNull()
-    expect(shareTable('uint32', [0, 1], 1)).toBeNull()
-    expect(shareTable('uint8', [0, 255], 1)?.length).toBe(256)
+    const light: Light = { channel: 0, color: [255, 0, 0], window: [0, 1], gamma: 1 }
+    expect(lightTable('float32', light)).toBeNull()
+    expect(lightTable('uint32', light)).toBeNull()
+    expect(lightTable('uint8', light)?.blue.length).toBe(256)
   })
 })
