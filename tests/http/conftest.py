@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from starlette.testclient import TestClient
 from pathserve.access import Role
 from pathserve.config import Settings
 from pathserve.ingest import IngestOptions, ingest_scan
+from pathserve.pyramid.layout import MANIFEST, level_folder
+from pathserve.pyramid.storage import load_manifest
 from pathserve.server import create_app
 from pathserve.server.services import Services
 
@@ -66,6 +68,23 @@ def site(ingested: Path, tmp_path: Path) -> Iterator[Site]:
     by_name = {slide.name: slide.id for slide in services.catalog.slides()[0]}
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
         yield Site(client, services, tokens, by_name["slide"], by_name["field"])
+
+
+@pytest.fixture
+def take_back_levels() -> Callable[[Path], None]:
+    """Take a published slide, by its folder, back to where only its finest level is built."""
+
+    def take(folder: Path) -> None:
+        manifest = load_manifest(folder)
+        levels = tuple(level for level in range(1, 20) if (folder / level_folder(level)).is_dir())
+        assert levels
+        reduced = tuple(f"{level_folder(level)}/" for level in levels)
+        files = {path: record for path, record in manifest.files.items() if not path.startswith(reduced)}
+        for level in levels:
+            shutil.rmtree(folder / level_folder(level))
+        (folder / MANIFEST).write_bytes(replace(manifest, files=files, missing_levels=levels).to_bytes())
+
+    return take
 
 
 @dataclass

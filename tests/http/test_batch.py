@@ -245,6 +245,19 @@ def test_a_damaged_chunk_takes_no_other_with_it(ingested, tmp_path) -> None:
     app.state.services.close()
 
 
+def test_tiles_of_a_level_under_construction_are_those_that_will_be_built(ingested, tmp_path, take_back_levels) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(ingested, data)
+    app = create_app(Settings(data=data))
+    reader = Reader(app)
+    body = {"tiles": [(TOP - 1, col, row) for col in range(5) for row in range(7)]}
+    built = reader.members(body)
+    take_back_levels(data / "slides" / f"{reader.slide}.zarr")
+    reader.services.tiles.forget(reader.slide)
+    assert reader.members(body) == built
+    app.state.services.close()
+
+
 def test_a_slide_of_another_project_is_not_there_and_strangers_get_nothing(reader) -> None:
     secret = reader.services.accounts.create_token("elsewhere", role=Role.VIEWER, project="elsewhere").secret
     body = {"tiles": [(TOP, 0, 0)]}

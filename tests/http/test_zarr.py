@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -28,8 +28,7 @@ from pathserve.access import Role
 from pathserve.catalog import SlideFacts
 from pathserve.config import Settings
 from pathserve.ingest import IngestOptions, ingest_scan
-from pathserve.pyramid.manifest import Manifest
-from pathserve.pyramid.storage import DiskFiles, load_manifest
+from pathserve.pyramid.storage import DiskFiles
 from pathserve.server import create_app, routes_zarr
 from pathserve.server.services import Services
 
@@ -289,20 +288,8 @@ def test_a_missing_or_cut_shard_is_damage_and_never_nothing(group) -> None:
     assert (answer.status_code, answer.json()["code"]) == (500, "corrupt")
 
 
-def unfinished(group: Group) -> None:
-    """Take a published slide back to where only its finest level is built."""
-    manifest = load_manifest(group.folder)
-    missing = tuple(sorted({int(path[0]) for path in manifest.files if re.match(r"[1-9]/c/", path)}))
-    files = {path: record for path, record in manifest.files.items() if not re.match(r"[1-9]/c/", path)}
-    raw = replace(manifest, files=files, missing_levels=missing).to_bytes()
-    assert Manifest.parse(raw).missing_levels == missing != ()
-    for level in missing:
-        shutil.rmtree(group.folder / str(level) / "c")
-    (group.folder / "manifest.json").write_bytes(raw)
-
-
-def test_a_level_that_is_still_being_built_is_not_taken_for_an_empty_one(group) -> None:
-    unfinished(group)
+def test_a_level_that_is_still_being_built_is_not_taken_for_an_empty_one(group, take_back_levels) -> None:
+    take_back_levels(group.folder)
     assert group.get("1/zarr.json").status_code == 200
     answer = group.get("1/c/0/0/0")
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "building", "1")
@@ -364,8 +351,8 @@ def level(root: zarr.Group, number: int) -> Any:
     return array
 
 
-def test_zarr_python_opens_it_and_reads_openslides_pixels(group, address, sample_slide) -> None:
-    unfinished(group)
+def test_zarr_python_opens_it_and_reads_openslides_pixels(group, address, sample_slide, take_back_levels) -> None:
+    take_back_levels(group.folder)
     options = {"default_headers": {"authorization": group.client.headers["authorization"]}, "allow_http": True}
     # What is busy is asked for again; here that would only take time.
     store = ObjectStore(
