@@ -35,6 +35,7 @@ class ColorFacts:
 
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE  # no cache: threads share the transform
 _PROBES = 18  # values of each channel that are tried: multiples of 15
+_SPACE = slice(16, 20)  # of a profile's header: the space of the values that it describes
 _LOG = logging.getLogger(__name__)
 
 
@@ -42,16 +43,18 @@ def to_srgb(icc_profile: bytes | None) -> Convert | None:
     """Make the conversion of (h, w, 3) uint8 RGB arrays; None when there is nothing to convert.
 
     There is nothing to convert without a profile, and with one that is sRGB itself: then pixels are given as they are
-    stored, and tiles as the bytes that lie there. A profile that cannot be read converts nothing and is logged: a slide
-    without its colours is of more use than none.
+    stored, and tiles as the bytes that lie there. A profile of greys belongs to grey pictures, whose channels are
+    equal. A profile that cannot be read converts nothing and is logged: a slide without its colours is of more use than
+    none.
     """
     if icc_profile is None:
         return None
+    grey = icc_profile[_SPACE] == b"GRAY"
     try:
         transform = ImageCms.buildTransform(
             ImageCms.ImageCmsProfile(io.BytesIO(icc_profile)),
             ImageCms.createProfile("sRGB"),
-            "RGB",
+            "L" if grey else "RGB",
             "RGB",
             renderingIntent=INTENT,
             flags=_FLAGS,
@@ -61,14 +64,14 @@ def to_srgb(icc_profile: bytes | None) -> Convert | None:
         return None
 
     def convert(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        return np.asarray(transform.apply(Image.fromarray(pixels)))
+        return np.asarray(transform.apply(Image.fromarray(pixels[..., 1] if grey else pixels)))
 
-    return None if _changes_nothing(convert) else convert
+    return None if _changes_nothing(convert, grey=grey) else convert
 
 
-def _changes_nothing(convert: Convert) -> bool:
+def _changes_nothing(convert: Convert, *, grey: bool) -> bool:
     """Tell whether no colour of a grid over the whole cube, nor any grey, is changed so that it could be seen."""
-    steps = np.linspace(0, 255, _PROBES).astype(np.uint8)
+    steps = np.linspace(0, 255, 1 if grey else _PROBES).astype(np.uint8)
     cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
     greys = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, -1, 3)
     colours = np.concatenate([cube, greys], axis=1)

@@ -3,6 +3,7 @@
 import io
 import shutil
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,38 @@ def test_without_a_profile_both_are_the_stored_bytes(settings, db, tmp_path, sam
     (made,) = ingest_scan(tmp_path / "a.svs", settings=settings, catalog=Catalog(db), progress=lambda _: None)
     tiles = TileService(settings.slides)
     assert tiles.tile(made.slide.id, 12, 3, 4) == tiles.tile(made.slide.id, 12, 3, 4, color="srgb")
+
+
+def grey_profile(gamma: float) -> bytes:
+    """A profile of greys by ICC.1:2001, made by hand: white point D50 and one curve."""
+    white = struct.pack(">4s4x3I", b"XYZ ", 0xF6D6, 0x10000, 0xD32D)
+    curve = struct.pack(">4s4xIHxx", b"curv", 1, round(gamma * 256))
+    tags = struct.pack(">I4sII4sII", 2, b"wtpt", 156, len(white), b"kTRC", 156 + len(white), len(curve))
+    head = struct.pack(">I4sI4s4s4s", 156 + len(white) + len(curve), b"", 0x02400000, b"mntr", b"GRAY", b"XYZ ")
+    illuminant = struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
+    return (head.ljust(36, b"\0") + b"acsp").ljust(68, b"\0") + illuminant.ljust(60, b"\0") + tags + white + curve
+
+
+def test_a_grey_picture_is_converted_by_its_profile_of_greys(settings, db, tmp_path, sample_field) -> None:
+    gamma = 1.6
+    grey = Image.open(sample_field).convert("L").crop((0, 0, 600, 500))
+    grey.save(tmp_path / "grey.png", icc_profile=grey_profile(gamma))
+    (made,) = ingest_scan(tmp_path / "grey.png", settings=settings, catalog=Catalog(db), progress=lambda _: None)
+    tiles, grid = TileService(settings.slides), PixelGrid(0, 0, 600, 500)
+    source = tiles.region(made.slide.id, grid)
+    light = (source / 255.0) ** gamma
+    expected = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    assert np.abs(tiles.region(made.slide.id, grid, color="srgb") - expected).max() < 2
+    assert np.abs(expected - source).mean() > 5
+
+
+def test_threads_share_the_transform_of_a_slide(profile) -> None:
+    convert = to_srgb(profile)
+    assert convert is not None
+    pictures = [np.random.default_rng(seed).integers(0, 256, (200, 200, 3), np.uint8) for seed in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        for picture, converted in zip(pictures, pool.map(convert, pictures), strict=True):
+            assert np.array_equal(converted, by_pillow(picture, profile))
 
 
 def test_a_damaged_profile_leaves_colours_alone_and_is_told(caplog) -> None:
