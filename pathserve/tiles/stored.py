@@ -18,7 +18,7 @@ class StoredTiles:
     """
 
     def __init__(self, pyramid: Pyramid, grid: DeepZoom, plane: Plane, tag: str) -> None:
-        self._chunk = pyramid.chunk
+        self._chunk = pyramid.chunk_at_hand
         self._plane = plane
         self._start, self._end = f'"g{grid.generation}-'.encode("ascii"), f'{tag}"'.encode("ascii")
         # By Deep Zoom level: the pyramid's level, and how many columns and rows of tiles are whole.
@@ -42,7 +42,7 @@ class StoredTiles:
         if col >= columns or row >= rows:
             return None
         try:
-            body = self._chunk(reduction, col, row, self._plane, wait=False)
+            body = self._chunk(reduction, col, row, self._plane)
         except (BlockingIOError, PathServeError):
             return None
         if body is None:
