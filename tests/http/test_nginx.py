@@ -59,6 +59,11 @@ class Front:
         wanted = {"method": kind[0], "route": kind[1], "status": "2xx"}
         return sum(s.value for f in families for s in f.samples if s.labels == wanted)
 
+    def tally(self, name: str, how: str) -> float:
+        with self.client("admin", through=False) as client:
+            families = text_string_to_metric_families(client.get("/metrics").text)
+        return sum(s.value for f in families for s in f.samples if (s.name, s.labels.get("how")) == (name, how))
+
     def tile(self, place: str, slide: str | None = None) -> str:
         slide = slide or self.slide
         generation = self.services.catalog.slide(slide).generation
@@ -204,6 +209,14 @@ def test_what_is_not_immutable_is_never_kept(front: Front) -> None:
             before = front.counted(TILE)
             assert [client.get(address).status_code for _ in range(3)] == [200] * 3
             assert front.counted(TILE) == before + 3
+
+
+def test_what_nginx_passes_on_is_still_answered_without_a_route(front: Front) -> None:
+    before = front.tally("pathserve_tiles_total", "fast")
+    with front.client() as client:
+        for _ in range(10):
+            assert client.get(front.tile("11/2_2").replace("g=", "g=9")).status_code == 200
+    assert front.tally("pathserve_tiles_total", "fast") > before
 
 
 def test_a_tile_in_the_cache_leaks_to_nobody(front: Front) -> None:
