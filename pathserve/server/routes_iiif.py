@@ -15,7 +15,7 @@ from pathserve.server.base_url import base_url
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.params import ImageQuery
 from pathserve.server.routes_tiles import cache_headers, not_modified
-from pathserve.tiles import PICTURE_TYPES, PictureFormat, Tile
+from pathserve.tiles import PICTURE_TYPES, Tile
 from pathserve.tiles.iiif import Address, Limits, Plan, Version, plan
 from pathserve.tiles.iiif_info import context, describe, profile
 from pathserve.tiles.iiif_picture import decoded, finish
@@ -100,26 +100,24 @@ async def _picture(call: Call[ImageQuery], version: Version) -> Response:
     part = call.request.path_params
     address = Address(part["region"], part["size"], part["rotation"], part["quality"], part["format"])
 
-    def tile_of(wanted: Plan, image_format: PictureFormat) -> Tile | None:
-        if wanted.tile is None:
-            return None
-        return tiles.tile(slide.id, *wanted.tile, color=query.color, view=query.view, image_format=image_format)
-
-    def prepare() -> tuple[Plan, Tile | None]:
-        wanted = plan(version, address, tiles.deepzoom(slide.id), _limits(call))
-        return wanted, tile_of(wanted, wanted.format) if wanted.is_plain else None
+    def planned(*, wait: bool) -> Plan:
+        return plan(version, address, tiles.deepzoom(slide.id, wait=wait), _limits(call))
 
     def draw() -> bytes:
         with call.timed("read"):
-            tile = tile_of(wanted, "png")
-            if tile is not None:
-                pixels = decoded(tile.body)
+            if wanted.tile is not None:
+                png = tiles.tile(slide.id, *wanted.tile, color=query.color, view=query.view, image_format="png")
+                pixels = decoded(png.body)
             else:
                 pixels = tiles.region(slide.id, wanted.grid, color=query.color, view=query.view)
         with call.timed("encode"):
             return finish(wanted, pixels)
 
-    wanted, tile = await run_in_threadpool(prepare)
+    try:
+        wanted = planned(wait=False)
+    except BlockingIOError:
+        wanted = await run_in_threadpool(planned, wait=True)
+    tile = await _tile(call, slide.id, wanted)
     etag = tile.etag if tile else f'"iiif-{slide.generation}-{wanted.tag}-{query.color}{query.view.tag}"'
     canonical = f"{_base(call, version)}/{wanted.canonical}{_query(call)}"
     link = f'<{profile(version)}>;rel="profile", <{canonical}>;rel="canonical"'
@@ -129,6 +127,19 @@ async def _picture(call: Call[ImageQuery], version: Version) -> Response:
         return unchanged
     body = tile.body if tile else await call.services.drawing.run(draw)
     return Response(body, media_type=PICTURE_TYPES[wanted.format], headers=headers)
+
+
+async def _tile(call: Call[ImageQuery], slide_id: str, wanted: Plan) -> Tile | None:
+    """Give the tile that is this picture: at once when the page cache holds it, else in a thread; None when none is."""
+    if wanted.tile is None or not wanted.is_plain:
+        return None
+    tiles, color, view = call.services.tiles, call.query.color, call.query.view
+    found = tiles.tile_at_once(slide_id, *wanted.tile, color=color, view=view, image_format=wanted.format)
+    if found is not None:
+        return found
+    return await run_in_threadpool(
+        tiles.tile, slide_id, *wanted.tile, color=color, view=view, image_format=wanted.format
+    )
 
 
 _DOCUMENT = {200: Answer("The document.", (_JSON, _JSON_LD)), 304: Answer("Not changed.", ())}

@@ -14,7 +14,7 @@ from typing import Literal
 from pathserve.errors import Malformed
 from pathserve.geometry import PixelGrid, Size
 from pathserve.tiles.deepzoom import DeepZoom
-from pathserve.tiles.encode import MAX_SIDE, PictureFormat
+from pathserve.tiles.encode import MAX_PIXELS, MAX_SIDE, PictureFormat
 from pathserve.tiles.resample import MAX_ANISOTROPY
 
 Version = Literal[2, 3]
@@ -163,12 +163,13 @@ def turned(size: Size, degrees: float) -> tuple[int, int]:
 
 
 def _require_held(size: Size, degrees: float, kind: PictureFormat, limits: Limits) -> None:
-    width, height = turned(size, degrees)
-    if not (limits.hold(size.width, size.height) and limits.hold(width, height)):
-        raise Malformed(f"A picture can have at most {limits.area:,} pixels and {limits.side:,} a side.")
-    most = MAX_SIDE.get(kind, limits.side)
-    if max(width, height) > most:
-        raise Malformed(f"A picture of this format can have at most {most:,} pixels a side.")
+    most = Limits(
+        min(limits.area, MAX_PIXELS.get(kind, limits.area)), min(limits.side, MAX_SIDE.get(kind, limits.side))
+    )
+    if not (most.hold(size.width, size.height) and most.hold(*turned(size, degrees))):
+        raise Malformed(
+            f"A picture of this format can have at most {most.area:,} pixels and {most.side:,} a side, turned or not."
+        )
 
 
 def _require_even(box: Box, size: Size) -> None:

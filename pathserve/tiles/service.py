@@ -145,9 +145,12 @@ class TileService:
         """
         return self._slide(slide_id).pyramid
 
-    def deepzoom(self, slide_id: str) -> DeepZoom:
-        """Give the DeepZoom grid of a slide; raises as :meth:`pyramid`."""
-        return self._slide(slide_id).grid
+    def deepzoom(self, slide_id: str, *, wait: bool = True) -> DeepZoom:
+        """Give the DeepZoom grid of a slide; raises as :meth:`pyramid`.
+
+        Without ``wait`` it raises BlockingIOError where the disk would have to be waited for.
+        """
+        return self._slide(slide_id, wait=wait).grid
 
     def color_facts(self, slide_id: str) -> ColorFacts:
         """Tell of a slide's colours; raises as :meth:`pyramid`."""

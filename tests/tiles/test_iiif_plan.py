@@ -229,6 +229,10 @@ def test_a_turned_picture_keeps_the_limits_too() -> None:
         wanted(size="60000,1000", rotation="45", zoom=strip)  # 43,134 pixels a side
     with pytest.raises(Malformed):
         wanted(size="20000,1000", kind="webp", zoom=strip)  # a WebP holds 16,383 a side
+    square = DeepZoom(Size(5000, 5000), 256, 1)
+    assert extent(wanted(kind="jpg", zoom=square)) == (5000, 5000)
+    with pytest.raises(Malformed):
+        wanted(kind="avif", zoom=square)  # its encoder would take too much memory
 
 
 PIXELS = np.random.default_rng(7).integers(0, 256, (60, 90, 3), np.uint8)
