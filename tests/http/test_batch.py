@@ -78,7 +78,7 @@ def test_tiles_are_those_of_their_own_addresses_in_the_order_asked_for(reader, l
 
 
 def test_regions_are_those_of_their_own_address_and_stand_behind_the_tiles(reader, sample_slide) -> None:
-    grids = [
+    grids: list[dict[str, Any]] = [
         {"x": 233, "y": 471, "width": 300, "height": 200},
         {"x": -10.5, "y": 2960, "width": 64, "height": 50, "downsample": 3.7},
         {"x": 100, "y": 100, "width": 50, "height": 60, "mpp": 1.0},

@@ -353,13 +353,14 @@ def level(root: zarr.Group, number: int) -> Any:
 
 def test_zarr_python_opens_it_and_reads_openslides_pixels(group, address, sample_slide, take_back_levels) -> None:
     take_back_levels(group.folder)
-    options = {"default_headers": {"authorization": group.client.headers["authorization"]}, "allow_http": True}
+    options: Any = {"default_headers": {"authorization": group.client.headers["authorization"]}, "allow_http": True}
     # What is busy is asked for again; here that would only take time.
     store = ObjectStore(
         HTTPStore.from_url(address, client_options=options, retry_config={"max_retries": 0}), read_only=True
     )
     root = zarr.open_group(store, mode="r")
-    assert root.attrs.asdict()["ome"]["version"] == "0.5"
+    attributes: Any = root.attrs.asdict()
+    assert attributes["ome"]["version"] == "0.5"
     pixels = np.moveaxis(level(root, 0)[:], 0, -1)
     with openslide.OpenSlide(sample_slide) as slide:
         expected = np.asarray(slide.read_region((0, 0), 0, slide.dimensions).convert("RGB"))
