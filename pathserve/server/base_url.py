@@ -24,4 +24,4 @@ def base_url(call: Call[Any]) -> str:
     host = call.request.headers.get("host", "")
     if not _HOST.fullmatch(host):
         raise Malformed("The request names no host.")
-    return f"{call.request.url.scheme}://{host}"
+    return f"{call.request.scope['scheme']}://{host}"

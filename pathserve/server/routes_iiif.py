@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from pathserve.access import Action
+from pathserve.catalog import SlideRecord
 from pathserve.errors import NotAcceptable
 from pathserve.server.accept import preferred
 from pathserve.server.base_url import base_url
@@ -47,16 +48,16 @@ async def iiif2_picture(call: Call[ImageQuery]) -> Response:
 
 async def iiif3_redirect(call: Call[ImageQuery]) -> Response:
     """Lead from the bare id to the image information document."""
-    return RedirectResponse(f"{_base(call, 3)}/info.json{_query(call)}", status_code=303)
+    return RedirectResponse(f"{_base(call, 3, call.slide())}/info.json{_query(call)}", status_code=303)
 
 
 async def iiif2_redirect(call: Call[ImageQuery]) -> Response:
     """Lead from the bare id to the image information document."""
-    return RedirectResponse(f"{_base(call, 2)}/info.json{_query(call)}", status_code=303)
+    return RedirectResponse(f"{_base(call, 2, call.slide())}/info.json{_query(call)}", status_code=303)
 
 
-def _base(call: Call[ImageQuery], version: Version) -> str:
-    return f"{base_url(call)}/iiif/{version}/{call.slide().id}"
+def _base(call: Call[ImageQuery], version: Version, slide: SlideRecord) -> str:
+    return f"{base_url(call)}/iiif/{version}/{slide.id}"
 
 
 def _query(call: Call[ImageQuery]) -> str:
@@ -70,9 +71,9 @@ def _limits(call: Call[ImageQuery]) -> Limits:
 
 
 async def _information(call: Call[ImageQuery], version: Version) -> Response:
-    slide, base = call.slide(), _base(call, version)
+    slide = call.slide()
     pyramid = await run_in_threadpool(call.services.tiles.pyramid, slide.id)
-    body = orjson.dumps(describe(version, base, pyramid.facts, _limits(call)))
+    body = orjson.dumps(describe(version, _base(call, version, slide), pyramid.facts, _limits(call)))
     json_ld = _wants_json_ld(call, version)
     etag = f'"iiif-{hashlib.sha256(body).hexdigest()[:32]}{"-ld" if json_ld else ""}"'
     headers = cache_headers(etag, slide, call.query.g) | {
@@ -119,7 +120,7 @@ async def _picture(call: Call[ImageQuery], version: Version) -> Response:
         wanted = await run_in_threadpool(planned, wait=True)
     tile = await _tile(call, slide.id, wanted)
     etag = tile.etag if tile else f'"iiif-{slide.generation}-{wanted.tag}-{query.color}{query.view.tag}"'
-    canonical = f"{_base(call, version)}/{wanted.canonical}{_query(call)}"
+    canonical = f"{_base(call, version, slide)}/{wanted.canonical}{_query(call)}"
     link = f'<{profile(version)}>;rel="profile", <{canonical}>;rel="canonical"'
     headers = cache_headers(etag, slide, query.g) | {"link": link}
     unchanged = not_modified(call, headers)
