@@ -70,6 +70,11 @@ def test_one_view_means_the_same_at_every_address(site, stack):
     assert np.array_equal(png(client.get(f"/iiif/3/{ids['stack']}/full/max/0/default.png?{view}")), expected)
     turned = png(client.get(f"/iiif/2/{ids['stack']}/3,4,50,60/full/!180/default.png?{view}"))
     assert np.array_equal(turned, expected[4:64, 3:53][::-1])
+    for version in (2, 3):
+        iiif = client.get(
+            f"/iiif/{version}/{ids['stack']}/full/{'full' if version == 2 else 'max'}/0/default.png?{view}"
+        )
+        assert np.array_equal(png(iiif), expected)
 
 
 def test_etags_tell_views_apart_and_know_what_the_client_has(site):
