@@ -207,6 +207,7 @@ class Services:
         accounts = Accounts(db, session_seconds=settings.session_hours * 3600, link_seconds=settings.link_minutes * 60)
         jobs = Jobs(db, settings.runners)
         metrics = Metrics(settings.counters)
+        tiles = TileService(published, counts=metrics.tally(Tally.INDEX_HITS, 2))
         limits = UploadLimits(settings.max_upload_bytes, partial(require_room, settings))
         uploads = Uploads(db, settings.uploads, limits, partial(_enqueue, jobs))
         return cls(
@@ -219,10 +220,10 @@ class Services:
             annotations=AnnotationStore(db),
             classes=ClassSchemas(db),
             published=published,
-            tiles=TileService(published, counts=metrics.tally(Tally.INDEX_HITS, 2)),
+            tiles=tiles,
             jobs=jobs,
             uploads=uploads,
-            queue=IngestQueue(settings, catalog, jobs, sweeps=(uploads.sweep,)),
+            queue=IngestQueue(settings, catalog, jobs, sweeps=(uploads.sweep, tiles.sweep)),
             slides=Lookups(db, catalog.find_slide),
             _sessions=Lookups(db, accounts.session_actor),
             _tokens=Lookups(db, accounts.token_actor),

@@ -350,6 +350,21 @@ class TileService:
         self._read.discard(lambda owner: isinstance(owner, tuple) and owner[0] == slide_id)
         self._made.discard(lambda key: key[0] == slide_id)
 
+    def sweep(self) -> None:
+        """Let go of slides that are no longer there, whoever removed them: open files keep their space on the disk."""
+        opened = {(slide_id, slide.identity) for slide_id, slide in self._open.items()}
+        for slide_id, identity in opened | self._owners():
+            try:
+                gone = self._slides.files(slide_id).identity(wait=False) != identity
+            except BlockingIOError:  # an object store, of which no file is open
+                continue
+            if gone:
+                self.forget(slide_id)
+
+    def _owners(self) -> set[tuple[str, Hashable]]:
+        """Name whose shards are open; of pyramids that made room for others, too."""
+        return {owner for (owner, *_), _ in self._read.shards.items() if isinstance(owner, tuple)}
+
     def _slide(self, slide_id: str, *, wait: bool = True) -> _OpenSlide:
         if not _SLIDE_ID.fullmatch(slide_id):
             raise NotFound("There is no such slide.")

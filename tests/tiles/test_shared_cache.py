@@ -154,6 +154,19 @@ def test_a_removed_slide_lets_its_files_go(many: Path) -> None:
     assert service.tile_at_once("s0", 12, 0, 0) is not None
 
 
+def test_what_another_process_removed_is_let_go_by_the_sweep(many: Path) -> None:
+    service = TileService(many)
+    for name in ("s0", "s1", "s2"):
+        service.tile(name, 12, 0, 0)
+    (many / "s1.zarr").unlink()
+    assert open_shards(many) == 3
+    service.sweep()
+    assert open_shards(many) == 2
+    service.sweep()
+    assert service.tile_at_once("s0", 12, 0, 0) is not None
+    assert service.tile_at_once("s2", 12, 0, 0) is not None
+
+
 def test_the_short_way_is_there_only_for_slides_that_are_open_and_tiles_that_are_whole(slides: Path) -> None:
     service = TileService(slides)
     assert service.stored_tiles("sample") is None
