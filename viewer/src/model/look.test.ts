@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import {
   type ChannelLook,
+  type Depth,
+  depthText,
   formatChannels,
   type Look,
   lookQuery,
@@ -63,6 +65,15 @@ describe('planes in an address', () => {
     [null, 5, null],
   ])('%s of a slide', (text, planes, depth) => {
     expect(parseDepth(text, planes)).toEqual(depth)
+  })
+
+  it.each<[Depth, string]>([
+    [null, '3/5'],
+    [0, '1/5'],
+    ['max', 'max'],
+    [[1, 3], '2–4/5'],
+  ])('are counted from 1 for people', (depth, text) => {
+    expect(depthText(depth, 2, 5)).toBe(text)
   })
 
   it('go to the server as its own parameters', () => {

@@ -106,6 +106,13 @@ export function formatDepth(depth: Depth): string {
   return typeof depth === 'object' ? depth.join('-') : String(depth)
 }
 
+/** A plane as people read it, counted from 1: `3/5`, `max`, `2–4/5`. */
+export function depthText(depth: Depth, middle: number, planes: number): string {
+  if (depth === 'max') return depth
+  const [first, last] = typeof depth === 'object' && depth !== null ? depth : [depth ?? middle, depth ?? middle]
+  return `${first === last ? first + 1 : `${first + 1}–${last + 1}`}/${planes}`
+}
+
 /** Read a plane, `max` or `3-9` of a slide with so many planes; null when it is none. */
 export function parseDepth(text: string | null, planes: number): Depth {
   if (text === 'max') return planes > 1 ? 'max' : null

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
-import { formatDepth } from '../../model/look'
+import { depthText } from '../../model/look'
+import { middlePlane } from '../../model/slide'
 import type { Workspace } from '../../store/workspace'
 import { Icon } from '../icons'
 
@@ -41,7 +42,8 @@ export function Planes({ workspace }: { workspace: Workspace }): JSX.Element {
   const { planes, times } = workspace.slide.value
   const { depth, time } = display.look.value
   const projected = typeof depth !== 'number' && depth !== null
-  const shown = display.plane === null ? formatDepth(depth) : `${display.plane + 1} of ${planes}`
+  const middle = middlePlane(workspace.slide.value)
+  const shown = depthText(depth, middle, planes).replace('/', ' of ')
   return (
     <section class="panel-section" aria-labelledby="planes-heading">
       <h2 id="planes-heading">{planes > 1 && times > 1 ? 'Plane and time' : planes > 1 ? 'Plane' : 'Time'}</h2>
@@ -51,7 +53,7 @@ export function Planes({ workspace }: { workspace: Workspace }): JSX.Element {
             label="Plane"
             count={planes}
             at={display.plane}
-            rest={Math.floor(planes / 2)}
+            rest={middle}
             shown={shown}
             go={(plane) => display.setDepth(plane)}
           />

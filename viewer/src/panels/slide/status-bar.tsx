@@ -1,6 +1,7 @@
 import type { JSX } from 'preact'
 import { formatCount, formatSignificant, formatTenths } from '../../model/format'
-import { formatDepth } from '../../model/look'
+import { depthText } from '../../model/look'
+import { middlePlane } from '../../model/slide'
 import { degreesOf } from '../../model/view'
 import type { Workspace } from '../../store/workspace'
 
@@ -30,7 +31,7 @@ export function StatusBar({ workspace, failedTiles }: Props): JSX.Element {
       <span class="wide">zoom {now ? `${Number((now.zoom * 100).toPrecision(3))} %` : '—'}</span>
       {planes > 1 && (
         <span data-testid="status-plane">
-          z {display.plane === null ? formatDepth(display.look.value.depth) : display.plane + 1}/{planes}
+          z {depthText(display.look.value.depth, middlePlane(workspace.slide.value), planes)}
         </span>
       )}
       {times > 1 && (
