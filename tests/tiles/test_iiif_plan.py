@@ -291,3 +291,33 @@ def test_a_turned_rectangle_has_the_size_of_its_corners(degrees, width, height) 
     got = turned(Size(width, height), degrees)
     assert got[0] == pytest.approx(across, abs=1.001)
     assert got[1] == pytest.approx(down, abs=1.001)
+
+
+REGIONS = st.one_of(
+    st.sampled_from(["full", "square"]),
+    st.from_regex(r"(pct:)?\d{1,5}(\.\d{1,3})?(,\d{1,5}(\.\d{1,3})?){3}", fullmatch=True),
+    st.text("0123456789.,:pct-+e", max_size=24),
+)
+SIZES = st.one_of(
+    st.sampled_from(["max", "^max", "full"]),
+    st.from_regex(r"\^?(!?\d{1,6},\d{1,6}|\d{1,6},|,\d{1,6}|pct:\d{1,4}(\.\d{1,3})?)", fullmatch=True),
+    st.text("0123456789.,:pct!^-+e", max_size=16),
+)
+ROTATIONS = st.one_of(st.sampled_from(["0", "90", "!180"]), st.text("0123456789.!-+e", max_size=8))
+
+
+@given(st.sampled_from([2, 3]), REGIONS, SIZES, ROTATIONS, st.sampled_from(["jpg", "png", "webp", "avif"]))
+def test_whatever_is_asked_for_stays_within_slide_and_limits(version, region, size, rotation, kind) -> None:
+    limits = Limits(3_000_000)
+    try:
+        found = wanted(region, size, rotation, kind=kind, version=version, zoom=SLIDE, limits=limits)
+    except Malformed:
+        return
+    box = found.box
+    assert 0 <= box.l0_x < box.l0_x + box.width <= SLIDE.size.width
+    assert 0 <= box.l0_y < box.l0_y + box.height <= SLIDE.size.height
+    assert limits.hold(*extent(found))
+    assert limits.hold(*turned(found.size, found.degrees))
+    assert (found.grid.region.l0_width, found.grid.region.l0_height) == pytest.approx((box.width, box.height))
+    again = found.canonical.split("/")
+    assert plan(version, Address(*again[:3], *again[3].split(".")), SLIDE, limits).size == found.size
