@@ -24,8 +24,7 @@ def profile(version: Version) -> str:
 def describe(version: Version, base: str, facts: Facts, limits: Limits) -> dict[str, Any]:
     """Describe a slide to IIIF clients.
 
-    ``tiles`` and ``sizes`` are the tile grid and the sizes of the stored levels: what is asked for as they say costs
-    least.
+    ``tiles`` is the tile grid, and ``sizes`` are those of the stored levels: tiles that are asked for so are stored bytes.
 
     Parameters
     ----------
