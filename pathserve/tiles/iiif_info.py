@@ -24,7 +24,8 @@ def profile(version: Version) -> str:
 def describe(version: Version, base: str, facts: Facts, limits: Limits) -> dict[str, Any]:
     """Describe a slide to IIIF clients.
 
-    ``tiles`` is the tile grid, and ``sizes`` are those of the stored levels: tiles that are asked for so are stored bytes.
+    ``tiles`` is the tile grid, and ``sizes`` are those of the stored levels. Tiles that are asked for so are stored
+    bytes.
 
     Parameters
     ----------
