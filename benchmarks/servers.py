@@ -131,12 +131,23 @@ def server_cpu_seconds(pid: int) -> float:
 
 @contextmanager
 def _running(command: Sequence[str], port: int) -> Iterator[int]:
+    _require_free(port)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ) as process:
         try:
             _wait_for(process, port)
             yield process.pid
         finally:
             process.terminate()
+
+
+def _require_free(port: int) -> None:
+    """Make sure that no other program would be measured."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise RuntimeError(f"Port {port} is taken; choose others with --port.") from error
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:

@@ -213,7 +213,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="SERVER", help="servers to measure, by name; default: all")
     parser.add_argument("--growth", type=Path, metavar="SLIDE", help="a slide of many levels, to measure growth with")
     parser.add_argument("--listed", type=int, default=10_000, help="slides in the catalog, to measure growth with")
-    parser.add_argument("--port", type=int, default=8950, help="the first port")
+    parser.add_argument("--port", type=int, default=8800, help="the first port")
     parser.add_argument("--scratch", type=Path, help="where data folders are made; default: the system's")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
