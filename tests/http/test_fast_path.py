@@ -496,12 +496,54 @@ def test_a_slow_reader_gets_every_answer_whole_and_in_order(pair: Pair) -> None:
         with closing(server.connect(receive_buffer=4096)) as wire:
             # More than what the system buffers in all, and nobody reads: the requests themselves fit into its buffers.
             wire.send(*[pair.request(place=place) for place in places])
+            held = [c.transport.get_write_buffer_size() for c in server.server.server_state.connections]
+            assert max(held) < 300_000  # all answers have some 8 MB
             for place in places:
                 told = wire.read()
                 assert told.get(b"etag") == f'"g1-{place.replace("/", "-").replace("_", "-")}"'.encode()
                 assert len(told.body) == int(told.get(b"content-length"))
         if server is pair.fast:
             assert 0 < server.fast() - before < len(places)  # it waits for the client as the route does
+
+
+def test_each_request_of_a_connection_stands_for_itself(pair: Pair) -> None:
+    warm(pair)
+    viewer = pair.secrets["viewer"]
+    turned = viewer[:-1] + ("a" if viewer[-1] != "a" else "b")  # of the same length, and nobody's
+    secrets = [viewer, turned, viewer, pair.secrets["bound"], viewer, pair.secrets["bound"], turned, viewer]
+    told = {}
+    for server in (pair.plain, pair.fast):
+        with closing(server.connect()) as wire:
+            for number, secret in enumerate(secrets):
+                for query in ("?g=1", "?g=2", "?z=0", "?z=9"):
+                    wire.send(pair.request(secret, who="", query=query))
+                    told.setdefault((number, query), []).append(wire.read().comparable())
+    assert all(plain == fast for plain, fast in told.values())
+    statuses = [told[number, "?g=1"][0].status.split()[1] for number in range(len(secrets))]
+    assert statuses == [b"200", b"401", b"200", b"404", b"200", b"404", b"401", b"200"]
+    assert {told[0, query][0].get(b"cache-control") for query in ("?g=1", "?g=2")} == {
+        b"private, max-age=31536000, immutable",
+        b"private, no-cache",
+    }
+
+
+def test_a_request_inside_a_body_is_no_request(pair: Pair) -> None:
+    warm(pair)
+    hidden, before = pair.request(), pair.fast.fast()
+    told = []
+    for server in (pair.plain, pair.fast):
+        with closing(server.connect()) as wire:
+            outer = pair.request(f"Content-Length: {len(hidden)}").replace(b"GET", b"POST", 1)
+            wire.send(outer)
+            answers = [wire.read()]  # it is refused before its body has come
+            wire.send(hidden)
+            wire.send(b"GET /healthz HTTP/1.1\r\n\r\n")
+            answers += [wire.read()]
+            told.append([answer.comparable() for answer in answers])
+    assert told[0] == told[1]
+    assert [answer.status.split()[1] for answer in told[1]] == [b"405", b"200"]
+    assert told[1][1].get(b"content-type") != b"image/jpeg"
+    assert pair.fast.fast() == before
 
 
 @pytest.mark.parametrize("protocol", [TileProtocol, "httptools"], ids=["fast", "plain"])
