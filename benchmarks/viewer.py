@@ -65,7 +65,7 @@ _LOADED = """async () => {
   const [page] = performance.getEntriesByType('navigation')
   const sum = (list, of) => list.reduce((total, part) => total + of(part), 0)
   const tiles = parts.filter((part) => part.name.includes('_files/'))
-  const scripts = parts.filter((part) => part.name.includes('/assets/'))
+  const scripts = parts.filter((part) => /\\.(js|css)$/.test(part.name))
   return {
     view: shown.startTime,
     page: page.responseEnd,

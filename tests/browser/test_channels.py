@@ -352,3 +352,12 @@ def test_the_scanners_own_values_are_a_press_away(site, reader, field: str) -> N
     choose("sRGB").click()
     wait_for(stored[..., ::-1])
     expect(reader.page).not_to_have_url(re.compile("color="))
+
+
+def test_without_a_worker_the_server_puts_channels_together(site, reader, stains: str) -> None:
+    reader.expect_problem("status of 404")
+    reader.page.route("**/tile-worker-*", lambda route: route.fulfill(status=404))
+    open_corner(reader, stains, 0.5, c="0:ff0000,1")
+    # tiles of the server are JPEG here, so only about the same
+    wait_for_picture(reader, expected(site, stains, 11, c="0:ff0000,1"), WIDTH, HEIGHT, np.mean, 1.5)
+    assert screen(reader, WIDTH, HEIGHT).max() > 100

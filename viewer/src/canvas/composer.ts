@@ -11,13 +11,25 @@ export class Composer {
   private readonly worker = new Worker(new URL('../worker/tile-worker.ts', import.meta.url), { type: 'module' })
   private readonly waiting = new Map<number, Waiting>()
   private last = 0
+  private ended = false
 
   constructor(
     /** Called whenever the worker has nothing left to do. */
     private readonly idle: () => void,
+    /** Called once when the worker cannot be had, or has ended by an error. */
+    private readonly lost: () => void,
   ) {
     this.worker.addEventListener('message', ({ data }: MessageEvent<FromWorker>) => this.receive(data))
-    this.worker.addEventListener('error', () => this.giveUp())
+    this.worker.addEventListener('error', () => {
+      if (this.ended) return
+      this.dispose()
+      this.lost()
+    })
+  }
+
+  /** Whether there is no worker any more. */
+  get gone(): boolean {
+    return this.ended
   }
 
   get busy(): boolean {
@@ -35,8 +47,10 @@ export class Composer {
   }
 
   dispose(): void {
+    this.ended = true
     this.worker.terminate()
-    this.giveUp()
+    for (const { reject } of this.waiting.values()) reject(new Error('The worker has ended.'))
+    this.waiting.clear()
   }
 
   private say(message: ToWorker): void {
@@ -52,11 +66,5 @@ export class Composer {
       waiting?.reject(new Error('The samples of a tile are not there.'))
     }
     if (!this.busy) this.idle()
-  }
-
-  /** The worker has ended: nobody will answer. */
-  private giveUp(): void {
-    for (const { reject } of this.waiting.values()) reject(new Error('The worker has ended.'))
-    this.waiting.clear()
   }
 }

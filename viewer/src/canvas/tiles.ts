@@ -52,8 +52,9 @@ class TileLoader {
     private readonly slide: Slide,
     private readonly display: Display,
     idle: () => void,
+    lost: () => void,
   ) {
-    this.composer = display.composed ? new Composer(idle) : null
+    this.composer = display.composed ? new Composer(idle, lost) : null
   }
 
   get busy(): boolean {
@@ -64,7 +65,7 @@ class TileLoader {
     await this.display.known
     const look = this.display.look.peek()
     const [samples, lights] = [this.display.samples.peek(), this.display.lights.peek()]
-    if (!this.composer || !samples || !lights)
+    if (!this.composer || this.composer.gone || !samples || !lights)
       return loadTile(tileUrl(this.slide, tile, look), this.slide.tile_size, signal)
     const parts = lights.map((light) => ({ url: samplesUrl(this.slide, tile, light.channel, look), light }))
     const size = tileSizeOf(this.slide, tile)
@@ -92,7 +93,13 @@ export function createTiles(slide: Slide, display: Display): SlideTiles {
     due = loader.busy
     if (!due) source.restyle(keyOf(display))
   }
-  const loader = new TileLoader(slide, display, () => due && restyle())
+  const loader = new TileLoader(
+    slide,
+    display,
+    () => due && restyle(),
+    // Without a worker the server puts the tiles together, those too that were under way and have just failed.
+    () => setTimeout(retry),
+  )
   const source = new TileSource({
     loader: async (level, col, row, { signal }) => {
       try {
