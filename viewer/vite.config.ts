@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
 import { defineConfig, type Plugin } from 'vite'
 
 /** Which chunk only the slide page has. */
@@ -23,10 +25,23 @@ function slidePage(): Plugin {
   }
 }
 
+/** Put a gzipped twin beside every script and style as it was written; the server gives it to whoever takes it. */
+function twins(): Plugin {
+  return {
+    name: 'gzipped-twins',
+    writeBundle({ dir }, bundle) {
+      for (const name of Object.keys(bundle)) {
+        const path = `${dir}/${name}`
+        if (/\.(js|css)$/.test(name)) writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }))
+      }
+    },
+  }
+}
+
 // Every emitted script and style lies under /assets/: the server gives the folder `dist` there.
 export default defineConfig({
   base: '/assets/',
-  plugins: [slidePage()],
+  plugins: [slidePage(), twins()],
   build: {
     target: 'es2022',
     assetsDir: '',

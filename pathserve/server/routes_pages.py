@@ -7,6 +7,8 @@ from pathlib import Path
 
 import orjson
 from pydantic import ConfigDict
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -18,7 +20,8 @@ from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.params import NoQuery
 
 _VIEWER = Path(str(resources.files("pathserve"))) / "_viewer"
-_HASHED = re.compile(r"-[\w-]{8,}\.\w+$")
+_HASHED = re.compile(r"-[\w-]{8,}\.\w+(?:\.gz)?$")
+_TWIN = ".gz"
 
 _PAGE_HEADERS = {
     "cache-control": "no-cache",
@@ -38,6 +41,17 @@ class _Assets(StaticFiles):
         """Find a file; pages are none of these, because they need their own headers."""
         return ("", None) if path.endswith(".html") else super().lookup_path(path)
 
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Answer one file, by its gzipped twin where there is one and the client takes it (RFC 9110, 12.5.3)."""
+        accepted = Headers(scope=scope).get("accept-encoding", "")
+        twin = path + _TWIN
+        packed = _takes_gzip(accepted) and (await run_in_threadpool(self.lookup_path, twin))[1] is not None
+        response = await super().get_response(twin if packed else path, scope)
+        response.headers["vary"] = "Accept-Encoding"
+        if packed:
+            response.headers["content-encoding"] = "gzip"
+        return response
+
     def file_response(
         self,
         full_path: str | os.PathLike[str],
@@ -50,6 +64,14 @@ class _Assets(StaticFiles):
         hashed = _HASHED.search(os.fspath(full_path)) is not None
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if hashed else "no-cache"
         return response
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    for part in accept_encoding.lower().replace(" ", "").split(","):
+        coding, _, weight = part.partition(";q=")
+        if coding == "gzip":
+            return weight.strip("0.") != "" if weight else True
+    return False
 
 
 def assets() -> Mount:
