@@ -68,6 +68,11 @@ class DeepZoom:
         """
         return self._sizes[len(self._sizes) - 1 - self.reduction(level)]
 
+    def level_of_side(self, pixels: int) -> int | None:
+        """Find the level whose longer side has so many pixels."""
+        sides = [max(size.width, size.height) for size in self._sizes]
+        return sides.index(pixels) if pixels in sides else None
+
     def level_tiles(self, level: int) -> tuple[int, int]:
         """Columns and rows of tiles of a level."""
         size = self.level_size(level)

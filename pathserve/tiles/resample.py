@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from pathserve.errors import Invalid
-from pathserve.geometry import LevelRegion, PixelGrid
+from pathserve.geometry import LevelRegion, PixelGrid, Size
 from pathserve.pixels import FIRST_PLANE, Plane, Samples
 from pathserve.pyramid import Pyramid
 
@@ -27,7 +27,7 @@ _SUPPORT = 1.0  # of both, in output pixels when reducing and in stored pixels w
 class _Axis:
     """One axis of a request.
 
-    Output pixels ``start`` to ``stop`` have their centres on the slide. In stored pixels the first begins at
+    Output pixels ``start`` to ``stop`` show the slide. In stored pixels the first begins at
     ``origin`` and each is ``step`` long.
     """
 
@@ -89,9 +89,37 @@ def sample(pyramid: Pyramid, grid: PixelGrid, plane: Plane = FIRST_PLANE) -> Sam
     slide, factor = pyramid.facts.size, 2**level
     x = _axis(grid.l0_x, grid.downsample_x, grid.width, slide.width, factor)
     y = _axis(grid.l0_y, grid.downsample_y, grid.height, slide.height, factor)
+    return _painted(pyramid, plane, level, x, y, Size(grid.width, grid.height))
+
+
+def sample_level(pyramid: Pyramid, reduction: int, region: LevelRegion, plane: Plane = FIRST_PLANE) -> Samples:
+    """Give a part of one plane of the whole slide halved ``reduction`` times, sizes rounded up.
+
+    Stored levels are given as they are. Below them, each pixel whose centre lies on the slide is what `sample` makes of
+    it. One in the last row or column whose centre lies outside has the slide's colour too, as in stored levels: there
+    the slide's last pixels count as if they went on.
+
+    Parameters
+    ----------
+    region
+        Pixels of that level; none outside it.
+
+    Memory, types, errors: as `sample`.
+    """
+    smallest = len(pyramid.levels) - 1
+    if reduction <= smallest:
+        return pyramid.read(reduction, region, plane)
+    step = 2.0 ** (reduction - smallest)
+    x = _Axis(0, region.width, region.lv_x * step, step)
+    y = _Axis(0, region.height, region.lv_y * step, step)
+    return _painted(pyramid, plane, smallest, x, y, Size(region.width, region.height))
+
+
+def _painted(pyramid: Pyramid, plane: Plane, level: int, x: _Axis, y: _Axis, size: Size) -> Samples:
+    """Make a picture of a size, with the pixels of the axes and the fill value around them."""
     facts = pyramid.facts
     kind = facts.dtype if facts.dtype == "uint8" or _coincide(x, y) else "float32"
-    out = np.full((grid.height, grid.width, facts.samples), facts.fill, kind)
+    out = np.full((size.height, size.width, facts.samples), facts.fill, kind)
     if x.start == x.stop or y.start == y.stop:
         return out
     for first, last in _strips(x, y):
@@ -123,12 +151,13 @@ def _resampled(pyramid: Pyramid, plane: Plane, level: int, x: _Axis, y: _Axis, f
         return pyramid.read(level, LevelRegion(int(left), int(top), x.stop - x.start, last - first), plane)
     columns, rows = x.reach(x.start, x.stop), y.reach(first, last)
     patch = _patch(pyramid, plane, level, columns, rows)
-    image = Image.fromarray(patch if pyramid.facts.rgb else patch[..., 0]).resize(
-        (x.stop - x.start, last - first),
-        _REDUCING if min(x.step, y.step) >= 1 else _ENLARGING,
-        box=(left - columns[0], top - rows[0], right - columns[0], bottom - rows[0]),
-        reducing_gap=None,
-    )
+    image = Image.fromarray(patch if pyramid.facts.rgb else patch[..., 0])
+    kind = _REDUCING if min(x.step, y.step) >= 1 else _ENLARGING
+    # One axis after the other, always in this order: Pillow chooses it by the picture's shape, and rounds in between.
+    wide = (left - columns[0], 0, right - columns[0], image.height)
+    image = image.resize((x.stop - x.start, image.height), kind, box=wide)
+    tall = (0, top - rows[0], image.width, bottom - rows[0])
+    image = image.resize((image.width, last - first), kind, box=tall)
     return np.asarray(image).reshape(last - first, x.stop - x.start, -1)
 
 

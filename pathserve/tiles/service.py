@@ -20,8 +20,8 @@ from pathserve.tiles.colour import Color, ColorFacts, Convert, to_srgb
 from pathserve.tiles.compose import Read, compose, stored_plane
 from pathserve.tiles.deepzoom import DeepZoom
 from pathserve.tiles.encode import MEDIA_TYPES, THUMBNAIL, TILE, PictureFormat, encode_image
-from pathserve.tiles.resample import sample
-from pathserve.tiles.samples import SampleTile, made_samples, sample_planes, stored_samples, tile_samples
+from pathserve.tiles.resample import sample, sample_level
+from pathserve.tiles.samples import SampleTile, made_samples, sample_planes, stored_samples
 from pathserve.tiles.stored import StoredTiles
 from pathserve.tiles.view import DEFAULT_VIEW, View
 
@@ -325,7 +325,7 @@ class TileService:
     ) -> bytes:
         """Give the whole slide as a picture whose longer side has ``size`` pixels, or fewer when the slide has fewer.
 
-        With the size of a stored level it is that level, pixel by pixel.
+        With the size of a Deep Zoom level it is that level, pixel by pixel.
 
         Raises
         ------
@@ -337,11 +337,13 @@ class TileService:
         if not 1 <= size <= MAX_THUMBNAIL:
             raise Invalid(f"A thumbnail can have 1 to {MAX_THUMBNAIL:,} pixels a side.")
         slide = self._slide(slide_id)
-        longer_sides = [max(level.width, level.height) for level in slide.pyramid.levels]
-        if size in longer_sides:
-            pixels = _whole_level(slide, longer_sides.index(size), view)
+        level = slide.grid.level_of_side(size)
+        if level is None:
+            pixels = _fitted(slide, min(1.0, size / max(slide.grid.size.width, slide.grid.size.height)), view)
         else:
-            pixels = _fitted(slide, min(1.0, size / longer_sides[0]), view)
+            whole = slide.grid.level_size(level)
+            region = LevelRegion(0, 0, whole.width, whole.height)
+            pixels = _part_of_level(slide, slide.grid.reduction(level), region, view)
         return encode_image(slide.in_color(pixels, color), image_format, THUMBNAIL)
 
     def forget(self, slide_id: str) -> None:
@@ -389,7 +391,7 @@ class TileService:
         key = (slide_id, slide.grid.generation, wanted)
         body = self._made.get(key)
         if body is None:
-            pixels = _pixels(slide, wanted.level, region, wanted.view)
+            pixels = _part_of_level(slide, slide.grid.reduction(wanted.level), region, wanted.view)
             if wanted.converts and slide.to_srgb is not None:
                 pixels = slide.to_srgb(pixels)
             body = encode_image(pixels, wanted.image_format, TILE)
@@ -422,23 +424,15 @@ def _stored(slide: _OpenSlide, wanted: _Wanted, region: LevelRegion, *, wait: bo
     return slide.pyramid.chunk(reduction, wanted.col, wanted.row, plane, wait=wait)
 
 
-def _pixels(slide: _OpenSlide, level: int, region: LevelRegion, view: View) -> npt.NDArray[np.uint8]:
-    """Make the picture of a tile out of its samples."""
-
+def _part_of_level(slide: _OpenSlide, reduction: int, region: LevelRegion, view: View) -> npt.NDArray[np.uint8]:
     def read(plane: Plane) -> Samples:
-        return tile_samples(slide.pyramid, slide.grid, level, region, plane)
+        return sample_level(slide.pyramid, reduction, region, plane)
 
     return slide.composed(view, region.width * region.height, read)
 
 
 def _sampled(slide: _OpenSlide, grid: PixelGrid, view: View) -> npt.NDArray[np.uint8]:
     return slide.composed(view, grid.width * grid.height, lambda plane: sample(slide.pyramid, grid, plane))
-
-
-def _whole_level(slide: _OpenSlide, level: int, view: View) -> npt.NDArray[np.uint8]:
-    size = slide.pyramid.levels[level]
-    region = LevelRegion(0, 0, size.width, size.height)
-    return slide.composed(view, size.width * size.height, lambda plane: slide.pyramid.read(level, region, plane))
 
 
 def _fitted(slide: _OpenSlide, scale: float, view: View) -> npt.NDArray[np.uint8]:

@@ -1,6 +1,9 @@
 """Channels over HTTP: views in addresses, raw samples, histograms, and what is refused."""
 
 import io
+import math
+import tarfile
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -51,6 +54,35 @@ def stack(shared_data):
 def png(answer):
     assert answer.status_code == 200, answer.text
     return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
+
+
+@pytest.mark.parametrize(("name", "view"), [("vectra", "c=0:auto,2:ff8000:0.7"), ("stack", "z=max"), ("colour", "")])
+def test_below_the_smallest_stored_level_a_pixel_has_one_colour_at_every_address(site, name, view):
+    client, slide = site[0], site[1][name]
+    services = client.app.state.services
+    grid, levels = services.tiles.deepzoom(slide), services.tiles.pyramid(slide).levels
+    level = grid.level_count - 1 - len(levels)
+    size, step = grid.level_size(level), 2 ** len(levels)
+    # As many pixels as have their centres on the slide.
+    width, height = (math.ceil(side / step - 0.5) for side in (grid.size.width, grid.size.height))
+    longer = max(size.width, size.height)
+    box = {"x": 0, "y": 0, "width": width, "height": height, "downsample": step}
+    part = f"full/{size.width},{size.height}/0/default.png"
+    tile = png(client.get(f"/dzi/{slide}_files/{level}/0_0.png?{view}"))
+    assert tile.shape == (size.height, size.width, 3)
+    assert tile.std() > 1
+    assert np.array_equal(png(client.get(f"/iiif/3/{slide}/{part}?{view}")), tile)
+    assert np.array_equal(png(client.get(f"/iiif/2/{slide}/{part}?{view}")), tile)
+    assert np.array_equal(png(client.get(f"/api/slides/{slide}/thumbnail?size={longer}&format=png&{view}")), tile)
+    inside, query = tile[:height, :width], "&".join(f"{name}={value}" for name, value in box.items())
+    assert np.array_equal(png(client.get(f"/api/slides/{slide}/region?{query}&format=png&{view}")), inside)
+    pair = np.load(io.BytesIO(client.get(f"/api/slides/{slide}/pair?{query}&{view}").content))
+    assert np.array_equal(pair["image"], inside)
+    body = {"tiles": [[level, 0, 0]], "regions": [box], "format": "npy"} | dict(parse_qsl(view))
+    with tarfile.open(fileobj=io.BytesIO(client.post(f"/api/slides/{slide}/tiles", json=body).content)) as archive:
+        many = [np.load(io.BytesIO(archive.extractfile(member).read())) for member in archive.getmembers()]
+    assert np.array_equal(many[0], tile)
+    assert np.array_equal(many[1], inside)
 
 
 def test_one_view_means_the_same_at_every_address(site, stack):

@@ -48,8 +48,9 @@ def test_every_tile_has_the_size_and_the_looks_of_openslides(site, truth) -> Non
                 answer = client.get(f"/dzi/{site.slide}_files/{level}/{col}_{row}.jpeg")
                 ours, theirs = rgb(answer.content), np.asarray(peer.get_tile(level, (col, row)).convert("RGB"))
                 assert ours.shape[1::-1] == peer.get_tile_dimensions(level, (col, row)), (level, col, row)
-                # On levels of a few pixels its resampling keeps the aspect and misses its own stated size.
-                if ours.shape == theirs.shape:
+                # On levels of a few pixels its resampling keeps the aspect and misses its own stated size, and differs
+                # by up to 29 from the exact mean of the scan, with which tests/tiles/test_service.py compares ours.
+                if ours.shape == theirs.shape and min(peer.level_dimensions[level]) > 16:
                     compared += 1
                     worst = max(worst, float(np.abs(ours.astype(int) - theirs).mean()))
         # Level 0 is the scan's own pixels. Coarser ones went through JPEG once more, which costs about 4 grey levels on

@@ -91,9 +91,10 @@ def test_at_full_resolution_colours_are_those_of_pillow_and_openslide(piece, sca
 
 
 @pytest.mark.parametrize("color", ["source", "srgb"])
-@pytest.mark.parametrize("halvings", [1, 2])
+@pytest.mark.parametrize("halvings", [1, 2, 3, 4, 5, 6])  # the last three are stored no more
 def test_on_every_level_a_pixel_has_one_colour_in_tile_region_and_thumbnail(piece, profile, color, halvings) -> None:
     deepzoom, step = piece.deepzoom("piece"), 2**halvings
+    assert len(piece.pyramid("piece").levels) == 4
     level = deepzoom.level_count - 1 - halvings
     size = deepzoom.level_size(level)
     thumbnail = picture(piece.thumbnail("piece", size.width, color=color, image_format="png"))
@@ -101,7 +102,7 @@ def test_on_every_level_a_pixel_has_one_colour_in_tile_region_and_thumbnail(piec
     region = piece.region("piece", PixelGrid(0, 0, size.width, size.height, step, step), color=color)
     # A pixel whose centre lies outside the slide is white in a region; a tile has it, as its level does.
     inside = ((np.arange(size.height) + 0.5) * step < 999)[:, None] & ((np.arange(size.width) + 0.5) * step < 1501)
-    assert 0.98 < inside.mean() < 1
+    assert inside[:-1, :-1].all()
     columns, rows = deepzoom.level_tiles(level)
     tiles = np.concatenate(
         [

@@ -17,9 +17,9 @@ from pathserve.slides import open_slide
 from pathserve.tiles import TileService
 
 
-def decoded(body):
+def decoded(body, kind="JPEG"):
     image = Image.open(io.BytesIO(body))
-    assert image.format == "JPEG"
+    assert image.format == kind
     return np.asarray(image.convert("RGB"))
 
 
@@ -31,26 +31,39 @@ def test_a_whole_tile_is_the_stored_chunk_with_the_scan_s_own_coefficients(servi
 
 
 @pytest.mark.parametrize("slide_id", ["sample", "small"])
-def test_every_tile_has_the_size_and_the_look_of_openslide_s(service, shared_data, sample_slide, slide_id):
+def test_every_tile_has_the_size_of_openslide_s_and_the_look_of_its_pixels(
+    service, shared_data, sample_slide, slide_id
+):
     path = sample_slide if slide_id == "sample" else shared_data / "slides" / "generic-tiff" / "CMU-0-small.tiff"
-    grid = service.deepzoom(slide_id)
+    grid, stored = service.deepzoom(slide_id), len(service.pyramid(slide_id).levels)
     with openslide.OpenSlide(path) as slide:
+        level_0 = np.asarray(slide.read_region((0, 0), 0, slide.dimensions).convert("RGB"))
         theirs = DeepZoomGenerator(slide, tile_size=grid.tile_size, overlap=0, limit_bounds=False)
         assert grid.level_count == theirs.level_count
         for level in range(theirs.level_count):
             differences = []
+            mean = mean_of_footprints(level_0, grid.reduction(level), theirs.level_dimensions[level])
             columns, rows = theirs.level_tiles[level]
             for col in range(columns):
                 for row in range(rows):
-                    got = decoded(service.tile(slide_id, level, col, row).body)
+                    got = decoded(service.tile(slide_id, level, col, row, image_format="png").body, "PNG")
                     width, height = theirs.get_tile_dimensions(level, (col, row))
                     assert got.shape == (height, width, 3)
-                    # Theirs may be a pixel less than they say, where Pillow's thumbnail keeps the aspect.
-                    expected = theirs.get_tile(level, (col, row)).resize((width, height))
-                    if min(theirs.level_dimensions[level]) > 16:
-                        differences.append(np.abs(got - np.asarray(expected).astype(int)).mean())
-            if differences:
-                assert np.mean(differences) < 7
+                    x, y = col * grid.tile_size, row * grid.tile_size
+                    differences.append(np.abs(got - mean[y : y + height, x : x + width]).mean())
+            # Stored levels went through JPEG, which costs about 4 grey levels on the grainy sample. Further ones are
+            # means of those, and noise evens out; OpenSlide, which sharpens, differs by 3.5 and more from them there.
+            if min(theirs.level_dimensions[level]) > 4:
+                assert np.mean(differences) < (5 if grid.reduction(level) < stored else 2.5)
+
+
+def mean_of_footprints(level_0, halvings, size):
+    """The exact mean of what each pixel of a level covers of the slide."""
+    step = 2**halvings
+    total = np.zeros((size[1] * step, size[0] * step, 4))
+    total[: level_0.shape[0], : level_0.shape[1]] = np.dstack([level_0, np.ones(level_0.shape[:2])])
+    total = total.reshape(size[1], step, size[0], step, 4).sum(axis=(1, 3))
+    return total[..., :3] / total[..., 3:]
 
 
 def test_level_0_tiles_inside_are_exact_and_cut_ones_close(service, sample_slide):
