@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pathserve.errors import Invalid, PreconditionNeeded, Stale, TooLarge
+from pathserve.server.params import body_sentence
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -51,9 +52,7 @@ async def read_model(request: Request, model: type[_M], *, limit: int = SMALL_BO
     except orjson.JSONDecodeError as error:
         raise Invalid("The body is no JSON.") from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"] if str(part).isidentifier())
-        raise Invalid(f"The body's member {place or '(top)'}: {first['msg']}.") from error
+        raise Invalid(body_sentence(error)) from error
 
 
 def etag(revision: int) -> str:

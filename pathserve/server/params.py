@@ -21,6 +21,8 @@ _SHORT = 256  # bytes of a query string that is worth remembering
 _M = TypeVar("_M", bound=BaseModel)
 _T = TypeVar("_T")
 
+_NO_OBJECT = frozenset({"model_type", "model_attributes_type"})
+
 MAX_LIMIT = 10_000
 _MAX_DEPTH = 20  # characters of a plane, or of two
 
@@ -348,18 +350,37 @@ def _parse(query_string: bytes, model: type[_M]) -> _M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise Invalid(_sentence(first["loc"], first["type"], first["msg"])) from error
+        raise Invalid(_sentence(error)) from error
 
 
-def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
-    name = _safe(str(place[0])) if place else ""
+def _sentence(error: ValidationError) -> str:
+    place, kind, message = _first_mistake(error)
+    name = _safe(place[0]) if place else ""
     if kind == "missing":
         return f"The parameter {name} is missing."
     if kind == "extra_forbidden":
         return f"This address has no parameter {name}."
-    message = message.removeprefix("Value error, ")
     return f"The parameter {name}: {message}." if name else f"The parameters: {message}."
+
+
+def body_sentence(error: ValidationError) -> str:
+    """Tell what is wrong with a JSON body, as `parse_query` does of parameters: its first mistake, never a value."""
+    place, kind, message = _first_mistake(error)
+    name = ".".join(map(_safe, place))
+    if kind == "missing":
+        return f"The body's member {name} is missing."
+    if kind == "extra_forbidden":
+        return f"The body has no member {name}."
+    return f"The body's member {name}: {message}." if name else f"The body: {message}."
+
+
+def _first_mistake(error: ValidationError) -> tuple[tuple[str, ...], str, str]:
+    """Give where the first mistake is, by names without places in lists, its kind, and what it is in plain words."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = tuple(part for part in first["loc"] if isinstance(part, str))
+    # Of these pydantic tells which of our classes it would have.
+    message = "it must be an object" if first["type"] in _NO_OBJECT else first["msg"].removeprefix("Value error, ")
+    return place, first["type"], message
 
 
 def _safe(name: str) -> str:

@@ -59,12 +59,7 @@ class BatchBody(ViewQuery):
     @field_validator("c", mode="before")
     @classmethod
     def _one_text(cls, given: object) -> object:
-        return [given] if isinstance(given, str) else given
-
-    @field_validator("z", mode="before")
-    @classmethod
-    def _number(cls, given: object) -> object:
-        return str(given) if type(given) is int else given
+        return [given] if type(given) in (str, int) else given
 
     def require_few(self, max_pixels: int) -> None:
         """Refuse what is too much for one call.

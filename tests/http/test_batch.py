@@ -180,6 +180,48 @@ def test_what_is_malformed_or_too_much_is_refused_as_a_whole(reader, body, statu
 
 
 @pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ([], "The body: it must be an object."),
+        ({"regions": [7]}, "The body's member regions: it must be an object."),
+        ({"regions": [{"x": 0, "y": 0, "width": 1}]}, "The body's member regions.height is missing."),
+        ({"tiles": [], "tlies": []}, "The body has no member tlies."),
+        (
+            {"regions": [{"x" * 100: 0, "x": 0, "y": 0, "width": 1, "height": 1}]},
+            "The body has no member regions.given.",
+        ),
+        (
+            {"regions": [{"x": 0, "y": 0, "width": 1, "height": 1, "mpp": 1, "downsample": 1}]},
+            "The body's member regions: give mpp or downsample, not both.",
+        ),
+        ({"tiles": [[12, 0, "0"]]}, "The body's member tiles: Input should be a valid integer."),
+    ],
+)
+def test_what_is_wrong_is_told_in_plain_words(reader, body, detail: str) -> None:
+    assert reader.post(body).json()["detail"] == detail
+
+
+def test_every_body_s_mistakes_are_told_in_plain_words(reader) -> None:
+    client = reader.client
+    token = reader.services.accounts.create_token("admin", role=Role.ADMIN).secret
+    admin = {"authorization": f"Bearer {token}"}
+    for answer in (
+        client.patch(f"/api/slides/{reader.slide}", json=[], headers=admin),
+        client.post("/api/pseudonyms/search", json=[], headers=admin),
+        client.put("/api/projects/default/members/1", json=[], headers=admin),
+    ):
+        assert (answer.status_code, answer.json()["detail"]) == (422, "The body: it must be an object."), answer.url
+
+
+@pytest.mark.parametrize("c", [0, "0", [0], ["0"]])
+def test_in_a_body_numbers_may_stand_as_numbers(reader, c) -> None:
+    address = f"/dzi/{reader.slide}_files/{TOP}/3_4.jpeg?c=0&z=0"
+    assert reader.members({"tiles": [[TOP, 3, 4]], "c": c, "z": 0}) == [
+        ("000000.jpeg", reader.client.get(address).content)
+    ]
+
+
+@pytest.mark.parametrize(
     "raw", [b"", b"{", b"\xff", b'{"tiles": [[1,2,' + b"9" * 5000 + b"]]}", b"[" * 5000, b'{"tiles":NaN}']
 )
 def test_what_is_no_json_is_refused(reader, raw: bytes) -> None:
@@ -218,9 +260,9 @@ def test_channels_and_planes_may_be_named_as_in_an_address(reader) -> None:
 def test_tiles_that_are_made_wait_their_turn_and_stored_ones_do_not(reader, monkeypatch) -> None:
     turns, run = list[int](), reader.services.drawing.run
 
-    async def counted(work):
+    async def counted(actor, work):
         turns.append(1)
-        return await run(work)
+        return await run(actor, work)
 
     monkeypatch.setattr(type(reader.services.drawing), "run", staticmethod(counted))
     reader.members({"tiles": [(TOP, col, row) for col in range(9) for row in range(12)]})
