@@ -7,7 +7,7 @@ import io
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import httpx2
 import numpy as np
@@ -162,6 +162,9 @@ class Slide:
         mpp: float | None = None,
         downsample: float | None = None,
         color: str = "source",
+        c: int | str | None = None,
+        z: int | str | None = None,
+        t: int = 0,
     ) -> npt.NDArray[np.uint8]:
         """Read pixels.
 
@@ -171,12 +174,16 @@ class Slide:
             Micrometres, or level-0 pixels, per output pixel; neither means full resolution.
         color
             ``"source"``: the scan's own values; ``"srgb"``: converted by its ICC profile.
+        c, z, t
+            Channels with how they are shown, plane and time as addresses take them, such as ``c="0:ff0000:100-4000,2"``
+            and ``z="max"``; by default what a viewer shows first.
 
         Returns
         -------
         uint8 array of shape (height, width, 3).
         """
-        query = [*_grid(x, y, width, height, mpp, downsample), ("color", color), ("format", "npy")]
+        look = _look(color, c, z, t)
+        query = [*_grid(x, y, width, height, mpp, downsample), *look.items(), ("format", "npy")]
         return _array(self.client.request("GET", f"/api/slides/{self.id}/region", query=query))
 
     def tiles(
@@ -184,22 +191,24 @@ class Slide:
         addresses: Iterable[tuple[int, int, int]],
         *,
         color: str = "source",
-        c: str | None = None,
+        c: int | str | None = None,
         z: int | str | None = None,
         t: int = 0,
+        format: Literal["jpeg", "npy"] = "jpeg",
     ) -> Iterator[npt.NDArray[np.uint8]]:
         """Read tiles by their Deep Zoom addresses, a few hundred in a request; by far the cheapest way to read many.
 
-        Memory: one request's tiles as JPEG.
+        Memory: one request's tiles as they are sent.
 
         Parameters
         ----------
         addresses
             (level, column, row) of each; the last level is full resolution.
-        color
+        color, c, z, t
             As in `region`.
-        c, z, t
-            Channels, plane and time as the addresses of tiles take them; by default what a viewer shows first.
+        format
+            How tiles are sent: ``"jpeg"``, or ``"npy"``, which keeps every value of channels that are put together and
+            of converted colours, and takes far more of the line.
 
         Returns
         -------
@@ -212,7 +221,7 @@ class Slide:
         """
         look = _look(color, c, z, t)
         for part in _parts(addresses, lambda _: 0):
-            yield from self._batch({"tiles": part, "format": "jpeg"} | look)
+            yield from self._batch({"tiles": part, "format": format} | look)
 
     def regions(
         self,
@@ -221,7 +230,7 @@ class Slide:
         mpp: float | None = None,
         downsample: float | None = None,
         color: str = "source",
-        c: str | None = None,
+        c: int | str | None = None,
         z: int | str | None = None,
         t: int = 0,
     ) -> Iterator[npt.NDArray[np.uint8]]:
@@ -233,10 +242,8 @@ class Slide:
         ----------
         boxes
             (x, y, width, height) of each: x, y level-0 pixels, width and height output pixels.
-        mpp, downsample, color
+        mpp, downsample, color, c, z, t
             As in `region`, the same for all.
-        c, z, t
-            As in `tiles`.
 
         Raises
         ------
@@ -306,9 +313,17 @@ class Slide:
         classes: Sequence[str] = (),
         layers: Sequence[str] = (),
         as_of: int | str | None = None,
+        color: str = "source",
+        c: int | str | None = None,
+        z: int | str | None = None,
+        t: int = 0,
     ) -> Pair:
         """Read a region and its mask in one request; parameters as in `region` and `mask`."""
-        query = [*_grid(x, y, width, height, mpp, downsample), *_filters(kind, classes, layers, as_of)]
+        query = [
+            *_grid(x, y, width, height, mpp, downsample),
+            *_filters(kind, classes, layers, as_of),
+            *_look(color, c, z, t).items(),
+        ]
         body = self.client.request("GET", f"/api/slides/{self.id}/pair", query=query)
         with np.load(io.BytesIO(body), allow_pickle=False) as members:
             class_map = orjson.loads(str(members["classes"]))
@@ -410,7 +425,7 @@ def _filters(kind: str | None, classes: Sequence[str], layers: Sequence[str], as
     return query
 
 
-def _look(color: str, c: str | None, z: int | str | None, t: int) -> dict[str, Any]:
+def _look(color: str, c: int | str | None, z: int | str | None, t: int) -> dict[str, Any]:
     look: dict[str, Any] = {"color": color, "t": t}
     return look | {name: value for name, value in (("c", c), ("z", z)) if value is not None}
 

@@ -14,6 +14,7 @@ import numpy as np
 import openslide
 import pytest
 import shapely
+import tifffile
 
 from pathserve import errors
 from pathserve.client import Client
@@ -22,7 +23,13 @@ OUTLINE = [[400.5, 400.25], [611.125, 430], [640, 600.75], [420, 590], [400.5, 4
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory, sample_slide: Path) -> Iterator[tuple[str, str, str]]:
+def stack(shared_data: Path) -> Path:
+    """Two channels of several planes, 16 bits."""
+    return shared_data / "slides" / "ome-tiff" / "test_ome.tiff"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, sample_slide: Path, stack: Path) -> Iterator[tuple[str, str, str]]:
     """Address, admin token and sign-in link of a real server in a process of its own."""
     environment = {**os.environ, "PATHSERVE_DATA": str(tmp_path_factory.mktemp("served") / "data")}
 
@@ -32,6 +39,7 @@ def served(tmp_path_factory, sample_slide: Path) -> Iterator[tuple[str, str, str
         ).stdout
 
     run("ingest", str(sample_slide))
+    run("ingest", str(stack))
     token = run("token", "create", "pipeline", "--role", "annotator").strip()
     server = subprocess.Popen(
         [sys.executable, "-m", "pathserve", "serve", "--port", "0"], env=environment, stdout=subprocess.PIPE, text=True
@@ -106,6 +114,37 @@ def test_many_tiles_and_regions_come_in_a_few_requests(served, sample_slide: Pat
             list(slide.tiles([(12, 0, 0), (12, 99, 0)]))
         with pytest.raises(errors.Invalid):
             list(slide.regions([(0, 0, 0, 1)]))
+
+
+def test_the_client_chooses_channels_and_planes(served, stack: Path) -> None:
+    address, token, _ = served
+    samples = np.moveaxis(tifffile.imread(stack), 1, 0).astype(float)  # c, z, y, x
+    height, width = samples.shape[2:]
+    with Client(address, token=token) as client:
+        slide = list(client.slides())[1]
+        assert (slide.width, slide.height) == (width, height)
+        top = (max(width, height) - 1).bit_length()  # Deep Zoom's level of full resolution
+        for look, values in (
+            ({"c": "1:ffffff:0-65535", "z": 3}, samples[1, 3] / 65_535),
+            ({"c": "0:ffffff:1000-50000", "z": "max"}, (samples[0].max(axis=0) - 1000) / 49_000),
+        ):
+            expected = np.repeat(np.rint(np.clip(values, 0, 1) * 255)[..., None], 3, axis=2)
+            assert expected.std() > 5
+            region = slide.region(0, 0, width, height, **look)
+            assert np.abs(region - expected).max() <= 1
+            assert np.array_equal(slide.pair(0, 0, width, height, **look).image, region)
+            assert np.array_equal(next(slide.regions([(0, 0, width, height)], **look)), region)
+            assert np.array_equal(next(slide.tiles([(top, 0, 0)], format="npy", **look)), region)
+            assert np.abs(next(slide.tiles([(top, 0, 0)], **look)).astype(int) - region).max() > 0  # a JPEG
+        both = slide.region(0, 0, width, height)
+        alone = slide.region(0, 0, width, height, c=1)
+        assert not np.array_equal(alone, both)
+        assert np.array_equal(alone, slide.region(0, 0, width, height, c="1"))
+        assert np.array_equal(next(slide.regions([(0, 0, width, height)], c=1)), alone)
+        with pytest.raises(errors.NotFound):
+            slide.pair(0, 0, width, height, t=1)
+        with pytest.raises(errors.NotFound):
+            slide.region(0, 0, width, height, c=2)
 
 
 def test_the_clients_errors_are_the_servers(served) -> None:
