@@ -74,6 +74,12 @@ class ObjectShard:
             raise Corrupt("A part of a stored slide is cut off.")
         return data
 
+    def chunk_at_hand(self, slot: int) -> bytearray | None:
+        """Nothing of an object store is at hand, but for what is empty."""
+        if self._index[slot, 0] < 0:
+            return None
+        raise BlockingIOError
+
 
 class ObjectFiles:
     """The objects of one pyramid; see :class:`pathserve.pyramid.storage.Files`.

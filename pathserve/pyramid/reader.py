@@ -157,13 +157,11 @@ class Pyramid:
         shard = self._shard(level, plane, row // SHARD_CHUNKS, col // SHARD_CHUNKS, wait=wait)
         return shard.chunk((row % SHARD_CHUNKS) * SHARD_CHUNKS + col % SHARD_CHUNKS, wait=wait)
 
-    def chunk_at_hand(self, level: int, col: int, row: int, plane: Plane) -> bytes | None:
+    def chunk_at_hand(self, level: int, col: int, row: int, plane: Plane) -> bytearray | None:
         """Give a chunk as :meth:`chunk` does, of an address that lies inside, when its shard is open already.
 
         Raises
         ------
-        Corrupt
-            When the bytes cannot be read.
         BlockingIOError
             When the disk would have to be waited for.
         """
@@ -171,7 +169,7 @@ class Pyramid:
         shard = self._cache.shards.get(place)
         if shard is None:
             return None
-        return shard.chunk((row % SHARD_CHUNKS) * SHARD_CHUNKS + col % SHARD_CHUNKS, wait=False)
+        return shard.chunk_at_hand((row % SHARD_CHUNKS) * SHARD_CHUNKS + col % SHARD_CHUNKS)
 
     def read(self, level: int, region: LevelRegion, plane: Plane = FIRST_PLANE) -> Samples:
         """Decode a region of one plane of a level; the region must lie inside the level.

@@ -90,17 +90,22 @@ class ShardFile:
             except OSError:
                 raise Corrupt("A part of a stored slide cannot be read.") from None
         else:
-            data = _cached(self._descriptor, size, offset)
+            data = bytes(_cached(self._descriptor, size, offset))
         if len(data) != size:
             raise Corrupt("A part of a stored slide is cut off.")
         return data
+
+    def chunk_at_hand(self, slot: int) -> bytearray | None:
+        """Read the chunk of a slot from the page cache, without a copy more; as :meth:`chunk` without waiting."""
+        offset, size = self._index[2 * slot], self._index[2 * slot + 1]
+        return None if offset < 0 else _cached(self._descriptor, size, offset)
 
     def __del__(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
 
 
-def _cached(descriptor: int, size: int, offset: int) -> bytes:
+def _cached(descriptor: int, size: int, offset: int) -> bytearray:
     """Read what the page cache holds; BlockingIOError where it does not, or the system cannot tell."""
     buffer = bytearray(size)
     try:
@@ -109,7 +114,7 @@ def _cached(descriptor: int, size: int, offset: int) -> bytes:
         got = 0
     if got != size:
         raise BlockingIOError
-    return bytes(buffer)
+    return buffer
 
 
 def checked_tail(tail: bytes, real: int, size: int) -> npt.NDArray[np.int64]:

@@ -31,6 +31,9 @@ class Shard(Protocol):
             When the store does not answer.
         """
 
+    def chunk_at_hand(self, slot: int) -> bytearray | None:
+        """Read as :meth:`chunk` does when it shall not wait, in the cheapest way."""
+
 
 class Files(Protocol):
     """The files of one pyramid, by their paths inside the group."""

@@ -115,7 +115,7 @@ class FastPath:
         self._count = services.metrics.fast_tile
         self._ids = _request_ids()
 
-    def answer(self, request: bytes, visit: Visit, standing: bytes) -> tuple[bytes, bytes] | None:
+    def answer(self, request: bytes, visit: Visit, standing: bytes) -> tuple[bytes, bytes | bytearray] | None:
         """Give head and body of the answer to one complete request; None where the route has to answer.
 
         Parameters
@@ -138,7 +138,7 @@ class FastPath:
         place = _PLACE.fullmatch(request, len(visit.before), len(request) - len(visit.after))
         if place is None or visit.tiles is None:
             return None
-        found = visit.tiles.get(int(place[1]), int(place[2]), int(place[3]))
+        found = visit.tiles.read(int(place[1]), int(place[2]), int(place[3]))
         if found is None:
             return self._answer_anew(request, visit, standing, arrived)
         body, etag = found
@@ -147,7 +147,9 @@ class FastPath:
         self._count(200, size, perf_counter_ns() - arrived)
         return told, body
 
-    def _answer_anew(self, request: bytes, visit: Visit, standing: bytes, arrived: int) -> tuple[bytes, bytes] | None:
+    def _answer_anew(
+        self, request: bytes, visit: Visit, standing: bytes, arrived: int
+    ) -> tuple[bytes, bytes | bytearray] | None:
         """Read the whole request, and ask who may see what; nothing is known from the one before."""
         if not request.startswith(START[0]):
             return self._answer_access(request, visit, standing, arrived)
@@ -194,7 +196,9 @@ class FastPath:
         self._count(200 if fresh else 304, len(body), perf_counter_ns() - arrived)
         return told, body
 
-    def _answer_access(self, request: bytes, visit: Visit, standing: bytes, arrived: int) -> tuple[bytes, bytes] | None:
+    def _answer_access(
+        self, request: bytes, visit: Visit, standing: bytes, arrived: int
+    ) -> tuple[bytes, bytes | bytearray] | None:
         """Answer a proxy that asks whether its caller may see a slide, as `pathserve.server.routes_access` does.
 
         It asks at each tile that it has, so this must not cost more than the tile would.

@@ -6,10 +6,8 @@ it. `pathserve.server.connections` closes what keeps the server waiting.
 
 import asyncio
 import fcntl
-import os
 import sys
 import termios
-from contextlib import suppress
 from typing import Any, cast
 
 from uvicorn._types import ASGI3Application
@@ -80,7 +78,6 @@ class TileProtocol(HttpToolsProtocol):
         self._visit = Visit()
         self._refused = False
         self._has_asked = False
-        self._descriptor = -1
         self._in_message = False
         self._head_done = True
         self._head_bytes = 0
@@ -94,14 +91,11 @@ class TileProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection in, or refuse it."""
         super().connection_made(cast("asyncio.Transport", transport))
-        if transport.get_extra_info("sslcontext") is None:
-            self._descriptor = transport.get_extra_info("socket").fileno()
         self._refused = not self._door.connections.enter(self, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it; whoever answers learns that nobody listens."""
         self._door.connections.leave(self)
-        self._descriptor = -1
         if self._answering is not None:
             # uvicorn tells only the last one of several requests that came at once.
             self._answering.disconnected = True
@@ -135,25 +129,11 @@ class TileProtocol(HttpToolsProtocol):
         if parts is None:
             return False
         self._unset_keepalive_if_required()
-        self._send(parts)
+        transport.writelines(parts)
         self.server_state.total_requests += 1
         self._since = self.loop.time()
         self._has_asked = True
         return True
-
-    def _send(self, parts: tuple[bytes, bytes]) -> None:
-        """Send head and body: at once what the system takes, which is all of it but for slow readers.
-
-        The transport would keep them until the loop's next turn, which costs as much again as sending them.
-        """
-        transport, sent = self.transport, 0
-        if self._descriptor >= 0 and not transport.get_write_buffer_size():
-            with suppress(OSError):  # full, or gone: either way the transport knows what to do
-                sent = os.writev(self._descriptor, parts)
-        if not sent:
-            transport.writelines(parts)
-        elif sent < len(parts[0]) + len(parts[1]):
-            transport.write(b"".join(parts)[sent:])
 
     # the parser's side
 

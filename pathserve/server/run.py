@@ -1,7 +1,6 @@
 """Starting the server: one socket, one or several processes."""
 
 import asyncio
-import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -41,9 +40,6 @@ def _settings() -> Settings:
 
 
 def _stopping_in_time(app: Starlette) -> Starlette:
-    # What is there by now stays for good: looking through it again and again for garbage only costs time.
-    gc.collect()
-    gc.freeze()
     for number in (signal.SIGINT, signal.SIGTERM):
         _at_signal(number, app.state.services.stopping.set)
     return app

@@ -1,6 +1,5 @@
 """The short way to tiles that are stored chunks: everything that all tiles of a look share is worked out once."""
 
-from pathserve.errors import PathServeError
 from pathserve.pixels import Plane
 from pathserve.pyramid import Pyramid
 from pathserve.tiles.deepzoom import DeepZoom
@@ -23,27 +22,27 @@ class StoredTiles:
         self._start, self._end = f'"g{grid.generation}-'.encode("ascii"), f'{tag}"'.encode("ascii")
         # By Deep Zoom level: the pyramid's level, and how many columns and rows of tiles are whole.
         self._levels: list[tuple[int, int, int]] = []
-        tile = pyramid.facts.tile
-        fits = (tile.width, tile.height) == (grid.tile_size, grid.tile_size)
         for level in range(grid.level_count):
-            size, reduction = grid.level_size(level), grid.reduction(level)
-            stored = fits and reduction < pyramid.facts.level_count
-            whole = (size.width // grid.tile_size, size.height // grid.tile_size) if stored else (0, 0)
-            self._levels.append((reduction, *whole))
+            self._levels.append((grid.reduction(level), *grid.whole_chunks(pyramid.facts, level)))
 
     def get(self, level: int, col: int, row: int) -> tuple[bytes, bytes] | None:
+        """Give a tile and its ETag as :meth:`read` does, to keep."""
+        found = self.read(level, col, row)
+        return None if found is None else (bytes(found[0]), found[1])
+
+    def read(self, level: int, col: int, row: int) -> tuple[bytearray, bytes] | None:
         """Give a tile and its ETag, only when nothing has to be waited for.
 
-        None for whatever is not so simple, as a tile that is cut, and wherever something is wrong.
+        None for whatever is not so simple, as a tile that is cut or does not exist, and wherever something is wrong.
         """
-        if level >= len(self._levels):
+        if not 0 <= level < len(self._levels):
             return None
         reduction, columns, rows = self._levels[level]
-        if col >= columns or row >= rows:
+        if not (0 <= col < columns and 0 <= row < rows):
             return None
         try:
             body = self._chunk(reduction, col, row, self._plane)
-        except (BlockingIOError, PathServeError):
+        except BlockingIOError:
             return None
         if body is None:
             return None
