@@ -361,3 +361,11 @@ def test_without_a_worker_the_server_puts_channels_together(site, reader, stains
     # tiles of the server are JPEG here, so only about the same
     wait_for_picture(reader, expected(site, stains, 11, c="0:ff0000,1"), WIDTH, HEIGHT, np.mean, 1.5)
     assert screen(reader, WIDTH, HEIGHT).max() > 100
+
+
+def test_an_address_that_asks_for_more_than_there_is_says_so(open_reader, stack) -> None:
+    reader = open_reader(**DESK)
+    reader.open(stack, plane="9", c="0")
+    expect(reader.page.get_by_role("status").filter(has_text="that this slide does not have")).to_be_visible()
+    reader.open(stack, plane="4", c="0")
+    expect(reader.page.get_by_text("that this slide does not have")).to_have_count(0)

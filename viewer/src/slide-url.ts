@@ -5,6 +5,7 @@ import type { Workspace } from './store/workspace'
 
 /** The address follows the view after it has rested this long; browsers refuse more than 100 changes in 30 s. */
 const REST_MS = 250
+const NOT_WHOLE = 'The address asks for a channel, plane or time that this slide does not have. The rest is shown.'
 
 export interface SlideUrl {
   /** Write the address now. */
@@ -23,7 +24,8 @@ function addressOf(workspace: Workspace): string {
 export function readSlideUrl(workspace: Workspace, withView: boolean): void {
   const { channels, planes, times } = workspace.slide.peek()
   const limits = { channels: channels.length, planes, times }
-  const { view, hidden, selection, look } = parseSlideUrl(location.search, limits)
+  const { view, hidden, selection, look, whole } = parseSlideUrl(location.search, limits)
+  if (!whole) workspace.editor.notice.value = NOT_WHOLE
   if (look) workspace.display.look.value = look
   workspace.interaction.hiddenLayers.value = new Set(hidden)
   workspace.interaction.selection.value = selection

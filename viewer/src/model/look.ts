@@ -101,6 +101,15 @@ export function parseChannels(text: string, count: number): ChannelLook[] {
   return channels.some(({ shown }) => shown) ? channels : [...ownLook(count).channels]
 }
 
+/** Whether `parseChannels` understands all of it, and the slide has these channels. */
+export function areChannels(text: string, count: number): boolean {
+  if (text === '' || text === NONE) return true
+  return text.split(',').every((part) => {
+    const [number = '', ...styles] = part.split(':')
+    return /^\d{1,5}$/.test(number) && Number(number) < count && styles.every((style) => stylePart(style) !== null)
+  })
+}
+
 export function formatDepth(depth: Depth): string {
   if (depth === null) return ''
   return typeof depth === 'object' ? depth.join('-') : String(depth)

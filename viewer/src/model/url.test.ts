@@ -18,11 +18,16 @@ describe('the address of a view', () => {
     selection: '0badab34-8eb0-43ac-aeb5-eda28d3743f5',
     look: null,
   }
+  const limits = { channels: 3, planes: 5, times: 3 }
 
   it('comes back as it was', () => {
     const back = parseSlideUrl(formatSlideUrl(state))
     expect(back.view?.rotation).toBeCloseTo(Math.PI / 6, 9)
-    expect({ ...back, view: { ...back.view, rotation: 0 } }).toEqual({ ...state, view: { ...state.view, rotation: 0 } })
+    expect({ ...back, view: { ...back.view, rotation: 0 } }).toEqual({
+      ...state,
+      view: { ...state.view, rotation: 0 },
+      whole: true,
+    })
   })
 
   it('is short', () => {
@@ -44,13 +49,27 @@ describe('the address of a view', () => {
     }
     const address = formatSlideUrl({ view: { ...state.view, rotation: 0 }, hidden: [], selection: null, look })
     expect(address).toBe('?x=12054.23&y=-3.5&z=0.269848&c=0:ff8000:100-4000:0.8,2:auto&plane=max&time=2&color=source')
-    expect(parseSlideUrl(address, { channels: 3, planes: 5, times: 3 }).look).toEqual(look)
+    expect(parseSlideUrl(address, limits)).toMatchObject({ look, whole: true })
   })
 
   it.each(['?plane=5&time=3&color=x', '?plane=-1&time=0.5', '?plane=&time=x&c='])(
     'shows a slide as it is where %s names nothing of it',
     (search) => {
-      expect(parseSlideUrl(search, { channels: 3, planes: 5, times: 3 }).look).toEqual(ownLook(3))
+      expect(parseSlideUrl(search, limits).look).toEqual(ownLook(3))
+    },
+  )
+
+  it.each(['?c=3', '?c=0,99:auto', '?c=0:ff0000:5-5', '?plane=5', '?plane=4-2', '?time=3'])(
+    'says that %s asks for more than the slide has',
+    (search) => {
+      expect(parseSlideUrl(search, limits).whole).toBe(false)
+    },
+  )
+
+  it.each(['', '?c=none', '?c=2,0:auto:0.5', '?plane=4', '?plane=0-4', '?time=2', '?color=source'])(
+    'finds all of %s',
+    (search) => {
+      expect(parseSlideUrl(search, limits).whole).toBe(true)
     },
   )
 

@@ -1,5 +1,5 @@
 /** What the address bar holds: which page, which place of the slide and how it looks, what is hidden and selected. */
-import { formatChannels, formatDepth, type Look, parseChannels, parseDepth } from './look'
+import { areChannels, formatChannels, formatDepth, type Look, parseChannels, parseDepth } from './look'
 import { degreesOf, radiansOf, type View } from './view'
 
 export type Route = { readonly page: 'gallery' | 'ingest' } | { readonly page: 'slide'; readonly id: string }
@@ -12,6 +12,8 @@ export interface SlideUrlState {
   readonly hidden: readonly string[]
   readonly selection: string | null
   readonly look: Look | null
+  /** Whether the slide has all that the address wants shown. */
+  readonly whole: boolean
 }
 
 /** What an address can be about. */
@@ -43,13 +45,18 @@ function numberOf(params: URLSearchParams, name: string): number | null {
   return Number.isFinite(value) ? value : null
 }
 
-function parseLook(params: URLSearchParams, { channels, planes, times }: LookLimits): Look {
-  const time = numberOf(params, 'time') ?? 0
+function parseLook(params: URLSearchParams, { channels, planes, times }: LookLimits): { look: Look; whole: boolean } {
+  const [c, plane, time] = [params.get('c') ?? '', params.get('plane'), numberOf(params, 'time') ?? 0]
+  const depth = parseDepth(plane, planes)
+  const hasTime = Number.isInteger(time) && time >= 0 && time < times
   return {
-    channels: parseChannels(params.get('c') ?? '', channels),
-    depth: parseDepth(params.get('plane'), planes),
-    time: Number.isInteger(time) && time >= 0 && time < times ? time : 0,
-    color: params.get('color') === 'source' ? 'source' : 'srgb',
+    look: {
+      channels: parseChannels(c, channels),
+      depth,
+      time: hasTime ? time : 0,
+      color: params.get('color') === 'source' ? 'source' : 'srgb',
+    },
+    whole: areChannels(c, channels) && hasTime && (plane === null || depth !== null),
   }
 }
 
@@ -59,8 +66,8 @@ export function parseSlideUrl(search: string, limits?: LookLimits): SlideUrlStat
   const [x, y, zoom] = [numberOf(params, 'x'), numberOf(params, 'y'), numberOf(params, 'z')]
   const rotation = radiansOf(numberOf(params, 'rot') ?? 0)
   const view = x !== null && y !== null && zoom !== null && zoom > 0 ? { x, y, zoom, rotation } : null
-  const look = limits ? parseLook(params, limits) : null
-  return { view, hidden: params.getAll('hide'), selection: params.get('sel'), look }
+  const { look, whole } = limits ? parseLook(params, limits) : { look: null, whole: true }
+  return { view, hidden: params.getAll('hide'), selection: params.get('sel'), look, whole }
 }
 
 function writeLook(params: URLSearchParams, { channels, depth, time, color }: Look): void {
@@ -70,7 +77,7 @@ function writeLook(params: URLSearchParams, { channels, depth, time, color }: Lo
 }
 
 /** Write the same; the place to 1/100 level-0 px, the zoom to six digits that matter. */
-export function formatSlideUrl(state: SlideUrlState): string {
+export function formatSlideUrl(state: Omit<SlideUrlState, 'whole'>): string {
   const params = new URLSearchParams()
   if (state.view) {
     params.set('x', String(Number(state.view.x.toFixed(2))))
