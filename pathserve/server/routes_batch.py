@@ -141,7 +141,7 @@ def _at_once(
     except PathServeError:  # told of each tile by itself
         stored = None
     for address in addresses:
-        picture = None if stored is None or min(address) < 0 else stored.get(*address)
+        picture = None if stored is None else stored.get(*address)
         yield None if picture is None else picture[0]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from pathserve.errors import NotFound
-from pathserve.geometry import LevelRegion, Size
+from pathserve.geometry import LevelRegion, PixelGrid, Size
 from pathserve.pyramid.layout import Facts
 
 NAMESPACE = "http://schemas.microsoft.com/deepzoom/2008"
@@ -68,10 +68,23 @@ class DeepZoom:
         """
         return self._sizes[len(self._sizes) - 1 - self.reduction(level)]
 
-    def level_of_side(self, pixels: int) -> int | None:
-        """Find the level whose longer side has so many pixels."""
-        sides = [max(size.width, size.height) for size in self._sizes]
-        return sides.index(pixels) if pixels in sides else None
+    def whole(self, side: int) -> PixelGrid:
+        """Make the grid of the whole slide with a longer side, never enlarged: that of a level where one has this side.
+
+        Else both sides are rounded to whole pixels, so the two scales differ a little.
+        """
+        fitting = [size for size in self._sizes if max(size.width, size.height) == side]
+        scale = min(1.0, side / max(self.size.width, self.size.height))
+        fitting.append(Size(max(1, round(self.size.width * scale)), max(1, round(self.size.height * scale))))
+        width, height = fitting[0].width, fitting[0].height
+        return PixelGrid(0.0, 0.0, width, height, self.size.width / width, self.size.height / height)
+
+    def level_on(self, grid: PixelGrid) -> int | None:
+        """Find the level that is the whole slide at a grid's size; None where the grid is of a part or another size."""
+        size = Size(grid.width, grid.height)
+        downsamples = self.size.width / size.width, self.size.height / size.height
+        whole = (grid.l0_x, grid.l0_y) == (0, 0) and (grid.downsample_x, grid.downsample_y) == downsamples
+        return self._sizes.index(size) if whole and size in self._sizes else None
 
     def level_tiles(self, level: int) -> tuple[int, int]:
         """Columns and rows of tiles of a level."""
@@ -92,6 +105,19 @@ class DeepZoom:
             raise NotFound("The slide has no such tile.")
         x, y = col * self.tile_size, row * self.tile_size
         return LevelRegion(x, y, min(self.tile_size, size.width - x), min(self.tile_size, size.height - y))
+
+    def whole_chunks(self, facts: Facts, level: int) -> tuple[int, int]:
+        """Count the columns and rows of tiles of a level that are stored chunks as they lie, whole; 0 where none is.
+
+        Raises
+        ------
+        NotFound
+            When there is no such level.
+        """
+        size, tile = self.level_size(level), self.tile_size
+        if (facts.tile.width, facts.tile.height) != (tile, tile) or self.reduction(level) >= facts.level_count:
+            return 0, 0
+        return size.width // tile, size.height // tile
 
     def to_xml(self, image_format: str = FORMAT) -> bytes:
         """Give the .dzi document; ``Generation`` is PathServe's own, viewers pass over it.

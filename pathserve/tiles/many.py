@@ -34,9 +34,8 @@ def stored_chunks(
     NotFound
         When the slide has no such channel, plane or time.
     """
-    facts = pyramid.facts
-    plane = stored_plane(facts, view)
-    if plane is None or converts or (facts.tile.width, facts.tile.height) != (grid.tile_size, grid.tile_size):
+    plane = stored_plane(pyramid.facts, view)
+    if plane is None or converts:
         return [None] * len(addresses)
     found: list[bytes | None] = [None] * len(addresses)
     whole = _whole_tiles(pyramid, grid)
@@ -57,9 +56,7 @@ def stored_chunks(
 
 
 def _whole_tiles(pyramid: Pyramid, grid: DeepZoom) -> dict[int, tuple[int, int]]:
-    """Count the whole columns and rows of every Deep Zoom level that is stored in full."""
-    return {
-        grid.level_count - 1 - level: (size.width // grid.tile_size, size.height // grid.tile_size)
-        for level, size in enumerate(pyramid.levels)
-        if level not in pyramid.manifest.missing_levels
-    }
+    """Count the whole columns and rows of every Deep Zoom level that is not still being built."""
+    building = pyramid.manifest.missing_levels
+    levels = (level for level in range(grid.level_count) if grid.reduction(level) not in building)
+    return {level: grid.whole_chunks(pyramid.facts, level) for level in levels}

@@ -115,6 +115,14 @@ def sample_level(pyramid: Pyramid, reduction: int, region: LevelRegion, plane: P
     return _painted(pyramid, plane, smallest, x, y, Size(region.width, region.height))
 
 
+def on_slide(pyramid: Pyramid, grid: PixelGrid) -> tuple[slice, slice]:
+    """Tell which columns and rows of a grid have their centres on the slide."""
+    slide = pyramid.facts.size
+    x = _axis(grid.l0_x, grid.downsample_x, grid.width, slide.width, 1)
+    y = _axis(grid.l0_y, grid.downsample_y, grid.height, slide.height, 1)
+    return slice(x.start, x.stop), slice(y.start, y.stop)
+
+
 def _painted(pyramid: Pyramid, plane: Plane, level: int, x: _Axis, y: _Axis, size: Size) -> Samples:
     """Make a picture of a size, with the pixels of the axes and the fill value around them."""
     facts = pyramid.facts

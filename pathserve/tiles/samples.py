@@ -62,7 +62,6 @@ def stored_samples(
     pyramid: Pyramid,
     grid: DeepZoom,
     address: tuple[int, int, int],
-    region: LevelRegion,
     planes: tuple[Plane, ...],
     *,
     wait: bool = True,
@@ -74,13 +73,11 @@ def stored_samples(
     BlockingIOError
         When ``wait`` is False and the disk would have to be waited for.
     """
-    facts, tile, (level, col, row) = pyramid.facts, grid.tile_size, address
-    reduction = grid.reduction(level)
-    if facts.storage != "zstd" or len(planes) > 1 or (facts.tile.width, facts.tile.height) != (tile, tile):
+    level, col, row = address
+    columns, rows = grid.whole_chunks(pyramid.facts, level)
+    if pyramid.facts.storage != "zstd" or len(planes) > 1 or col >= columns or row >= rows:
         return None
-    if reduction >= facts.level_count or (region.width, region.height) != (tile, tile):
-        return None
-    return pyramid.chunk(reduction, col, row, planes[0], wait=wait)
+    return pyramid.chunk(grid.reduction(level), col, row, planes[0], wait=wait)
 
 
 def made_samples(

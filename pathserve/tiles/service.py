@@ -9,26 +9,23 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pathserve.errors import Invalid, NotFound, TooLarge
+from pathserve.errors import Invalid, NotFound
 from pathserve.geometry import LevelRegion, PixelGrid
-from pathserve.pixels import FIRST_PLANE, Plane, Samples
+from pathserve.pixels import FIRST_PLANE
 from pathserve.pyramid import ByteBudgetCache, Pyramid, ReadCache
 from pathserve.pyramid.disk import as_slides
 from pathserve.pyramid.reader import SHARD_BYTES
-from pathserve.pyramid.storage import Files, Slides
-from pathserve.tiles.colour import Color, ColorFacts, Convert, to_srgb
-from pathserve.tiles.compose import Read, compose, stored_plane
+from pathserve.pyramid.storage import Slides
+from pathserve.tiles.colour import Color, ColorFacts, to_srgb
+from pathserve.tiles.compose import stored_plane
 from pathserve.tiles.deepzoom import DeepZoom
 from pathserve.tiles.encode import MEDIA_TYPES, THUMBNAIL, TILE, PictureFormat, encode_image
-from pathserve.tiles.resample import sample, sample_level
+from pathserve.tiles.pictures import OpenSlide, require_few
 from pathserve.tiles.samples import SampleTile, made_samples, sample_planes, stored_samples
 from pathserve.tiles.stored import StoredTiles
 from pathserve.tiles.view import DEFAULT_VIEW, View
 
 MAX_THUMBNAIL = 4096
-MAX_SAMPLES = 1 << 29
-"""Samples of all channels and planes that one picture can be put together of."""
-
 _SLIDE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MADE_BUDGET = 16 << 20
 _ENTRY_BYTES = 512  # of a tile's key, so that small tiles count too
@@ -77,31 +74,6 @@ class _WantedSamples:
 _MadeKey = tuple[str, int, _Wanted | _WantedSamples]  # slide, its generation, tile
 
 
-@dataclass(frozen=True, slots=True)
-class _OpenSlide:
-    """A pyramid that is open, its grid, where it lies and which manifest it had there, and its way to sRGB."""
-
-    pyramid: Pyramid
-    grid: DeepZoom
-    files: Files
-    identity: Hashable
-    to_srgb: Convert | None
-    shown_as_stored: bool
-
-    def converts(self, color: Color) -> bool:
-        """Tell whether pixels of this colour differ from those that are stored."""
-        return color == "srgb" and self.to_srgb is not None
-
-    def in_color(self, pixels: npt.NDArray[np.uint8], color: Color) -> npt.NDArray[np.uint8]:
-        """Give (h, w, 3) uint8 RGB pixels in a colour; themselves when it is that in which they are stored."""
-        return self.to_srgb(pixels) if color == "srgb" and self.to_srgb is not None else pixels
-
-    def composed(self, view: View, pixels: int, read: Read) -> npt.NDArray[np.uint8]:
-        """Make a picture of so many pixels; raises as :meth:`TileService.region`."""
-        _require_few(pixels * sum(len(channel.planes) for channel in view.shown(self.pyramid.facts)))
-        return compose(self.pyramid.facts, view, read, auto=lambda number: self.pyramid.histograms()[number].window)
-
-
 class TileService:
     """Serves the slides of one data folder; for several threads.
 
@@ -128,7 +100,7 @@ class TileService:
         self._slides = as_slides(slides)
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4 if most_files is None else most_files
         self._read = ReadCache(index_budget=min(_INDEX_BUDGET, files * SHARD_BYTES), counts=counts)
-        self._open: ByteBudgetCache[str, _OpenSlide] = ByteBudgetCache(_OPEN_BUDGET, _held_bytes)
+        self._open: ByteBudgetCache[str, OpenSlide] = ByteBudgetCache(_OPEN_BUDGET, _held_bytes)
         self._made: ByteBudgetCache[_MadeKey, bytes] = ByteBudgetCache(
             _MADE_BUDGET, lambda body: len(body) + _ENTRY_BYTES
         )
@@ -186,7 +158,7 @@ class TileService:
         slide = self._slide(slide_id)
         region = slide.grid.tile_region(level, col, row)
         wanted = _Wanted(level, col, row, view, slide.converts(color), image_format)
-        body = _stored(slide, wanted, region)
+        body = _stored(slide, wanted)
         if body is not None:
             return _answer(slide, body, wanted)
         return _answer(slide, self._made_tile(slide_id, slide, wanted, region), wanted, made=True)
@@ -210,10 +182,10 @@ class TileService:
             slide = self._slide(slide_id, wait=False)
         except BlockingIOError:
             return None
-        region = slide.grid.tile_region(level, col, row)
+        slide.grid.tile_region(level, col, row)  # raises where there is no such tile
         wanted = _Wanted(level, col, row, view, slide.converts(color), image_format)
         try:
-            body = _stored(slide, wanted, region, wait=False)
+            body = _stored(slide, wanted, wait=False)
         except BlockingIOError:
             return None
         if body is None:
@@ -263,8 +235,8 @@ class TileService:
         """
         slide = self._slide(slide_id)
         region, planes = slide.grid.tile_region(level, col, row), sample_planes(slide.pyramid.facts, view)
-        _require_few(len(planes) * region.width * region.height)
-        body = stored_samples(slide.pyramid, slide.grid, (level, col, row), region, planes) if packed else None
+        require_few(len(planes) * region.width * region.height)
+        body = stored_samples(slide.pyramid, slide.grid, (level, col, row), planes) if packed else None
         if body is None:
             key = (slide_id, slide.grid.generation, _WantedSamples(level, col, row, view))
             body = self._made.get(key) if packed else None
@@ -286,7 +258,7 @@ class TileService:
         try:
             slide = self._slide(slide_id, wait=False)
             region, planes = slide.grid.tile_region(level, col, row), sample_planes(slide.pyramid.facts, view)
-            body = stored_samples(slide.pyramid, slide.grid, (level, col, row), region, planes, wait=False)
+            body = stored_samples(slide.pyramid, slide.grid, (level, col, row), planes, wait=False)
         except BlockingIOError:
             return None
         if body is None:
@@ -312,7 +284,7 @@ class TileService:
             When channels and planes together have more than ``MAX_SAMPLES`` samples.
         """
         slide = self._slide(slide_id)
-        return slide.in_color(_sampled(slide, grid, view), color)
+        return slide.in_color(slide.sampled(grid, view), color)
 
     def thumbnail(
         self,
@@ -337,13 +309,7 @@ class TileService:
         if not 1 <= size <= MAX_THUMBNAIL:
             raise Invalid(f"A thumbnail can have 1 to {MAX_THUMBNAIL:,} pixels a side.")
         slide = self._slide(slide_id)
-        level = slide.grid.level_of_side(size)
-        if level is None:
-            pixels = _fitted(slide, min(1.0, size / max(slide.grid.size.width, slide.grid.size.height)), view)
-        else:
-            whole = slide.grid.level_size(level)
-            region = LevelRegion(0, 0, whole.width, whole.height)
-            pixels = _part_of_level(slide, slide.grid.reduction(level), region, view)
+        pixels = slide.sampled(slide.grid.whole(size), view)
         return encode_image(slide.in_color(pixels, color), image_format, THUMBNAIL)
 
     def forget(self, slide_id: str) -> None:
@@ -367,7 +333,7 @@ class TileService:
         """Name whose shards are open; of pyramids that made room for others, too."""
         return {owner for (owner, *_), _ in self._read.shards.items() if isinstance(owner, tuple)}
 
-    def _slide(self, slide_id: str, *, wait: bool = True) -> _OpenSlide:
+    def _slide(self, slide_id: str, *, wait: bool = True) -> OpenSlide:
         if not _SLIDE_ID.fullmatch(slide_id):
             raise NotFound("There is no such slide.")
         slide = self._open.get(slide_id)
@@ -383,15 +349,15 @@ class TileService:
         pyramid = Pyramid.open(files, cache=self._read, owner=(slide_id, identity))
         facts = pyramid.facts
         converts = to_srgb(facts.icc_profile) if facts.rgb else None
-        slide = _OpenSlide(pyramid, DeepZoom.of(facts), files, identity, converts, stored_plane(facts) is not None)
+        slide = OpenSlide(pyramid, DeepZoom.of(facts), files, identity, converts, stored_plane(facts) is not None)
         self._open.put(slide_id, slide)
         return slide
 
-    def _made_tile(self, slide_id: str, slide: _OpenSlide, wanted: _Wanted, region: LevelRegion) -> bytes:
+    def _made_tile(self, slide_id: str, slide: OpenSlide, wanted: _Wanted, region: LevelRegion) -> bytes:
         key = (slide_id, slide.grid.generation, wanted)
         body = self._made.get(key)
         if body is None:
-            pixels = _part_of_level(slide, slide.grid.reduction(wanted.level), region, wanted.view)
+            pixels = slide.part_of_level(wanted.level, region, wanted.view)
             if wanted.converts and slide.to_srgb is not None:
                 pixels = slide.to_srgb(pixels)
             body = encode_image(pixels, wanted.image_format, TILE)
@@ -399,56 +365,31 @@ class TileService:
         return body
 
 
-def _held_bytes(slide: _OpenSlide) -> int:
+def _held_bytes(slide: OpenSlide) -> int:
     return slide.pyramid.held_bytes + (0 if slide.to_srgb is None else _CONVERSION_BYTES)
 
 
-def _require_few(samples: int) -> None:
-    if samples > MAX_SAMPLES:
-        raise TooLarge("This picture takes too many samples: ask for fewer channels, planes or pixels.")
-
-
-def _stored(slide: _OpenSlide, wanted: _Wanted, region: LevelRegion, *, wait: bool = True) -> bytes | None:
+def _stored(slide: OpenSlide, wanted: _Wanted, *, wait: bool = True) -> bytes | None:
     """Give the stored chunk where it is the tile; None where the tile has to be made."""
     if wanted.converts or wanted.image_format != "jpeg":
         return None
-    tile, facts, view = slide.grid.tile_size, slide.pyramid.facts, wanted.view
-    reduction = slide.grid.reduction(wanted.level)
-    if not slide.shown_as_stored or (facts.tile.width, facts.tile.height) != (tile, tile):
-        return None
-    if reduction >= facts.level_count or (region.width, region.height) != (tile, tile):
+    facts, view = slide.pyramid.facts, wanted.view
+    columns, rows = slide.grid.whole_chunks(facts, wanted.level)
+    if not slide.shown_as_stored or wanted.col >= columns or wanted.row >= rows:
         return None
     plane = FIRST_PLANE if view is DEFAULT_VIEW and facts.planes == 1 else stored_plane(facts, view)
     if plane is None:
         return None
-    return slide.pyramid.chunk(reduction, wanted.col, wanted.row, plane, wait=wait)
+    return slide.pyramid.chunk(slide.grid.reduction(wanted.level), wanted.col, wanted.row, plane, wait=wait)
 
 
-def _part_of_level(slide: _OpenSlide, reduction: int, region: LevelRegion, view: View) -> npt.NDArray[np.uint8]:
-    def read(plane: Plane) -> Samples:
-        return sample_level(slide.pyramid, reduction, region, plane)
-
-    return slide.composed(view, region.width * region.height, read)
-
-
-def _sampled(slide: _OpenSlide, grid: PixelGrid, view: View) -> npt.NDArray[np.uint8]:
-    return slide.composed(view, grid.width * grid.height, lambda plane: sample(slide.pyramid, grid, plane))
-
-
-def _fitted(slide: _OpenSlide, scale: float, view: View) -> npt.NDArray[np.uint8]:
-    """Make the whole slide smaller; each side is rounded to whole pixels, so the two scales differ a little."""
-    whole = slide.grid.size
-    width, height = max(1, round(whole.width * scale)), max(1, round(whole.height * scale))
-    return _sampled(slide, PixelGrid(0.0, 0.0, width, height, whole.width / width, whole.height / height), view)
-
-
-def _answer(slide: _OpenSlide, body: bytes, wanted: _Wanted, *, made: bool = False) -> Tile:
+def _answer(slide: OpenSlide, body: bytes, wanted: _Wanted, *, made: bool = False) -> Tile:
     address = f"{slide.grid.generation}-{wanted.level}-{wanted.col}-{wanted.row}"
     colour = "-srgb" if wanted.converts else ""
     kind = "" if wanted.image_format == "jpeg" else f"-{wanted.image_format}"
     return Tile(body, MEDIA_TYPES[wanted.image_format], f'"g{address}{wanted.view.tag}{colour}{kind}"', made)
 
 
-def _sample_answer(slide: _OpenSlide, body: bytes, region: LevelRegion, *, packed: bool) -> SampleTile:
+def _sample_answer(slide: OpenSlide, body: bytes, region: LevelRegion, *, packed: bool) -> SampleTile:
     facts = slide.pyramid.facts
     return SampleTile(body, (facts.samples, region.height, region.width), facts.dtype, packed)

@@ -1,6 +1,7 @@
 """IIIF over HTTP: against the specifications' formulas, OpenSlide's pixels and the tiles of the Deep Zoom grid."""
 
 import io
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,6 +190,17 @@ def test_what_viewers_ask_for_as_tiles_are_the_deep_zoom_tiles_byte_by_byte(clie
             assert np.array_equal(turned, np.asarray(Image.open(io.BytesIO(expected)).convert("RGB"))[::-1, ::-1]) or (
                 (ws, hs) != (TILE, TILE) and turned.size == (ws, hs)  # those at the edge were encoded again
             )
+
+
+@pytest.mark.parametrize("halvings", [1, 2, 4, 6])
+def test_the_whole_at_a_level_s_size_is_that_level(client, slide, halvings: int) -> None:
+    width, height = (math.ceil(side / 2**halvings) for side in SIZE)  # odd sides, so its step would be uneven
+    thumbnail = picture(client.get(f"/api/slides/{slide}/thumbnail?size={height}&format=png"))
+    seen = picture(client.get(f"/iiif/3/{slide}/full/{width},{height}/0/default.png"))
+    assert seen.size == (width, height)
+    assert np.array_equal(np.asarray(seen), np.asarray(thumbnail))
+    first = picture(client.get(f"/dzi/{slide}_files/{12 - halvings}/0_0.png"))
+    assert np.array_equal(np.asarray(seen)[: first.height, : first.width], np.asarray(first))
 
 
 @pytest.mark.parametrize("version", [2, 3])

@@ -2,7 +2,9 @@
 
 import io
 import math
+import tracemalloc
 import warnings
+from dataclasses import replace
 
 import czifile
 import imagecodecs
@@ -19,8 +21,7 @@ from pathserve.errors import Invalid, NotFound, TooLarge
 from pathserve.geometry import LevelRegion, PixelGrid
 from pathserve.pyramid import Pyramid
 from pathserve.server.params import ViewQuery, parse_query
-from pathserve.tiles import TileService
-from pathserve.tiles import service as tile_service
+from pathserve.tiles import TileService, pictures
 
 COLORS = {"z-series": [(0, 114, 255), (0, 220, 90), (255, 70, 40)], "vectra": [(0, 0, 255), (0, 255, 0), (255, 255, 0)]}
 
@@ -188,6 +189,39 @@ def test_tiles_regions_and_thumbnails_of_a_view_agree(service):
     np.testing.assert_array_equal(thumbnail, service.region("vectra", PixelGrid(0, 0, 240, 180, 8, 8), view=query))
 
 
+@pytest.mark.parametrize("downsample", [0.25, 1, 2, 3.25])
+def test_outside_the_slide_is_dark_whatever_the_window(service, downsample):
+    size = service.deepzoom("vectra").size
+    grid = PixelGrid(size.width - 20.5 * downsample, -7.5 * downsample, 40, 30, downsample, downsample)
+    shown = service.region("vectra", grid, view=view("c=0:ff0000:40-0"))
+    # Row 7 and column 20 have their centres on the slide's edges: the upper one belongs to it, the right one does not.
+    assert (shown[7:, :20, 0] > 0).mean() > 0.9
+    assert not shown[:7].any()
+    assert not shown[:, 20:].any()
+    assert not service.region("vectra", replace(grid, l0_x=-1e6), view=view("c=0:ff0000:40-0")).any()
+
+
+@pytest.mark.parametrize("downsample", [0.5, 1, 2, 8])
+def test_channels_are_put_together_in_strips_that_show_no_seams(service, monkeypatch, downsample):
+    grid = PixelGrid(-100, 31, 900, 700, downsample, downsample)
+    look = view("c=0:ff0000:0.5,1:00ff00:auto,2:0000ff")
+    at_once = service.region("vectra", grid, view=look)
+    monkeypatch.setattr(pictures, "STRIP_PIXELS", 900 * 37)
+    np.testing.assert_array_equal(service.region("vectra", grid, view=look), at_once)
+
+
+def test_large_pictures_of_channels_take_little_memory(service, monkeypatch):
+    grid, look = PixelGrid(0, 0, 1800, 1200, 0.1, 0.1), view("")  # resampled, so in floats
+    monkeypatch.setattr(pictures, "STRIP_PIXELS", 1800 * 40)
+    service.region("vectra", grid, view=look)
+    tracemalloc.start()
+    try:
+        picture = service.region("vectra", grid, view=look)
+        assert tracemalloc.get_traced_memory()[1] < 2 * picture.nbytes  # a float32 of each sample alone would be 4
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("name", ["z-series", "czi", "vectra", "tubhiswt", "sixteen"])
 def test_raw_tiles_of_level_0_put_together_are_the_file_s_planes(service, real, name, packed):
@@ -342,7 +376,7 @@ def test_raw_samples_that_are_not_there_are_not_found(service, query, address):
 
 
 def test_what_takes_too_many_samples_is_refused(service, monkeypatch):
-    monkeypatch.setattr(tile_service, "MAX_SAMPLES", 240 * 170 * 7)
+    monkeypatch.setattr(pictures, "MAX_SAMPLES", 240 * 170 * 7)
     grid = PixelGrid(0, 0, 240, 170, 1, 1)
     service.region("czi", grid, view=view("c=0&z=max"))
     with pytest.raises(TooLarge):

@@ -111,6 +111,14 @@ def test_addresses_outside_are_not_found(service, address):
             ask("sample", *address)
 
 
+@pytest.mark.parametrize("address", [(-1, 0, 0), (12, -1, 0), (12, 0, -1), (13, 0, 0), (12, 9, 0), (12, 0, 12)])
+def test_the_short_way_gives_no_tile_that_is_none_or_is_cut(service, address):
+    service.tile("sample", 12, 0, 0)
+    short = service.stored_tiles("sample")
+    assert short.get(12, 0, 0)[0] == service.tile("sample", 12, 0, 0).body
+    assert short.get(*address) is None
+
+
 @pytest.mark.parametrize("slide_id", ["nothing", "", "..", "../sample", "sample.zarr", "a/b", "x" * 65, ".staging"])
 def test_ids_that_are_none_are_not_found(service, slide_id):
     with pytest.raises(NotFound):
