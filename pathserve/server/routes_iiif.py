@@ -73,6 +73,7 @@ def _limits(call: Call[ImageQuery]) -> Limits:
 async def _information(call: Call[ImageQuery], version: Version) -> Response:
     slide = call.slide()
     pyramid = await run_in_threadpool(call.services.tiles.pyramid, slide.id)
+    call.query.view.shown(pyramid.facts)  # else a viewer would find out by missing tiles
     body = orjson.dumps(describe(version, _base(call, version, slide), pyramid.facts, _limits(call)))
     json_ld = _wants_json_ld(call, version)
     etag = f'"iiif-{hashlib.sha256(body).hexdigest()[:32]}{"-ld" if json_ld else ""}"'
@@ -123,11 +124,11 @@ async def _picture(call: Call[ImageQuery], version: Version) -> Response:
     canonical = f"{_base(call, version, slide)}/{wanted.canonical}{_query(call)}"
     link = f'<{profile(version)}>;rel="profile", <{canonical}>;rel="canonical"'
     headers = cache_headers(etag, slide, query.g) | {"link": link}
-    unchanged = not_modified(call, headers)
+    unchanged = not_modified(call, headers, exists=tile is not None)
     if unchanged is not None:
         return unchanged
     body = tile.body if tile else await call.services.drawing.run(draw)
-    return Response(body, media_type=PICTURE_TYPES[wanted.format], headers=headers)
+    return not_modified(call, headers) or Response(body, media_type=PICTURE_TYPES[wanted.format], headers=headers)
 
 
 async def _tile(call: Call[ImageQuery], slide_id: str, wanted: Plan) -> Tile | None:

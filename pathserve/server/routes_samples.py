@@ -32,7 +32,7 @@ async def samples(call: Call[SamplesQuery]) -> Response:
     level, col, row = tile_address(call)
     etag = f'"raw{slide.generation}-{level}-{col}-{row}{view.tag}{"-zstd" if packed else ""}"'
     headers = cache_headers(etag, slide, call.query.g) | {"vary": "Accept-Encoding"}
-    unchanged = not_modified(call, headers)
+    unchanged = not_modified(call, headers, exists=False)
     if unchanged is not None:
         return unchanged
     found = tiles.samples_at_once(slide.id, level, col, row, view=view, packed=packed)
@@ -40,7 +40,7 @@ async def samples(call: Call[SamplesQuery]) -> Response:
         found = await run_in_threadpool(tiles.samples, slide.id, level, col, row, view=view, packed=packed)
     headers |= {"pathserve-dtype": found.dtype, "pathserve-shape": ",".join(map(str, found.shape))}
     headers |= {"content-encoding": "zstd"} if packed else {}
-    return Response(found.body, media_type=SAMPLES, headers=headers)
+    return not_modified(call, headers) or Response(found.body, media_type=SAMPLES, headers=headers)
 
 
 async def histograms(call: Call[NoQuery]) -> Response:

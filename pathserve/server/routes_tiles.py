@@ -41,13 +41,18 @@ def cache_headers(etag: str, slide: SlideRecord, generation: int | None) -> dict
     return {"etag": etag, "cache-control": _IMMUTABLE if generation == slide.generation else _REVALIDATE}
 
 
-def not_modified(call: Call[NoQuery], headers: dict[str, str]) -> Response | None:
-    """Answer 304 when the client has this very image already."""
+def not_modified(call: Call[NoQuery], headers: dict[str, str], *, exists: bool = True) -> Response | None:
+    """Answer 304 when the client has this very image already.
+
+    ``exists`` False: nobody knows yet that there is such an image, so ``*``, which means any that there is, says
+    nothing.
+    """
     known = call.request.headers.get("if-none-match")
     if known is None:
         return None
     tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
-    return Response(status_code=304, headers=headers) if tags & {headers["etag"], "*"} else None
+    ours = {headers["etag"], "*"} if exists else {headers["etag"]}
+    return Response(status_code=304, headers=headers) if tags & ours else None
 
 
 def negotiated(call: Call[NoQuery], offered: Mapping[_K, str]) -> tuple[_K, dict[str, str]]:
@@ -59,11 +64,14 @@ async def dzi(call: Call[DeepZoomQuery]) -> Response:
     """Give the Deep Zoom description."""
     slide, ending = call.slide(), call.query.format
     headers = cache_headers(f'"dzi-{slide.generation}-{ending}"', slide, call.query.g)
-    unchanged = not_modified(call, headers)
-    if unchanged is not None:
-        return unchanged
-    grid = await run_in_threadpool(call.services.tiles.deepzoom, slide.id)
-    return Response(grid.to_xml(ending), media_type="application/xml", headers=headers)
+
+    def described() -> bytes:
+        tiles = call.services.tiles
+        call.query.view.shown(tiles.pyramid(slide.id).facts)  # else a viewer would find out by missing tiles
+        return tiles.deepzoom(slide.id).to_xml(ending)
+
+    document = await run_in_threadpool(described)
+    return not_modified(call, headers) or Response(document, media_type="application/xml", headers=headers)
 
 
 async def tile(call: Call[DeepZoomQuery]) -> Response:
@@ -105,7 +113,7 @@ async def region(call: Call[RegionQuery]) -> Response:
     tag = f'"region-{slide.generation}-{grid.l0_x}-{grid.l0_y}-{grid.width}-{grid.height}-{grid.downsample_x}'
     headers = cache_headers(f'{tag}-{grid.downsample_y}-{kind}-{query.color}{query.view.tag}"', slide, query.g) | vary
 
-    unchanged = not_modified(call, headers)
+    unchanged = not_modified(call, headers, exists=False)
     if unchanged is not None:
         return unchanged
 
@@ -115,7 +123,8 @@ async def region(call: Call[RegionQuery]) -> Response:
         with call.timed("encode"):
             return encode_image(pixels, kind)
 
-    return Response(await call.services.drawing.run(work), media_type=MEDIA_TYPES[kind], headers=headers)
+    body = await call.services.drawing.run(work)
+    return not_modified(call, headers) or Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
 async def thumbnail(call: Call[ThumbnailQuery]) -> Response:
@@ -124,7 +133,7 @@ async def thumbnail(call: Call[ThumbnailQuery]) -> Response:
     kind, vary = (query.format, dict[str, str]()) if query.format else negotiated(call, PICTURE_TYPES)
     tag = f'"thumbnail-{slide.generation}-{query.size}-{kind}-{query.color}{query.view.tag}"'
     headers = cache_headers(tag, slide, query.g) | vary
-    unchanged = not_modified(call, headers)
+    unchanged = not_modified(call, headers, exists=False)
     if unchanged is not None:
         return unchanged
 
@@ -135,7 +144,7 @@ async def thumbnail(call: Call[ThumbnailQuery]) -> Response:
 
     large = query.size > LARGE_THUMBNAIL
     body = await (call.services.drawing.run(work) if large else run_in_threadpool(work))
-    return Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
+    return not_modified(call, headers) or Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
 ENDPOINTS = (

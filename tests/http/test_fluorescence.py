@@ -266,3 +266,53 @@ def test_histograms_say_what_a_viewer_needs(site, stack):
 )
 def test_zstandard_is_taken_by_name(header, takes):
     assert accepts_zstd(header) is takes
+
+
+@pytest.mark.parametrize("view", ["c=99", "c=0&z=99", "t=1"])
+def test_what_a_slide_does_not_have_is_not_found_at_every_address(site, view):
+    client, slide = site[0], site[1]["vectra"]
+    for address in (
+        f"/dzi/{slide}.dzi?g=1&{view}",
+        f"/iiif/3/{slide}/info.json?g=1&{view}",
+        f"/iiif/2/{slide}/info.json?{view}",
+        f"/iiif/3/{slide}/full/97,/0/default.jpg?{view}",
+        f"/dzi/{slide}_files/11/0_0.png?{view}",
+        f"/dzi/{slide}_files/11/0_0.raw?{'' if 'c=' in view else 'c=0&'}{view}",
+        f"/dzi/{slide}_files/11/99_0.raw?c=0",
+        f"/api/slides/{slide}/region?x=0&y=0&width=9&height=9&{view}",
+        f"/api/slides/{slide}/thumbnail?{view}",
+    ):
+        for headers in ({}, {"if-none-match": "*"}):  # which asks for nothing that is there, and nothing is
+            assert client.get(address, headers=headers).status_code == 404, address
+
+
+def test_a_star_is_answered_as_the_tag_of_what_is_there(site):
+    client, slide = site[0], site[1]["vectra"]
+    for address in (
+        f"/dzi/{slide}.dzi?c=1",
+        f"/iiif/3/{slide}/full/97,/0/default.jpg?c=1",
+        f"/dzi/{slide}_files/11/0_0.raw?c=1",
+        f"/api/slides/{slide}/region?x=0&y=0&width=9&height=9&c=1",
+        f"/api/slides/{slide}/thumbnail?c=1",
+    ):
+        plain = client.get(address)
+        assert plain.status_code == 200
+        for tag in ("*", plain.headers["etag"]):
+            answer = client.get(address, headers={"if-none-match": tag})
+            assert (answer.status_code, answer.content) == (304, b""), (address, tag)
+            assert answer.headers["etag"] == plain.headers["etag"]
+
+
+def test_different_pictures_have_different_tags(site):
+    client, slide = site[0], site[1]["vectra"]
+    region = f"/api/slides/{slide}/region?x=0&y=0&width=9&height=9"
+    addresses = [
+        *(f"{region}{more}" for more in ("", "&c=1", "&c=1:ff0000", "&format=png", "&downsample=2", "&color=srgb")),
+        *(
+            f"/api/slides/{slide}/thumbnail?size={size}{more}"
+            for size in (64, 65)
+            for more in ("", "&c=1", "&format=png")
+        ),
+    ]
+    tags = [client.get(address).headers["etag"] for address in addresses]
+    assert len(set(tags)) == len(addresses)
