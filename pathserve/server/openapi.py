@@ -12,6 +12,7 @@ from pathserve import __version__
 from pathserve.access import Action
 from pathserve.server.endpoint import Answer, Endpoint
 from pathserve.server.models import ProblemModel
+from pathserve.server.params import GridQuery, ViewQuery
 
 _CONVERTER = re.compile(r":\w+(?=\})")
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
@@ -22,6 +23,9 @@ _PROBLEM_STATUSES = {
     "404": "There is no such thing, or the caller may not know of it.",
     "422": "A parameter or the body breaks a rule.",
 }
+_TOO_LARGE = {"413": "More is asked for or sent than the limits allow."}
+_BUSY = {"503": "Not now, or the level is still being built; try again after `Retry-After` seconds."}
+_MALFORMED = {"400": "The address is none that the IIIF Image API allows, or asks for more than the limits."}
 _CONDITIONAL_STATUSES = {
     "412": "Another version is current; `current` holds it.",
     "428": "If-Match is missing.",
@@ -68,8 +72,7 @@ def _operation(endpoint: Endpoint[Any]) -> dict[str, Any]:
         "tags": [endpoint.tag],
         "parameters": [*_path_parameters(_CONVERTER.sub("", endpoint.path)), *_query_parameters(endpoint.query)],
         "responses": {str(status): _response(answer) for status, answer in endpoint.answers.items()}
-        | _problems(_PROBLEM_STATUSES)
-        | (_problems(_CONDITIONAL_STATUSES) if conditional else {}),
+        | _problems(_PROBLEM_STATUSES | _limits(endpoint) | (_CONDITIONAL_STATUSES if conditional else {})),
     }
     if conditional:
         operation["parameters"].append(
@@ -83,6 +86,16 @@ def _operation(endpoint: Endpoint[Any]) -> dict[str, Any]:
             "content": {kind: _content(endpoint.body_model) for kind in endpoint.body_types},
         }
     return operation
+
+
+def _limits(endpoint: Endpoint[Any]) -> dict[str, str]:
+    """Tell which limits an address has: those of bodies, of grids and views, of the places where pixels are made."""
+    statuses = dict[str, str]()
+    if endpoint.body_types or issubclass(endpoint.query, GridQuery | ViewQuery):
+        statuses |= _TOO_LARGE
+    if endpoint.tag in ("pixels", "masks"):
+        statuses |= _BUSY
+    return statuses | (_MALFORMED if "{quality}" in endpoint.path else {})
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

@@ -90,6 +90,26 @@ def test_the_interface_describes_itself_in_valid_openapi(site) -> None:
     assert {"412", "428"} <= set(put["responses"])
 
 
+def test_the_description_names_the_limits_that_addresses_have(site) -> None:
+    paths = site.client("viewer").get("/api/openapi.json").json()["paths"]
+
+    def told(path: str, method: str = "get") -> set[str]:
+        return set(paths[path][method]["responses"]) & {"400", "413", "503"}
+
+    assert told("/iiif/3/{slide}/{region}/{size}/{rotation}/{quality}.{format}") == {"400", "413", "503"}
+    assert told("/iiif/3/{slide}/info.json") == {"413", "503"}
+    assert told("/api/slides/{slide}/tiles", "post") == {"413", "503"}
+    for path in ("region", "mask", "pair", "thumbnail"):
+        assert told(f"/api/slides/{{slide}}/{path}") == {"413", "503"}
+    assert told("/zarr/{slide}/{path}") == {"503"}
+    assert told("/api/slides") == set()
+    # That they are true, of one each:
+    client, slide = site.client("viewer"), site.slide
+    assert client.get(f"/iiif/3/{slide}/full/max/0/default.gif").status_code == 400
+    assert client.get(f"/api/slides/{slide}/region?x=0&y=0&width=1000000&height=1000000").status_code == 413
+    assert client.get(f"/api/slides/{slide}/mask?x=0&y=0&width=1000000&height=1000000").status_code == 413
+
+
 def test_security_headers(site) -> None:
     for path in ("/healthz", "/api/slides", "/nothing", "/assets/x", "/"):
         headers = site.client().get(path).headers

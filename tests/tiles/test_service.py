@@ -15,6 +15,7 @@ from pathserve.geometry import PixelGrid
 from pathserve.pyramid import Pyramid
 from pathserve.slides import open_slide
 from pathserve.tiles import TileService
+from pathserve.tiles.view import ChannelView, View
 
 
 def decoded(body, kind="JPEG"):
@@ -109,6 +110,14 @@ def test_addresses_outside_are_not_found(service, address):
     for ask in (service.tile, service.tile_at_once):
         with pytest.raises(NotFound):
             ask("sample", *address)
+
+
+@pytest.mark.parametrize("view", [View(), View(z=0), View((ChannelView(0),)), View((ChannelView(0, (255, 0, 0)),), 0)])
+def test_the_short_way_gives_tiles_the_tags_of_their_view(service, view):
+    tile = service.tile("sample", 12, 3, 4, view=view)
+    body, etag = service.stored_tiles("sample", view=view).get(12, 3, 4)
+    assert (body, etag.decode()) == (tile.body, tile.etag)
+    assert (tile.etag == service.tile("sample", 12, 3, 4).etag) == (view == View())
 
 
 @pytest.mark.parametrize("address", [(-1, 0, 0), (12, -1, 0), (12, 0, -1), (13, 0, 0), (12, 9, 0), (12, 0, 12)])
