@@ -133,11 +133,15 @@ def test_windows_change_nothing_and_chunks_are_read_once_in_the_order_in_which_t
 
     def counted(self, slot, *, wait=True):
         if not wait:
-            raise BlockingIOError  # as if nothing were in memory
+            raise BlockingIOError
         slots.append(slot)
         return chunk(self, slot, wait=wait)
 
+    def not_in_memory(self, slot):
+        raise BlockingIOError
+
     monkeypatch.setattr(ShardFile, "chunk", counted)
+    monkeypatch.setattr(ShardFile, "chunk_at_hand", not_in_memory)
     monkeypatch.setattr(routes_batch, "WINDOW", 200)
     assert reader.post(body).content == expected
     assert slots == sorted(set(slots))
