@@ -122,6 +122,8 @@ def create_app(settings: Settings, *, runs_jobs: bool = True) -> Starlette:
         },
         lifespan=lifespan,
     )
+    # An address with a slash too many is none: Starlette would lead elsewhere by what the client calls this server.
+    app.router.redirect_slashes = False
     app.state.openapi = describe(ENDPOINTS)
     app.state.services = services
     return app

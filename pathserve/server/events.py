@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 from pathserve.access import Actor
 from pathserve.errors import Invalid
 from pathserve.server.auth import Recognise
-from pathserve.server.services import Places, Services
+from pathserve.server.services import Services
+from pathserve.server.shares import Places
 
 MEDIA_TYPE = "text/event-stream"
 
@@ -51,18 +52,19 @@ Read = Callable[[Actor], News]
 class EventStream(StreamingResponse):
     """An answer of events; holds a place as long as it is open.
 
-    Raises, before anything is sent, `Busy` when no place is left.
+    Raises, before anything is sent, `Busy` when no place is left for its caller.
     """
 
-    def __init__(self, content: AsyncIterator[bytes], places: Places) -> None:
+    def __init__(self, content: AsyncIterator[bytes], places: Places, actor: Actor) -> None:
         # Without the last header some proxies keep events back until they have many.
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         super().__init__(content, media_type=MEDIA_TYPE, headers=headers)
         self._places = places
+        self._actor = actor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the stream or the client ends."""
-        with self._places.hold():
+        with self._places.hold(self._actor):
             await super().__call__(scope, receive, send)
 
 

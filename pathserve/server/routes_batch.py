@@ -87,8 +87,9 @@ async def tiles(call: Call[NoQuery]) -> Response:
     body.require_few(call.services.settings.max_output_pixels)
     headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store"}
     if len(body.tiles) > WINDOW or body.regions:
-        return BlockResponse(_archive(call, slide, body), call.services.sending, headers=headers)
-    pictures = await _window(call, slide, body, body.tiles)
+        return BlockResponse(_archive(call, slide, body), call.services.sending, call.actor, headers=headers)
+    with call.timed("read"):
+        pictures = await _window(call, slide, body, body.tiles)
     return Response(_members(call, pictures, body.format, 0, len(pictures)), headers=headers)
 
 
@@ -183,7 +184,7 @@ async def _all_drawn(call: Call[NoQuery], makes: Sequence[Callable[[], bytes]]) 
         return [_outcome(make) for make in makes]
 
     try:
-        return await call.services.drawing.run(work)
+        return await call.services.drawing.run(call.actor, work)
     except PathServeError as busy:
         return [busy for _ in makes]
 

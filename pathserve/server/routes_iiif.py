@@ -15,8 +15,8 @@ from pathserve.server.accept import preferred
 from pathserve.server.base_url import base_url
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.params import ImageQuery
-from pathserve.server.routes_tiles import cache_headers, not_modified
-from pathserve.tiles import PICTURE_TYPES, Tile
+from pathserve.server.routes_tiles import cache_headers, find_tile, not_modified
+from pathserve.tiles import PICTURE_TYPES
 from pathserve.tiles.iiif import Address, Limits, Plan, Version, plan
 from pathserve.tiles.iiif_info import context, describe, profile
 from pathserve.tiles.iiif_picture import decoded, finish
@@ -119,7 +119,9 @@ async def _picture(call: Call[ImageQuery], version: Version) -> Response:
         wanted = planned(wait=False)
     except BlockingIOError:
         wanted = await run_in_threadpool(planned, wait=True)
-    tile = await _tile(call, slide.id, wanted)
+    tile = None
+    if wanted.tile is not None and wanted.is_plain:
+        tile = await find_tile(call, (slide.id, *wanted.tile), wanted.format)
     etag = tile.etag if tile else f'"iiif-{slide.generation}-{wanted.tag}-{query.color}{query.view.tag}"'
     canonical = f"{_base(call, version, slide)}/{wanted.canonical}{_query(call)}"
     link = f'<{profile(version)}>;rel="profile", <{canonical}>;rel="canonical"'
@@ -127,21 +129,8 @@ async def _picture(call: Call[ImageQuery], version: Version) -> Response:
     unchanged = not_modified(call, headers, exists=tile is not None)
     if unchanged is not None:
         return unchanged
-    body = tile.body if tile else await call.services.drawing.run(draw)
+    body = tile.body if tile else await call.services.drawing.run(call.actor, draw)
     return not_modified(call, headers) or Response(body, media_type=PICTURE_TYPES[wanted.format], headers=headers)
-
-
-async def _tile(call: Call[ImageQuery], slide_id: str, wanted: Plan) -> Tile | None:
-    """Give the tile that is this picture: at once when the page cache holds it, else in a thread; None when none is."""
-    if wanted.tile is None or not wanted.is_plain:
-        return None
-    tiles, color, view = call.services.tiles, call.query.color, call.query.view
-    found = tiles.tile_at_once(slide_id, *wanted.tile, color=color, view=view, image_format=wanted.format)
-    if found is not None:
-        return found
-    return await run_in_threadpool(
-        tiles.tile, slide_id, *wanted.tile, color=color, view=view, image_format=wanted.format
-    )
 
 
 _DOCUMENT = {200: Answer("The document.", (_JSON, _JSON_LD)), 304: Answer("Not changed.", ())}

@@ -125,7 +125,7 @@ async def _decide(call: Call[NoQuery], decide: Callable[[str], Job]) -> Response
 
 def _stream(call: Call[NoQuery], feed: JobFeed, since: int) -> Response:
     events = follow(call.services, call.request.state.recognise, feed.read, since=since)
-    return EventStream(events, call.services.streams)
+    return EventStream(events, call.services.streams, call.actor)
 
 
 ENDPOINTS = (

@@ -1,6 +1,7 @@
 """What a viewer composes channels from: samples of tiles as they are stored, and histograms."""
 
 import re
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -26,7 +27,7 @@ def accepts_zstd(accept_encoding: str) -> bool:
 
 
 async def samples(call: Call[SamplesQuery]) -> Response:
-    """Give the samples of one channel of a tile: at once when the page cache holds them, else in a thread."""
+    """Give the samples of one channel of a tile: those that are not stored so wait their turn."""
     slide, tiles, view = call.slide(), call.services.tiles, call.query.view
     packed = accepts_zstd(",".join(call.request.headers.getlist("accept-encoding")))
     level, col, row = tile_address(call)
@@ -35,9 +36,13 @@ async def samples(call: Call[SamplesQuery]) -> Response:
     unchanged = not_modified(call, headers, exists=False)
     if unchanged is not None:
         return unchanged
-    found = tiles.samples_at_once(slide.id, level, col, row, view=view, packed=packed)
+    stored = partial(tiles.samples_at_once, slide.id, level, col, row, view=view, packed=packed)
+    found = stored()
     if found is None:
-        found = await run_in_threadpool(tiles.samples, slide.id, level, col, row, view=view, packed=packed)
+        made = partial(tiles.samples, slide.id, level, col, row, view=view, packed=packed)
+        with call.timed("read"):
+            found = await run_in_threadpool(stored, reads=True)
+            found = found if found is not None else await call.services.making.run(call.actor, made)
     headers |= {"pathserve-dtype": found.dtype, "pathserve-shape": ",".join(map(str, found.shape))}
     headers |= {"content-encoding": "zstd"} if packed else {}
     return not_modified(call, headers) or Response(found.body, media_type=SAMPLES, headers=headers)
@@ -48,8 +53,9 @@ async def histograms(call: Call[NoQuery]) -> Response:
     slide = call.slide()
 
     def work() -> ChannelsModel:
-        pyramid = call.services.tiles.pyramid(slide.id)
-        return ChannelsModel.of(pyramid.facts, pyramid.histograms())
+        with call.timed("read"):
+            pyramid = call.services.tiles.pyramid(slide.id)
+            return ChannelsModel.of(pyramid.facts, pyramid.histograms())
 
     return json_response(await run_in_threadpool(work))
 

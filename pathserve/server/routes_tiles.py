@@ -1,6 +1,7 @@
 """Pixels over HTTP: deep-zoom tiles, regions, thumbnails."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -13,8 +14,8 @@ from pathserve.server.accept import preferred
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.metrics import Tally
 from pathserve.server.models import ProblemModel
-from pathserve.server.params import DeepZoomQuery, NoQuery, RegionQuery, ThumbnailQuery
-from pathserve.tiles import MEDIA_TYPES, PICTURE_TYPES, PictureFormat, encode_image, require_encodable
+from pathserve.server.params import DeepZoomQuery, ImageQuery, NoQuery, RegionQuery, ThumbnailQuery
+from pathserve.tiles import MEDIA_TYPES, PICTURE_TYPES, PictureFormat, Tile, encode_image, require_encodable
 
 _K = TypeVar("_K", bound=str)
 
@@ -28,7 +29,7 @@ TILE_ENDINGS: Mapping[str, PictureFormat] = {
 """What a tile's address can end with, and what it is then."""
 
 LARGE_THUMBNAIL = 1024
-"""A thumbnail with a longer side than this waits its turn with regions and masks."""
+"""A thumbnail with a longer side than this waits its turn with regions and masks, a smaller one with tiles."""
 
 NOT_ACCEPTABLE = Answer("It comes in no form that `Accept` takes.", ("application/problem+json",), ProblemModel)
 
@@ -75,21 +76,31 @@ async def dzi(call: Call[DeepZoomQuery]) -> Response:
 
 
 async def tile(call: Call[DeepZoomQuery]) -> Response:
-    """Give one Deep Zoom tile: at once when the page cache holds it, else in a thread."""
+    """Give one Deep Zoom tile."""
     slide = call.slide()
-    tiles, place = call.services.tiles, call.request.path_params
-    address = slide.id, *tile_address(call)
+    address, place = (slide.id, *tile_address(call)), call.request.path_params
     kind = TILE_ENDINGS.get(place["format"])
     if kind is None:
         raise NotFound("The slide has no such tile.")
-    color, view = call.query.color, call.query.view
-    found = tiles.tile_at_once(*address, color=color, view=view, image_format=kind)
-    if found is None:
-        with call.timed("read"):
-            found = await run_in_threadpool(tiles.tile, *address, color=color, view=view, image_format=kind)
+    found = await find_tile(call, address, kind)
     call.services.metrics.add(Tally.TILES_MADE if found.made else Tally.TILES_PLAIN)
     headers = cache_headers(found.etag, slide, call.query.g)
     return not_modified(call, headers) or Response(found.body, media_type=found.media_type, headers=headers)
+
+
+async def find_tile(
+    call: Call[DeepZoomQuery] | Call[ImageQuery], address: tuple[str, int, int, int], kind: PictureFormat
+) -> Tile:
+    """Give a tile: what is stored is read among all other requests, what has to be made waits its turn."""
+    tiles, color, view = call.services.tiles, call.query.color, call.query.view
+    stored = partial(tiles.tile_at_once, *address, color=color, view=view, image_format=kind)
+    made = partial(tiles.tile, *address, color=color, view=view, image_format=kind)
+    found = stored()
+    if found is not None:
+        return found
+    with call.timed("read"):
+        found = await run_in_threadpool(stored, reads=True)
+        return found if found is not None else await call.services.making.run(call.actor, made)
 
 
 def tile_address(call: Call[NoQuery]) -> tuple[int, int, int]:
@@ -123,7 +134,7 @@ async def region(call: Call[RegionQuery]) -> Response:
         with call.timed("encode"):
             return encode_image(pixels, kind)
 
-    body = await call.services.drawing.run(work)
+    body = await call.services.drawing.run(call.actor, work)
     return not_modified(call, headers) or Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
@@ -142,8 +153,8 @@ async def thumbnail(call: Call[ThumbnailQuery]) -> Response:
         with call.timed("read"):
             return tiles.thumbnail(slide.id, query.size, color=query.color, view=query.view, image_format=kind)
 
-    large = query.size > LARGE_THUMBNAIL
-    body = await (call.services.drawing.run(work) if large else run_in_threadpool(work))
+    turns = call.services.drawing if query.size > LARGE_THUMBNAIL else call.services.making
+    body = await turns.run(call.actor, work)
     return not_modified(call, headers) or Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
 
 

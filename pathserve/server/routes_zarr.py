@@ -114,11 +114,12 @@ async def _answer(call: Call[FileQuery], file: _File, part: ByteRange | None, he
     if call.request.method == "HEAD":
         return Response(status_code=status, headers=headers)
     # The first block is read before anything is said, so that damage is still answered with an error.
-    first = await run_in_threadpool(file.read, start, min(BLOCK, stop - start))
+    with call.timed("read"):
+        first = await run_in_threadpool(file.read, start, min(BLOCK, stop - start))
     if len(first) == stop - start:
         return Response(first, status_code=status, headers=headers)
     following = _blocks(first, file.read, range(start + BLOCK, stop, BLOCK), stop)
-    return BlockResponse(following, call.services.sending, status_code=status, headers=headers)
+    return BlockResponse(following, call.services.sending, call.actor, status_code=status, headers=headers)
 
 
 async def _blocks(first: bytes, read: Callable[[int, int], bytes], starts: range, stop: int) -> AsyncIterator[bytes]:

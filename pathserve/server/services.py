@@ -3,14 +3,13 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, MutableSequence, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from starlette.concurrency import run_in_threadpool
 
 from pathserve.access import Accounts, Actor, Members, digest
@@ -19,7 +18,6 @@ from pathserve.catalog import Catalog, Pseudonyms, SlideRecord
 from pathserve.catalog.judgements import StoredJudgement
 from pathserve.config import Settings
 from pathserve.db import Database
-from pathserve.errors import Busy
 from pathserve.ingest.quality import is_current
 from pathserve.ingest.queue import IngestQueue
 from pathserve.ingest.room import require_room
@@ -28,6 +26,7 @@ from pathserve.jobs import Jobs
 from pathserve.pyramid.storage import Slides
 from pathserve.pyramid.stores import open_slides
 from pathserve.server.metrics import Metrics, Tally
+from pathserve.server.shares import Places, Turns
 from pathserve.tiles import TileService
 
 _K = TypeVar("_K", bound=Hashable)
@@ -37,10 +36,9 @@ _MAX_ENTRIES = 10_000
 MAX_SECRET = 200
 """Characters of a session or token that is looked for."""
 
-_MAX_DRAWINGS = 256
 _UPLOADING_THREADS = 8
-_MAX_STREAMS = 128
-_MAX_SENDINGS = 64
+_MAX_STREAMS, _STREAMS_OF_ONE = 128, 32
+_MAX_SENDINGS, _SENDINGS_OF_ONE = 64, 16
 
 
 class Lookups(Generic[_K, _T]):
@@ -95,72 +93,16 @@ class Lookups(Generic[_K, _T]):
         return value
 
 
-class Drawing:
-    """Work that takes much memory or processor time: a few at once, a short queue, the others are sent away.
-
-    Tiles and all other addresses have threads of their own, so they go on meanwhile. Only for the event loop's thread.
-    """
-
-    def __init__(self, at_once: int) -> None:
-        self._limiter = CapacityLimiter(at_once)
-        self._asked = 0
-
-    async def run(self, work: Callable[[], _T]) -> _T:
-        """Run ``work`` in a thread when its turn comes.
-
-        Raises
-        ------
-        Busy
-            When too many wait already.
-        """
-        if self._asked >= _MAX_DRAWINGS:
-            raise Busy("Too many regions and masks are asked for at once; try again.")
-        self._asked += 1
-        try:
-            return await to_thread.run_sync(work, limiter=self._limiter)
-        finally:
-            self._asked -= 1
-
-
-class Places:
-    """So many may be held at once, such as streams that stay open. Only for the event loop's thread.
-
-    Parameters
-    ----------
-    held
-        One cell, in which those that are held are counted for whoever watches the server.
-    """
-
-    def __init__(self, most: int, held: MutableSequence[int] | None = None) -> None:
-        self._left = most
-        self._held = [0] if held is None else held
-
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Hold one place for a while.
-
-        Raises
-        ------
-        Busy
-            When none is left.
-        """
-        if self._left <= 0:
-            raise Busy("Too many streams are open at once; try again.")
-        self._left -= 1
-        self._held[0] += 1
-        try:
-            yield
-        finally:
-            self._left += 1
-            self._held[0] -= 1
-
-
 @dataclass(frozen=True, slots=True)
 class Services:
     """The rooms that the server speaks to.
 
     Parameters
     ----------
+    drawing
+        Turns of pictures and masks that can be large.
+    making
+        Turns of small pictures, such as tiles, that are not stored as they look: they do not wait for large ones.
     uploading
         Threads that write what is uploaded: disks can be slow, and other requests have threads of their own.
     streams
@@ -189,7 +131,8 @@ class Services:
     slides: Lookups[str, SlideRecord] = field(repr=False)
     _sessions: Lookups[bytes, tuple[Actor, float]] = field(repr=False)
     _tokens: Lookups[bytes, tuple[Actor, float]] = field(repr=False)
-    drawing: Drawing = field(repr=False)
+    drawing: Turns = field(repr=False)
+    making: Turns = field(repr=False)
     uploading: CapacityLimiter = field(repr=False)
     streams: Places = field(repr=False)
     sending: Places = field(repr=False)
@@ -227,10 +170,11 @@ class Services:
             slides=Lookups(db, catalog.find_slide),
             _sessions=Lookups(db, accounts.session_actor),
             _tokens=Lookups(db, accounts.token_actor),
-            drawing=Drawing(os.cpu_count() or 1),
+            drawing=Turns(os.cpu_count() or 1),
+            making=Turns(os.cpu_count() or 1),
             uploading=CapacityLimiter(_UPLOADING_THREADS),
-            sending=Places(_MAX_SENDINGS),
-            streams=Places(_MAX_STREAMS, metrics.tally(Tally.STREAMS)),
+            sending=Places(_MAX_SENDINGS, _SENDINGS_OF_ONE),
+            streams=Places(_MAX_STREAMS, _STREAMS_OF_ONE, metrics.tally(Tally.STREAMS)),
             stopping=threading.Event(),
             metrics=metrics,
         )

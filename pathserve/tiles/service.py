@@ -173,19 +173,21 @@ class TileService:
         color: Color = "source",
         view: View = DEFAULT_VIEW,
         image_format: PictureFormat = "jpeg",
+        reads: bool = False,
     ) -> Tile | None:
         """Give a tile only when neither the disk nor a decoder has to be waited for; otherwise None.
 
-        For an event loop: on None it calls :meth:`tile` in a thread. Raises as :meth:`tile`.
+        With ``reads`` it waits for the disk, so None means that the tile has to be made. For an event loop, which
+        on None asks in a thread, at last with :meth:`tile`. Raises as :meth:`tile`.
         """
         try:
-            slide = self._slide(slide_id, wait=False)
+            slide = self._slide(slide_id, wait=reads)
         except BlockingIOError:
             return None
         slide.grid.tile_region(level, col, row)  # raises where there is no such tile
         wanted = _Wanted(level, col, row, view, slide.converts(color), image_format)
         try:
-            body = _stored(slide, wanted, wait=False)
+            body = _stored(slide, wanted, wait=reads)
         except BlockingIOError:
             return None
         if body is None:
@@ -247,18 +249,18 @@ class TileService:
         return _sample_answer(slide, body, region, packed=packed)
 
     def samples_at_once(
-        self, slide_id: str, level: int, col: int, row: int, *, view: View, packed: bool
+        self, slide_id: str, level: int, col: int, row: int, *, view: View, packed: bool, reads: bool = False
     ) -> SampleTile | None:
         """Give the samples of a tile only when neither the disk nor a decoder has to be waited for; otherwise None.
 
-        Raises as :meth:`samples`.
+        ``reads`` as in :meth:`tile_at_once`. Raises as :meth:`samples`.
         """
         if not packed:
             return None
         try:
-            slide = self._slide(slide_id, wait=False)
+            slide = self._slide(slide_id, wait=reads)
             region, planes = slide.grid.tile_region(level, col, row), sample_planes(slide.pyramid.facts, view)
-            body = stored_samples(slide.pyramid, slide.grid, (level, col, row), planes, wait=False)
+            body = stored_samples(slide.pyramid, slide.grid, (level, col, row), planes, wait=reads)
         except BlockingIOError:
             return None
         if body is None:

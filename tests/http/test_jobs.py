@@ -13,7 +13,7 @@ import openslide
 import orjson
 import pytest
 
-from pathserve.access import Role
+from pathserve.access import Actor, Role
 from pathserve.config import Settings
 from pathserve.jobs import JobError
 from pathserve.server.services import Services
@@ -289,8 +289,8 @@ def test_deciding(idle, tmp_path) -> None:
 def test_there_are_places_for_some_streams_and_the_others_are_sent_away(idle) -> None:
     places = idle.services.streams
     with ExitStack() as stack:
-        for _ in range(128):
-            stack.enter_context(places.hold())
+        for number in range(128):
+            stack.enter_context(places.hold(Actor(f"reader {number // 32}", Role.VIEWER)))
         answer = idle.client().get("/api/jobs/events")
         assert (answer.status_code, answer.json()["code"]) == (503, "busy")
     assert events_until(idle, idle.client(), "/api/jobs/events", last="0") == []

@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-import threading
 
 import pytest
 
-from pathserve.errors import Busy
 from pathserve.server.middleware import Envelope
 from pathserve.server.services import Lookups
 
@@ -70,21 +68,3 @@ def test_a_bug_leaves_the_application_without_its_text(caplog, started: bool) ->
     assert sent[0]["status"] == (200 if started else 500)
     assert "Smith" not in caplog.text + str(sent)
     assert "FileNotFoundError" in caplog.text
-
-
-def test_drawing_has_its_own_few_threads_and_a_short_queue(site) -> None:
-    gate = threading.Event()
-
-    async def crowd() -> tuple[list[object], object]:
-        held = [asyncio.create_task(site.services.drawing.run(gate.wait)) for _ in range(300)]
-        await asyncio.sleep(0.1)
-        refused = [task.exception() for task in held if task.done()]
-        other = await asyncio.get_running_loop().run_in_executor(None, lambda: "goes on")
-        gate.set()
-        await asyncio.gather(*held, return_exceptions=True)
-        return refused, other
-
-    refused, other = asyncio.run(crowd())
-    assert other == "goes on"
-    assert 0 < len(refused) < 300
-    assert {type(error) for error in refused} == {Busy}

@@ -24,7 +24,7 @@ from obstore.store import HTTPStore
 from starlette.testclient import TestClient
 from zarr.storage import ObjectStore
 
-from pathserve.access import Role
+from pathserve.access import Actor, Role
 from pathserve.catalog import SlideFacts
 from pathserve.config import Settings
 from pathserve.ingest import IngestOptions, ingest_scan
@@ -265,7 +265,7 @@ def test_a_client_that_leaves_ends_the_reading_and_frees_its_place(sound, monkey
 def test_too_many_long_answers_at_once_are_sent_away_and_short_ones_are_not(sound, monkeypatch) -> None:
     count_reads(monkeypatch)
     sending = sound.client.app.state.services.sending
-    held = [sending.hold() for _ in range(64)]
+    held = [sending.hold(Actor(f"reader {number // 16}", Role.VIEWER)) for number in range(64)]
     for place in held:
         place.__enter__()
     answer = sound.get(SHARD)
