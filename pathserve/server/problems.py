@@ -121,7 +121,19 @@ def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def on_unexpected(scope: Scope, error: Exception) -> Response:
-    """Answer a bug: the log gets the kind and the place, the client a request id; neither gets the error's text.
+    """Answer a bug: the log gets the kind and the place, the client a request id; neither gets the error's text."""
+    log_unexpected(error, f"request {request_id(scope)}")
+    return problem(
+        scope,
+        status=500,
+        code="internal",
+        title="Internal error",
+        detail="Something went wrong inside PathServe; the log names this request.",
+    )
+
+
+def log_unexpected(error: Exception, where: str) -> None:
+    """Write a bug's kind and place into the log.
 
     The text of a foreign exception can hold a file name or a scan's metadata, which can be a patient's identity.
     """
@@ -130,11 +142,4 @@ def on_unexpected(scope: Scope, error: Exception) -> Response:
     while trace is not None:
         frames.append(f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}")
         trace = trace.tb_next
-    _LOG.error("%s in request %s at %s", type(error).__name__, request_id(scope), " > ".join(frames[-8:]))
-    return problem(
-        scope,
-        status=500,
-        code="internal",
-        title="Internal error",
-        detail="Something went wrong inside PathServe; the log names this request.",
-    )
+    _LOG.error("%s in %s at %s", type(error).__name__, where, " > ".join(frames[-8:]))

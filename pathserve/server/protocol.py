@@ -27,6 +27,7 @@ from pathserve.server.connections import (
 )
 from pathserve.server.fast_path import START, FastPath, Visit
 from pathserve.server.middleware import Envelope
+from pathserve.server.problems import log_unexpected
 
 STATE = "pathserve"
 """Under which name the application's lifespan gives its `Door`."""
@@ -125,7 +126,12 @@ class TileProtocol(HttpToolsProtocol):
             or transport.is_closing()
         ):
             return False
-        parts = fast.answer(data, self._visit, self._door.standing(self.server_state.default_headers))
+        try:
+            parts = fast.answer(data, self._visit, self._door.standing(self.server_state.default_headers))
+        except Exception as error:  # noqa: BLE001 - let through, it would end the connection, and its text be logged
+            log_unexpected(error, "the short way of tiles")
+            self._visit = Visit()
+            return False
         if parts is None:
             return False
         self._unset_keepalive_if_required()

@@ -506,6 +506,45 @@ def test_a_slow_reader_gets_every_answer_whole_and_in_order(pair: Pair) -> None:
             assert 0 < server.fast() - before < len(places)  # it waits for the client as the route does
 
 
+@pytest.mark.parametrize(
+    ("where", "bugs"),
+    [("pathserve.tiles.stored.StoredTiles.read", 3), ("pathserve.server.fast_path.allow", 6)],
+)
+def test_a_bug_in_the_short_way_is_answered_by_the_route(
+    pair: Pair, where: str, bugs: int, monkeypatch, caplog
+) -> None:
+    warm(pair)
+    places = ["12/3_4", "12/1_1", "12/2_2"]
+    before = pair.fast.fast()
+    with closing(pair.fast.connect()) as wire:
+        wire.send(pair.request())
+        whole = wire.read()
+        with monkeypatch.context() as patch:
+            patch.setattr(where, _broken)
+            for place in places:
+                # Other headers than before: at the first it asks anew who may see what, at the second it need not.
+                wire.send(pair.request(f"Accept: {place}", place=place), pair.request(f"Accept: {place}", place=place))
+                told = [wire.read(), wire.read()]
+                assert [answer.status for answer in told] == [b"HTTP/1.1 200 OK"] * 2
+                assert told[0].body == told[1].body
+        assert told[0].body != whole.body
+        fast = pair.fast.fast()
+        assert fast - before == 1 + 6 - bugs
+        wire.send(pair.request())
+        assert wire.read().comparable() == whole.comparable()
+        assert pair.fast.fast() == fast + 1  # and after it the short way is open again
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == bugs
+    for line in lines:
+        assert line.startswith("ZeroDivisionError in the short way of tiles at pathserve.server.protocol:")
+        assert "Doe" not in line
+
+
+def _broken(*_: object, **__: object) -> None:
+    """Stand for a mistake, whose text names a patient."""
+    raise ZeroDivisionError("Doe, Jane")
+
+
 def test_each_request_of_a_connection_stands_for_itself(pair: Pair) -> None:
     warm(pair)
     viewer = pair.secrets["viewer"]
