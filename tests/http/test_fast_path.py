@@ -237,16 +237,18 @@ def test_a_usual_request_goes_the_short_way(pair: Pair, who: str, query: str) ->
         assert told.status == b"HTTP/1.1 304 Not Modified"
 
 
-def test_many_tiles_of_one_connection_are_the_routes(pair: Pair) -> None:
+@pytest.mark.parametrize("query", ["?g=1", "?z=0"])
+def test_many_tiles_of_one_connection_are_the_routes(pair: Pair, query: str) -> None:
     warm(pair)
     places = [f"12/{col}_{row}" for row in range(12) for col in range(9)] + ["11/1_1", "12/003_04", "10/0_0"]
     before, told = pair.fast.fast(), {}
     for server in (pair.plain, pair.fast):
         with closing(server.connect()) as wire:
             for place in places:
-                wire.send(pair.request(place=place))
+                wire.send(pair.request(place=place, query=query))
                 told.setdefault(place, []).append(wire.read().comparable())
     assert all(plain == fast for plain, fast in told.values())
+    assert (told["12/1_1"][0].get(b"etag") == b'"g1-12-1-1"') == (query == "?g=1")  # a view has ETags of its own
     assert len({plain.body for plain, _ in told.values()}) > 100
     assert pair.fast.fast() - before >= len(places) - 3
 
