@@ -9,6 +9,7 @@ import orjson
 from pydantic import ConfigDict
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -42,7 +43,12 @@ class _Assets(StaticFiles):
         return ("", None) if path.endswith(".html") else super().lookup_path(path)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Answer one file, by its gzipped twin where there is one and the client takes it (RFC 9110, 12.5.3)."""
+        """Answer one file, by its gzipped twin where there is one and the client takes it (RFC 9110, 12.5.3).
+
+        Twins have no addresses of their own.
+        """
+        if path.lower().endswith(_TWIN):
+            raise HTTPException(404)
         accepted = Headers(scope=scope).get("accept-encoding", "")
         twin = path + _TWIN
         packed = _takes_gzip(accepted) and (await run_in_threadpool(self.lookup_path, twin))[1] is not None

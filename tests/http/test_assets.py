@@ -66,3 +66,11 @@ def test_a_gzipped_answer_is_not_sent_twice(site, scripts) -> None:
     # and what is no file of the viewer is none with an ending either
     assert site.anonymous.get("/assets/index.html", headers=headers).status_code == 404
     assert site.anonymous.get("/assets/%2e%2e/__init__.py", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "identity"])
+def test_a_gzipped_file_has_no_address_of_its_own(site, scripts, accepted: str) -> None:
+    for name in (f"{scripts[0].name}.gz", f"{scripts[0].name}%2egz", f"{scripts[0].name}.gz/", f"{scripts[0].name}.GZ"):
+        answer = site.anonymous.get(f"/assets/{name}", headers={"accept-encoding": accepted})
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert "immutable" not in answer.headers.get("cache-control", "")
