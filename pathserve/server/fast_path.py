@@ -55,7 +55,11 @@ _SAME_OF_ACCESS = b"\r\n%b\r\n" % b"".join(
     b"%b: %b\r\n" % header for header in (*SAME_FOR_ALL, *answer_headers("/api/slides/"))
 )
 _TILE = b"HTTP/1.1 200 OK\r\n%betag: %b\r\n%bcontent-length: %d\r\n" + _JPEG + b"x-request-id: %b" + _SAME
+_FILES = b"_files/"
 _MOMENT_SECONDS = 0.25
+MOST_KNOWN = 1024
+"""Of how many slides and callers something is known at a time."""
+
 _REMEMBERED = 1024
 _IDS = 256
 
@@ -86,24 +90,48 @@ class _Wanted:
     g: int | None
 
 
-class Visit:
-    """What one connection has asked for last, so that the next tile of the same slide costs no look-up.
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What all requests for tiles of one slide by one caller have in common.
 
     It holds as long as all but the tile's place in the request are the same bytes, the database has the same version,
     and a moment has not passed: so a slide whose folder was taken away by hand is missed soon, too.
+
+    Parameters
+    ----------
+    before, after
+        What stands around the tile's place in the request.
+    version
+        Of the database.
+    until
+        Moment of `perf_counter_ns`.
+    tiles
+        None where the route has to answer.
+    caching
+        The header that tells how long the answer may be kept.
     """
 
-    __slots__ = ("after", "asked", "before", "caching", "head", "raw", "tiles", "until", "version")
+    before: bytes
+    after: bytes
+    version: int
+    until: int
+    tiles: StoredTiles | None
+    caching: bytes
+
+
+_NOTHING = _Known(b"-", b"-", -1, 0, None, b"")  # no request begins so
+
+
+class Visit:
+    """What one connection has asked for last, so that the next tile of the same slide costs no look-up."""
+
+    __slots__ = ("asked", "head", "known", "raw")
 
     def __init__(self) -> None:
         self.asked = (b"", -1, 0)  # a proxy's question that was answered with yes, at which version, until when
         self.raw = b""
         self.head: Head | None = None
-        self.before = self.after = b"-"  # of the tile's place in the request; no request begins so
-        self.version = -1
-        self.until = 0  # by `perf_counter_ns`
-        self.tiles: StoredTiles | None = None
-        self.caching = b""
+        self.known = _NOTHING
 
 
 class FastPath:
@@ -114,6 +142,10 @@ class FastPath:
         self._version = services.db.version
         self._count = services.metrics.fast_tile
         self._ids = _request_ids()
+        # Of all connections: a proxy sends the requests of everybody over a few of them, and training reads many
+        # slides in turn.
+        self._known = dict[tuple[bytes, bytes], _Known]()
+        self._forgets_at = 0
 
     def answer(self, request: bytes, visit: Visit, standing: bytes) -> tuple[bytes, bytes | bytearray] | None:
         """Give head and body of the answer to one complete request; None where the route has to answer.
@@ -128,24 +160,36 @@ class FastPath:
             Headers that the server gives to every answer, each with its line end.
         """
         arrived = perf_counter_ns()
-        if not (
-            visit.version == self._version()
-            and arrived < visit.until
-            and request.startswith(visit.before)
-            and request.endswith(visit.after)
-        ):
+        version, known = self._version(), visit.known
+        if not (request.startswith(known.before) and request.endswith(known.after)):
+            known = self._remembered(request)
+        if known.version != version or arrived >= known.until:
             return self._answer_anew(request, visit, standing, arrived)
-        place = _PLACE.fullmatch(request, len(visit.before), len(request) - len(visit.after))
-        if place is None or visit.tiles is None:
+        visit.known = known
+        place = _PLACE.fullmatch(request, len(known.before), len(request) - len(known.after))
+        if place is None or known.tiles is None:
             return None
-        found = visit.tiles.read(int(place[1]), int(place[2]), int(place[3]))
+        found = known.tiles.read(int(place[1]), int(place[2]), int(place[3]))
         if found is None:
             return self._answer_anew(request, visit, standing, arrived)
         body, etag = found
         size = len(body)
-        told = _TILE % (standing, etag, visit.caching, size, next(self._ids))
+        told = _TILE % (standing, etag, known.caching, size, next(self._ids))
         self._count(200, size, perf_counter_ns() - arrived)
         return told, body
+
+    def _remembered(self, request: bytes) -> _Known:
+        """Give what is known of a request that another connection, or this one earlier, has sent for another tile."""
+        start = request.find(_FILES) + len(_FILES)
+        place = _PLACE.match(request, start)
+        return _NOTHING if place is None else self._known.get((request[:start], request[place.end() :]), _NOTHING)
+
+    def _remember(self, known: _Known, arrived: int) -> None:
+        # All is forgotten at once, so nothing keeps slides open that nobody visits.
+        if arrived >= self._forgets_at or len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+            self._forgets_at = arrived + round(_MOMENT_SECONDS * 1e9)
+        self._known[known.before, known.after] = known
 
     def _answer_anew(
         self, request: bytes, visit: Visit, standing: bytes, arrived: int
@@ -153,7 +197,7 @@ class FastPath:
         """Read the whole request, and ask who may see what; nothing is known from the one before."""
         if not request.startswith(START[0]):
             return self._answer_access(request, visit, standing, arrived)
-        visit.tiles, visit.until = None, 0
+        visit.known = _NOTHING
         end = request.find(_VERSION)
         if end < 0 or len(request) > MAX_REQUEST or request.find(_END) != len(request) - len(_END):
             return None
@@ -172,14 +216,15 @@ class FastPath:
         tiles = self._services.tiles
         try:
             tile = tiles.tile_at_once(slide.id, level, col, row, color=wanted.color, view=wanted.view)
-            if head.known is None:
-                visit.tiles = tiles.stored_tiles(slide.id, color=wanted.color, view=wanted.view)
+            stored = tiles.stored_tiles(slide.id, color=wanted.color, view=wanted.view) if head.known is None else None
         except PathServeError:
             return None
         caching = b"cache-control: %b\r\n" % cache_headers("", slide, wanted.g)["cache-control"].encode("ascii")
-        visit.before, visit.after = request[: target.start("level")], request[target.end("row") :]
-        visit.version, visit.caching = version, caching
-        visit.until = arrived + round(min(seconds, _MOMENT_SECONDS) * 1e9)
+        before, after = request[: target.start("level")], request[target.end("row") :]
+        until = arrived + round(min(seconds, _MOMENT_SECONDS) * 1e9)
+        visit.known = _Known(before, after, version, until, stored, caching)
+        if stored is not None:
+            self._remember(visit.known, arrived)
         if tile is None:
             return None
         fresh = head.known is None or head.known.isdisjoint((tile.etag, "*"))

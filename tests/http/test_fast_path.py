@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -22,12 +22,14 @@ from hypothesis import strategies as st
 from pathserve.access import Role
 from pathserve.catalog import DEFAULT_PROJECT, SlideFacts
 from pathserve.config import Settings
-from pathserve.server import create_app
+from pathserve.server import create_app, fast_path
+from pathserve.server.fast_path import FastPath, Visit
 from pathserve.server.metrics import Tally
 from pathserve.server.protocol import TileProtocol
 from pathserve.server.services import Services
 
 SECONDS = 30  # after which a test has failed
+SHARED_PLACES, CALLERS = ("11/1_1", "11/0_1", "11/1_0"), ("viewer", "session")
 
 
 @dataclass
@@ -457,6 +459,76 @@ def test_rights_end_at_the_next_request_of_an_open_connection(pair: Pair) -> Non
     others.close()
 
 
+def ask_in_turn(wires: Sequence[Wire], requests: Sequence[bytes], rounds: int = 1) -> list[Told]:
+    """Send requests one after the other, each over the next connection."""
+    told = []
+    for number, request in enumerate([*requests] * rounds):
+        wire = wires[number % len(wires)]
+        wire.send(request)
+        answer = wire.read()
+        assert answer is not None
+        told.append(answer)
+    return told
+
+
+def of_the_other(pair: Pair, request: bytes) -> bytes:
+    return request.replace(pair.slide.encode(), pair.other.encode())
+
+
+def test_slides_and_callers_that_share_connections_are_looked_up_once(pair: Pair, monkeypatch) -> None:
+    requests = [pair.request("Accept: shared/1", who=who, place=place) for place in SHARED_PLACES for who in CALLERS]
+    requests += [of_the_other(pair, request) for request in requests]
+    plain = [pair.both(request)[0] for request in requests]
+    monkeypatch.setattr(fast_path, "_MOMENT_SECONDS", float(SECONDS))
+    looked_up, allow = [0], fast_path.allow
+
+    def counted(*arguments):
+        looked_up[0] += 1
+        return allow(*arguments)
+
+    monkeypatch.setattr(fast_path, "allow", counted)
+    with ExitStack() as stack:
+        wires = [stack.enter_context(closing(pair.fast.connect())) for _ in range(5)]
+        told = ask_in_turn(wires, requests, rounds=10)
+    assert [answer.comparable() for answer in told] == [answer.comparable() for answer in plain] * 10
+    assert {answer.status for answer in told} == {b"HTTP/1.1 200 OK"}
+    assert looked_up[0] <= 2 * 2 * len(CALLERS)  # two questions for each slide and caller; 240 without a memory
+
+
+def test_rights_end_at_the_next_request_on_connections_that_many_share(pair: Pair, monkeypatch) -> None:
+    monkeypatch.setattr(fast_path, "_MOMENT_SECONDS", float(SECONDS))
+    others = Services.open(Settings(data=pair.data))  # as another process would
+    token = others.accounts.create_token("shared", role=Role.VIEWER)
+    pair.secrets["shared"] = f"Authorization: Bearer {token.secret}"
+    own = pair.request(who="shared", place="11/1_1")
+    requests = [own, pair.request(place="11/1_1"), of_the_other(pair, own)]
+    with closing(pair.fast.connect()) as first, closing(pair.fast.connect()) as second:
+        ask_in_turn((first, second), requests, rounds=4)
+        before = pair.fast.fast()
+        told = ask_in_turn((first, second), requests, rounds=4)
+        assert {answer.status for answer in told} == {b"HTTP/1.1 200 OK"}
+        assert pair.fast.fast() == before + len(told)
+        others.accounts.revoke_token(token.record.id)
+        told = ask_in_turn((first, second), requests, rounds=2)
+    assert [answer.status.split()[1] for answer in told] == [b"401", b"200", b"401"] * 2
+    others.close()
+
+
+def test_what_is_known_of_requests_is_bounded(pair: Pair, monkeypatch) -> None:
+    warm(pair)
+    monkeypatch.setattr(fast_path, "_MOMENT_SECONDS", float(SECONDS))
+    monkeypatch.setattr(fast_path, "MOST_KNOWN", 5)
+    fast, told = FastPath(pair.fast.services), set[bytes]()
+    for number in range(40):
+        request = pair.request(f"Accept: bounded/{number}")
+        for _ in range(2):
+            answer = fast.answer(request, Visit(), b"")
+            assert answer is not None
+            told.add(bytes(answer[1]))
+        assert 1 <= len(fast._known) <= 5
+    assert len(told) == 1
+
+
 def test_a_token_ends_in_its_moment_without_any_write(pair: Pair) -> None:
     token = pair.fast.services.accounts.create_token("soon", role=Role.VIEWER, lifetime_seconds=1.5)
     pair.secrets["soon"] = f"Authorization: Bearer {token.secret}"
@@ -525,7 +597,7 @@ def test_a_bug_in_the_short_way_is_answered_by_the_route(
             patch.setattr(where, _broken)
             for place in places:
                 # Other headers than before: at the first it asks anew who may see what, at the second it need not.
-                wire.send(pair.request(f"Accept: {place}", place=place), pair.request(f"Accept: {place}", place=place))
+                wire.send(*[pair.request(f"Accept: {place}-{bugs}", place=place)] * 2)
                 told = [wire.read(), wire.read()]
                 assert [answer.status for answer in told] == [b"HTTP/1.1 200 OK"] * 2
                 assert told[0].body == told[1].body
