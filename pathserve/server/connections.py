@@ -18,7 +18,10 @@ BODY_SECONDS = 60.0
 """Longest silence inside a request's body; uploads end earlier by a rule of their own."""
 
 WRITE_SECONDS = 30.0
-"""Longest time in which a client takes nothing of what it is sent."""
+"""Longest time in which a client takes less than ``WRITE_BYTES`` of what it is sent."""
+
+WRITE_BYTES = 32 * 1024
+"""What a client must take of a long answer in that time: about a kilobyte a second, which the slowest line carries."""
 
 IDLE_SECONDS = 75
 """How long a connection stays open between requests; longer than nginx keeps one, which so never meets a closed one."""

@@ -6,6 +6,7 @@ it. `pathserve.server.connections` closes what keeps the server waiting.
 
 import asyncio
 import fcntl
+import logging
 import sys
 import termios
 from typing import Any, cast
@@ -20,6 +21,7 @@ from pathserve.server.connections import (
     HEAD_SECONDS,
     IDLE_SECONDS,
     MAX_HEAD,
+    WRITE_BYTES,
     WRITE_SECONDS,
     Connections,
     Waiting,
@@ -43,6 +45,11 @@ TOO_LONG = Envelope(
 TOO_MANY = Envelope(refusal(status=503, code="busy", title="Busy", detail="Too many connections are open; try again."))
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _CUT_OFF = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Leave out of the log what anybody could fill it with: that what came was no HTTP."""
+    return record.msg != "Invalid HTTP request received."
 
 
 class Door:
@@ -73,6 +80,7 @@ class TileProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.logger.addFilter(_is_worth_a_line)  # once, however often it is done
         self._door: Door = app_state[STATE]
         usual = not (config.access_log or self.root_path or self.limit_concurrency is not None)
         self._fast = self._door.fast if usual else None
@@ -84,8 +92,8 @@ class TileProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._since = self.loop.time()  # when it began to wait for what it waits for now
         self._answering: RequestResponseCycle | None = None
-        self._unsent = 0
-        self._moved = self._since
+        self._unsent = self._taken = 0
+        self._moved = self._since  # when what is taken was counted anew
 
     # asyncio's side
 
@@ -199,10 +207,7 @@ class TileProtocol(HttpToolsProtocol):
 
     def is_overdue(self, now: float) -> bool:
         """Tell whether it has kept the server waiting for too long."""
-        unsent = self._waiting_bytes()
-        if unsent != self._unsent or not unsent:
-            self._unsent, self._moved = unsent, now
-        elif now - self._moved >= WRITE_SECONDS:
+        if self._takes_too_little(now):
             return True
         waited = now - self._since
         if self.cycle is not None and not self.cycle.response_complete:
@@ -212,6 +217,16 @@ class TileProtocol(HttpToolsProtocol):
         if self._in_message:
             return waited >= (BODY_SECONDS if self._head_done else HEAD_SECONDS)
         return waited >= (IDLE_SECONDS if self._has_asked else HEAD_SECONDS)
+
+    def _takes_too_little(self, now: float) -> bool:
+        unsent = self._waiting_bytes()
+        # Where there is more than before, so much was taken that an answer could go on.
+        going_on = not unsent or unsent > self._unsent
+        self._taken += max(0, self._unsent - unsent)
+        self._unsent = unsent
+        if going_on or self._taken >= WRITE_BYTES:
+            self._taken, self._moved = 0, now
+        return now - self._moved >= WRITE_SECONDS
 
     def _waiting_bytes(self) -> int:
         """Tell how much a client has still to take; 0 when the system has taken it all.

@@ -1,5 +1,6 @@
 """Clients that keep the server waiting are let go, and everybody else is served meanwhile."""
 
+import logging
 import re
 import resource
 import select
@@ -284,6 +285,38 @@ def test_a_client_that_reads_nothing_is_closed_and_one_that_reads_slowly_is_not(
         assert left.count(b"HTTP/1.1 200 OK") > 100
         assert b"connection: close" in left
         assert until_closed(stuck).count(b"HTTP/1.1 200 OK") < 200
+
+
+def test_a_client_that_takes_a_trickle_is_closed(hasty: Running) -> None:
+    with closing(hasty.connect(4096)) as wire:
+        wire.sendall(hasty.request("/api/openapi.json") * 200)
+        received, end = 0, time.monotonic() + 1.5
+        while time.monotonic() < end:  # some ten kilobytes in each time in which it has to take 32
+            received += len(wire.recv(400))
+            time.sleep(0.02)
+        assert received > 10_000
+        assert until_closed(wire).count(b"HTTP/1.1 200 OK") < 150
+
+
+def test_what_is_no_http_is_refused_without_a_line_in_the_log(hasty: Running, caplog) -> None:
+    log = logging.getLogger("uvicorn.error")
+    with caplog.at_level(logging.INFO, "uvicorn.error"), held_by(log, caplog.handler):
+        for request in (b"GET x HTTP/1.1\r\nX : y\r\n\r\n", b"\x16\x03\x01", hasty.request("/healthz", "Upgrade: a")):
+            with closing(hasty.connect()) as wire:
+                wire.sendall(request + b"\r\n\r\n")
+                assert until_closed(wire).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 200 "))
+        assert caplog.records == []
+        log.warning("something else")
+    assert set(caplog.messages) == {"something else"}
+
+
+@contextmanager
+def held_by(log: logging.Logger, handler: logging.Handler) -> Iterator[None]:
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 # limits of what is asked
