@@ -88,6 +88,7 @@ class TileProtocol(HttpToolsProtocol):
         self._refused = False
         self._has_asked = False
         self._in_message = False
+        self._wants_other = False  # it asked for another protocol
         self._head_done = True
         self._head_bytes = 0
         self._since = self.loop.time()  # when it began to wait for what it waits for now
@@ -113,6 +114,8 @@ class TileProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer a tile at once where that is possible; else let the parser have what came."""
+        if self._wants_other:
+            return
         if self._in_message:
             if self._head_done:
                 self._since = self.loop.time()
@@ -160,12 +163,17 @@ class TileProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the answer; of a request that is over a limit, its refusal."""
         self._head_done = self._has_asked = True
-        usual = self.app
-        self.app = self._refusal() or usual
+        usual, refusal = self.app, self._refusal()
+        if refusal is TOO_LONG:
+            self.url = b"/"  # of an address that is too long for it, uvicorn would make a bad request
+        self.app = refusal or usual
         try:
             super().on_headers_complete()
         finally:
             self.app = usual
+        if self.parser.should_upgrade():
+            # What the parser takes for the other protocol's is a request's body or more requests: which, nobody knows.
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """End a request."""
@@ -178,9 +186,8 @@ class TileProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def _unsupported_upgrade_warning(self) -> None:
-        # Nothing is said: anybody could fill the log with it. The parser takes nothing after such a request as a new
-        # one, so nothing may overtake it.
-        self._fast = None
+        # Nothing is said: anybody could fill the log with it.
+        self._wants_other = True
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
@@ -189,7 +196,7 @@ class TileProtocol(HttpToolsProtocol):
     def _refusal(self) -> Envelope | None:
         if self._refused:
             return TOO_MANY
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
+        if len(self.url) + sum((len(name) + len(value) + 4 for name, value in self.headers), 2) > MAX_HEAD:
             return TOO_LONG
         return None
 

@@ -345,6 +345,19 @@ def test_a_head_that_is_too_long_is_refused(small: Running) -> None:
     assert told.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
 
 
+@pytest.mark.parametrize("length", [65_535, 65_536, 70_000])
+def test_an_address_that_is_too_long_is_refused_as_a_head_is(small: Running, length: int) -> None:
+    path = "/healthz?" + "a" * (length - len("/healthz?"))
+    for request in (small.request(path), f"GET {path} HTTP/1.1\r\n\r\n".encode()):
+        with closing(small.connect()) as wire:
+            wire.sendall(request)
+            told = until_closed(wire)
+        assert told.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+        assert b"content-type: application/problem+json\r\n" in told
+        assert b'"code":"head_too_long"' in told
+        assert told.count(b"HTTP/1.1 ") == 1
+
+
 def test_endless_heads_are_cut_off_early(small: Running) -> None:
     with closing(small.connect()) as wire:
         sent = 0

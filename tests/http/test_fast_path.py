@@ -279,8 +279,7 @@ def test_what_the_client_has_is_not_sent_again(pair: Pair, tags: str, status: by
 UNUSUAL = [
     ("Range: bytes=0-9",),
     ("Connection: close",),
-    ("Connection: Upgrade", "Upgrade: websocket"),
-    ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
+    ("Upgrade: websocket",),
     ("Content-Length: 0",),
     ("Expect: 100-continue",),
     ("X-Something: else",),
@@ -656,6 +655,47 @@ def test_a_request_inside_a_body_is_no_request(pair: Pair) -> None:
     assert told[0] == told[1]
     assert [answer.status.split()[1] for answer in told[1]] == [b"405", b"200"]
     assert told[1][1].get(b"content-type") != b"image/jpeg"
+    assert pair.fast.fast() == before
+
+
+@pytest.mark.parametrize("in_one", [True, False], ids=["in one piece", "later"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Connection: Upgrade", "Upgrade: foo"),
+        ("Connection: keep-alive, Upgrade", "Upgrade: websocket"),
+        ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
+    ],
+    ids=["foo", "websocket", "h2c"],
+)
+def test_a_request_for_another_protocol_is_the_last_one_of_its_connection(
+    pair: Pair, headers: Sequence[str], in_one: bool
+) -> None:
+    warm(pair)
+    before = pair.fast.fast()
+    slow = f"GET /api/slides/{pair.slide}/region?x=0&y=0&width=1500&height=1500&format=png HTTP/1.1".encode()
+    first = slow + pair.request(*headers).removeprefix(f"GET {pair.path()} HTTP/1.1".encode())
+    with closing(pair.fast.connect()) as wire:
+        wire.send(*([first + pair.request()] if in_one else [first, pair.request(), pair.request()]))
+        told = wire.read()
+        assert (told.status, told.get(b"connection")) == (b"HTTP/1.1 200 OK", b"close")
+        assert told.get(b"content-type") == b"image/png"
+        assert wire.read() is None
+    assert pair.fast.fast() == before
+
+
+@pytest.mark.parametrize("in_one", [True, False], ids=["in one piece", "later"])
+@pytest.mark.parametrize("method", [b"POST", b"CONNECT"])
+def test_a_body_after_a_wish_for_another_protocol_is_no_request(pair: Pair, method: bytes, in_one: bool) -> None:
+    warm(pair)
+    hidden, before = pair.request(), pair.fast.fast()
+    headers = ("Connection: Upgrade", "Upgrade: foo", f"Content-Length: {len(hidden)}")
+    outer = pair.request(*headers).replace(b"GET", method, 1)
+    with closing(pair.fast.connect()) as wire:
+        wire.send(*([outer + hidden] if in_one else [outer, hidden]))
+        told = wire.read()
+        assert (told.status.split()[1], told.get(b"connection")) == (b"405", b"close")
+        assert wire.read() is None
     assert pair.fast.fast() == before
 
 
