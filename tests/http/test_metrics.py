@@ -263,6 +263,9 @@ def parts_of(answer) -> dict[str, float]:
         ("/api/slides/{slide}/annotations", {}, ["auth", "lookup", "read", "encode", "total"]),
         ("/api/slides/{slide}/thumbnail", {}, ["auth", "lookup", "read", "total"]),
         ("/dzi/{slide}_files/12/9_12.jpeg", {}, ["auth", "lookup", "read", "total"]),
+        ("/dzi/{slide}_files/12/9_12.raw", {}, ["auth", "lookup", "read", "total"]),
+        ("/api/slides/{slide}/histograms", {}, ["auth", "lookup", "read", "total"]),
+        ("/zarr/{slide}/zarr.json", {}, ["auth", "lookup", "read", "total"]),
         ("/iiif/3/{slide}/full/100,/0/default.jpg", {}, ["auth", "lookup", "read", "encode", "total"]),
     ],
 )
@@ -282,3 +285,11 @@ def test_admins_alone_see_where_the_time_went(site, path: str, query: dict[str, 
     assert list(found) == parts
     assert all(0 <= spent <= found["total"] for spent in found.values())
     assert sum(spent for name, spent in found.items() if name != "total") <= found["total"] + 0.01
+
+
+def test_a_batch_tells_where_its_time_went_unless_it_is_sent_while_it_is_made(site) -> None:
+    client, address = site.client("admin"), f"/api/slides/{site.slide}/tiles"
+    short = client.post(address, json={"tiles": [[12, 9, 12]]})
+    assert list(parts_of(short)) == ["auth", "lookup", "read", "total"]
+    assert "server-timing" not in client.post(address, json={"tiles": [[12, 9, 12]] * 65}).headers
+    assert "server-timing" not in site.client("reviewer").post(address, json={"tiles": [[12, 9, 12]]}).headers

@@ -73,6 +73,13 @@ def browser(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
         opened.close()
 
 
+@pytest.mark.parametrize("path", ["/api/slides/", "/iiif/3/any/", "/dzi/any.dzi/", "/sign-in/", "/readyz/"])
+def test_no_address_leads_to_the_host_that_a_request_names(browser, path: str) -> None:
+    client = browser(PUBLIC)
+    answer = client.get(path, headers={"host": "evil.example", "x-forwarded-proto": "https"}, follow_redirects=False)
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
+
+
 @pytest.mark.parametrize(("public_url", "secure"), [(PUBLIC, True), ("http://lab", False), (None, False)])
 def test_cookies_are_secure_when_people_come_by_https(browser, public_url: str | None, secure: bool) -> None:
     cookie = browser(public_url).signed_in.headers["set-cookie"].lower()
