@@ -4,6 +4,7 @@ import logging
 import re
 import resource
 import select
+import shutil
 import socket
 import threading
 import time
@@ -22,10 +23,11 @@ from starlette.applications import Starlette
 from pathserve.access import Role
 from pathserve.config import Settings
 from pathserve.ingest import IngestOptions, ingest_scan
-from pathserve.server import connections, create_app, protocol
+from pathserve.server import connections, create_app, protocol, routes_tiles
 from pathserve.server.connections import Connections, Waiting, allow_open_files, most_connections, open_files
 from pathserve.server.protocol import STATE, TileProtocol
 from pathserve.server.services import Services
+from pathserve.tiles import service as tiles_service
 
 SECONDS = 30  # after which a test has failed
 
@@ -319,6 +321,48 @@ def held_by(log: logging.Logger, handler: logging.Handler) -> Iterator[None]:
         log.removeHandler(handler)
 
 
+@pytest.mark.parametrize("path", ["/region?x=0&y=0&width=64&height=64", "/thumbnail"])
+def test_pictures_whose_clients_have_gone_are_not_made(ingested: Path, tmp_path: Path, monkeypatch, path: str) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(ingested, data)
+    begun, gate, made, encode = threading.Event(), threading.Event(), [0], routes_tiles.encode_image
+
+    def gated(*arguments) -> bytes:
+        begun.set()
+        assert gate.wait(SECONDS)
+        made[0] += 1
+        return encode(*arguments)
+
+    for module in (routes_tiles, tiles_service):
+        monkeypatch.setattr(module, "encode_image", gated)
+    with running(create_app(Settings(data=data))) as server, ExitStack() as stack:
+        services = server.services
+        request = server.request(f"/api/slides/{services.catalog.slides()[0][0].id}{path}")
+        turns = services.drawing if "region" in path else services.making
+        stays, *leave = [stack.enter_context(closing(server.connect())) for _ in range(30)]
+        try:
+            stays.sendall(request)
+            assert begun.wait(SECONDS)
+            for wire in leave:
+                wire.sendall(request)
+            until(lambda: turns._asked["admin"] == 30)
+            for wire in leave:
+                wire.close()
+            until(lambda: turns._asked["admin"] <= turns._of_one)
+        finally:
+            gate.set()
+        assert stays.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+        until(lambda: not turns._asked)
+        assert 1 <= made[0] <= turns._of_one
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 # limits of what is asked
 
 
@@ -435,8 +479,12 @@ def test_good_clients_are_served_among_fifteen_hundred_bad_ones(
                 hostile = _hostile(client, slide, tile)
         assert statuses == [200] * 100
         assert hostile == [431, 413, 404, 422, 404]
+    for nonsense in (b"X : y\r\n", b"Connection: Upgrade\r\nUpgrade: foo\r\n", b"\x80\r\n"):
+        with closing(socket.create_connection(("127.0.0.1", port), SECONDS)) as wire:
+            wire.sendall(b"GET /healthz HTTP/1.1\r\n" + nonsense + b"\r\n")
+            assert until_closed(wire).startswith(b"HTTP/1.1 ")
     said = served.stop()
-    assert "Traceback" not in said
+    assert not re.search("Traceback|WARNING|Invalid HTTP|pgrade", said)  # nobody can fill the log
 
 
 def _hostile(client: httpx2.Client, slide: str, tile: str) -> list[int]:
