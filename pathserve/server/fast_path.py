@@ -20,8 +20,8 @@ from pathserve.errors import PathServeError
 from pathserve.server.auth import credentials
 from pathserve.server.cors import answer_headers
 from pathserve.server.middleware import SAME_FOR_ALL
-from pathserve.server.params import parse_query
-from pathserve.server.routes_tiles import ENDPOINTS, cache_headers
+from pathserve.server.params import DeepZoomQuery, parse_query
+from pathserve.server.routes_tiles import cache_headers
 from pathserve.server.services import MAX_SECRET, Services
 from pathserve.tiles import StoredTiles, View
 from pathserve.tiles.colour import Color
@@ -48,7 +48,6 @@ _HARMLESS = frozenset(
     b"x-real-ip".split()
 )
 _PARAMETERS = frozenset({"g", "color", "c", "z", "t"})
-_QUERY = ENDPOINTS[0].query
 _JPEG = b"content-type: image/jpeg\r\n"
 _SAME = b"\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % header for header in (*SAME_FOR_ALL, *answer_headers("/dzi/")))
 _SAME_OF_ACCESS = b"\r\n%b\r\n" % b"".join(
@@ -314,7 +313,7 @@ def read_head(raw: bytes) -> Head | None:
 @lru_cache(maxsize=_REMEMBERED)
 def _wanted(query: bytes) -> _Wanted | None:
     try:
-        found = parse_query(query, _QUERY)
+        found = parse_query(query, DeepZoomQuery)
     except PathServeError:
         return None
     return _Wanted(found.color, found.view, found.g) if found.model_fields_set <= _PARAMETERS else None

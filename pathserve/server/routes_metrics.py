@@ -88,6 +88,8 @@ def _tallies(counts: Counts) -> Iterator[Metric]:
     for tally, result in _LOOKUPS.items():
         lookups.add_metric([result], counts.tallies[tally])
     yield from (tiles, lookups)
+    asked = counts.tallies[Tally.ACCESS_FAST]
+    yield CounterMetricFamily("pathserve_access_fast", "A proxy's questions, answered without a route.", value=asked)
     streams = counts.tallies[Tally.STREAMS]
     yield GaugeMetricFamily("pathserve_event_streams", "Open streams of server-sent events.", value=streams)
     yield GaugeMetricFamily("pathserve_processes", "Processes of this server.", value=counts.processes)

@@ -237,9 +237,11 @@ def test_the_protocols_tiles_are_counted_too(serve, ingested: Path) -> None:
     served.start()
     with httpx2.Client(base_url=served.address, headers={"authorization": f"Bearer {token}"}) as client:
         sizes = [len(client.get(f"/dzi/{slide}_files/12/1_1.jpeg").content) for _ in range(5)]
+        assert [client.get(f"/api/slides/{slide}/access").status_code for _ in range(3)] == [204] * 3
         found = scrape(client)
     fast, plain = (found["pathserve_tiles_total", how] for how in ("fast", "plain"))
     assert (fast + plain, fast >= 1) == (5, True)
+    assert found["pathserve_access_fast_total",] == 3  # who asks and about what is known from the tiles
     assert found["pathserve_requests_total", *TILE, "2xx"] == 5
     assert found["pathserve_response_bytes_total", *TILE] == sum(sizes)
 

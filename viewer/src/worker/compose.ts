@@ -1,4 +1,7 @@
-/** Samples of channels as one picture: the same arithmetic as the server's, so that both show the same pixels. */
+/**
+ * Samples of channels as one picture, by the server's formula. Both round the light of each channel before they add it,
+ * but not to the same parts of a grey level: of up to 16 channels, their pictures are within one grey level.
+ */
 import type { Rgb, Window } from '../model/look'
 import type { Light, SampleType } from '../model/samples'
 
