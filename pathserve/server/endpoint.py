@@ -19,9 +19,11 @@ from pathserve.errors import NotFound, Unauthenticated
 from pathserve.labels import Annotation
 from pathserve.server.params import parse_query
 from pathserve.server.services import Services
+from pathserve.server.shares import Turns
 from pathserve.server.timing import timed
 
 _CONVERTER = re.compile(r":\w+\}")
+_T = TypeVar("_T")
 _Q = TypeVar("_Q", bound=BaseModel)
 _Q_co = TypeVar("_Q_co", bound=BaseModel, covariant=True)
 
@@ -61,6 +63,10 @@ class Call(Generic[_Q_co]):
     def timed(self, part: str) -> AbstractContextManager[None]:
         """Measure a part of the work, which is told to an administrator."""
         return timed(self.request.scope["state"], part)
+
+    async def in_turn(self, turns: Turns, work: Callable[[], _T]) -> _T:
+        """Do work in a thread when the caller's turn comes; raises as :meth:`Turns.run`."""
+        return await turns.run(self.actor, work, self.request.receive)
 
     def annotation_id(self) -> UUID:
         """Give the annotation's id out of the address."""

@@ -184,7 +184,7 @@ async def _all_drawn(call: Call[NoQuery], makes: Sequence[Callable[[], bytes]]) 
         return [_outcome(make) for make in makes]
 
     try:
-        return await call.services.drawing.run(call.actor, work)
+        return await call.in_turn(call.services.drawing, work)
     except PathServeError as busy:
         return [busy for _ in makes]
 

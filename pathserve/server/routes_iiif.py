@@ -129,7 +129,7 @@ async def _picture(call: Call[ImageQuery], version: Version) -> Response:
     unchanged = not_modified(call, headers, exists=tile is not None)
     if unchanged is not None:
         return unchanged
-    body = tile.body if tile else await call.services.drawing.run(call.actor, draw)
+    body = tile.body if tile else await call.in_turn(call.services.drawing, draw)
     return not_modified(call, headers) or Response(body, media_type=PICTURE_TYPES[wanted.format], headers=headers)
 
 

@@ -26,7 +26,7 @@ async def mask(call: Call[MaskQuery]) -> Response:
             return encode_png(array) if query.format == "png" else encode_npy(array)
 
     media_type = "image/png" if query.format == "png" else "application/x-npy"
-    return Response(await services.drawing.run(call.actor, work), media_type=media_type, headers=_HEADERS)
+    return Response(await call.in_turn(call.services.drawing, work), media_type=media_type, headers=_HEADERS)
 
 
 async def pair(call: Call[PairQuery]) -> Response:
@@ -44,7 +44,7 @@ async def pair(call: Call[PairQuery]) -> Response:
         with call.timed("encode"):
             return encode_pair_npz(TileMaskPair(pixels, labels, schema.values))
 
-    return Response(await services.drawing.run(call.actor, work), media_type="application/x-npz", headers=_HEADERS)
+    return Response(await call.in_turn(call.services.drawing, work), media_type="application/x-npz", headers=_HEADERS)
 
 
 ENDPOINTS = (

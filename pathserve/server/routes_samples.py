@@ -42,7 +42,7 @@ async def samples(call: Call[SamplesQuery]) -> Response:
         made = partial(tiles.samples, slide.id, level, col, row, view=view, packed=packed)
         with call.timed("read"):
             found = await run_in_threadpool(stored, reads=True)
-            found = found if found is not None else await call.services.making.run(call.actor, made)
+            found = found if found is not None else await call.in_turn(call.services.making, made)
     headers |= {"pathserve-dtype": found.dtype, "pathserve-shape": ",".join(map(str, found.shape))}
     headers |= {"content-encoding": "zstd"} if packed else {}
     return not_modified(call, headers) or Response(found.body, media_type=SAMPLES, headers=headers)

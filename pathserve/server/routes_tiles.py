@@ -100,7 +100,7 @@ async def find_tile(
         return found
     with call.timed("read"):
         found = await run_in_threadpool(stored, reads=True)
-        return found if found is not None else await call.services.making.run(call.actor, made)
+        return found if found is not None else await call.in_turn(call.services.making, made)
 
 
 def tile_address(call: Call[NoQuery]) -> tuple[int, int, int]:
@@ -134,7 +134,7 @@ async def region(call: Call[RegionQuery]) -> Response:
         with call.timed("encode"):
             return encode_image(pixels, kind)
 
-    body = await call.services.drawing.run(call.actor, work)
+    body = await call.in_turn(call.services.drawing, work)
     return not_modified(call, headers) or Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
@@ -154,7 +154,7 @@ async def thumbnail(call: Call[ThumbnailQuery]) -> Response:
             return tiles.thumbnail(slide.id, query.size, color=query.color, view=query.view, image_format=kind)
 
     turns = call.services.drawing if query.size > LARGE_THUMBNAIL else call.services.making
-    body = await turns.run(call.actor, work)
+    body = await call.in_turn(turns, work)
     return not_modified(call, headers) or Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
 
 

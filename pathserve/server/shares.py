@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, MutableSequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from anyio import CapacityLimiter, Event, to_thread
+from anyio import CapacityLimiter, Event, create_task_group, to_thread
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from pathserve.access import Actor
 from pathserve.errors import Busy
@@ -39,11 +41,18 @@ class Turns:
         self._asked, self._running = Counter[str](), Counter[str]()
         self._queues = OrderedDict[str, deque[Event]]()  # of those who wait; whose turn comes next is first
 
-    async def run(self, actor: Actor, work: Callable[[], _T]) -> _T:
+    async def run(self, actor: Actor, work: Callable[[], _T], receive: Receive) -> _T:
         """Run ``work`` in a thread when its turn comes.
+
+        Parameters
+        ----------
+        receive
+            Of the request, whose body was read: it tells that the client has gone, as one does that pans on.
 
         Raises
         ------
+        ClientDisconnect
+            When it has gone before; then nothing is done.
         Busy
             When too many wait already, or this caller has too much here.
         """
@@ -55,7 +64,8 @@ class Turns:
         self._queues.setdefault(who, deque()).append(turn)
         self._call_next()
         try:
-            await turn.wait()
+            if not turn.is_set():
+                await _turn_or_leave(turn, receive)
             return await to_thread.run_sync(work, limiter=self._limiter)
         finally:
             self._leave(who, turn)
@@ -124,6 +134,20 @@ class Places:
             self._left += 1
             _count_down(self._by_caller, who)
             self._held[0] -= 1
+
+
+async def _turn_or_leave(turn: Event, receive: Receive) -> None:
+    async def stop_when_gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        tasks.cancel_scope.cancel()
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(stop_when_gone)
+        await turn.wait()
+        tasks.cancel_scope.cancel()
+    if not turn.is_set():
+        raise ClientDisconnect
 
 
 def _count_down(counts: Counter[str], who: str) -> None:

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 
 import httpx2
 import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
 from pathserve.access import Actor, Role
 from pathserve.errors import Busy
@@ -16,6 +18,12 @@ from pathserve.tiles import service as tiles_service
 
 SECONDS = 30  # after which a test has failed
 A, B, C = (Actor(name, Role.VIEWER) for name in "abc")
+
+
+async def stays() -> Message:
+    """Be a client that waits for its answer."""
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 async def settle(condition: Callable[[], bool]) -> None:
@@ -35,10 +43,10 @@ def test_one_caller_never_has_the_last_thread() -> None:
 
     async def crowd() -> None:
         turns = Turns(2)
-        held = [asyncio.create_task(turns.run(A, lambda: hold(A))) for _ in range(20)]
+        held = [asyncio.create_task(turns.run(A, lambda: hold(A), stays)) for _ in range(20)]
         await settle(lambda: running["a"] == 2)
         for other in (B, C):
-            assert await asyncio.wait_for(turns.run(other, lambda: "done"), SECONDS) == "done"
+            assert await asyncio.wait_for(turns.run(other, lambda: "done", stays), SECONDS) == "done"
         assert running == {"a": 2}
         gate.set()
         await asyncio.gather(*held)
@@ -57,11 +65,11 @@ def test_callers_take_turns() -> None:
 
     async def crowd() -> None:
         turns = Turns(1)
-        first = asyncio.create_task(turns.run(C, lambda: work("c")))  # keeps one of the two threads to the end
+        first = asyncio.create_task(turns.run(C, lambda: work("c"), stays))  # keeps one of the two threads to the end
         await settle(lambda: begun == ["c"])
-        tasks = [asyncio.create_task(turns.run(A, lambda: work("a"))) for _ in range(5)]
+        tasks = [asyncio.create_task(turns.run(A, lambda: work("a"), stays)) for _ in range(5)]
         await settle(lambda: begun == ["c", "a"])
-        tasks += [asyncio.create_task(turns.run(B, lambda: work("b"))) for _ in range(5)]
+        tasks += [asyncio.create_task(turns.run(B, lambda: work("b"), stays)) for _ in range(5)]
         await asyncio.sleep(0.05)
         assert begun == ["c", "a"]
         gates["a"].set()
@@ -78,7 +86,7 @@ def test_the_queue_is_short_and_one_callers_share_of_it_shorter() -> None:
     gate = threading.Event()
 
     async def refused(turns: Turns, actor: Actor, tasks: list[asyncio.Task[object]], count: int) -> int:
-        mine = [asyncio.create_task(turns.run(actor, lambda: gate.wait(SECONDS))) for _ in range(count)]
+        mine = [asyncio.create_task(turns.run(actor, lambda: gate.wait(SECONDS), stays)) for _ in range(count)]
         tasks += mine
         await asyncio.sleep(0.05)
         return sum(task.done() and type(task.exception()) is Busy for task in mine)
@@ -102,10 +110,10 @@ def test_who_stops_waiting_leaves_nothing_behind() -> None:
 
     async def crowd() -> None:
         turns = Turns(1)
-        first = asyncio.create_task(turns.run(A, lambda: gate.wait(SECONDS)))
+        first = asyncio.create_task(turns.run(A, lambda: gate.wait(SECONDS), stays))
         await asyncio.sleep(0.01)
         for _ in range(3):
-            waiting = [asyncio.create_task(turns.run(A, lambda: None)) for _ in range(MOST_OF_ONE - 1)]
+            waiting = [asyncio.create_task(turns.run(A, lambda: None, stays)) for _ in range(MOST_OF_ONE - 1)]
             await asyncio.sleep(0.01)
             for task in waiting:
                 task.cancel()
@@ -113,12 +121,42 @@ def test_who_stops_waiting_leaves_nothing_behind() -> None:
             assert {type(error) for error in ended} == {asyncio.CancelledError}
         gate.set()
         await first
-        assert await turns.run(A, lambda: 7) == 7
+        assert await turns.run(A, lambda: 7, stays) == 7
         with pytest.raises(ZeroDivisionError):
-            await turns.run(A, lambda: 1 // 0)
+            await turns.run(A, lambda: 1 // 0, stays)
         assert (turns._asked, turns._running, turns._queues, turns._free) == ({}, {}, {}, 2)
 
     asyncio.run(crowd())
+
+
+def test_work_whose_client_has_gone_is_not_done_and_counts_no_longer() -> None:
+    gate, gone, done = threading.Event(), asyncio.Event(), list[str]()
+
+    async def leaves() -> Message:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def crowd() -> None:
+        turns = Turns(1)
+        first = asyncio.create_task(turns.run(A, lambda: gate.wait(SECONDS), stays))
+        await asyncio.sleep(0.01)
+        given_up = [
+            asyncio.create_task(turns.run(A, lambda: done.append("given up"), leaves)) for _ in range(MOST_OF_ONE - 1)
+        ]
+        await asyncio.sleep(0.01)
+        with pytest.raises(Busy):
+            await turns.run(A, lambda: done.append("too many"), stays)
+        gone.set()
+        ended = await asyncio.gather(*given_up, return_exceptions=True)
+        assert {type(error) for error in ended} == {ClientDisconnect}
+        seen = asyncio.create_task(turns.run(A, lambda: done.append("seen"), stays))
+        await asyncio.sleep(0.01)
+        gate.set()
+        await asyncio.gather(first, seen)
+        assert (turns._asked, turns._running, turns._queues, turns._free) == ({}, {}, {}, 2)
+
+    asyncio.run(crowd())
+    assert done == ["seen"]
 
 
 def test_places_are_bounded_for_one_and_for_all() -> None:
