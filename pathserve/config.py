@@ -23,6 +23,9 @@ PUBLIC_URL_VARIABLE = "PATHSERVE_PUBLIC_URL"
 COUNTERS_VARIABLE = "PATHSERVE_COUNTERS"
 """Environment variable in which `serve` tells its processes where they count."""
 
+PROCESSES_VARIABLE = "PATHSERVE_PROCESSES"
+"""Environment variable in which `serve` tells its processes how many they are."""
+
 DEFAULT_DATA = Path("pathserve-data")
 """The data folder when nothing names one."""
 
@@ -74,6 +77,12 @@ def counters_place() -> Path | None:
     """Give the folder that `serve` made for its processes to count in; None: this process counts alone."""
     text = os.environ.get(COUNTERS_VARIABLE)
     return Path(text) if text else None
+
+
+def processes() -> int:
+    """Tell how many processes `serve` has started, which share the machine's processors."""
+    text = os.environ.get(PROCESSES_VARIABLE, "")
+    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) <= 4 and int(text) else 1
 
 
 def parse_public_url(text: str) -> str:
@@ -139,6 +148,8 @@ class Settings:
         reach it as it is.
     counters
         Folder in which the processes of one server keep what they count; None: a process counts alone.
+    processes
+        How many processes of one server share the machine's processors.
     jobs_at_once
         Most ingest jobs that all servers of the data folder together run at once; each uses all cores.
     session_hours
@@ -157,6 +168,7 @@ class Settings:
     disk_reserve_bytes: int | None = None
     public_url: str | None = None
     counters: Path | None = None
+    processes: int = 1
     jobs_at_once: int = 1
     session_hours: float = 12.0
     link_minutes: float = 60.0

@@ -18,7 +18,7 @@ from pathserve.access import Role
 from pathserve.annotations import AnnotationQuery
 from pathserve.catalog import READY, SlideRecord
 from pathserve.cli.bench_client import Load, ask_each_once, drive
-from pathserve.config import COUNTERS_VARIABLE, DATA_VARIABLE, STORE_VARIABLE, data_folder
+from pathserve.config import COUNTERS_VARIABLE, DATA_VARIABLE, PROCESSES_VARIABLE, STORE_VARIABLE, data_folder
 from pathserve.errors import Busy, NotFound
 from pathserve.server.run import bind, run
 from pathserve.server.services import Services
@@ -182,7 +182,8 @@ def _server(services: Services) -> Iterator[tuple[tuple[str, int], BaseProcess]]
     address: tuple[str, int] = listener.getsockname()
     # Its environment is how a process of the server learns what it serves.
     os.environ[DATA_VARIABLE] = str(data_folder(services.settings.data))
-    os.environ.pop(COUNTERS_VARIABLE, None)
+    for told_by_serve in (COUNTERS_VARIABLE, PROCESSES_VARIABLE):
+        os.environ.pop(told_by_serve, None)
     if services.settings.store is not None:
         os.environ[STORE_VARIABLE] = services.settings.store
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(listener,), daemon=True)

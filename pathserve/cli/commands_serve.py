@@ -18,6 +18,7 @@ from pathserve.cli.output import Exit, note, say
 from pathserve.config import (
     COUNTERS_VARIABLE,
     DATA_VARIABLE,
+    PROCESSES_VARIABLE,
     PUBLIC_URL_VARIABLE,
     RESERVE_VARIABLE,
     STORE_VARIABLE,
@@ -136,7 +137,7 @@ def _run(listener: socket.socket, workers: int, public_url: str | None, code: st
 
     # Ctrl+C is how a person stops a server: by then it has finished its requests, and nothing is wrong.
     with contextlib.suppress(KeyboardInterrupt), counters_folder(data_folder() / "counters") as counters:
-        os.environ[COUNTERS_VARIABLE] = str(counters)
+        os.environ[COUNTERS_VARIABLE], os.environ[PROCESSES_VARIABLE] = str(counters), str(workers)
         run(listener, workers=workers, started=started)
     # A thread may still draw for a client that has gone; every write is a transaction, so nothing need wait for it.
     sys.stdout.flush()

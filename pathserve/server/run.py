@@ -10,7 +10,15 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from pathserve.config import Settings, counters_place, data_folder, disk_reserve, public_address, store_address
+from pathserve.config import (
+    Settings,
+    counters_place,
+    data_folder,
+    disk_reserve,
+    processes,
+    public_address,
+    store_address,
+)
 from pathserve.errors import Busy, Invalid
 from pathserve.server.app import create_app
 from pathserve.server.connections import IDLE_SECONDS, allow_open_files
@@ -36,6 +44,7 @@ def _settings() -> Settings:
         disk_reserve_bytes=disk_reserve(),
         public_url=public_address(),
         counters=counters_place(),
+        processes=processes(),
     )
 
 

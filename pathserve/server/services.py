@@ -151,6 +151,7 @@ class Services:
         jobs = Jobs(db, settings.runners)
         metrics = Metrics(settings.counters)
         tiles = TileService(published, counts=metrics.tally(Tally.INDEX_HITS, 2))
+        processors = max(1, (os.cpu_count() or 1) // settings.processes)
         limits = UploadLimits(settings.max_upload_bytes, partial(require_room, settings))
         uploads = Uploads(db, settings.uploads, limits, partial(_enqueue, jobs))
         return cls(
@@ -170,8 +171,8 @@ class Services:
             slides=Lookups(db, catalog.find_slide),
             _sessions=Lookups(db, accounts.session_actor),
             _tokens=Lookups(db, accounts.token_actor),
-            drawing=Turns(os.cpu_count() or 1),
-            making=Turns(os.cpu_count() or 1),
+            drawing=Turns(processors),
+            making=Turns(processors),
             uploading=CapacityLimiter(_UPLOADING_THREADS),
             sending=Places(_MAX_SENDINGS, _SENDINGS_OF_ONE),
             streams=Places(_MAX_STREAMS, _STREAMS_OF_ONE, metrics.tally(Tally.STREAMS)),

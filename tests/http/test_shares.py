@@ -12,7 +12,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from pathserve.access import Actor, Role
+from pathserve.config import PROCESSES_VARIABLE, Settings, processes
 from pathserve.errors import Busy
+from pathserve.server.services import Services
 from pathserve.server.shares import MOST_ASKED, MOST_OF_ONE, Places, Turns
 from pathserve.tiles import service as tiles_service
 
@@ -233,3 +235,12 @@ def test_long_answers_of_one_caller_leave_places_for_others(site) -> None:
         assert (refused.status_code, refused.json()["code"]) == (503, "busy")
         assert site.client("annotator").post(address, json=body).status_code == 200
     assert site.client("viewer").post(address, json=body).status_code == 200
+
+
+@pytest.mark.parametrize(("told", "of_one"), [("", 8), ("1", 8), ("3", 2), ("8", 1), ("20", 1), ("0", 8), ("x", 8)])
+def test_processes_of_one_server_share_the_processors(tmp_path, monkeypatch, told: str, of_one: int) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setenv(PROCESSES_VARIABLE, told)
+    services = Services.open(Settings(data=tmp_path, processes=processes()))
+    assert (services.drawing._of_one, services.making._of_one) == (of_one, of_one)
+    services.close()
