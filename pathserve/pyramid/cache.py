@@ -24,9 +24,7 @@ class ByteBudgetCache(Generic[K, V]):
         Two cells, in which what was found and what was not is counted for whoever watches.
     """
 
-    def __init__(
-        self, budget: int, size_of: Callable[[V], int], *, counts: MutableSequence[int] | None = None
-    ) -> None:
+    def __init__(self, budget: int, size_of: Callable[[V], int], *, counts: MutableSequence[int] | None = None) -> None:
         self._counts = [0, 0] if counts is None else counts
         self._budget = budget
         self._size_of = size_of
