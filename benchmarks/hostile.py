@@ -1,8 +1,9 @@
 """What good clients feel of bad ones: latency of tiles without and with a crowd that keeps the server waiting.
 
 The crowd is a process of its own: connections that never finish a request (silent ones, half heads that get a byte a
-second, bodies that do not come), clients that ask for much and read a trickle, and clients that ask for what nobody
-needs (100,000 ranges, a region of 10^12 pixels, channels that are not there). Whom the server closes comes again.
+second, bodies that do not come), clients that ask for much, tiles one by one or a batch of thousands, and read a
+trickle, clients that ask for pictures that have to be made and leave a second later, and clients that ask for what
+nobody needs (100,000 ranges, a region of 10^12 pixels, channels that are not there). Whom the server closes comes back.
 """
 
 import argparse
@@ -33,6 +34,8 @@ _BEGINNINGS = (b"", b"GET /dzi/", b"POST /sign-in HTTP/1.1\r\nHost: a\r\nContent
 _RANGES = "bytes=" + ",".join(f"{start}-{start}" for start in range(100_000))
 _TRICKLE = 256
 _PIPELINED = 50
+_LEAVING = 50
+_BATCH = 4096
 
 
 class Crowd:
@@ -45,8 +48,16 @@ class Crowd:
             f"GET {path} HTTP/1.1\r\nHost: a\r\n{self._bearer}\r\n\r\n" for path in paths[:_PIPELINED]
         )
         self._path = paths[0]
+        level, place = paths[0].partition("?")[0].removesuffix(".jpeg").split("/")[-2:]
+        body = orjson.dumps({"tiles": [[int(level), *map(int, place.split("_"))]] * _BATCH}).decode()
+        self._batch = (
+            f"POST /api/slides/{paths[0].split('/')[2].removesuffix('_files')}/tiles HTTP/1.1\r\nHost: a\r\n"
+            f"{self._bearer}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        )
         self._half_open = [self._begin(number) for number in range(half_open)]
-        self._slow = [self._begin_slow() for _ in range(slow)]
+        self._slow = [self._begin_slow(number) for number in range(slow)]
+        self._leaving: list[socket.socket] = []
+        self._pictures = 0
         self.closed = 0
 
     def beat(self) -> None:
@@ -65,7 +76,10 @@ class Crowd:
                     continue
                 self.closed += 1
                 wire.close()
-                self._slow[number] = self._begin_slow()
+                self._slow[number] = self._begin_slow(number)
+        for wire in self._leaving:
+            wire.close()
+        self._leaving = [self._begin_picture() for _ in range(_LEAVING)]
 
     def ask_for_too_much(self, answers: Counter[str]) -> None:
         """Ask for what nobody needs, and count the answers by status."""
@@ -96,11 +110,18 @@ class Crowd:
         wire.setblocking(False)
         return wire
 
-    def _begin_slow(self) -> socket.socket:
+    def _begin_picture(self) -> socket.socket:
+        self._pictures += 1  # another window each time, so none is there already
+        path = f"{self._path.partition('.')[0]}.png?c=0:ff0000:0-{self._pictures}"
+        wire = socket.create_connection(("127.0.0.1", self._port))
+        wire.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n{self._bearer}\r\n\r\n".encode())
+        return wire
+
+    def _begin_slow(self, number: int) -> socket.socket:
         wire = socket.socket()
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         wire.connect(("127.0.0.1", self._port))
-        wire.sendall(self._asked.encode())
+        wire.sendall((self._asked if number % 2 else self._batch).encode())
         wire.setblocking(False)
         return wire
 
