@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tifffile
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from pathserve.config import Settings
@@ -24,7 +25,7 @@ from pathserve.db import Database
 REPOSITORY = Path(__file__).parent.parent
 
 # No test is a matter of time: a busy machine is no fault of the code.
-hypothesis_settings.register_profile("pathserve", deadline=None)
+hypothesis_settings.register_profile("pathserve", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("pathserve")
 
 
