@@ -121,34 +121,59 @@ def make_tiff(tmp_path: Path) -> MakeTiff:
     return write
 
 
-@pytest.fixture(scope="session")
-def object_store_address() -> Iterator[str]:
+class ObjectStore:
     """A real server that speaks S3, in a process of its own, with one bucket: ``slides``."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    try:
-        while True:
-            try:
-                made = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-                made.request("PUT", "/slides")
-                made.getresponse().read()
-                made.close()
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, method: str) -> int:
+        """Ask for the bucket; 0 when nobody answers."""
+        asked = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            asked.request(method, "/slides")
+            return asked.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            asked.close()
+
+    def start(self) -> None:
+        """Start it on a free port, and wait until it has made the bucket."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=log)
+        deadline = time.monotonic() + 120
+        while (status := self.ask("PUT")) != 200:
+            assert time.monotonic() < deadline, (status, self._process.poll(), self._log.read_text())
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@pytest.fixture(scope="session")
+def object_store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    server = ObjectStore(tmp_path_factory.mktemp("object-store") / "log")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def object_store_address(object_store_server: ObjectStore) -> str:
+    """Give its address, once it is seen to answer; the server is no part of what is tested."""
+    if object_store_server.ask("GET") != 200:
+        object_store_server.stop()
+        object_store_server.start()
+    return f"http://127.0.0.1:{object_store_server.port}"
 
 
 @pytest.fixture
