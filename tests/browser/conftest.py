@@ -36,6 +36,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+# No test is a matter of time: a browser on a busy machine gets as long as it takes.
+expect.set_options(timeout=30_000)
 READY = '[data-testid="slide-canvas"][data-ready="true"]'
 
 # Resolves when the view has not moved for this many frames, so that no animation is under way.
@@ -204,7 +206,7 @@ class Reader:
         self.wait_ready()
 
     def wait_ready(self) -> None:
-        expect(self.page.locator(READY)).to_be_visible(timeout=20_000)
+        expect(self.page.locator(READY)).to_be_visible(timeout=60_000)
         self.settle()
 
     def settle(self) -> None:
@@ -294,7 +296,7 @@ class Reader:
     def wait_chip(self, text: str) -> str:
         """Wait until the chip says this (a pattern); give all that it says."""
         chip = self.test_id("saved-chip")
-        expect(chip).to_have_text(re.compile(text), timeout=20_000)
+        expect(chip).to_have_text(re.compile(text))
         return str(chip.text_content())
 
     def wait_saved(self) -> int:
