@@ -1,4 +1,4 @@
-"""Which form of a thing a client would rather have: the ``Accept`` header by RFC 9110, section 12.5.1. Pure."""
+"""Which form of a thing a client takes: ``Accept`` and ``Accept-Encoding`` by RFC 9110, section 12.5. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from pathserve.errors import NotAcceptable
 _K = TypeVar("_K", bound=str)
 
 _WEIGHT = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
+_NEVER = re.compile(r"q=0(?:\.0{0,3})?")
 _RANGE = re.compile(r"\*/\*|[\w!#$%&'+.^`|~-]+/(?:\*|[\w!#$%&'+.^`|~-]+)", re.ASCII)
 
 
@@ -38,6 +39,15 @@ def preferred(accept: str, offered: Mapping[_K, str]) -> _K:
     if _weight(weights, offered[best]) == 0:
         raise NotAcceptable(f"This address answers as {', '.join(offered.values())}.")
     return best
+
+
+def takes_coding(accept_encoding: str, wanted: str) -> bool:
+    """Tell whether a client takes a content coding by name; a star alone does not count."""
+    for part in accept_encoding.lower().split(","):
+        coding, *parameters = (word.replace(" ", "").replace("\t", "") for word in part.split(";"))
+        if coding == wanted:
+            return not any(_NEVER.fullmatch(parameter) for parameter in parameters)
+    return False
 
 
 def _range(text: str) -> tuple[str, float] | None:

@@ -197,8 +197,8 @@ class FastPath:
         if not request.startswith(START[0]):
             return self._answer_access(request, visit, standing, arrived)
         visit.known = _NOTHING
-        end = request.find(_VERSION)
-        if end < 0 or len(request) > MAX_REQUEST or request.find(_END) != len(request) - len(_END):
+        end = _target_end(request)
+        if end is None:
             return None
         target = _TARGET.fullmatch(request, 4, end)
         if target is None:
@@ -250,8 +250,8 @@ class FastPath:
         version = self._version()
         known, known_version, until = visit.asked
         if request != known or version != known_version or arrived >= until:
-            end = request.find(_VERSION)
-            if end < 0 or len(request) > MAX_REQUEST or request.find(_END) != len(request) - len(_END):
+            end = _target_end(request)
+            if end is None:
                 return None
             target, head = _QUESTION.fullmatch(request, 4, end), read_head(request[end + len(_VERSION) :])
             if target is None or head is None:
@@ -281,6 +281,13 @@ class FastPath:
         if not (may and allow(actor, Action.SLIDE_READ, Resource(slide.project)).allowed and seconds > 0):
             return None
         return slide, seconds
+
+
+def _target_end(request: bytes) -> int | None:
+    """Find where the address of one whole request ends; None when it is longer than usual, or not just one."""
+    end = request.find(_VERSION)
+    whole = len(request) <= MAX_REQUEST and request.find(_END) == len(request) - len(_END)
+    return end if end >= 0 and whole else None
 
 
 def _head_of(request: bytes, start: int, visit: Visit) -> Head | None:

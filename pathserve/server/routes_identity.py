@@ -35,8 +35,8 @@ async def list_associated(call: Call[NoQuery]) -> Response:
 
 async def associated(call: Call[PictureQuery]) -> Response:
     """Give the label or macro picture: as a JPEG the stored one, in other formats made of it."""
-    slide, given = call.slide(), call.query.format
-    kind, vary = (given, dict[str, str]()) if given else negotiated(call, PICTURE_TYPES)
+    slide = call.slide()
+    kind, vary = negotiated(call, call.query.format, PICTURE_TYPES)
     name = call.request.path_params["name"]
 
     def work() -> bytes:

@@ -15,7 +15,7 @@ from pathserve.server.accept import preferred
 from pathserve.server.base_url import base_url
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.params import ImageQuery
-from pathserve.server.routes_tiles import cache_headers, find_tile, not_modified
+from pathserve.server.routes_tiles import cache_headers, find_tile, made_picture, not_modified
 from pathserve.tiles import PICTURE_TYPES
 from pathserve.tiles.iiif import Address, Limits, Plan, Version, plan
 from pathserve.tiles.iiif_info import context, describe, profile
@@ -126,11 +126,10 @@ async def _picture(call: Call[ImageQuery], version: Version) -> Response:
     canonical = f"{_base(call, version, slide)}/{wanted.canonical}{_query(call)}"
     link = f'<{profile(version)}>;rel="profile", <{canonical}>;rel="canonical"'
     headers = cache_headers(etag, slide, query.g) | {"link": link}
-    unchanged = not_modified(call, headers, exists=tile is not None)
-    if unchanged is not None:
-        return unchanged
-    body = tile.body if tile else await call.in_turn(call.services.drawing, draw)
-    return not_modified(call, headers) or Response(body, media_type=PICTURE_TYPES[wanted.format], headers=headers)
+    media_type = PICTURE_TYPES[wanted.format]
+    if tile is None:
+        return await made_picture(call, call.services.drawing, draw, media_type, headers)
+    return not_modified(call, headers) or Response(tile.body, media_type=media_type, headers=headers)
 
 
 _DOCUMENT = {200: Answer("The document.", (_JSON, _JSON_LD)), 304: Answer("Not changed.", ())}

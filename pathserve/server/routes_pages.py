@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from pathserve.access import Action
 from pathserve.errors import NotFound
+from pathserve.server.accept import takes_coding
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.params import NoQuery
 
@@ -51,7 +52,7 @@ class _Assets(StaticFiles):
             raise HTTPException(404)
         accepted = Headers(scope=scope).get("accept-encoding", "")
         twin = path + _TWIN
-        packed = _takes_gzip(accepted) and (await run_in_threadpool(self.lookup_path, twin))[1] is not None
+        packed = takes_coding(accepted, "gzip") and (await run_in_threadpool(self.lookup_path, twin))[1] is not None
         response = await super().get_response(twin if packed else path, scope)
         response.headers["vary"] = "Accept-Encoding"
         if packed:
@@ -70,14 +71,6 @@ class _Assets(StaticFiles):
         hashed = _HASHED.search(os.fspath(full_path)) is not None
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if hashed else "no-cache"
         return response
-
-
-def _takes_gzip(accept_encoding: str) -> bool:
-    for part in accept_encoding.lower().replace(" ", "").split(","):
-        coding, _, weight = part.partition(";q=")
-        if coding == "gzip":
-            return weight.strip("0.") != "" if weight else True
-    return False
 
 
 def assets() -> Mount:

@@ -1,12 +1,12 @@
 """What a viewer composes channels from: samples of tiles as they are stored, and histograms."""
 
-import re
 from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pathserve.access import Action
+from pathserve.server.accept import takes_coding
 from pathserve.server.bodies import json_response
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.models_channels import ChannelsModel
@@ -14,22 +14,12 @@ from pathserve.server.params import NoQuery, SamplesQuery
 from pathserve.server.routes_tiles import cache_headers, not_modified, tile_address
 
 SAMPLES = "application/octet-stream"
-_NEVER = re.compile(r"q=0(?:\.0{0,3})?")
-
-
-def accepts_zstd(accept_encoding: str) -> bool:
-    """Tell whether a client takes Zstandard by name (RFC 9110, section 12.5.3); a star alone does not count."""
-    for part in accept_encoding.lower().split(","):
-        coding, *parameters = (word.replace(" ", "").replace("\t", "") for word in part.split(";"))
-        if coding == "zstd":
-            return not any(_NEVER.fullmatch(parameter) for parameter in parameters)
-    return False
 
 
 async def samples(call: Call[SamplesQuery]) -> Response:
     """Give the samples of one channel of a tile: those that are not stored so wait their turn."""
     slide, tiles, view = call.slide(), call.services.tiles, call.query.view
-    packed = accepts_zstd(",".join(call.request.headers.getlist("accept-encoding")))
+    packed = takes_coding(",".join(call.request.headers.getlist("accept-encoding")), "zstd")
     level, col, row = tile_address(call)
     etag = f'"raw{slide.generation}-{level}-{col}-{row}{view.tag}{"-zstd" if packed else ""}"'
     headers = cache_headers(etag, slide, call.query.g) | {"vary": "Accept-Encoding"}

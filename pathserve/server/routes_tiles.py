@@ -1,6 +1,6 @@
 """Pixels over HTTP: deep-zoom tiles, regions, thumbnails."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.metrics import Tally
 from pathserve.server.models import ProblemModel
 from pathserve.server.params import DeepZoomQuery, ImageQuery, NoQuery, RegionQuery, ThumbnailQuery
+from pathserve.server.shares import Turns
 from pathserve.tiles import MEDIA_TYPES, PICTURE_TYPES, PictureFormat, Tile, encode_image, require_encodable
 
 _K = TypeVar("_K", bound=str)
@@ -56,8 +57,10 @@ def not_modified(call: Call[NoQuery], headers: dict[str, str], *, exists: bool =
     return Response(status_code=304, headers=headers) if tags & ours else None
 
 
-def negotiated(call: Call[NoQuery], offered: Mapping[_K, str]) -> tuple[_K, dict[str, str]]:
-    """Choose a format by ``Accept``; gives it, and the header that tells caches so."""
+def negotiated(call: Call[NoQuery], given: _K | None, offered: Mapping[_K, str]) -> tuple[_K, dict[str, str]]:
+    """Choose a format: the one that the address names, else by ``Accept``; with the header that tells caches so."""
+    if given is not None:
+        return given, {}
     return preferred(",".join(call.request.headers.getlist("accept")), offered), {"vary": "Accept"}
 
 
@@ -115,18 +118,25 @@ def _index(text: str) -> int:
     return int(text)
 
 
+async def made_picture(
+    call: Call[NoQuery], turns: Turns, make: Callable[[], bytes], media_type: str, headers: dict[str, str]
+) -> Response:
+    """Make a picture when its turn comes, unless the client has it already; ``headers`` hold its ETag."""
+    unchanged = not_modified(call, headers, exists=False)
+    if unchanged is not None:
+        return unchanged
+    body = await call.in_turn(turns, make)
+    return not_modified(call, headers) or Response(body, media_type=media_type, headers=headers)
+
+
 async def region(call: Call[RegionQuery]) -> Response:
     """Give the pixels of a region on any grid."""
     slide, query = call.slide(), call.query
     grid = query.grid(slide, max_pixels=call.services.settings.max_output_pixels)
-    kind, vary = (query.format, dict[str, str]()) if query.format else negotiated(call, MEDIA_TYPES)
+    kind, vary = negotiated(call, query.format, MEDIA_TYPES)
     require_encodable(kind, grid.width, grid.height)
     tag = f'"region-{slide.generation}-{grid.l0_x}-{grid.l0_y}-{grid.width}-{grid.height}-{grid.downsample_x}'
     headers = cache_headers(f'{tag}-{grid.downsample_y}-{kind}-{query.color}{query.view.tag}"', slide, query.g) | vary
-
-    unchanged = not_modified(call, headers, exists=False)
-    if unchanged is not None:
-        return unchanged
 
     def work() -> bytes:
         with call.timed("read"):
@@ -134,19 +144,15 @@ async def region(call: Call[RegionQuery]) -> Response:
         with call.timed("encode"):
             return encode_image(pixels, kind)
 
-    body = await call.in_turn(call.services.drawing, work)
-    return not_modified(call, headers) or Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
+    return await made_picture(call, call.services.drawing, work, MEDIA_TYPES[kind], headers)
 
 
 async def thumbnail(call: Call[ThumbnailQuery]) -> Response:
     """Give a small picture of the whole slide."""
     slide, query = call.slide(), call.query
-    kind, vary = (query.format, dict[str, str]()) if query.format else negotiated(call, PICTURE_TYPES)
+    kind, vary = negotiated(call, query.format, PICTURE_TYPES)
     tag = f'"thumbnail-{slide.generation}-{query.size}-{kind}-{query.color}{query.view.tag}"'
     headers = cache_headers(tag, slide, query.g) | vary
-    unchanged = not_modified(call, headers, exists=False)
-    if unchanged is not None:
-        return unchanged
 
     def work() -> bytes:
         tiles = call.services.tiles
@@ -154,8 +160,7 @@ async def thumbnail(call: Call[ThumbnailQuery]) -> Response:
             return tiles.thumbnail(slide.id, query.size, color=query.color, view=query.view, image_format=kind)
 
     turns = call.services.drawing if query.size > LARGE_THUMBNAIL else call.services.making
-    body = await call.in_turn(turns, work)
-    return not_modified(call, headers) or Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
+    return await made_picture(call, turns, work, MEDIA_TYPES[kind], headers)
 
 
 ENDPOINTS = (

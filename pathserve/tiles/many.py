@@ -49,7 +49,7 @@ def stored_chunks(
         columns, rows = whole.get(level, (0, 0))
         if 0 <= col < columns and 0 <= row < rows:
             try:
-                found[index] = pyramid.chunk(grid.level_count - 1 - level, col, row, plane)
+                found[index] = pyramid.chunk(grid.reduction(level), col, row, plane)
             except PathServeError:  # told where the tile is asked for by itself
                 continue
     return found

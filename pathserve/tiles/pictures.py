@@ -55,7 +55,6 @@ class OpenSlide:
     files: Files
     identity: Hashable
     to_srgb: Convert | None
-    shown_as_stored: bool
 
     def converts(self, color: Color) -> bool:
         """Tell whether pixels of this colour differ from those that are stored."""

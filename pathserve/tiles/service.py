@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from pathserve.errors import Invalid, NotFound
 from pathserve.geometry import LevelRegion, PixelGrid
-from pathserve.pixels import FIRST_PLANE
 from pathserve.pyramid import ByteBudgetCache, Pyramid, ReadCache
 from pathserve.pyramid.disk import as_slides
 from pathserve.pyramid.reader import SHARD_BYTES
@@ -351,7 +350,7 @@ class TileService:
         pyramid = Pyramid.open(files, cache=self._read, owner=(slide_id, identity))
         facts = pyramid.facts
         converts = to_srgb(facts.icc_profile) if facts.rgb else None
-        slide = OpenSlide(pyramid, DeepZoom.of(facts), files, identity, converts, stored_plane(facts) is not None)
+        slide = OpenSlide(pyramid, DeepZoom.of(facts), files, identity, converts)
         self._open.put(slide_id, slide)
         return slide
 
@@ -360,8 +359,7 @@ class TileService:
         body = self._made.get(key)
         if body is None:
             pixels = slide.part_of_level(wanted.level, region, wanted.view)
-            if wanted.converts and slide.to_srgb is not None:
-                pixels = slide.to_srgb(pixels)
+            pixels = slide.in_color(pixels, "srgb" if wanted.converts else "source")
             body = encode_image(pixels, wanted.image_format, TILE)
             self._made.put(key, body)
         return body
@@ -375,12 +373,10 @@ def _stored(slide: OpenSlide, wanted: _Wanted, *, wait: bool = True) -> bytes | 
     """Give the stored chunk where it is the tile; None where the tile has to be made."""
     if wanted.converts or wanted.image_format != "jpeg":
         return None
-    facts, view = slide.pyramid.facts, wanted.view
+    facts = slide.pyramid.facts
     columns, rows = slide.grid.whole_chunks(facts, wanted.level)
-    if not slide.shown_as_stored or wanted.col >= columns or wanted.row >= rows:
-        return None
-    plane = FIRST_PLANE if view is DEFAULT_VIEW and facts.planes == 1 else stored_plane(facts, view)
-    if plane is None:
+    plane = stored_plane(facts, wanted.view)
+    if plane is None or wanted.col >= columns or wanted.row >= rows:
         return None
     return slide.pyramid.chunk(slide.grid.reduction(wanted.level), wanted.col, wanted.row, plane, wait=wait)
 

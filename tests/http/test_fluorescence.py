@@ -16,7 +16,7 @@ from pathserve.access import Role
 from pathserve.config import Settings
 from pathserve.ingest import IngestOptions, ingest_scan
 from pathserve.server import create_app
-from pathserve.server.routes_samples import accepts_zstd
+from pathserve.server.accept import takes_coding
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +265,7 @@ def test_histograms_say_what_a_viewer_needs(site, stack):
     ],
 )
 def test_zstandard_is_taken_by_name(header, takes):
-    assert accepts_zstd(header) is takes
+    assert takes_coding(header, "zstd") is takes
 
 
 @pytest.mark.parametrize("view", ["c=99", "c=0&z=99", "t=1"])
