@@ -6,8 +6,11 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -119,6 +122,27 @@ def make_tiff(tmp_path: Path) -> MakeTiff:
         return tmp_path / name
 
     return write
+
+
+Serving = Callable[[type[BaseHTTPRequestHandler]], AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="session")
+def serving() -> Serving:
+    """Answer requests by a handler, in threads, for a while; gives host and port."""
+
+    @contextmanager
+    def serve(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+            thread.start()
+            try:
+                yield f"127.0.0.1:{server.server_port}"
+            finally:
+                server.shutdown()
+                thread.join()
+
+    return serve
 
 
 class ObjectStore:

@@ -1,12 +1,9 @@
 """Many tiles or regions of one slide in one answer: a tar archive, streamed in the order that was asked for."""
 
-import io
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
-import numpy as np
-from PIL import Image
 from pydantic import Field, field_validator
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -160,11 +157,9 @@ def _stored(
 
 def _tile(call: Call[NoQuery], slide: SlideRecord, body: BatchBody, address: TileAddress) -> bytes:
     service = call.services.tiles
-    image_format = "png" if body.format == "npy" else body.format
-    picture = service.tile(slide.id, *address, color=body.color, view=body.view, image_format=image_format).body
-    if body.format != "npy":
-        return picture
-    return encode_image(np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")), "npy")
+    if body.format == "npy":
+        return encode_image(service.tile_pixels(slide.id, *address, color=body.color, view=body.view), "npy")
+    return service.tile(slide.id, *address, color=body.color, view=body.view, image_format=body.format).body
 
 
 def _region(call: Call[NoQuery], slide: SlideRecord, body: BatchBody, region: GridQuery) -> bytes:

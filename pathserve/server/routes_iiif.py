@@ -19,7 +19,7 @@ from pathserve.server.routes_tiles import cache_headers, find_tile, made_picture
 from pathserve.tiles import PICTURE_TYPES
 from pathserve.tiles.iiif import Address, Limits, Plan, Version, plan
 from pathserve.tiles.iiif_info import context, describe, profile
-from pathserve.tiles.iiif_picture import decoded, finish
+from pathserve.tiles.iiif_picture import finish
 
 _JSON, _JSON_LD = "application/json", "application/ld+json"
 _PARAMETER = re.compile(r';\s*(?:profile|charset)=(?:"[^"]*"|[^\s,;"]*)', re.IGNORECASE)
@@ -108,8 +108,7 @@ async def _picture(call: Call[ImageQuery], version: Version) -> Response:
     def draw() -> bytes:
         with call.timed("read"):
             if wanted.tile is not None:
-                png = tiles.tile(slide.id, *wanted.tile, color=query.color, view=query.view, image_format="png")
-                pixels = decoded(png.body)
+                pixels = tiles.tile_pixels(slide.id, *wanted.tile, color=query.color, view=query.view)
             else:
                 pixels = tiles.region(slide.id, wanted.grid, color=query.color, view=query.view)
         with call.timed("encode"):

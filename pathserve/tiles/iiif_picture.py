@@ -1,7 +1,5 @@
 """What the IIIF Image API does to pixels after they were cut out and scaled: mirror, turn, take the colour away."""
 
-import io
-
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -13,12 +11,6 @@ _BLACK_OR_WHITE = 128
 """Grey values from here on are white in a bitonal picture."""
 
 _WHITE = (255, 255, 255)
-
-
-def decoded(png: bytes) -> npt.NDArray[np.uint8]:
-    """Give the pixels of a tile that was made as a PNG, (h, w, 3) uint8, RGB."""
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 def finish(plan: Plan, pixels: npt.NDArray[np.uint8]) -> bytes:

@@ -193,6 +193,14 @@ class TileService:
             body = self._made.get((slide_id, slide.grid.generation, wanted))
         return None if body is None else _answer(slide, body, wanted)
 
+    def tile_pixels(
+        self, slide_id: str, level: int, col: int, row: int, *, color: Color = "source", view: View = DEFAULT_VIEW
+    ) -> npt.NDArray[np.uint8]:
+        """Give the pixels of a tile as (h, w, 3) uint8, RGB: those of its PNG; raises as :meth:`tile`."""
+        slide = self._slide(slide_id)
+        region = slide.grid.tile_region(level, col, row)
+        return slide.in_color(slide.part_of_level(level, region, view), color)
+
     def stored_tiles(self, slide_id: str, *, color: Color = "source", view: View = DEFAULT_VIEW) -> StoredTiles | None:
         """Give the short way to those tiles of a slide that are stored as they look, as JPEGs; waits for nothing.
 

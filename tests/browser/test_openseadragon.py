@@ -1,10 +1,8 @@
 """OpenSeadragon on a page of another origin, with a token: every pixel of the slide where it belongs."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -70,9 +68,8 @@ OPEN = """([source, token]) => new Promise((resolve, reject) => {
 })"""
 
 
-@contextmanager
-def another_site() -> Iterator[str]:
-    """Serve the page and the library from an origin of their own."""
+def another_site() -> type[BaseHTTPRequestHandler]:
+    """Give what serves the page and the library from an origin of their own."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -87,14 +84,7 @@ def another_site() -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
+    return Handler
 
 
 @dataclass
@@ -126,8 +116,9 @@ OpenGuest = Callable[..., Guest]
 
 
 @pytest.fixture
-def guest(site, browser: Browser) -> Iterator[OpenGuest]:
-    with another_site() as origin:
+def guest(site, browser: Browser, serving) -> Iterator[OpenGuest]:
+    with serving(another_site()) as host:
+        origin = f"http://{host}/"
         context = browser.new_context(viewport={"width": 800, "height": 600})
         page = context.new_page()
         found = Guest(page)

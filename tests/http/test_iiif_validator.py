@@ -5,10 +5,9 @@ import os
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,9 +46,8 @@ def save_test_picture(path: Path) -> None:
     picture.save(path)
 
 
-@contextmanager
-def proxy_with_token(address: str, token: str) -> Iterator[str]:
-    """Pass every GET on with a token, which the validator cannot send; gives host and port."""
+def proxy_with_token(address: str, token: str) -> type[BaseHTTPRequestHandler]:
+    """Give what passes every GET on with a token, which the validator cannot send."""
     upstream = urlsplit(address).netloc
 
     class Handler(BaseHTTPRequestHandler):
@@ -73,17 +71,10 @@ def proxy_with_token(address: str, token: str) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    return Handler
 
 
-def test_the_official_validator_passes_at_level_2(serve: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_official_validator_passes_at_level_2(serve: Callable[..., Any], serving, tmp_path: Path) -> None:
     save_test_picture(tmp_path / "squares.png")
     served = serve()
     with closing(Services.open(Settings(data=served.data))) as services:
@@ -95,7 +86,7 @@ def test_the_official_validator_passes_at_level_2(serve: Callable[..., Any], tmp
             progress=lambda _: None,
         )
     slide = outcome[0].slide
-    with proxy_with_token(served.address, served.tokens["viewer"]) as server:
+    with serving(proxy_with_token(served.address, served.tokens["viewer"])) as server:
 
         def validate(version: str, *words: str) -> tuple[int, int]:
             """Run it as its users do; gives how many tests it has run and how many of them failed."""
