@@ -1,6 +1,6 @@
 """How often each value occurs in a channel, and which values are worth showing: taken once, on a low level."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,7 @@ class Histogram:
         if values.size == 0:
             return cls(0.0, 1.0, (), 0.0, 0.0, (0.0, 1.0))
         low, high = float(values.min()), float(values.max())
-        start, end = (_percentile(values, share) for share in PERCENTILES)
+        start, end = _percentiles(values)
         if start == end:  # a constant picture: its value is in the middle of the window
             start, end = start - _margin(start), end + _margin(end)
         if values.dtype.kind == "f":
@@ -84,14 +84,14 @@ def _counts(values: npt.NDArray[Any], low: float, high: float, width: float) -> 
     return tuple(counts.tolist())
 
 
-def _percentile(values: npt.NDArray[Any], share: float) -> float:
-    """Give the value that a share of all, in per cent, lies below; in float64, so that no difference overflows."""
-    rank = share / 100 * (values.size - 1)
-    below = int(rank)
-    above = min(below + 1, values.size - 1)
-    ordered = np.partition(values, (below, above))
-    first, second = float(ordered[below]), float(ordered[above])
-    return first + (second - first) * (rank - below)
+def _percentiles(values: npt.NDArray[Any]) -> Iterator[float]:
+    """Give the values that ``PERCENTILES`` of all lie below; in float64, so that no difference overflows."""
+    ranks = [share / 100 * (values.size - 1) for share in PERCENTILES]
+    places = [(int(rank), min(int(rank) + 1, values.size - 1)) for rank in ranks]
+    ordered = np.partition(values, [place for pair in places for place in pair])
+    for rank, (below, above) in zip(ranks, places, strict=True):
+        first, second = float(ordered[below]), float(ordered[above])
+        yield first + (second - first) * (rank - below)
 
 
 def _margin(value: float) -> float:
