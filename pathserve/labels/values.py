@@ -1,4 +1,4 @@
-"""What experts and models say about tissue: classes, annotations, layers, revisions. Values only, no storage."""
+"""Single values: a class, a schema, a layer, an annotation as it stands at one revision. No storage."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,0 +1,39 @@
+"""What experts and models say about tissue: classes, annotations, layers, revisions. Values only, no storage.
+
+Single annotations are `Annotation` and `NewAnnotation`; many at once are `Columns`, the same things as arrays.
+"""
+
+from pathserve.labels.columns import Columns, GeometryKind
+from pathserve.labels.values import (
+    BACKGROUND,
+    EXHAUSTIVE,
+    IGNORE,
+    MAX_CLASSES,
+    MAX_NAME,
+    Annotation,
+    AnnotationClass,
+    ClassSchema,
+    FeatureIssue,
+    Layer,
+    NewAnnotation,
+    clean_name,
+    require_name,
+)
+
+__all__ = [
+    "BACKGROUND",
+    "EXHAUSTIVE",
+    "IGNORE",
+    "MAX_CLASSES",
+    "MAX_NAME",
+    "Annotation",
+    "AnnotationClass",
+    "ClassSchema",
+    "Columns",
+    "FeatureIssue",
+    "GeometryKind",
+    "Layer",
+    "NewAnnotation",
+    "clean_name",
+    "require_name",
+]

@@ -1,0 +1,332 @@
+"""Many annotations as arrays: what bulk import, chunks, vector tiles, masks and export work on.
+
+Building an object per cell costs more than anything else that is done with a million cells, so nothing on those paths
+does. One annotation has one or more parts, a part one or more rings (a polygon's shell and its holes; a line; a run of
+points), a ring a run of positions.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import chain
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from pathserve.labels.values import EXHAUSTIVE, NewAnnotation
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class GeometryKind(IntEnum):
+    """Type of a GeoJSON geometry, as one byte."""
+
+    POINT = 1
+    MULTI_POINT = 2
+    LINE = 3
+    MULTI_LINE = 4
+    POLYGON = 5
+    MULTI_POLYGON = 6
+    COLLECTION = 7
+
+
+GEOJSON_TYPES: Mapping[GeometryKind, str] = {
+    GeometryKind.POINT: "Point",
+    GeometryKind.MULTI_POINT: "MultiPoint",
+    GeometryKind.LINE: "LineString",
+    GeometryKind.MULTI_LINE: "MultiLineString",
+    GeometryKind.POLYGON: "Polygon",
+    GeometryKind.MULTI_POLYGON: "MultiPolygon",
+    GeometryKind.COLLECTION: "GeometryCollection",
+}
+_KINDS = {name: kind for kind, name in GEOJSON_TYPES.items()}
+
+Rings = list[list[Sequence[float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """N annotations of one layer as arrays; row i of every array is annotation i.
+
+    Parameters
+    ----------
+    ids
+        (N, 16) uint8: the bytes of each UUID; all zero where the store shall make one.
+    numbers, revisions, firsts
+        (N,) int64: number on the slide, revision of this version, revision of the first one; 0 when not stored yet.
+    kinds
+        (N,) uint8, `GeometryKind`.
+    classes
+        (N,) int32: index into ``class_names``, -1 for none.
+    states
+        (N,) int32: index into ``state_names``.
+    scores
+        (N,) float64, NaN for none.
+    exhaustive
+        (N,) bool: marked as exhaustively annotated areas (what exactly is marked stands in ``properties``).
+    xy
+        (V, 2) float64 positions in level-0 pixels, as they came in.
+    ring_starts
+        (R + 1,) int64: ring r has the positions ``xy[ring_starts[r]:ring_starts[r + 1]]``; closed rings repeat their
+        first position.
+    part_starts
+        (P + 1,) int64: part p has the rings ``part_starts[p]`` to ``part_starts[p + 1]``.
+    starts
+        (N + 1,) int64: annotation i has the parts ``starts[i]`` to ``starts[i + 1]``.
+    properties
+        N JSON objects (UTF-8), as `NewAnnotation.properties` has them; ``b""`` means ``{}``. They hold state, score and
+        exhaustive too, as they came in: the arrays are what questions look at.
+    geometries
+        Row -> GeoJSON geometry (UTF-8) of those that the arrays cannot give back whole: collections, positions of more
+        than two numbers, foreign members. Their arrays hold what can be drawn of them.
+    drawn
+        Row -> GeoJSON geometry (UTF-8) as drawn, of those that were repaired.
+    layer
+        Name of their layer; empty when not stored yet.
+    """
+
+    ids: npt.NDArray[np.uint8]
+    numbers: Ints
+    revisions: Ints
+    firsts: Ints
+    kinds: npt.NDArray[np.uint8]
+    classes: npt.NDArray[np.int32]
+    class_names: tuple[str, ...]
+    states: npt.NDArray[np.int32]
+    state_names: tuple[str, ...]
+    scores: Floats
+    exhaustive: npt.NDArray[np.bool_]
+    xy: Floats
+    ring_starts: Ints
+    part_starts: Ints
+    starts: Ints
+    properties: Sequence[bytes]
+    geometries: Mapping[int, bytes] = field(default_factory=dict)
+    drawn: Mapping[int, bytes] = field(default_factory=dict)
+    layer: str = ""
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def first_positions(self) -> Ints:
+        """Give (N + 1,) int64: annotation i has the positions ``xy[p[i]:p[i + 1]]``."""
+        positions: Ints = self.ring_starts[self.part_starts[self.starts]]
+        return positions
+
+    def boxes(self) -> Floats:
+        """Give (N, 4) float64: x0, y0, x1, y1 of each; every annotation has a position."""
+        if not len(self):
+            return np.empty((0, 4))
+        first = self.first_positions()[:-1]
+        low, high = np.minimum.reduceat(self.xy, first), np.maximum.reduceat(self.xy, first)
+        return np.concatenate((low, high), axis=1)
+
+    def geometry(self, row: int) -> dict[str, Any]:
+        """Give one geometry as a GeoJSON object, with the numbers that came in."""
+        whole = self.geometries.get(row)
+        if whole is not None:
+            found: dict[str, Any] = orjson.loads(whole)
+            return found
+        kind = GeometryKind(int(self.kinds[row]))
+        parts = [
+            [
+                self.xy[self.ring_starts[ring] : self.ring_starts[ring + 1]].tolist()
+                for ring in range(self.part_starts[part], self.part_starts[part + 1])
+            ]
+            for part in range(self.starts[row], self.starts[row + 1])
+        ]
+        return {"type": GEOJSON_TYPES[kind], "coordinates": _coordinates(kind, parts)}
+
+    def new_annotation(self, row: int, *, colors: Mapping[str, tuple[int, int, int]] | None = None) -> NewAnnotation:
+        """Give one row as a single value."""
+        index = int(self.classes[row])
+        name = None if index < 0 else self.class_names[index]
+        drawn = self.drawn.get(row)
+        identity = self.ids[row].tobytes()
+        return NewAnnotation(
+            geometry=self.geometry(row),
+            id=UUID(bytes=identity) if any(identity) else None,
+            class_name=name,
+            class_color=(colors or {}).get(name or ""),
+            properties=orjson.loads(self.properties[row] or b"{}"),
+            drawn=None if drawn is None else orjson.loads(drawn),
+        )
+
+    def take(self, rows: npt.NDArray[Any]) -> "Columns":
+        """Give some rows (indices, or a mask of N) in the order asked for."""
+        wanted = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
+        parts, starts = _gather(self.starts, wanted)
+        rings, part_starts = _gather(self.part_starts, parts)
+        positions, ring_starts = _gather(self.ring_starts, rings)
+        places = [(new, int(old)) for new, old in enumerate(wanted)] if self.geometries or self.drawn else []
+        return Columns(
+            ids=self.ids[wanted],
+            numbers=self.numbers[wanted],
+            revisions=self.revisions[wanted],
+            firsts=self.firsts[wanted],
+            kinds=self.kinds[wanted],
+            classes=self.classes[wanted],
+            class_names=self.class_names,
+            states=self.states[wanted],
+            state_names=self.state_names,
+            scores=self.scores[wanted],
+            exhaustive=self.exhaustive[wanted],
+            xy=self.xy[positions],
+            ring_starts=ring_starts,
+            part_starts=part_starts,
+            starts=starts,
+            properties=[self.properties[row] for row in wanted],
+            geometries={new: self.geometries[old] for new, old in places if old in self.geometries},
+            drawn={new: self.drawn[old] for new, old in places if old in self.drawn},
+            layer=self.layer,
+        )
+
+    @classmethod
+    def of(cls, annotations: Sequence[NewAnnotation], *, default_state: str = "draft") -> "Columns":
+        """Put single annotations, which have passed the geometry gate, into columns."""
+        classes, states = _Names(), _Names()
+        count = len(annotations)
+        shapes = [_parts(item.geometry) for item in annotations]
+        parts = [part for _, shape, _ in shapes for part in shape]
+        rings = [ring for part in parts for ring in part]
+        return cls(
+            ids=np.frombuffer(b"".join(_id_bytes(item.id) for item in annotations), np.uint8).reshape(count, 16),
+            numbers=np.zeros(count, np.int64),
+            revisions=np.zeros(count, np.int64),
+            firsts=np.zeros(count, np.int64),
+            kinds=np.array([kind for kind, _, _ in shapes], np.uint8),
+            classes=np.array([classes.index(item.class_name) for item in annotations], np.int32),
+            states=np.array([states.index(state_of(item.properties, default_state)) for item in annotations], np.int32),
+            class_names=classes.all,
+            state_names=states.all,
+            scores=np.array([score_of(item.properties) for item in annotations], np.float64),
+            exhaustive=np.array([bool(item.properties.get(EXHAUSTIVE)) for item in annotations], np.bool_),
+            xy=np.array([position[:2] for ring in rings for position in ring], np.float64).reshape(-1, 2),
+            ring_starts=_offsets(map(len, rings)),
+            part_starts=_offsets(map(len, parts)),
+            starts=_offsets(len(shape) for _, shape, _ in shapes),
+            properties=[orjson.dumps(item.properties) if item.properties else b"" for item in annotations],
+            geometries={
+                row: orjson.dumps(annotations[row].geometry) for row, (_, _, whole) in enumerate(shapes) if not whole
+            },
+            drawn={row: orjson.dumps(item.drawn) for row, item in enumerate(annotations) if item.drawn is not None},
+        )
+
+    @classmethod
+    def join(cls, several: Sequence["Columns"]) -> "Columns":
+        """Put the rows of several columns of one layer (at least one) one after another."""
+        classes, states = _Names(), _Names()
+        bases = np.cumsum([0, *map(len, several)])
+        return cls(
+            ids=np.concatenate([c.ids for c in several]),
+            numbers=np.concatenate([c.numbers for c in several]),
+            revisions=np.concatenate([c.revisions for c in several]),
+            firsts=np.concatenate([c.firsts for c in several]),
+            kinds=np.concatenate([c.kinds for c in several]),
+            classes=np.concatenate([classes.translate(c.class_names, c.classes) for c in several]),
+            class_names=classes.all,
+            states=np.concatenate([states.translate(c.state_names, c.states) for c in several]),
+            state_names=states.all,
+            scores=np.concatenate([c.scores for c in several]),
+            exhaustive=np.concatenate([c.exhaustive for c in several]),
+            xy=np.concatenate([c.xy for c in several]),
+            ring_starts=_join_offsets([c.ring_starts for c in several]),
+            part_starts=_join_offsets([c.part_starts for c in several]),
+            starts=_join_offsets([c.starts for c in several]),
+            properties=list(chain.from_iterable(c.properties for c in several)),
+            geometries={
+                int(base) + row: v for base, c in zip(bases, several, strict=False) for row, v in c.geometries.items()
+            },
+            drawn={int(base) + row: v for base, c in zip(bases, several, strict=False) for row, v in c.drawn.items()},
+            layer=several[0].layer,
+        )
+
+
+def state_of(properties: Mapping[str, Any], default: str) -> str:
+    """Read the review state out of properties."""
+    state = properties.get("state")
+    return state if isinstance(state, str) else default
+
+
+def score_of(properties: Mapping[str, Any]) -> float:
+    """Read the score out of properties; NaN when there is none."""
+    score = properties.get("score")
+    return float(score) if isinstance(score, int | float) and not isinstance(score, bool) else float("nan")
+
+
+class _Names:
+    """Texts and their indices, in the order in which they were first met."""
+
+    def __init__(self) -> None:
+        self._indices: dict[str, int] = {}
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return tuple(self._indices)
+
+    def index(self, name: str | None) -> int:
+        return -1 if name is None else self._indices.setdefault(name, len(self._indices))
+
+    def translate(self, names: Sequence[str], indices: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        table = np.array([*(self.index(name) for name in names), -1], np.int32)
+        return table[indices]
+
+
+def _id_bytes(identity: UUID | None) -> bytes:
+    return bytes(16) if identity is None else identity.bytes
+
+
+def _offsets(lengths: Iterable[int]) -> Ints:
+    return np.cumsum(np.fromiter(chain((0,), lengths), np.int64))
+
+
+def _join_offsets(several: Sequence[Ints]) -> Ints:
+    lengths = np.concatenate([np.diff(offsets) for offsets in several])
+    return np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+
+
+def _gather(offsets: Ints, wanted: Ints) -> tuple[Ints, Ints]:
+    """Give the members of the runs ``wanted`` and the offsets of these runs among them."""
+    lengths = offsets[wanted + 1] - offsets[wanted]
+    fresh = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+    members = np.arange(fresh[-1]) + np.repeat(offsets[wanted] - fresh[:-1], lengths)
+    return members, fresh
+
+
+def _coordinates(kind: GeometryKind, parts: list[Rings]) -> Any:  # noqa: ANN401 - depth goes by kind
+    match kind:
+        case GeometryKind.POINT:
+            return parts[0][0][0]
+        case GeometryKind.MULTI_POINT | GeometryKind.LINE:
+            return parts[0][0]
+        case GeometryKind.MULTI_LINE:
+            return [part[0] for part in parts]
+        case GeometryKind.POLYGON:
+            return parts[0]
+        case _:
+            return parts
+
+
+def _parts(geometry: Mapping[str, Any]) -> tuple[GeometryKind, list[Rings], bool]:
+    """Take a geometry apart; tells also whether kind and positions are all that it has."""
+    kind = _KINDS[geometry["type"]]
+    if kind is GeometryKind.COLLECTION:
+        return kind, [part for member in geometry["geometries"] for part in _parts(member)[1]], False
+    coordinates = geometry["coordinates"]
+    match kind:
+        case GeometryKind.POINT:
+            parts = [[[coordinates]]]
+        case GeometryKind.MULTI_POINT | GeometryKind.LINE:
+            parts = [[coordinates]]
+        case GeometryKind.MULTI_LINE:
+            parts = [[line] for line in coordinates]
+        case GeometryKind.POLYGON:
+            parts = [coordinates]
+        case _:
+            parts = coordinates
+    plain = len(geometry) == 2 and all(len(position) == 2 for part in parts for ring in part for position in ring)
+    return kind, parts, plain
