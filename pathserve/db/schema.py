@@ -274,5 +274,94 @@ _QUALITY = Migration(
     ),
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _CASES, _UPLOADS, _JOBS, _SCENES, _IDENTITY, _QUALITY)
+_CHUNKS = Migration(
+    "annotations in chunks",
+    (
+        # author, task, model or imported
+        "alter table layer add column kind text not null default 'author'",
+        # Names of layers in the past, and their ends: the newest row by a revision holds; without one, the table
+        # `layer` says it.
+        """create table layer_change (
+            layer integer not null references layer (id) on delete cascade,
+            revision integer not null,
+            name text not null,
+            deleted integer not null,
+            primary key (layer, revision)
+        ) without rowid""",
+        # What was written together; without a revision it is not there yet, and swept when nobody goes on with it.
+        """create table batch (
+            id text primary key,
+            slide text not null references slide (id) on delete cascade,
+            layer integer not null,
+            revision integer,
+            touched text not null
+        ) without rowid""",
+        "create index batch_by_slide on batch (slide, revision)",
+        # About 1,024 neighbours of one layer. Visible at revision R: born <= R < died, without the `overridden` ones.
+        # `scattered` is 0 where row k has the number first_number + k and the revision born.
+        """create table chunk (
+            id integer primary key,
+            slide text not null references slide (id) on delete cascade,
+            batch text not null,
+            layer integer not null,
+            born integer,
+            died integer,
+            size integer not null,
+            scattered integer not null,
+            first_number integer not null,
+            last_number integer not null,
+            x0 real not null,
+            y0 real not null,
+            x1 real not null,
+            y1 real not null,
+            max_extent real not null,
+            exhaustive integer not null
+        )""",
+        "create index chunk_by_slide on chunk (slide, born)",
+        "create index chunk_by_batch on chunk (batch)",
+        """create table chunk_data (
+            chunk integer primary key references chunk (id) on delete cascade,
+            attributes blob not null,
+            geometry blob not null,
+            json blob not null
+        )""",
+        # Where an annotation lies whose history is not in `feature_version` yet, or whose newest version was folded.
+        """create table placed (
+            id blob primary key,
+            chunk integer not null,
+            place integer not null
+        ) without rowid""",
+        # Rows of chunks that are history from this revision on.
+        """create table overridden (
+            chunk integer not null references chunk (id) on delete cascade,
+            place integer not null,
+            revision integer not null,
+            primary key (chunk, place)
+        ) without rowid""",
+        # The revision at which a version was superseded, or found in a chunk; null while it is current.
+        "alter table feature_version add column until integer",
+        """update feature_version set until = (
+            select min(later.revision) from feature_version later
+            where later.id = feature_version.id and later.revision > feature_version.revision
+        )""",
+        """create index feature_version_live on feature_version (slide, x0, x1, y0, y1)
+            where until is null and deleted = 0""",
+        # What each revision did, in one row a layer and kind; ids (JSON) when they are few.
+        """create table change (
+            slide text not null references slide (id) on delete cascade,
+            revision integer not null,
+            layer integer not null,
+            kind text not null,
+            size integer not null,
+            x0 real,
+            y0 real,
+            x1 real,
+            y1 real,
+            ids text,
+            primary key (slide, revision, layer, kind)
+        ) without rowid""",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _CASES, _UPLOADS, _JOBS, _SCENES, _IDENTITY, _QUALITY, _CHUNKS)
 """Applied in order; their count is the data folder's format version."""
