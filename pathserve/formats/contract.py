@@ -67,12 +67,16 @@ class ReadContext:
     ----------
     max_vertices, max_features
         Limits of one geometry and of the whole file; beyond the second a reader raises `TooLarge`.
+    colors
+        Class -> colour as the file states it, which readers add to: columns name classes and have no place for colours.
+        The first colour of a class counts.
     """
 
     slide: SlideFrame = field(default_factory=SlideFrame)
     losses: Losses = field(default_factory=Losses)
     max_vertices: int = 1_000_000
     max_features: int = 50_000_000
+    colors: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

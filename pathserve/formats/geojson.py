@@ -15,7 +15,7 @@ What a Feature brings along is kept as it was:
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -44,7 +44,7 @@ ORIGINAL_ID = "original_id"
 """Property that holds an id which was no UUID."""
 
 _DEFAULTS = {"state": "draft", "objectType": "annotation"}
-_GEOMETRIES = frozenset(
+GEOMETRIES = frozenset(
     ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection")
 )
 _OWN_MEMBERS = frozenset(("type", "id", "geometry", "properties", "bbox"))
@@ -128,7 +128,27 @@ def parse_features(
 def _parse(
     found: Found, notes: list[tuple[str, str]], frame: Size | None, max_vertices: int, *, may_repair: bool
 ) -> NewAnnotation:
-    """Read one Feature or bare geometry; what is changed about it goes into ``notes``."""
+    """Read one Feature or bare geometry and let its geometry through the gate."""
+    read = read_feature(found, notes)
+    checked = check_geometry(read.geometry, frame=frame, max_vertices=max_vertices, may_repair=may_repair)
+    if checked.note is not None:
+        notes.append(("geometry_repaired", checked.note))
+    return replace(read, geometry=checked.geometry, drawn=checked.drawn)
+
+
+def read_feature(found: Found, notes: list[tuple[str, str]]) -> NewAnnotation:
+    """Read one Feature or bare geometry, whose geometry has not passed the gate yet.
+
+    Parameters
+    ----------
+    notes
+        Gets the code and a sentence of whatever is changed about it.
+
+    Raises
+    ------
+    Invalid
+        When it is refused.
+    """
     if found.refusal is not None:
         code, message = found.refusal
         raise Invalid(message, code=code)
@@ -136,28 +156,26 @@ def _parse(
         notes.append(("duplicate_key", "An object named a member twice; the last one was taken."))
     item = found.value
     kind = item.get("type") if isinstance(item, dict) else None
-    if isinstance(kind, str) and kind in _GEOMETRIES:
+    if isinstance(kind, str) and kind in GEOMETRIES:
         item = {"type": "Feature", "geometry": item}
     elif kind != "Feature":
         raise Invalid("This is neither a Feature nor a geometry.", code="not_a_feature")
     geometry = item.get("geometry")
     if geometry is None:
         raise Invalid("The Feature has no geometry.", code="no_geometry")
+    if not isinstance(geometry, dict):
+        raise Invalid("A geometry must be a JSON object.", code="not_a_geometry")
     given = item.get("properties")
     if not isinstance(given, dict | None):
         raise Invalid("The properties of a Feature must be an object.", code="bad_properties")
-    checked = check_geometry(geometry, frame=frame, max_vertices=max_vertices, may_repair=may_repair)
-    if checked.note is not None:
-        notes.append(("geometry_repaired", checked.note))
     properties, classified = _parse_properties(given or {}, notes)
     _keep_foreign_members(item, properties)
     return NewAnnotation(
-        geometry=checked.geometry,
+        geometry=geometry,
         id=_parse_id(item.get("id"), properties, notes),
         class_name=classified.name,
         class_color=classified.color,
         properties=properties,
-        drawn=checked.drawn,
     )
 
 

@@ -1,0 +1,88 @@
+"""The GeoJSON family as formats: plain GeoJSON, text sequences and lines, and what QuPath reads and writes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pathserve.errors import Invalid, TooLarge
+from pathserve.formats.contract import Format, Item, ReadContext
+from pathserve.formats.geojson import GEOMETRIES, read_feature
+from pathserve.formats.json_head import BYTE_ORDER_MARK, Outline, outline
+from pathserve.formats.json_text import RECORD_SEPARATOR, find_features
+from pathserve.labels import FeatureIssue
+
+_FEATURES = GEOMETRIES | {"Feature", "FeatureCollection"}
+_QUPATH_PROPERTIES = (b'"objectType"', b'"object_type"', b'"PathAnnotationObject"', b'"PathDetectionObject"')
+_PLAIN_BYTES = 64 * 1024 * 1024
+
+
+def _is_feature(found: Outline) -> bool:
+    return found.kind == "{" and found.members.get("type") in _FEATURES
+
+
+def _is_geojson(head: bytes) -> bool:
+    found = outline(head)
+    if found.kind == "[":
+        return found.first.get("", Outline()).members.get("type") in _FEATURES
+    if _is_feature(found):
+        return True
+    # The type of a collection may stand behind its features, which can be far away.
+    first = found.first.get("features", Outline())
+    return found.members.get("type") is None and first.members.get("type") == "Feature"
+
+
+def _is_sequence(head: bytes) -> bool:
+    text = head.removeprefix(BYTE_ORDER_MARK).lstrip()
+    if text.startswith(RECORD_SEPARATOR):
+        return _is_geojson(text)
+    first, _, rest = text.partition(b"\n")
+    return first.rstrip().endswith(b"}") and rest.lstrip()[:1] == b"{" and _is_geojson(first)
+
+
+def _is_qupath(head: bytes) -> bool:
+    return _is_geojson(head) and any(mark in head for mark in _QUPATH_PROPERTIES)
+
+
+def read_geojson(path: Path, context: ReadContext) -> Iterator[Item]:
+    """Read any GeoJSON text: a Feature, a collection, an array, a bare geometry, a sequence, or one Feature a line."""
+    if path.stat().st_size > _PLAIN_BYTES:
+        raise TooLarge(f"GeoJSON files have at most {_PLAIN_BYTES:,} bytes.")
+    for index, found in enumerate(find_features(path.read_bytes(), max_features=context.max_features)):
+        notes: list[tuple[str, str]] = []
+        try:
+            annotation = read_feature(found, notes)
+        except Invalid as error:
+            yield FeatureIssue(index, error.code, error.message)
+            continue
+        for code, message in notes:
+            context.losses.note(code, message)
+        if annotation.class_name is not None and annotation.class_color is not None:
+            context.colors.setdefault(annotation.class_name, annotation.class_color)
+        yield annotation
+
+
+GEOJSON = Format(
+    name="geojson",
+    title="GeoJSON",
+    endings=(".geojson", ".json"),
+    media_type="application/geo+json",
+    recognise=_is_geojson,
+    read=read_geojson,
+)
+
+SEQUENCE = Format(
+    name="geojsonl",
+    title="GeoJSON text sequence",
+    endings=(".geojsonl", ".geojsons", ".ndjson"),
+    media_type="application/geo+json-seq",
+    recognise=_is_sequence,
+    read=read_geojson,
+)
+
+QUPATH = Format(
+    name="qupath",
+    title="QuPath GeoJSON",
+    endings=(".geojson", ".json"),
+    media_type="application/geo+json",
+    recognise=_is_qupath,
+    read=read_geojson,
+)

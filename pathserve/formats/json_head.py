@@ -1,0 +1,119 @@
+"""What the beginning of a JSON text tells of the whole, for telling formats apart. Nothing in it recurses."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import orjson
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_TOKEN = re.compile(rb'[\s\x1e]*+([{}\[\]:,]|"(?:[^"\\]|\\.)*+"|[^\s{}\[\]:,"]++)', re.DOTALL)
+_MAX_TEXT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Members of the outermost object, and of the first object in each of its arrays, as far as a text's head shows.
+
+    Parameters
+    ----------
+    kind
+        ``{`` or ``[``, or empty for what is neither.
+    members
+        Name -> text of a member that is a text; None for any other.
+    first
+        Member -> outline of the first object in the array or object that it is; of an outermost array under the empty
+        name.
+    """
+
+    kind: str = ""
+    members: dict[str, str | None] = field(default_factory=dict)
+    first: dict[str, "Outline"] = field(default_factory=dict)
+
+
+def outline(head: bytes) -> Outline:
+    """Read the outline of a JSON text from its first bytes; what is cut off or no JSON ends it, without an error."""
+    walk = _Walk(_tokens(head.removeprefix(BYTE_ORDER_MARK)))
+    walk.run()
+    return walk.found
+
+
+class _Walk:
+    """Follows the tokens of a text, two objects deep."""
+
+    def __init__(self, tokens: Iterator[bytes]) -> None:
+        self._tokens = tokens
+        self.found = Outline()
+        self._path: list[str] = []  # the brackets that are open
+        self._names: list[str] = []  # the newest member of each bracket
+        self._objects: list[Outline | None] = []  # whose members stand in each bracket, if anybody asks
+
+    def run(self) -> None:
+        """Read tokens until they end."""
+        before = b""
+        for token in self._tokens:
+            if token in b"{[":
+                self._open(token.decode())
+            elif token in b"}]":
+                if not self._path:
+                    return
+                self._close()
+                if not self._path:
+                    return
+            elif not self._path:
+                return
+            elif token == b":" and before[:1] == b'"':
+                self._name(before)
+            elif before == b":" and token[:1] == b'"':
+                self._text(token)
+            before = token
+
+    def _open(self, bracket: str) -> None:
+        mine: Outline | None = None
+        if not self._path:
+            self.found = Outline(bracket)
+            mine = self.found if bracket == "{" else None
+        elif bracket == "{" and self._within_first():
+            name = self._names[0]
+            mine = self.found.first.setdefault(name, Outline("{")) if name not in self.found.first else None
+        self._path.append(bracket)
+        self._names.append("")
+        self._objects.append(mine)
+
+    def _within_first(self) -> bool:
+        """Tell whether an object that begins here is a member of the outermost bracket, or of an array in it."""
+        return len(self._path) == 1 or (len(self._path) == 2 and self._path == ["{", "["])
+
+    def _close(self) -> None:
+        self._path.pop()
+        self._names.pop()
+        self._objects.pop()
+
+    def _name(self, token: bytes) -> None:
+        name = _text(token)
+        self._names[-1] = name
+        mine = self._objects[-1]
+        if mine is not None:
+            mine.members.setdefault(name, None)
+
+    def _text(self, token: bytes) -> None:
+        mine = self._objects[-1]
+        if mine is not None and mine.members.get(self._names[-1]) is None:
+            mine.members[self._names[-1]] = _text(token)
+
+
+def _text(token: bytes) -> str:
+    if len(token) > _MAX_TEXT:
+        return ""
+    try:
+        return str(orjson.loads(token))
+    except orjson.JSONDecodeError:
+        return ""
+
+
+def _tokens(text: bytes) -> Iterator[bytes]:
+    place = 0
+    while (match := _TOKEN.match(text, place)) is not None:
+        place = match.end()
+        yield match[1]

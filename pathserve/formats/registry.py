@@ -1,0 +1,82 @@
+"""All annotation formats, and which of them a file is: told by its content, never by its name."""
+
+from pathserve.errors import Invalid, PathServeError, Unsupported
+from pathserve.formats import geojson_file
+from pathserve.formats.contract import HEAD_BYTES, Format
+from pathserve.formats.json_head import BYTE_ORDER_MARK, outline
+
+# Whatever has a mark of its own comes before what is told by a loose likeness.
+FORMATS: tuple[Format, ...] = (
+    geojson_file.SEQUENCE,
+    geojson_file.QUPATH,
+    geojson_file.GEOJSON,
+)
+
+_JAVA_STREAM = b"\xac\xed\x00\x05"
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"(\xb5/\xfd", b"7z\xbc\xaf")
+_QUPATH_PROJECT = ({"images", "version"}, {"pathClasses"}, {"builderType"}, {"hierarchy", "server"})
+
+
+def by_name(name: str) -> Format:
+    """Give a format by its name.
+
+    Raises
+    ------
+    Invalid
+        When there is none of this name.
+    """
+    found = next((known for known in FORMATS if known.name == name), None)
+    if found is None:
+        raise Invalid(f"There is no such format. Formats are: {', '.join(f.name for f in FORMATS)}.", code="bad_format")
+    return found
+
+
+def recognise(head: bytes) -> Format:
+    """Tell the format of a file from its first `HEAD_BYTES`.
+
+    Raises
+    ------
+    Unsupported
+        When it is something else that PathServe knows of, or nothing that it knows.
+    Invalid
+        When the file is empty.
+    """
+    head = head[:HEAD_BYTES]
+    found = next((known for known in FORMATS if known.recognise(head)), None)
+    if found is None:
+        raise _refusal(head)
+    return found
+
+
+def _refusal(head: bytes) -> PathServeError:
+    """Say why a file of no known format is refused."""
+    if not head.removeprefix(BYTE_ORDER_MARK).strip():
+        return Invalid("The file is empty.", code="empty_file")
+    if _JAVA_STREAM in head[:16]:
+        return Unsupported(
+            "This is QuPath's own data file, a stream of Java objects; export the objects as GeoJSON from QuPath.",
+            code="qupath_data",
+        )
+    if head.startswith(_PACKED):
+        return Unsupported("The file is compressed; unpack it first.", code="compressed")
+    if head.startswith(b"PK\x03\x04"):
+        return Unsupported("The file is an archive or a table that holds no annotations known here.", code="archive")
+    members = set(outline(head).members)
+    if any(mark <= members for mark in _QUPATH_PROJECT):
+        return Unsupported(
+            "This file of a QuPath project holds no objects; export the objects as GeoJSON from QuPath.",
+            code="qupath_project",
+        )
+    if members or outline(head).kind:
+        return Unsupported("This JSON is of no annotation format known here.", code="unknown_json")
+    if _is_table(head):
+        return Unsupported("This is a table of texts, which holds no outlines that are known here.", code="table")
+    return Unsupported("This is no annotation file of a format known here.", code="unknown_format")
+
+
+def _is_table(head: bytes) -> bool:
+    """Tell whether a text looks like comma- or tab-separated values: as many of them in each of its first lines."""
+    if b"\x00" in head:
+        return False
+    lines = head.splitlines()[:3]
+    return any(len(lines) > 1 and lines[0].count(mark) and lines[1].count(mark) for mark in (b",", b"\t", b";"))

@@ -1,0 +1,111 @@
+import orjson
+import pytest
+
+from pathserve.errors import Invalid, Unsupported
+from pathserve.formats.contract import HEAD_BYTES
+from pathserve.formats.json_head import outline
+from pathserve.formats.registry import FORMATS, by_name, recognise
+
+POINT = b'{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{}}'
+
+
+def head_of(shared_data, name):
+    return (shared_data / "annotations" / name).read_bytes()[:HEAD_BYTES]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("qupath/CD163_CD31_CDH1.geojson", "qupath"),
+        ("qupath/Single_cells.geojson", "qupath"),
+        ("qupath/TD_01_verysmall_mIF.geojson", "qupath"),
+        ("qupath/rois.geojson", "qupath"),
+        ("qupath/wsidicom/qupath-ellipse.json", "qupath"),
+        ("qupath/wsidicom/qupath-point.json", "qupath"),
+        ("qupath/polygon-geometry-only.geojson", "geojson"),
+        ("qupath/test-anno-data.geojson", "qupath"),
+        ("dsa/sample.geojson", "geojson"),
+        ("spatialdata/polygon.json", "geojson"),
+    ],
+)
+def test_real_files_are_told_by_content(shared_data, name, wanted):
+    assert recognise(head_of(shared_data, name)).name == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("qupath/project/data/1/data.qpdata", "qupath_data"),
+        ("qupath/project/project.qpproj", "qupath_project"),
+        ("qupath/project/classifiers/classes.json", "qupath_project"),
+        ("qupath/project/data/1/server.json", "qupath_project"),
+        ("qupath/project/data/1/summary.json", "qupath_project"),
+        ("histomicstk/sample_GTcodes.csv", "table"),
+        ("sectra/pathologycore-area.json", "unknown_json"),
+    ],
+)
+def test_what_holds_no_annotations_is_refused_with_its_reason(shared_data, name, code):
+    with pytest.raises(Unsupported) as refused:
+        recognise(head_of(shared_data, name))
+    assert refused.value.code == code
+    assert refused.value.message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("head", "wanted"),
+    [
+        (POINT, "geojson"),
+        (b"\xef\xbb\xbf \n" + POINT, "geojson"),
+        (b"[" + POINT + b"]", "geojson"),
+        (b'{"features":[' + POINT + b'],"type":"FeatureCollection"}', "geojson"),
+        (b'{"features":[' + POINT * 5, "geojson"),
+        (b'{"name":"x","crs":{"type":"name"},"type":"FeatureCollection","features":[]}', "geojson"),
+        (POINT + b"\n" + POINT, "geojsonl"),
+        (POINT + b"\r\n\r\n" + POINT[:20], "geojsonl"),
+        (b"\x1e" + POINT + b"\n\x1e" + POINT, "geojsonl"),
+        (b"\x1e" + POINT, "geojsonl"),
+        (POINT.replace(b"{}", b'{"objectType":"cell"}'), "qupath"),
+    ],
+)
+def test_every_wrapping_is_told(head, wanted):
+    assert recognise(head).name == wanted
+
+
+@pytest.mark.parametrize(
+    ("head", "error", "code"),
+    [
+        (b"", Invalid, "empty_file"),
+        (b" \n\xef", Unsupported, "unknown_format"),
+        (b"\x1f\x8b\x08" + POINT, Unsupported, "compressed"),
+        (b"PK\x03\x04" + bytes(40), Unsupported, "archive"),
+        (b"{", Unsupported, "unknown_json"),
+        (b"[" * HEAD_BYTES, Unsupported, "unknown_json"),
+        (b'{"a":' * 9_000, Unsupported, "unknown_json"),
+        (b"\x00" * 100, Unsupported, "unknown_format"),
+        (b"hello", Unsupported, "unknown_format"),
+        (b'"' + b"\\" * HEAD_BYTES, Unsupported, "unknown_format"),
+    ],
+)
+def test_anything_else_is_refused(head, error, code):
+    with pytest.raises(error) as refused:
+        recognise(head)
+    assert refused.value.code == code
+
+
+def test_names_are_unique_and_found():
+    names = [known.name for known in FORMATS]
+    assert len(set(names)) == len(names)
+    assert [by_name(name).name for name in names] == names
+    with pytest.raises(Invalid):
+        by_name("shapefile")
+
+
+def test_an_outline_shows_members_two_objects_deep():
+    text = {"type": "a", "n": 3, "list": [1, {"type": "b", "deep": {"type": "c"}}, {"type": "d"}], "o": {"p": "q"}}
+    found = outline(orjson.dumps(text))
+    assert found.members == {"type": "a", "n": None, "list": None, "o": None}
+    assert found.first["list"].members == {"type": "b", "deep": None}
+    assert found.first["o"].members == {"p": "q"}
+    assert outline(orjson.dumps([text])).first[""].members["type"] == "a"
+    for cut in range(len(orjson.dumps(text))):
+        outline(orjson.dumps(text)[:cut])
