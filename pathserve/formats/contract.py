@@ -70,6 +70,8 @@ class ReadContext:
     colors
         Class -> colour as the file states it, which readers add to: columns name classes and have no place for colours.
         The first colour of a class counts.
+    options
+        What the user says beside the frame, as ``--option NAME=VALUE`` has it; each format tells which it knows.
     """
 
     slide: SlideFrame = field(default_factory=SlideFrame)
@@ -77,6 +79,7 @@ class ReadContext:
     max_vertices: int = 1_000_000
     max_features: int = 50_000_000
     colors: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,15 @@ class WriteContext:
         Classes with their colours, codes and mask values.
     revisions
         Revision -> (author, moment): who wrote what is at that revision, and when.
+    options
+        As for `ReadContext`.
     """
 
     slide: SlideFrame = field(default_factory=SlideFrame)
     losses: Losses = field(default_factory=Losses)
     schema: ClassSchema = field(default_factory=ClassSchema)
     revisions: Mapping[int, tuple[str, datetime]] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 Item = NewAnnotation | Columns | FeatureIssue
