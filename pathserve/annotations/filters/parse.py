@@ -1,0 +1,353 @@
+"""Filters as people write them: a part of the text form of CQL2 (OGC 21-065r2, section 8 and annex B).
+
+The parser knows a short list of names, signs and words, and refuses everything else. It is our own, since limits have
+to hold while a filter is read: deep nesting must never reach a recursive parser that somebody else wrote, and what is
+wrong has to be said without the text, which can hold anything.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from pathserve.annotations.filters.tree import (
+    Among,
+    And,
+    Arithmetic,
+    ArithmeticSign,
+    Between,
+    Compare,
+    ComparisonSign,
+    Condition,
+    Constant,
+    Fold,
+    Like,
+    Missing,
+    Name,
+    Node,
+    Not,
+    Or,
+    Scalar,
+    Truth,
+)
+from pathserve.errors import Invalid
+
+MAX_TEXT = 4000
+"""Most characters of a filter."""
+
+MAX_DEPTH = 24
+"""How deep brackets, signs and NOT may be nested."""
+
+MAX_CONDITIONS = 200
+"""Most comparisons and other conditions of a filter."""
+
+MAX_OPERATIONS = 64
+"""Most arithmetic signs of a filter."""
+
+MAX_LIST = 500
+"""Most values behind IN."""
+
+MAX_PATTERN = 200
+"""Most characters of a pattern behind LIKE."""
+
+MAX_PATTERNS = 8
+"""Most patterns of a filter."""
+
+MAX_PATH = 8
+"""Most parts of a name."""
+
+FACTS = ("class", "layer", "author", "state", "score", "area", "number", "revision", "exhaustive", "name")
+"""Names by themselves; beside them ``measurements.X`` and ``properties.X.Y``."""
+
+ROOTS = ("measurements", "properties")
+
+_MOST = {"conditions": MAX_CONDITIONS, "arithmetic signs": MAX_OPERATIONS, "patterns": MAX_PATTERNS}
+_WORDS = frozenset({"AND", "OR", "NOT", "LIKE", "BETWEEN", "IN", "IS", "NULL", "TRUE", "FALSE", "CASEI"})
+_COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
+_TOKEN = re.compile(
+    r"""[ \t\r\n]*(?:
+    (?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
+    |(?P<text>'(?:[^']|'')*')
+    |(?P<quoted>"(?:[^"]|"")+")
+    |(?P<word>[^\W\d]\w*)
+    |(?P<sign><>|<=|>=|[=<>()+\-*/.,])
+    |(?P<end>\Z)
+    )""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    place: int
+
+
+def parse_condition(text: str) -> Condition:
+    """Read a filter.
+
+    Raises
+    ------
+    Invalid
+        With the code ``bad_filter`` and the place of the first thing that is wrong, or when it is over a limit.
+    """
+    if len(text) > MAX_TEXT:
+        raise _error(f"A filter has at most {MAX_TEXT:,} characters.")
+    return _Parser(_tokens(text)).whole()
+
+
+def _error(sentence: str) -> Invalid:
+    return Invalid(sentence, code="bad_filter")
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens, place = list[_Token](), 0
+    while True:
+        match = _TOKEN.match(text, place)
+        if match is None or match.lastgroup is None:
+            raise _error(f"The filter cannot be read behind character {place}.")
+        kind, found = match.lastgroup, match[match.lastgroup]
+        if kind == "word" and found.upper() in _WORDS:
+            kind = found.upper()
+        elif kind == "sign":
+            kind = found
+        tokens.append(_Token(kind, found, match.start(match.lastgroup) + 1))
+        if kind == "end":
+            return tokens
+        place = match.end()
+
+
+class _Parser:
+    """Reads tokens from left to right, one ahead; every method that calls itself in the end counts how deep it is."""
+
+    def __init__(self, tokens: list[_Token]) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._depth = 0
+        self._counts = Counter[str]()
+
+    def whole(self) -> Condition:
+        if self._ahead.kind == "end":
+            raise _error("The filter is empty.")
+        condition = self._condition(self._either())
+        if self._ahead.kind != "end":
+            raise self._wrong("this is not expected here")
+        return condition
+
+    @property
+    def _ahead(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _take(self, *kinds: str) -> _Token | None:
+        token = self._ahead
+        if token.kind not in kinds:
+            return None
+        self._at += 1
+        return token
+
+    def _need(self, kind: str, what: str) -> _Token:
+        token = self._take(kind)
+        if token is None:
+            raise self._wrong(f"{what} is missing")
+        return token
+
+    def _wrong(self, why: str) -> Invalid:
+        return _error(f"The filter cannot be read at character {self._ahead.place}: {why}.")
+
+    def _deeper(self, read: Callable[[], Node]) -> Node:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise _error(f"A filter is nested at most {MAX_DEPTH} deep.")
+        node = read()
+        self._depth -= 1
+        return node
+
+    def _count(self, what: str) -> None:
+        self._counts[what] += 1
+        if self._counts[what] > _MOST[what]:
+            raise _error(f"A filter has at most {_MOST[what]} {what}.")
+
+    def _condition(self, node: Node) -> Condition:
+        if not isinstance(node, Scalar):
+            return node
+        if isinstance(node, Name) or (isinstance(node, Constant) and isinstance(node.value, bool)):
+            self._count("conditions")
+            return Truth(node)
+        raise self._wrong("a value stands where a condition is expected")
+
+    def _scalar(self, node: Node) -> Scalar:
+        if isinstance(node, Scalar):
+            return node
+        raise self._wrong("a condition stands where a value is expected")
+
+    def _either(self) -> Node:
+        first = self._both()
+        if self._ahead.kind != "OR":
+            return first
+        parts = [self._condition(first)]
+        while self._take("OR"):
+            parts.append(self._condition(self._both()))
+        return Or(tuple(parts))
+
+    def _both(self) -> Node:
+        first = self._negated()
+        if self._ahead.kind != "AND":
+            return first
+        parts = [self._condition(first)]
+        while self._take("AND"):
+            parts.append(self._condition(self._negated()))
+        return And(tuple(parts))
+
+    def _negated(self) -> Node:
+        if self._take("NOT"):
+            return Not(self._condition(self._deeper(self._negated)))
+        return self._compared()
+
+    def _compared(self) -> Node:
+        left = self._sum()
+        if self._ahead.kind not in _COMPARISONS | {"NOT", "LIKE", "IN", "BETWEEN", "IS"}:
+            return left
+        self._count("conditions")
+        inner = self._scalar(left)
+        sign = self._take(*_COMPARISONS)
+        if sign is not None:
+            return Compare(cast("ComparisonSign", sign.kind), inner, self._scalar(self._sum()))
+        tells_missing = self._take("IS") is not None
+        negated = self._take("NOT") is not None
+        condition = self._missing(inner) if tells_missing else self._predicate(inner)
+        return Not(condition) if negated else condition
+
+    def _missing(self, inner: Scalar) -> Condition:
+        self._need("NULL", "NULL")
+        return Missing(inner)
+
+    def _predicate(self, inner: Scalar) -> Condition:
+        if self._take("LIKE"):
+            return self._like(inner)
+        if self._take("IN"):
+            return self._among(inner)
+        if self._take("BETWEEN"):
+            low = self._scalar(self._sum())
+            self._need("AND", "AND")
+            return Between(inner, low, self._scalar(self._sum()))
+        raise self._wrong("LIKE, IN or BETWEEN is missing")
+
+    def _like(self, inner: Scalar) -> Condition:
+        self._count("patterns")
+        folded = self._take("CASEI") is not None
+        if folded:
+            self._need("(", "a bracket")
+        pattern = _text(self._need("text", "a pattern in single quotes"))
+        if folded:
+            self._need(")", "a bracket")
+        if len(pattern) > MAX_PATTERN:
+            raise _error(f"A pattern has at most {MAX_PATTERN} characters.")
+        return Like(inner, pattern.casefold() if folded else pattern)
+
+    def _among(self, inner: Scalar) -> Condition:
+        self._need("(", "a bracket")
+        values = [self._value()]
+        while self._take(","):
+            values.append(self._value())
+            if len(values) > MAX_LIST:
+                raise _error(f"A list of a filter has at most {MAX_LIST} values.")
+        self._need(")", "a bracket")
+        if len({type(value) for value in values}) > 1:
+            raise self._wrong("a list has values of one type")
+        return Among(inner, tuple(values))
+
+    def _value(self) -> float | str | bool:
+        negative = self._take("-", "+")
+        if negative is not None:
+            number = _number(self._need("number", "a number"))
+            return -number if negative.kind == "-" else number
+        token = self._take("number", "text", "TRUE", "FALSE")
+        if token is None:
+            raise self._wrong("a value is missing")
+        return _constant(token).value
+
+    def _sum(self) -> Node:
+        left = self._product()
+        while sign := self._take("+", "-"):
+            left = self._arithmetic(sign, left, self._product())
+        return left
+
+    def _product(self) -> Node:
+        left = self._signed()
+        while sign := self._take("*", "/"):
+            left = self._arithmetic(sign, left, self._signed())
+        return left
+
+    def _arithmetic(self, sign: _Token, left: Node, right: Node) -> Arithmetic:
+        # A long sum is a deep tree: what counts the signs bounds its depth too.
+        self._count("arithmetic signs")
+        return Arithmetic(cast("ArithmeticSign", sign.kind), self._scalar(left), self._scalar(right))
+
+    def _signed(self) -> Node:
+        sign = self._take("-", "+")
+        if sign is None:
+            return self._primary()
+        inner = self._scalar(self._deeper(self._signed))
+        if isinstance(inner, Constant) and isinstance(inner.value, float):
+            return Constant(-inner.value) if sign.kind == "-" else inner
+        return self._arithmetic(sign, Constant(0.0), inner)
+
+    def _primary(self) -> Node:
+        if self._take("("):
+            node = self._deeper(self._either)
+            self._need(")", "a closing bracket")
+            return node
+        if self._take("CASEI"):
+            self._need("(", "a bracket")
+            node = Fold(self._scalar(self._deeper(self._sum)))
+            self._need(")", "a closing bracket")
+            return node
+        token = self._take("number", "text", "TRUE", "FALSE")
+        if token is not None:
+            return _constant(token)
+        if self._ahead.kind in ("word", "quoted"):
+            return self._name()
+        raise self._wrong("a name or a value is missing")
+
+    def _name(self) -> Name:
+        place = self._at
+        path = [_part(self._tokens[place])]
+        self._at += 1
+        while self._take("."):
+            # Behind a dot every word is a name, such as `properties.in`.
+            if not (self._ahead.kind == "quoted" or self._ahead.text[:1].isidentifier()):
+                raise self._wrong("a name is missing; what is no plain word stands in double quotes")
+            path.append(_part(self._ahead))
+            self._at += 1
+        fits = path[0] in FACTS if len(path) == 1 else path[0] in ROOTS
+        if not fits or len(path) > MAX_PATH:
+            self._at = place
+            raise self._wrong(f"names are {', '.join(FACTS)}, measurements.NAME and properties.NAME")
+        return Name(tuple(path))
+
+
+def _part(token: _Token) -> str:
+    return token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.text
+
+
+def _number(token: _Token) -> float:
+    number = float(token.text)
+    if number == float("inf"):
+        raise _error(f"The number at character {token.place} is too large.")
+    return number
+
+
+def _text(token: _Token) -> str:
+    return token.text[1:-1].replace("''", "'")
+
+
+def _constant(token: _Token) -> Constant:
+    match token.kind:
+        case "number":
+            return Constant(_number(token))
+        case "text":
+            return Constant(_text(token))
+        case _:
+            return Constant(token.kind == "TRUE")
