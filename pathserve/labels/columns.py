@@ -47,6 +47,9 @@ _KINDS = {name: kind for kind, name in GEOJSON_TYPES.items()}
 
 Rings = list[list[Sequence[float]]]
 
+_CLOSED = 4
+"""Fewest positions of a closed ring (RFC 7946, 3.1.6)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -111,6 +114,13 @@ class Columns:
 
     def __len__(self) -> int:
         return len(self.kinds)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays and texts."""
+        arrays = sum(value.nbytes for name in self.__slots__ if isinstance(value := getattr(self, name), np.ndarray))
+        texts = chain(self.properties, self.geometries.values(), self.drawn.values())
+        return arrays + sum(map(len, texts))
 
     def first_positions(self) -> Ints:
         """Give (N + 1,) int64: annotation i has the positions ``xy[p[i]:p[i + 1]]``."""
@@ -244,6 +254,45 @@ class Columns:
             drawn={int(base) + row: v for base, c in zip(bases, several, strict=False) for row, v in c.drawn.items()},
             layer=several[0].layer,
         )
+
+
+def areas(columns: Columns) -> Floats:
+    """Measure every annotation, in square level-0 pixels.
+
+    Returns
+    -------
+    Floats
+        (N,) float64: areas of the shells less those of their holes by the shoelace formula; 0 for points and lines.
+        Closed rings of collections count. Rounded to float32, so that an area is the same number wherever it is kept.
+    """
+    first, end = columns.ring_starts[:-1], columns.ring_starts[1:]
+    if not len(first):
+        return np.zeros(len(columns))
+    with np.errstate(over="ignore", invalid="ignore"):
+        # From each ring's own first position: far from the origin the products would eat the digits.
+        local = columns.xy - np.repeat(columns.xy[first], end - first, axis=0)
+        after = np.concatenate((local[1:], local[:1]))
+        cross = local[:, 0] * after[:, 1] - local[:, 1] * after[:, 0]
+        cross[end - 1] = 0.0
+        rings = np.abs(np.add.reduceat(cross, first)) / 2
+        shells = np.zeros(len(first), np.bool_)
+        shells[columns.part_starts[:-1]] = True
+        signed = np.where(shells, rings, -rings)
+        signed[~_areal(columns)] = 0.0
+        sums = np.add.reduceat(signed, columns.part_starts[columns.starts[:-1]])
+        single = np.clip(np.nan_to_num(sums), 0.0, np.finfo(np.float32).max).astype(np.float32)
+    found: Floats = single.astype(np.float64)
+    return found
+
+
+def _areal(columns: Columns) -> npt.NDArray[np.bool_]:
+    """Tell which rings enclose an area: those of polygons, and closed ones of collections."""
+    kinds = np.repeat(columns.kinds, np.diff(columns.part_starts[columns.starts]))
+    first, end = columns.ring_starts[:-1], columns.ring_starts[1:]
+    closed = (end - first >= _CLOSED) & (columns.xy[first] == columns.xy[end - 1]).all(axis=1)
+    polygons = (kinds == GeometryKind.POLYGON) | (kinds == GeometryKind.MULTI_POLYGON)
+    areal: npt.NDArray[np.bool_] = polygons | ((kinds == GeometryKind.COLLECTION) & closed)
+    return areal
 
 
 def state_of(properties: Mapping[str, Any], default: str) -> str:

@@ -1,0 +1,368 @@
+"""About a thousand neighbouring annotations as one block of bytes, and back, exactly.
+
+Layout, version 1, little-endian::
+
+    4s   magic "PSac"
+    u16  version
+    u16  0
+    u32  annotations N
+    u32  parts P
+    u32  rings R
+    u32  positions V
+    3 x (u32 stored bytes, u32 bytes when unpacked, u32 CRC-32C of the stored bytes)
+    u32  CRC-32C of all of the above
+    then the three sections, each one zstd frame, in the order attributes, geometry, JSON
+
+Attributes (what lists, counts and sorting ask for)
+    one text (JSON): ``{"classes": [...], "states": [...], "layer": "..."}``; 16 N bytes of ids; integers: numbers,
+    revisions and firsts (each as difference to the row above), kinds, classes, states, exhaustive; numbers: scores,
+    then boxes (x0 and y0 as difference to the row above, x1 and y1 to the box's own x0 and y0), then N float32 areas.
+Geometry
+    integers: parts of each annotation, rings of each part, positions of each ring; u8: 1 when every ring ends
+    where it starts, so that last positions are left out; numbers: the positions, as difference to the one before in the
+    ring; a ring's first as difference to the first of the ring before.
+JSON
+    integers: lengths of the N properties; the properties; u32 number of whole geometries, their rows (integers), a text
+    each; the same for the geometries as drawn.
+
+`packing` has the form of integers, numbers and texts.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import google_crc32c
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from pathserve.annotations.packing import Packer, Unpacker, damaged
+from pathserve.labels import Columns
+from pathserve.labels.columns import areas
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+VERSION = 1
+MAX_ROWS = 1 << 20
+"""Most annotations that one chunk can hold."""
+
+_MAGIC = b"PSac"
+_HEAD = struct.Struct("<4sHH4I9I")
+_CRC = struct.Struct("<I")
+_ATTRIBUTES, _GEOMETRY, _JSON = range(3)
+_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a chunk tells of its N annotations without their shapes; read-only arrays, as in `Columns`.
+
+    Parameters
+    ----------
+    boxes
+        (N, 4) float64: x0, y0, x1, y1 in level-0 pixels, exactly those of the positions.
+    areas
+        (N,) float32 square level-0 pixels, as `labels.columns.areas` has them.
+    """
+
+    ids: npt.NDArray[np.uint8]
+    numbers: Ints
+    revisions: Ints
+    firsts: Ints
+    kinds: npt.NDArray[np.uint8]
+    classes: npt.NDArray[np.int32]
+    class_names: tuple[str, ...]
+    states: npt.NDArray[np.int32]
+    state_names: tuple[str, ...]
+    scores: Floats
+    exhaustive: npt.NDArray[np.bool_]
+    boxes: Floats
+    areas: npt.NDArray[np.float32]
+    layer: str
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        values = (getattr(self, item.name) for item in fields(self))
+        return sum(value.nbytes for value in values if isinstance(value, np.ndarray))
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    start: int
+    stored: int
+    raw: int
+    crc: int
+
+
+class Chunk:
+    """An encoded chunk; each section is checked and unpacked when it is asked for, and nothing is kept.
+
+    Parameters
+    ----------
+    data
+        What `encode_chunk` gave. Its first `attributes_end` bytes are enough for `attributes`.
+
+    Raises
+    ------
+    Corrupt
+        When the head is damaged or of a version that this program does not know; the methods raise it for their
+        sections.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) < _HEAD.size + _CRC.size:
+            raise damaged()
+        head = data[: _HEAD.size]
+        magic, version, _, rows, parts, rings, positions, *sections = _HEAD.unpack(head)
+        if magic != _MAGIC or version != VERSION or _CRC.unpack_from(data, _HEAD.size)[0] != google_crc32c.value(head):
+            raise damaged()
+        self._data = data
+        self._rows, self._parts, self._rings, self._positions = rows, parts, rings, positions
+        starts = np.cumsum([_HEAD.size + _CRC.size, *sections[0::3]]).tolist()
+        self._sections = [
+            _Section(start, *sections[3 * place : 3 * place + 3]) for place, start in enumerate(starts[:3])
+        ]
+
+    def __len__(self) -> int:
+        return int(self._rows)
+
+    @property
+    def attributes_end(self) -> int:
+        """Bytes from the start of the chunk that hold its attributes."""
+        section = self._sections[_ATTRIBUTES]
+        return section.start + section.stored
+
+    def attributes(self) -> Attributes:
+        """Unpack the attributes alone."""
+        source = Unpacker(self._section(_ATTRIBUTES))
+        names, count = _object(source.text()), self._rows
+        found = Attributes(
+            ids=np.frombuffer(source.raw(16 * count), np.uint8).reshape(count, 16),
+            numbers=np.cumsum(source.ints(count)),
+            revisions=np.cumsum(source.ints(count)),
+            firsts=np.cumsum(source.ints(count)),
+            kinds=source.ints(count).astype(np.uint8),
+            classes=source.ints(count).astype(np.int32),
+            class_names=tuple(names["classes"]),
+            states=source.ints(count).astype(np.int32),
+            state_names=tuple(names["states"]),
+            exhaustive=source.ints(count).astype(np.bool_),
+            scores=source.floats((count,)),
+            boxes=source.floats((count, 4), _boxes_back),
+            areas=np.frombuffer(source.raw(4 * count), "<f4"),
+            layer=names["layer"],
+        )
+        source.end()
+        for item in fields(found):
+            _freeze(getattr(found, item.name))
+        return found
+
+    def columns(self, *, with_properties: bool, attributes: Attributes | None = None) -> Columns:
+        """Unpack the annotations; arrays are read-only.
+
+        Parameters
+        ----------
+        with_properties
+            Whether properties, whole geometries and geometries as drawn are unpacked too; without them ``properties``
+            are all empty, and ``geometries`` and ``drawn`` have no entries.
+        attributes
+            Those of this chunk, when they are at hand.
+        """
+        known = self.attributes() if attributes is None else attributes
+        starts, part_starts, ring_starts, xy = self._shapes()
+        properties, geometries, drawn = self._json() if with_properties else ([b""] * self._rows, {}, {})
+        return Columns(
+            ids=known.ids,
+            numbers=known.numbers,
+            revisions=known.revisions,
+            firsts=known.firsts,
+            kinds=known.kinds,
+            classes=known.classes,
+            class_names=known.class_names,
+            states=known.states,
+            state_names=known.state_names,
+            scores=known.scores,
+            exhaustive=known.exhaustive,
+            xy=xy,
+            ring_starts=ring_starts,
+            part_starts=part_starts,
+            starts=starts,
+            properties=properties,
+            geometries=geometries,
+            drawn=drawn,
+            layer=known.layer,
+        )
+
+    def _shapes(self) -> tuple[Ints, Ints, Ints, Floats]:
+        source = Unpacker(self._section(_GEOMETRY))
+        starts = _starts(source.ints(self._rows), self._parts)
+        part_starts = _starts(source.ints(self._parts), self._rings)
+        ring_starts = _starts(source.ints(self._rings), self._positions)
+        closed = source.raw(1) == b"\x01"
+        lengths = np.diff(ring_starts) - closed
+        if self._rings and int(lengths.min()) < 1:
+            raise damaged()
+        xy = source.floats((int(lengths.sum()), 2), lambda k: _positions_back(k, lengths))
+        source.end()
+        if closed:
+            whole = np.empty((self._positions, 2))
+            last = np.zeros(self._positions, np.bool_)
+            last[ring_starts[1:] - 1] = True
+            whole[~last] = xy
+            whole[last] = whole[ring_starts[:-1]]
+            xy = whole
+        for array in (starts, part_starts, ring_starts, xy):
+            _freeze(array)
+        return starts, part_starts, ring_starts, xy
+
+    def _json(self) -> tuple[list[bytes], dict[int, bytes], dict[int, bytes]]:
+        source = Unpacker(self._section(_JSON))
+        lengths = source.ints(self._rows)
+        properties = [source.raw(length) for length in lengths.tolist()]
+        geometries, drawn = _texts(source), _texts(source)
+        source.end()
+        return properties, geometries, drawn
+
+    def _section(self, place: int) -> bytes:
+        section = self._sections[place]
+        stored = self._data[section.start : section.start + section.stored]
+        if len(stored) != section.stored or google_crc32c.value(stored) != section.crc:
+            raise damaged()
+        if not section.raw:
+            return b""
+        try:
+            raw = bytes(imagecodecs.zstd_decode(stored, out=section.raw))
+        except RuntimeError as error:
+            raise damaged() from error
+        if len(raw) != section.raw:
+            raise damaged()
+        return raw
+
+
+def encode_chunk(columns: Columns) -> bytes:
+    """Put annotations of one layer into one block of bytes.
+
+    Parameters
+    ----------
+    columns
+        1 to `MAX_ROWS` rows, each with at least one position; `hilbert.cut` gives good ones.
+
+    Raises
+    ------
+    ValueError
+        When there are more rows, or none.
+    """
+    if not 0 < len(columns) <= MAX_ROWS:
+        raise ValueError("a chunk holds 1 to 1,048,576 annotations")
+    raws = (_attributes(columns), _geometry(columns), _json(columns))
+    stored = [imagecodecs.zstd_encode(raw, level=_LEVEL) if raw else b"" for raw in raws]
+    sizes = (len(columns), len(columns.part_starts) - 1, len(columns.ring_starts) - 1, len(columns.xy))
+    table = [
+        number
+        for packed, raw in zip(stored, raws, strict=True)
+        for number in (len(packed), len(raw), google_crc32c.value(packed))
+    ]
+    head = _HEAD.pack(_MAGIC, VERSION, 0, *sizes, *table)
+    return b"".join((head, _CRC.pack(google_crc32c.value(head)), *stored))
+
+
+def _attributes(columns: Columns) -> bytes:
+    out = Packer()
+    names = {"classes": columns.class_names, "states": columns.state_names, "layer": columns.layer}
+    out.text(orjson.dumps(names))
+    out.raw(np.ascontiguousarray(columns.ids).tobytes())
+    for column in (columns.numbers, columns.revisions, columns.firsts):
+        out.ints(np.diff(column, prepend=0))
+    for small in (columns.kinds, columns.classes, columns.states, columns.exhaustive):
+        out.ints(small.astype(np.int64))
+    out.floats(columns.scores)
+    out.floats(columns.boxes(), _boxes_away)
+    out.raw(areas(columns).astype("<f4").tobytes())
+    return out.packed()
+
+
+def _geometry(columns: Columns) -> bytes:
+    out = Packer()
+    for starts in (columns.starts, columns.part_starts, columns.ring_starts):
+        out.ints(np.diff(starts))
+    xy, first, end = columns.xy, columns.ring_starts[:-1], columns.ring_starts[1:]
+    lengths = end - first
+    bits = np.ascontiguousarray(xy).view(np.int64)
+    closed = bool((lengths > 1).all() and (bits[first] == bits[end - 1]).all())
+    out.raw(bytes((closed,)))
+    if closed:
+        keep = np.ones(len(xy), np.bool_)
+        keep[end - 1] = False
+        xy, lengths = xy[keep], lengths - 1
+    out.floats(xy, lambda k: _positions_away(k, lengths))
+    return out.packed()
+
+
+def _json(columns: Columns) -> bytes:
+    out = Packer()
+    out.ints(np.fromiter(map(len, columns.properties), np.int64, len(columns)))
+    out.raw(b"".join(columns.properties))
+    for texts in (columns.geometries, columns.drawn):
+        out.raw(struct.pack("<I", len(texts)))
+        out.ints(np.fromiter(texts, np.int64, len(texts)))
+        for text in texts.values():
+            out.text(text)
+    return out.packed()
+
+
+def _texts(source: Unpacker) -> dict[int, bytes]:
+    rows = source.ints(source.u32())
+    return {row: source.text() for row in rows.tolist()}
+
+
+def _boxes_away(k: Ints) -> Ints:
+    return np.concatenate((np.diff(k[:, :2], axis=0, prepend=0), k[:, 2:] - k[:, :2]), axis=1)
+
+
+def _boxes_back(changed: Ints) -> Ints:
+    low = np.cumsum(changed[:, :2], axis=0)
+    return np.concatenate((low, low + changed[:, 2:]), axis=1)
+
+
+def _positions_away(k: Ints, lengths: Ints) -> Ints:
+    first = np.cumsum(lengths) - lengths
+    changed = np.diff(k, axis=0, prepend=0)
+    changed[first] = np.diff(k[first], axis=0, prepend=0)
+    return changed
+
+
+def _positions_back(changed: Ints, lengths: Ints) -> Ints:
+    first = np.cumsum(lengths) - lengths
+    begin = np.cumsum(changed[first], axis=0)
+    changed[first] = 0
+    run = np.cumsum(changed, axis=0)
+    k: Ints = run + np.repeat(begin - run[first], lengths, axis=0)
+    return k
+
+
+def _starts(lengths: Ints, total: int) -> Ints:
+    starts = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+    if starts[-1] != total or (len(lengths) and int(lengths.min()) < 1):
+        raise damaged()
+    return starts
+
+
+def _object(text: bytes) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise damaged() from error
+    return found
+
+
+def _freeze(value: npt.NDArray[Any] | Sequence[str] | str) -> None:
+    if isinstance(value, np.ndarray):
+        value.flags.writeable = False

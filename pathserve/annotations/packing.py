@@ -1,0 +1,177 @@
+"""Arrays of numbers as small, exact bytes: the building bricks of a chunk.
+
+Everything is little-endian.
+
+Integers
+    One byte, the width w (1, 2, 4 or 8: the smallest that holds all values, signed), then w planes of n bytes: the
+    lowest bytes of all values, then the second lowest, and so on. Planes of like bytes are what zstd packs well.
+Numbers (float64)
+    uint32 scale. Scale 0: eight planes of n bytes, the float64 values as they are. Else: uint32 number of exceptions,
+    their places (integers, as above), their float64 values, and then k as integers, where value = k / scale exactly.
+    What k stands for (the value, a difference) is said where it is used; at exceptions it says nothing.
+"""
+
+import math
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pathserve.errors import Corrupt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+SCALES = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128, 256, 512, 1000, 1024, 4096, 10_000, 16_384, 65_536, 100_000, 1_000_000)
+"""Denominators that are tried: what pixel grids, decimal texts and float32 make."""
+
+_SAMPLE = 256
+_MOST_K = 2.0**52
+_EXCEPTION_BYTES = 12
+_U32 = struct.Struct("<I")
+
+
+class Packer:
+    """Puts arrays one after another."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def packed(self) -> bytes:
+        """Give all that was put in."""
+        return b"".join(self._pieces)
+
+    def raw(self, data: bytes) -> None:
+        """Put bytes whose number the reader knows."""
+        self._pieces.append(data)
+
+    def text(self, data: bytes) -> None:
+        """Put bytes behind their number (uint32)."""
+        self._pieces += (_U32.pack(len(data)), data)
+
+    def ints(self, values: npt.NDArray[Any]) -> None:
+        """Put whole numbers; the module's docstring has the form."""
+        low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+        width = next(w for w in (1, 2, 4, 8) if -(1 << (8 * w - 1)) <= low and high < 1 << (8 * w - 1))
+        self._pieces += (bytes((width,)), _planes(values.ravel().astype(f"<i{width}"), width))
+
+    def floats(self, values: Floats, change: Callable[[Ints], Ints] = lambda k: k) -> None:
+        """Put an array of any shape; ``change`` turns its k (of the same shape) into what packs well."""
+        found = _scaled(values)
+        if found is None:
+            self._pieces += (_U32.pack(0), _planes(values.ravel().astype("<f8"), 8))
+            return
+        scale, k, bad = found
+        self._pieces += (_U32.pack(scale), _U32.pack(len(bad)))
+        self.ints(bad)
+        self.raw(values.ravel()[bad].astype("<f8").tobytes())
+        self.ints(change(k))
+
+
+class Unpacker:
+    """Takes arrays out in the order in which they were put.
+
+    Every method raises Corrupt when the bytes end too early or are not of the form.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def raw(self, count: int) -> bytes:
+        """Take a number of bytes."""
+        end = self._at + count
+        if count < 0 or end > len(self._data):
+            raise damaged()
+        self._at, start = end, self._at
+        return self._data[start:end]
+
+    def u32(self) -> int:
+        """Take one number."""
+        value: int = _U32.unpack(self.raw(4))[0]
+        return value
+
+    def text(self) -> bytes:
+        """Take bytes that stand behind their number."""
+        return self.raw(self.u32())
+
+    def ints(self, count: int) -> Ints:
+        """Take whole numbers as (count,) int64."""
+        width = self.raw(1)[0]
+        if width not in (1, 2, 4, 8):
+            raise damaged()
+        return _unplaned(self.raw(count * width), f"<i{width}", width).astype(np.int64)
+
+    def floats(self, shape: tuple[int, ...], restore: Callable[[Ints], Ints] = lambda k: k) -> Floats:
+        """Take numbers as float64 of a shape; ``restore`` undoes what `Packer.floats` was given as ``change``."""
+        count, scale = int(np.prod(shape)), self.u32()
+        if not scale:
+            return _unplaned(self.raw(count * 8), "<f8", 8).astype(np.float64).reshape(shape)
+        exceptions = self.u32()
+        places = self.ints(exceptions)
+        given = np.frombuffer(self.raw(exceptions * 8), "<f8")
+        if exceptions and not 0 <= int(places.min()) <= int(places.max()) < count:
+            raise damaged()
+        values: Floats = restore(self.ints(count).reshape(shape)) / float(scale)
+        values.reshape(-1)[places] = given
+        return values
+
+    def end(self) -> None:
+        """Raise Corrupt when bytes are left."""
+        if self._at != len(self._data):
+            raise damaged()
+
+
+def damaged() -> Corrupt:
+    """Make the error for bytes that are not what was written."""
+    return Corrupt("A stored block of annotations is damaged.")
+
+
+def _planes(values: npt.NDArray[Any], width: int) -> bytes:
+    return values.view(np.uint8).reshape(-1, width).T.tobytes()
+
+
+def _unplaned(data: bytes, dtype: str, width: int) -> npt.NDArray[Any]:
+    planes = np.frombuffer(data, np.uint8).reshape(width, -1)
+    return np.ascontiguousarray(planes.T).reshape(-1).view(dtype)
+
+
+def _exact(values: Floats, scale: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Give k, and where k / scale is the value to the last bit (so not for -0.0, NaN, or what does not fit)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        k = np.rint(values * scale)
+        fits = np.abs(k) < _MOST_K
+    k = np.where(fits, k, 0.0)
+    return k.astype(np.int64), fits & ((k / scale).view(np.int64) == values.view(np.int64)) & ~(
+        np.signbit(k) & (k == 0)
+    )
+
+
+def _scaled(values: Floats) -> tuple[int, Ints, Ints] | None:
+    """Find the scale that costs fewest bytes: scale, k (exceptions have their neighbour's), places of exceptions."""
+    flat = np.ascontiguousarray(values, np.float64).ravel()
+    if not flat.size:
+        return None
+    sample = flat[:: max(1, flat.size // _SAMPLE)]
+    shares = [float(_exact(sample, scale)[1].mean()) for scale in SCALES]
+    best = max(shares)
+    # The first of those that explain about as much: more digits than needed cost bytes.
+    scale = next(s for s, share in zip(SCALES, shares, strict=True) if share >= best - 0.05)
+    k, good = _exact(flat, scale)
+    if not good.all():
+        finer = SCALES[shares.index(best)]
+        tried = [(*_exact(flat, s), s) for s in sorted({scale, finer, SCALES[-1]})]
+        k, good, scale = min(
+            tried, key=lambda found: int((~found[1]).sum()) * _EXCEPTION_BYTES + flat.size * math.log2(found[2]) / 8
+        )
+    bad = np.flatnonzero(~good)
+    if len(bad) * _EXCEPTION_BYTES > flat.size * 3:
+        return None
+    if len(bad):
+        columns = values.shape[1] if values.ndim == 2 else 1
+        rows = np.where(good, np.arange(flat.size), -1).reshape(-1, columns)
+        last = np.maximum.accumulate(rows, axis=0).ravel()
+        k = np.where(last >= 0, k[np.maximum(last, 0)], 0)
+    return scale, k.reshape(values.shape), bad
