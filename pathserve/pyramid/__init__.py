@@ -4,14 +4,12 @@
 """
 
 from pathserve.pyramid.build import build_pyramid, build_reduced
-from pathserve.pyramid.cache import ByteBudgetCache
 from pathserve.pyramid.plan import PyramidPlan, plan_pyramid
 from pathserve.pyramid.publish import publish, publish_rest
 from pathserve.pyramid.reader import Pyramid, ReadCache
 from pathserve.pyramid.verify import Damage, verify_pyramid
 
 __all__ = [
-    "ByteBudgetCache",
     "Damage",
     "Pyramid",
     "PyramidPlan",

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from pathserve.cache import ByteBudgetCache
 from pathserve.errors import Busy, Corrupt, NotFound
 from pathserve.geometry import LevelRegion, Size
 from pathserve.pixels import FIRST_PLANE, Plane, Samples
-from pathserve.pyramid.cache import ByteBudgetCache
 from pathserve.pyramid.chunks import made_chunk
 from pathserve.pyramid.coding import Coding
 from pathserve.pyramid.histograms import Histogram, measure, parse

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pathserve.cache import ByteBudgetCache
 from pathserve.errors import Invalid, NotFound
 from pathserve.geometry import LevelRegion, PixelGrid
-from pathserve.pyramid import ByteBudgetCache, Pyramid, ReadCache
+from pathserve.pyramid import Pyramid, ReadCache
 from pathserve.pyramid.disk import as_slides
 from pathserve.pyramid.reader import SHARD_BYTES
 from pathserve.pyramid.storage import Slides

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathserve.pyramid import ByteBudgetCache
+from pathserve.cache import ByteBudgetCache
 
 BUDGET = 100
 steps = st.lists(
