@@ -23,7 +23,7 @@ from benchmarks.servers import ingest, make_link, serve_pathserve, sign_in
 from benchmarks.tile_setup import Served, grid_of, paths_of, whole_tiles
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.db import Database, Transaction
+from pathserve.db import Database, Transaction, open_database
 from pathserve.ingest import inspect_scan
 
 _T = TypeVar("_T")
@@ -68,7 +68,7 @@ def list_copies(data: Path, slide_id: str, count: int) -> list[str]:
     """List copies of a slide, each as a slide of its own, and publish those that are visited; gives their ids."""
     settings = Settings(data=data)
     grid, info = grid_of(data, slide_id), inspect_scan(SMALL)
-    db, ids = Database(settings.database), [f"copy-{number}" for number in range(count)]
+    db, ids = open_database(settings.database), [f"copy-{number}" for number in range(count)]
     levels = Catalog(db).slide(slide_id).levels
     for copied in ids[: max(_VISITED)]:
         shutil.copytree(settings.slides / f"{slide_id}.zarr", settings.slides / f"{copied}.zarr", copy_function=os.link)

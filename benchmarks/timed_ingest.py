@@ -16,7 +16,7 @@ from benchmarks.measure import process_cpu_seconds
 from benchmarks.processes import children
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.ingest import IngestOptions, Progress, ingest_scan
 from pathserve.slides import Scan
 
@@ -53,7 +53,7 @@ def main() -> None:
     slide, data, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     settings = Settings(data=data)
     data.mkdir(parents=True, exist_ok=True)
-    with closing(Database(settings.database)) as database:
+    with closing(open_database(settings.database)) as database:
         moments = Moments()
         options = IngestOptions(workers=threads)
         outcomes = ingest_scan(

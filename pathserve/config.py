@@ -2,9 +2,9 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pathserve.errors import Invalid
 
@@ -13,6 +13,9 @@ DATA_VARIABLE = "PATHSERVE_DATA"
 
 STORE_VARIABLE = "PATHSERVE_STORE"
 """Environment variable that names the object store of the slides."""
+
+DATABASE_VARIABLE = "PATHSERVE_DATABASE"
+"""Environment variable that holds the address of a PostgreSQL database."""
 
 RESERVE_VARIABLE = "PATHSERVE_RESERVE"
 """Environment variable that says how much of the disk stays free."""
@@ -31,6 +34,7 @@ DEFAULT_DATA = Path("pathserve-data")
 
 _BYTES = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?(|[KMGT]i?B?|B)", re.IGNORECASE)
 _UNITS = "bkmgt"
+_SECRETS = ("password", "sslpassword")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 
@@ -43,6 +47,39 @@ def data_folder(given: Path | None = None) -> Path:
 def store_address(given: str | None = None) -> str | None:
     """Choose where slides are kept: what was given, else PATHSERVE_STORE, else None, the data folder."""
     return given or os.environ.get(STORE_VARIABLE) or None
+
+
+def database_address(given: str | None = None) -> str | None:
+    """Choose the database: the address that was given, else PATHSERVE_DATABASE, else None, a file in the data folder.
+
+    Parameters
+    ----------
+    given
+        An argument of a command, which everybody on the machine can read: it holds no password.
+
+    Raises
+    ------
+    Invalid
+        When it is no address of PostgreSQL, or was given with a password in it.
+    """
+    address = given or os.environ.get(DATABASE_VARIABLE) or None
+    if address is None:
+        return None
+    try:
+        parts = urlsplit(address)
+        has_password = parts.password is not None or any(
+            name.lower() in _SECRETS for name, _ in parse_qsl(parts.query, keep_blank_values=True)
+        )
+    except ValueError:
+        parts, has_password = urlsplit(""), False
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise Invalid("The address of a database is postgresql://USER@HOST/DATABASE.")
+    if given and has_password:
+        raise Invalid(
+            f"Others on this machine can read a password on the command line: put the address into "
+            f"{DATABASE_VARIABLE}, or the password into PGPASSWORD or a password file."
+        )
+    return address
 
 
 def disk_reserve(given: str | None = None) -> int | None:
@@ -129,6 +166,8 @@ class Settings:
     ----------
     data
         The data folder: holds ``pathserve.db`` and ``slides/<slide-id>.zarr``.
+    database_url
+        Address of a PostgreSQL database in place of ``pathserve.db``; can hold a password.
     store
         Address of the object store that holds the slides instead, ``s3://bucket/prefix``; or a folder as ``file://``.
     max_output_pixels
@@ -159,6 +198,7 @@ class Settings:
     """
 
     data: Path = DEFAULT_DATA
+    database_url: str | None = field(default=None, repr=False)
     store: str | None = None
     max_output_pixels: int = 64 * 1024 * 1024
     max_body_bytes: int = 512 * 1024 * 1024
@@ -174,9 +214,9 @@ class Settings:
     link_minutes: float = 60.0
 
     @property
-    def database(self) -> Path:
-        """The SQLite file."""
-        return self.data / "pathserve.db"
+    def database(self) -> Path | str:
+        """The SQLite file, or the address of PostgreSQL."""
+        return self.database_url or self.data / "pathserve.db"
 
     @property
     def uploads(self) -> Path:

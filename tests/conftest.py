@@ -23,7 +23,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import Database, open_database
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -60,7 +60,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def db(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database)
+    database = open_database(settings.database)
     yield database
     database.close()
 

@@ -12,7 +12,8 @@ _COUNTER = "case"
 def next_number(tx: Transaction, counter: str) -> int:
     """Count on; a number of a made-up label is never given again, whatever was removed."""
     row = tx.row(
-        "insert into counter values (?, 1) on conflict (name) do update set value = value + 1 returning value", counter
+        "insert into counter values (?, 1) on conflict (name) do update set value = counter.value + 1 returning value",
+        counter,
     )
     return as_int(row[0]) if row else 1
 

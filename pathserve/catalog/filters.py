@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pathserve.db import Value
+from pathserve.db import Value, ascii_lower, placeholders
 
 _MAX_WORDS = 20
 _SEARCHED = ("slide.name", "slide.id", "slide.project", "slide.stain", "c.label", "c.patient")
+_ESCAPE = "'\\'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class SlideFilter:
         """Give the condition, over ``slide`` and its case ``c``, and its values."""
         parts, values = ["true"], list[Value]()
         if self.projects is not None:
-            parts.append(f"slide.project in ({', '.join('?' * len(self.projects))})")
+            parts.append(f"slide.project in ({placeholders(len(self.projects))})")
             values += self.projects
         exact = (("slide.project", self.project), ("c.label", self.case), ("c.patient", self.patient))
         for column, wanted in (*exact, ("slide.stain", self.stain)):
@@ -43,7 +44,7 @@ class SlideFilter:
                 parts.append(f"{column} = ?")
                 values.append(wanted)
         for word in self.text.split()[:_MAX_WORDS]:
-            parts.append(f"({' or '.join(f'{column} like ? escape char(92)' for column in _SEARCHED)})")
+            parts.append(f"({' or '.join(f'lower({column}) like ? escape {_ESCAPE}' for column in _SEARCHED)})")
             values += [_anywhere(word)] * len(_SEARCHED)
         return " and ".join(parts), values
 
@@ -51,4 +52,4 @@ class SlideFilter:
 def _anywhere(word: str) -> str:
     for special in ("\\", "%", "_"):
         word = word.replace(special, "\\" + special)
-    return f"%{word}%"
+    return f"%{ascii_lower(word)}%"

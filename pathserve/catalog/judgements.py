@@ -6,7 +6,17 @@ from typing import Any
 
 import orjson
 
-from pathserve.db import Database, Transaction, Value, as_int
+from pathserve.db import Database, Transaction, Value, as_int, placeholders
+
+_AT_ONCE = 1000
+"""Slides that one statement asks for; databases limit its values."""
+
+_SELECT = "select slide, generation, version, summary, reason from quality"
+_PUT = (
+    "insert into quality (slide, generation, version, summary, detail, reason, tissue) values (?, ?, ?, ?, ?, ?, ?) "
+    "on conflict (slide) do update set generation = excluded.generation, version = excluded.version, "
+    "summary = excluded.summary, detail = excluded.detail, reason = excluded.reason, tissue = excluded.tissue"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +72,19 @@ class Judgements:
             judgement.reason,
             tissue,
         )
-        self._db.write(lambda tx: tx.run("insert or replace into quality values (?, ?, ?, ?, ?, ?, ?)", *row))
+        self._db.write(lambda tx: tx.run(_PUT, *row))
 
     def of(self, slides: Iterable[str]) -> dict[str, StoredJudgement]:
         """Give the judgements of slides by id; a slide that was never judged has none."""
-        ids = orjson.dumps(list(slides)).decode()
+        ids = list(slides)
 
         def work(tx: Transaction) -> list[tuple[Value, ...]]:
-            return tx.rows(
-                "select slide, generation, version, summary, reason from quality "
-                "where slide in (select value from json_each(?))",
-                ids,
-            )
+            rows = list[tuple[Value, ...]]()
+            for start in range(0, len(ids), _AT_ONCE):
+                some = ids[start : start + _AT_ONCE]
+                sql = f"{_SELECT} where slide in ({placeholders(len(some))})"
+                rows += tx.rows(sql, *some)
+            return rows
 
         return {str(row[0]): _judgement(row) for row in self._db.read(work)}
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from pathserve.catalog.records import SlideRecord
-from pathserve.db import Database, Migration, Transaction, now
+from pathserve.db import Database, Migration, SqliteDatabase, Transaction, now
 from pathserve.errors import NotFound
 from pathserve.labels import clean_name
 
@@ -234,7 +234,7 @@ class Pseudonyms:
 
     @contextmanager
     def _open(self) -> Iterator[Database]:
-        file = Database(self._path, _MIGRATIONS)
+        file = SqliteDatabase(self._path, _MIGRATIONS)
         try:
             yield file
         finally:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -20,6 +20,7 @@ from pathserve.cli import (
     commands_serve,
     commands_slides,
 )
+from pathserve.cli.options import with_database_option
 from pathserve.cli.output import Exit, bug, note, say
 from pathserve.errors import PathServeError
 
@@ -57,10 +58,15 @@ def _top(
     """Whole-slide digital-pathology tiling and annotation server."""
 
 
+def program() -> Any:  # noqa: ANN401 - Typer brings Click along, or has it beside itself
+    """Give the whole command line."""
+    return with_database_option(typer.main.get_command(app))
+
+
 def main() -> NoReturn:
     """Run the command line; an error is one sentence on standard error, never a traceback."""
     try:
-        app()
+        program()()
     except PathServeError as error:
         note(f"pathserve: {error.message}")
         sys.exit(Exit.REFUSED)

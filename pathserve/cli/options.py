@@ -1,13 +1,21 @@
 """Options that several commands share, and the rooms that they open."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pathserve.config import Settings, data_folder, disk_reserve, store_address
+from pathserve.config import (
+    DATABASE_VARIABLE,
+    Settings,
+    data_folder,
+    database_address,
+    disk_reserve,
+    store_address,
+)
 from pathserve.server.services import Services
 
 Data = Annotated[
@@ -31,6 +39,38 @@ Reserve = Annotated[
     ),
 ]
 
+_DATABASE_HELP = (
+    "PostgreSQL database, postgresql://USER@HOST/DATABASE. Default: PATHSERVE_DATABASE, else a file in the data folder."
+)
+
+
+def _remember_database(given: str | None) -> None:
+    address = database_address(given)
+    if address is not None:
+        os.environ[DATABASE_VARIABLE] = address
+
+
+def _takes_database(
+    database: Annotated[
+        str | None,
+        typer.Option(help=_DATABASE_HELP, show_default=False, expose_value=False, callback=_remember_database),
+    ] = None,
+) -> None: ...
+
+
+def with_database_option(command: Any) -> Any:  # noqa: ANN401 - Typer brings Click along, or has it beside itself
+    """Let a command, or each of a group, take ``--database`` where it takes ``--data``.
+
+    What is given goes into the environment: that is where a command and the processes of a server learn of it.
+    """
+    for inner in getattr(command, "commands", {}).values():
+        with_database_option(inner)
+    if any(parameter.name == "data" for parameter in command.params):
+        holder = typer.Typer(add_completion=False)
+        holder.command()(_takes_database)
+        command.params += typer.main.get_command(holder).params
+    return command
+
 
 @contextmanager
 def open_services(
@@ -45,7 +85,12 @@ def open_services(
     probe
         Whether an object store is tried first, for commands that write slides to it or serve them.
     """
-    settings = Settings(data=data_folder(data), store=store_address(store), disk_reserve_bytes=disk_reserve(reserve))
+    settings = Settings(
+        data=data_folder(data),
+        database_url=database_address(),
+        store=store_address(store),
+        disk_reserve_bytes=disk_reserve(reserve),
+    )
     services = Services.open(settings)
     try:
         if probe:

@@ -26,7 +26,7 @@ _START_SECONDS = 120.0
 """How long a worker may take to load what it needs, on a machine that has much else to do."""
 
 _ENDS = {"opened", "built", "rest"}
-_KEYS = ("AWS_", "AZURE_", "GOOGLE_", "GCP_", "OBJECT_STORE_")
+_KEYS = ("AWS_", "AZURE_", "GOOGLE_", "GCP_", "OBJECT_STORE_", "PATHSERVE_DATABASE", "PG")
 """Beginnings of the names of variables that hold credentials."""
 
 _STOPPED = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP}
@@ -181,7 +181,7 @@ def _spawn(reports: int, module: str) -> subprocess.Popen[bytes]:
 
 
 def _unprivileged() -> dict[str, str]:
-    """Give the environment without what opens an object store: scans come from strangers."""
+    """Give the environment without what opens an object store or a database: scans come from strangers."""
     return {name: value for name, value in os.environ.items() if not name.startswith(_KEYS)}
 
 

@@ -289,7 +289,7 @@ class Uploads:
         self._forget(old)
         empty = (
             "delete from upload_set where created < ? "
-            "and not exists (select 1 from upload where upload_set = upload_set.id) returning id, job"
+            "and not exists (select 1 from upload where upload.upload_set = upload_set.id) returning id, job"
         )
         for set_id, job in self._db.write(lambda tx: tx.rows(empty, before)):
             if job is None:

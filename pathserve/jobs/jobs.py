@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from pathserve.db import Database, Transaction, Value, as_int, now
+from pathserve.db import Database, Transaction, Value, as_int, now, placeholders
 from pathserve.errors import Conflict, NotFound
 from pathserve.jobs.records import COLUMNS, REMOVED, Facts, Job, JobError, State, make_job_id, source_text, to_job
 from pathserve.jobs.runners import RunnerLock, is_alive
@@ -132,7 +132,7 @@ class Jobs:
             where.append("number < ?")
             values.append(before)
         if projects is not None:
-            where.append(f"project in ({', '.join('?' * len(projects))})")
+            where.append(f"project in ({placeholders(len(projects))})")
             values.extend(projects)
         sql = f"select {COLUMNS} from job where {' and '.join(where)} order by number desc limit ?"  # noqa: S608 - placeholders only
         found = [to_job(row) for row in self._db.read(lambda tx: tx.rows(sql, *values, limit + 1))]
@@ -237,7 +237,7 @@ class Jobs:
             return 0
 
         def work(tx: Transaction) -> int:
-            marks = ", ".join("?" * len(dead))
+            marks = placeholders(len(dead))
             rows = tx.rows(f"select id, cancel from job where runner in ({marks})", *dead)  # noqa: S608 - placeholders only
             for job_id, cancel in rows:
                 if cancel:
@@ -354,7 +354,7 @@ def _ago(seconds: float) -> str:
 
 
 def _next(tx: Transaction, counter: str) -> int:
-    sql = "insert into counter values (?, 1) on conflict (name) do update set value = value + 1 returning value"
+    sql = "insert into counter values (?, 1) on conflict (name) do update set value = counter.value + 1 returning value"
     row = tx.row(sql, counter)
     return as_int(row[0]) if row else 1
 

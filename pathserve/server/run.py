@@ -14,6 +14,7 @@ from pathserve.config import (
     Settings,
     counters_place,
     data_folder,
+    database_address,
     disk_reserve,
     processes,
     public_address,
@@ -40,6 +41,7 @@ def application_without_jobs() -> Starlette:
 def _settings() -> Settings:
     return Settings(
         data=data_folder(),
+        database_url=database_address(),
         store=store_address(),
         disk_reserve_bytes=disk_reserve(),
         public_url=public_address(),

@@ -17,7 +17,7 @@ from pathserve.annotations import AnnotationStore, ClassSchemas
 from pathserve.catalog import Catalog, Pseudonyms, SlideRecord
 from pathserve.catalog.judgements import StoredJudgement
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import Database, open_database
 from pathserve.ingest.quality import is_current
 from pathserve.ingest.queue import IngestQueue
 from pathserve.ingest.room import require_room
@@ -143,7 +143,7 @@ class Services:
     def open(cls, settings: Settings) -> "Services":
         """Open the data folder; an object store is not asked for anything yet."""
         published = open_slides(settings)
-        db = Database(settings.database)
+        db = open_database(settings.database)
         settings.slides.mkdir(mode=0o700, parents=True, exist_ok=True)
         pseudonyms = Pseudonyms(db, settings.pseudonyms)
         catalog = Catalog(db, pseudonyms)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pathserve.access import Accounts, Role, digest
-from pathserve.db import Database
+from pathserve.db import SqliteDatabase
 from pathserve.errors import Conflict, Invalid, NotFound, Unauthenticated
 
 
@@ -77,7 +77,7 @@ def test_a_token_lives_until_it_expires_or_is_revoked(accounts: Accounts) -> Non
 
 
 def test_no_secret_is_on_disk_only_its_digest(tmp_path: Path) -> None:
-    db = Database(tmp_path / "pathserve.db")
+    db = SqliteDatabase(tmp_path / "pathserve.db")
     accounts = Accounts(db, session_seconds=60, link_seconds=60)
     accounts.add("ada", Role.ADMIN)
     link = accounts.make_link("ada").code

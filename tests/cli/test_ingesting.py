@@ -11,7 +11,7 @@ import time
 import pytest
 
 from pathserve.config import parse_bytes
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.errors import Invalid
 from pathserve.jobs import Jobs
 
@@ -115,7 +115,7 @@ def wait_for_job(data, wanted):
     """Wait until a job is as wanted; gives its id."""
     while not (data / "pathserve.db").exists():
         time.sleep(0.05)
-    db = Database(data / "pathserve.db")
+    db = open_database(data / "pathserve.db")
     try:
         while True:
             for job in Jobs(db, data / "runners").page()[0]:

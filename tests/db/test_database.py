@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pathserve.db import Database
+from pathserve.db import Database, SqliteDatabase
 from pathserve.db.schema import MIGRATIONS
 from pathserve.errors import Busy, Conflict, Corrupt, Unsupported
 
@@ -35,7 +35,7 @@ def test_a_reader_sees_one_snapshot_while_others_write(db: Database) -> None:
 
 
 def test_writes_of_two_connections_wait_for_each_other(db: Database, settings) -> None:
-    other = Database(settings.database)
+    other = SqliteDatabase(settings.database)
 
     def count_up(database: Database) -> None:
         for _ in range(50):
@@ -55,7 +55,7 @@ def test_writes_of_two_connections_wait_for_each_other(db: Database, settings) -
 
 
 def test_the_version_changes_with_writes_of_any_connection_and_with_nothing_else(db: Database, settings) -> None:
-    other = Database(settings.database)
+    other = SqliteDatabase(settings.database)
     start = db.version()
     db.read(lambda tx: tx.row("select 1"))
     assert db.version() == start
@@ -89,20 +89,20 @@ def test_a_folder_of_a_newer_version_is_refused(db: Database, settings) -> None:
         connection.execute(f"pragma user_version = {len(MIGRATIONS) + 1}")
     connection.close()
     with pytest.raises(Unsupported, match="newer PathServe"):
-        Database(settings.database)
+        SqliteDatabase(settings.database)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pathserve.db"
     path.write_bytes(b"no database at all, just text that is long enough" * 100)
     with pytest.raises(Corrupt):
-        Database(path)
+        SqliteDatabase(path)
 
 
 def test_a_backup_is_a_whole_database(db: Database, tmp_path: Path) -> None:
     db.write(lambda tx: tx.run("insert into project (name, created) values ('kept', '')"))
     db.backup(tmp_path / "copy.db")
-    copy = Database(tmp_path / "copy.db")
+    copy = SqliteDatabase(tmp_path / "copy.db")
     assert copy.read(lambda tx: tx.rows("select name from project")) == [("kept",)]
     copy.close()
 
@@ -120,11 +120,11 @@ def test_a_full_disk_is_said_and_the_next_write_goes_through(db: Database) -> No
 
 
 def test_a_folder_of_the_first_version_keeps_its_slides_and_leaves_a_copy(settings) -> None:
-    first = Database(settings.database, MIGRATIONS[:1])
+    first = SqliteDatabase(settings.database, MIGRATIONS[:1])
     first.write(lambda tx: tx.run("insert into project (name, created) values ('old', '')"))
     first.write(lambda tx: tx.run("insert into account (name, role, created) values ('ada', 'viewer', '')"))
     first.close()
-    later = Database(settings.database)
+    later = SqliteDatabase(settings.database)
     assert later.read(lambda tx: tx.rows("select name from project")) == [("old",)]
     assert later.read(lambda tx: tx.rows("select name, restricted from account")) == [("ada", 0)]
     later.close()

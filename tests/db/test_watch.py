@@ -7,15 +7,15 @@ from pathlib import Path
 import apsw
 import pytest
 
-from pathserve.db import Database
+from pathserve.db import Database, SqliteDatabase
 from pathserve.db.watch import Watch, shared_header
 
 WRITER = """
 import sys
 from pathlib import Path
-from pathserve.db import Database
+from pathserve.db import Database, SqliteDatabase
 
-db = Database(Path(sys.argv[1]))
+db = SqliteDatabase(Path(sys.argv[1]))
 for line in sys.stdin:
     db.write(lambda tx: tx.run("insert or replace into counter values ('seen', ?)", int(line)))
     print("done", flush=True)
@@ -92,8 +92,8 @@ def test_it_agrees_with_sqlites_own_number(settings, db: Database, others) -> No
 
 
 def test_without_that_memory_sqlite_is_asked(settings, monkeypatch, others) -> None:
-    monkeypatch.setattr("pathserve.db.database.shared_header", lambda _: None)
-    other = Database(settings.database)
+    monkeypatch.setattr("pathserve.db.sqlite.shared_header", lambda _: None)
+    other = SqliteDatabase(settings.database)
     before = other.version()
     others(1)
     assert other.version() != before

@@ -17,7 +17,7 @@ from pydicom.errors import InvalidDicomError
 
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.errors import Unsupported
 from pathserve.ingest import IngestOptions, find_scans, ingest_scan
 from pathserve.pixels import SlideInfo
@@ -65,7 +65,7 @@ class Result:
 @pytest.fixture(scope="module")
 def results(shared_data, tmp_path_factory) -> list[Result]:
     settings = Settings(data=tmp_path_factory.mktemp("every file") / "data")
-    database = Database(settings.database)
+    database = open_database(settings.database)
     catalog = Catalog(database)
     made = [bring_in(scan, settings, catalog) for scan in find_scans([shared_data / "slides"])]
     database.close()

@@ -16,7 +16,7 @@ import tifffile
 
 from pathserve.catalog import READY, Catalog
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.errors import Busy, Invalid, PathServeError
 from pathserve.ingest import IngestOptions, ingest_scan
 from pathserve.pyramid import Pyramid, verify_pyramid
@@ -84,7 +84,7 @@ def local(tmp_path):
 
     def run(scan):
         settings = Settings(data=tmp_path / "local")
-        db = Database(settings.database)
+        db = open_database(settings.database)
         (made,) = ingest_scan(scan, settings=settings, catalog=Catalog(db), progress=lambda _: None)
         db.close()
         return files(settings.slides / f"{made.slide.id}.zarr")

@@ -246,10 +246,10 @@ def test_ingest_works_from_a_script_without_a_main_guard(settings, sample_slide)
 from pathlib import Path
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.ingest import ingest_scan
 settings = Settings(data=Path({str(settings.data)!r}))
-outcome = ingest_scan(Path({str(sample_slide)!r}), settings=settings, catalog=Catalog(Database(settings.database)),
+outcome = ingest_scan(Path({str(sample_slide)!r}), settings=settings, catalog=Catalog(open_database(settings.database)),
                       progress=lambda p: None)
 print(outcome[0].slide.id)
 """

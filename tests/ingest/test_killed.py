@@ -13,7 +13,7 @@ import pytest
 
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.errors import Busy
 from pathserve.ingest import IngestOptions, ingest_scan
 from pathserve.pyramid import Pyramid, verify_pyramid
@@ -25,10 +25,10 @@ import sys, time
 from pathlib import Path
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.ingest import IngestOptions, ingest_scan
 settings = Settings(data=Path(sys.argv[1]))
-catalog = Catalog(Database(settings.database))
+catalog = Catalog(open_database(settings.database))
 def progress(state):
     print(state.phase, state.done, state.total, flush=True)
 options = IngestOptions(workers=2)
@@ -59,7 +59,7 @@ def published(settings):
 @pytest.fixture
 def undisturbed(tmp_path, scan):
     settings = Settings(data=tmp_path / "undisturbed")
-    db = Database(settings.database)
+    db = open_database(settings.database)
     (made,) = ingest_scan(scan, settings=settings, catalog=Catalog(db), progress=lambda p: None)
     db.close()
     return digests(settings.slides / f"{made.slide.id}.zarr")
@@ -97,7 +97,7 @@ def test_kill_9_at_random_moments_then_a_rerun_completes(settings, scan, undistu
         process.stdout.close()
         for folder in published(settings):  # whatever is published is whole
             assert verify_pyramid(folder) == []
-        database = Database(settings.database)
+        database = open_database(settings.database)
         listed, _ = Catalog(database).slides()
         database.close()
         assert all((settings.slides / f"{slide.id}.zarr").is_dir() for slide in listed)

@@ -14,7 +14,7 @@ import pytest
 
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.ingest import IngestOptions, ingest_scan, queue
 from pathserve.ingest.queue import IngestQueue
 from pathserve.ingest.staging import locked_staging
@@ -321,11 +321,11 @@ import sys, threading
 from pathlib import Path
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.ingest.queue import IngestQueue
 from pathserve.jobs import Jobs
 settings = Settings(data=Path(sys.argv[1]), jobs_at_once=int(sys.argv[2]))
-db = Database(settings.database)
+db = open_database(settings.database)
 jobs = Jobs(db, settings.runners)
 queue, stop = IngestQueue(settings, Catalog(db), jobs), threading.Event()
 run = queue.run
@@ -363,7 +363,7 @@ def wait_for(process, word):
 
 def test_a_server_killed_in_mid_job_is_recovered_and_the_result_is_the_same(settings, catalog, jobs, scan, tmp_path):
     alone = Settings(data=tmp_path / "alone")
-    database = Database(alone.database)
+    database = open_database(alone.database)
     (made,) = ingest_scan(
         scan, settings=alone, catalog=Catalog(database), options=IngestOptions(), progress=lambda p: None
     )

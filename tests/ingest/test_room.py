@@ -100,7 +100,7 @@ import numpy as np
 import tifffile
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.geometry import LevelRegion
 from pathserve.ingest.queue import IngestQueue
 from pathserve.jobs import Jobs
@@ -109,7 +109,7 @@ from pathserve.pyramid import Pyramid, verify_pyramid
 disk, scans, good, reserve = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
 os.system(f"mount -t tmpfs -o size=14m none {disk}") == 0 or sys.exit("no tmpfs")
 settings = Settings(data=disk / "data", disk_reserve_bytes=reserve)
-db = Database(settings.database)
+db = open_database(settings.database)
 catalog, jobs = Catalog(db), Jobs(db, settings.runners)
 queue, runner = IngestQueue(settings, catalog, jobs), jobs.runner()
 

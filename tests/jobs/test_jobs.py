@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.errors import Conflict, Invalid, NotFound
 from pathserve.jobs import Facts, JobError, Jobs
 
@@ -67,7 +67,7 @@ def test_many_runners_never_take_the_same_job(settings, jobs, tmp_path):
     taken = []
 
     def take():
-        own = Database(settings.database)
+        own = open_database(settings.database)
         mine = Jobs(own, settings.runners)
         runner = mine.runner()
         while (job := mine.claim(runner.id, at_once=100)) is not None:
@@ -100,9 +100,9 @@ def test_a_job_whose_runner_was_killed_waits_again_and_one_that_lives_is_left_al
     program = f"""
 import sys
 from pathlib import Path
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.jobs import Jobs
-jobs = Jobs(Database(Path({str(settings.database)!r})), Path({str(settings.runners)!r}))
+jobs = Jobs(open_database(Path({str(settings.database)!r})), Path({str(settings.runners)!r}))
 runner = jobs.runner()
 print(jobs.claim(runner.id, at_once=9).id, flush=True)
 sys.stdin.read()

@@ -9,7 +9,7 @@ from PIL import Image, ImageCms
 
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.geometry import PixelGrid
 from pathserve.ingest import IngestOptions, ingest_scan
 from pathserve.tiles import TileService
@@ -27,7 +27,7 @@ def picture(body: bytes) -> np.ndarray:
 def test_every_level_has_one_colour_in_tile_region_and_thumbnail(tmp_path, shared_data, tell) -> None:
     scan = shared_data / "slides" / "aperio" / "TCGA-DU-6399-01A-01-TS1.svs"
     settings = Settings(data=tmp_path / "data")
-    db = Database(settings.database)
+    db = open_database(settings.database)
     (made,) = ingest_scan(
         scan, settings=settings, catalog=Catalog(db), options=IngestOptions(workers=2), progress=lambda _: None
     )

@@ -10,7 +10,7 @@ import openslide
 
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.errors import PathServeError
 from pathserve.geometry import LevelRegion
 from pathserve.ingest import IngestOptions, ingest_scan
@@ -21,14 +21,14 @@ import sys
 from pathlib import Path
 from pathserve.catalog import Catalog
 from pathserve.config import Settings
-from pathserve.db import Database
+from pathserve.db import open_database
 from pathserve.errors import PathServeError
 from pathserve.ingest import IngestOptions, ingest_scan
 settings = Settings(data=Path(sys.argv[1]), disk_reserve_bytes=0)
 def progress(state):
     print(state.phase, state.done, state.total, flush=True)
 try:
-    database = Database(settings.database)
+    database = open_database(settings.database)
     options = IngestOptions(workers=2)
     (outcome,) = ingest_scan(
         Path(sys.argv[2]), settings=settings, catalog=Catalog(database), options=options, progress=progress
@@ -87,7 +87,7 @@ class Judge:
         """List what somebody who opens the folder would see and that is wrong."""
         settings = Settings(data=data)
         try:
-            database = Database(settings.database)
+            database = open_database(settings.database)
         except PathServeError as error:
             return [f"the database: {error.message}"]
         try:
@@ -124,7 +124,7 @@ class Judge:
     def rerun(self, data: Path) -> str:
         """Ingest again; say what differs from an undisturbed ingest, or nothing."""
         settings = Settings(data=data)
-        database = Database(settings.database)
+        database = open_database(settings.database)
         try:
             options = IngestOptions(workers=2)
             catalog = Catalog(database)

@@ -10,12 +10,12 @@ from typing import TypeVar
 
 import apsw
 
+from pathserve.db.contract import Transaction
 from pathserve.db.schema import MIGRATIONS, Migration
-from pathserve.db.values import Value
+from pathserve.db.values import Row, Value, require_storable
 from pathserve.db.watch import Watch, shared_header
 from pathserve.errors import Busy, Conflict, Corrupt, Unsupported
 
-_Row = tuple[Value, ...]
 _T = TypeVar("_T")
 
 _BUSY_MILLISECONDS = 20_000
@@ -23,40 +23,38 @@ _CHECKPOINT_MILLISECONDS = 200
 _READERS = 8
 
 
-class Transaction:
-    """One open transaction; rows come back as plain tuples.
-
-    Only for use inside the function given to `Database.write` or `Database.read`.
-    """
+class SqliteTransaction:
+    """One open transaction; see `Transaction`."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
-    def rows(self, sql: str, *values: Value) -> list[_Row]:
+    def rows(self, sql: str, *values: Value) -> list[Row]:
         """Run one statement and give all its rows."""
-        return list(self._connection.execute(sql, values))
+        return list(self._connection.execute(sql, require_storable(values)))
 
-    def each(self, sql: str, *values: Value) -> Iterator[_Row]:
+    def each(self, sql: str, *values: Value) -> Iterator[Row]:
         """Run one statement and give its rows one by one."""
-        return iter(self._connection.execute(sql, values))
+        return iter(self._connection.execute(sql, require_storable(values)))
 
-    def row(self, sql: str, *values: Value) -> _Row | None:
+    def row(self, sql: str, *values: Value) -> Row | None:
         """Run one statement and give its first row, or None."""
-        return next(iter(self._connection.execute(sql, values)), None)
+        return next(iter(self._connection.execute(sql, require_storable(values))), None)
 
     def run(self, sql: str, *values: Value) -> int:
-        """Run one statement and say how many rows it changed."""
+        """Run one statement and say how many rows it changed, without those that went with them."""
         before = self._connection.total_changes()
-        self._connection.execute(sql, values)
-        return self._connection.total_changes() - before
+        self._connection.execute(sql, require_storable(values))
+        # `changes` keeps the count of the statement before when this one is no insert, update or delete.
+        return self._connection.changes() if self._connection.total_changes() > before else 0
 
-    def run_many(self, sql: str, rows: Iterable[_Row]) -> None:
+    def run_many(self, sql: str, rows: Iterable[Row]) -> None:
         """Run one statement for many rows of values."""
-        self._connection.executemany(sql, rows)
+        self._connection.executemany(sql, map(require_storable, rows))
 
 
-class Database:
-    """One SQLite file.
+class SqliteDatabase:
+    """One SQLite file; see `Database`.
 
     Writes are serialised in this process by a lock and between processes by SQLite itself. A write is on disk when
     `write` returns (``synchronous=FULL``: one fsync). Deleted content is overwritten (``secure_delete``), because it
@@ -108,7 +106,7 @@ class Database:
         with self._write_lock, _clear_errors():
             self._writer.execute("begin immediate")
             try:
-                result = work(Transaction(self._writer))
+                result = work(SqliteTransaction(self._writer))
                 self._writer.execute("commit")
             except BaseException:
                 if not self._writer.getautocommit():  # after some errors SQLite has rolled back already
@@ -125,7 +123,7 @@ class Database:
             with _clear_errors():
                 connection.execute("begin")
                 try:
-                    return work(Transaction(connection))
+                    return work(SqliteTransaction(connection))
                 finally:
                     connection.execute("commit")
         finally:
