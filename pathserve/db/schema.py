@@ -346,6 +346,11 @@ _CHUNKS = Migration(
         )""",
         """create index feature_version_live on feature_version (slide, x0, x1, y0, y1)
             where until is null and deleted = 0""",
+        # The revision at which an annotation was made.
+        "alter table head add column first_revision integer",
+        """update head set first_revision = (
+            select min(version.revision) from feature_version version where version.id = head.id
+        )""",
         # What each revision did, in one row a layer and kind; ids (JSON) when they are few.
         """create table change (
             slide text not null references slide (id) on delete cascade,
@@ -363,5 +368,47 @@ _CHUNKS = Migration(
     ),
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _CASES, _UPLOADS, _JOBS, _SCENES, _IDENTITY, _QUALITY, _CHUNKS)
+_CLASS_VERSIONS = Migration(
+    "versions of class schemas",
+    (
+        # JSON with system, code and meaning, or null
+        "alter table class add column code text",
+        # Append-only. The classes that were there before are version 1, by nobody.
+        """create table class_schema (
+            project text not null references project (name),
+            version integer not null,
+            author text not null,
+            at text not null,
+            primary key (project, version)
+        ) without rowid""",
+        """create table class_version (
+            project text not null references project (name),
+            name text not null,
+            version integer not null,
+            color text not null,
+            value integer not null,
+            priority integer not null,
+            hotkey text,
+            code text,
+            primary key (project, name, version)
+        ) without rowid""",
+        """insert into class_schema (project, version, author, at)
+            select p.name, 1, '', p.created from project p
+            where exists (select 1 from class c where c.project = p.name)""",
+        """insert into class_version (project, name, version, color, value, priority, hotkey)
+            select project, name, 1, color, value, priority, hotkey from class""",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _FIRST,
+    _CASES,
+    _UPLOADS,
+    _JOBS,
+    _SCENES,
+    _IDENTITY,
+    _QUALITY,
+    _CHUNKS,
+    _CLASS_VERSIONS,
+)
 """Applied in order; their count is the data folder's format version."""

@@ -49,6 +49,25 @@ def clean_name(name: str, what: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class CodedTerm:
+    """What a class means in a terminology, so that programs agree on it.
+
+    Parameters
+    ----------
+    system
+        The terminology, as DICOM designates coding schemes (PS3.16, section 8): ``SCT`` is SNOMED CT.
+    code
+        The term there: ``108369006``.
+    meaning
+        The same for people: ``Neoplasm``.
+    """
+
+    system: str
+    code: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnnotationClass:
     """One class of a project's schema.
 
@@ -64,6 +83,8 @@ class AnnotationClass:
         The class with the higher number wins where annotations overlap.
     hotkey
         One key of the viewer, or None.
+    code
+        What it means in a terminology, or None.
     """
 
     name: str
@@ -71,13 +92,21 @@ class AnnotationClass:
     value: int
     priority: int = 0
     hotkey: str | None = None
+    code: CodedTerm | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClassSchema:
-    """The classes of one project, in the order in which they were made."""
+    """The classes of one project, in the order in which they were made.
+
+    Parameters
+    ----------
+    version
+        Counts up with every change; 0 before the first one.
+    """
 
     classes: tuple[AnnotationClass, ...] = ()
+    version: int = 0
 
     def __iter__(self) -> Iterator[AnnotationClass]:
         return iter(self.classes)
@@ -94,12 +123,19 @@ class ClassSchema:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The annotations of one author, task or model on one slide."""
+    """The annotations of one author, task or model on one slide.
+
+    Parameters
+    ----------
+    kind
+        ``author``, ``task``, ``model`` or ``imported``.
+    """
 
     id: int
     slide: str
     name: str
     author: str
+    kind: str = "author"
 
 
 @dataclass(frozen=True, slots=True)
