@@ -11,6 +11,7 @@ from pathserve.cli import (
     commands_accounts,
     commands_annotations,
     commands_bench,
+    commands_classes,
     commands_ingest,
     commands_inspect,
     commands_jobs,
@@ -38,6 +39,7 @@ commands_jobs.register(app)
 commands_slides.register(app)
 commands_inspect.register(app)
 commands_annotations.register(app)
+commands_classes.register(app)
 commands_masks.register(app)
 commands_accounts.register(app)
 commands_projects.register(app)
