@@ -3,13 +3,16 @@
 import http.client
 import os
 import secrets
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psycopg
 import pytest
 import tifffile
 from hypothesis import HealthCheck
@@ -53,9 +57,25 @@ def sample_field() -> Path:
     return Path(str(resources.files("pathserve._demo") / "hgsc_nest.jpg"))
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests with the mark ``databases`` once with each database that it names."""
+    mark = metafunc.definition.get_closest_marker("databases")
+    if mark is not None and "database_url" in metafunc.fixturenames:
+        metafunc.parametrize("database_url", mark.args, indirect=True)
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data")
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """Give the address of an empty PostgreSQL database to tests that ask for that one; None is SQLite."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return None
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str | None) -> Settings:
+    return Settings(data=tmp_path / "data", database_url=database_url)
 
 
 @pytest.fixture
@@ -211,3 +231,133 @@ def object_store(object_store_address: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tester")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-to-be-told")
     return f"s3://slides/{secrets.token_hex(8)}"
+
+
+class PostgresServer:
+    """A PostgreSQL server of its own, in a folder of its own, reached through a socket there.
+
+    Parameters
+    ----------
+    folder
+        Which the user that it runs as can enter; root may not run it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.user = "postgres" if os.getuid() == 0 else None
+        self._process: subprocess.Popen[bytes] | None = None
+        if self.user is not None:
+            shutil.chown(folder, self.user, self.user)
+        # Texts of this server sort as an English reader expects, which is not how PathServe's do.
+        words = ["-U", "pathserve", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu"]
+        self._run("initdb", "-D", str(self.data), *words, "--icu-locale=en-US", "--no-sync")
+
+    def command(self, *more: str) -> list[str]:
+        """Give the words that start it."""
+        words = ["-D", str(self.data), "-k", str(self.folder), "-c", "listen_addresses=", "-c", "shared_buffers=32MB"]
+        return [str(postgres_program("postgres")), *words, "-c", "fsync=on", *more]
+
+    def start(self, *more: str) -> None:
+        """Start it, and wait until it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(*more), stdout=log, stderr=log, user=self.user, group=self.user, start_new_session=True
+            )
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                psycopg.connect(self.url("postgres")).close()
+            except psycopg.OperationalError:
+                assert time.monotonic() < deadline, (self.folder / "log").read_text()
+                time.sleep(0.02)
+            else:
+                return
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """End it: at once and in order (SIGINT), or without (SIGQUIT, or SIGKILL of all its processes)."""
+        if self._process is not None and self._process.poll() is None:
+            own = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+            self._process.send_signal(number)
+            if number == signal.SIGKILL:
+                for pid in own:
+                    with suppress(ProcessLookupError):
+                        os.kill(int(pid), number)
+            self._process.wait(60)
+            while any(Path(f"/proc/{pid}").exists() for pid in own):
+                time.sleep(0.005)
+
+    def url(self, database: str) -> str:
+        """Give the address of a database."""
+        return f"postgresql://pathserve@/{database}?host={self.folder}"
+
+    def create(self) -> str:
+        """Make an empty database; gives its address."""
+        name = f"test_{secrets.token_hex(6)}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"create database {name}")
+        return self.url(name)
+
+    def _run(self, program: str, *words: str) -> None:
+        command = [str(postgres_program(program)), *words]
+        subprocess.run(command, check=True, capture_output=True, user=self.user, group=self.user, cwd=self.folder)
+
+
+def postgres_program(name: str) -> Path:
+    """Find a program of PostgreSQL; Debian keeps those of the server out of the way."""
+    found = shutil.which(name)
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    if found is None and not folders:
+        pytest.fail("these tests need PostgreSQL: apt-get install postgresql")
+    return Path(found) if found is not None else folders[-1] / name
+
+
+@contextmanager
+def private_postgres() -> Iterator[PostgresServer]:
+    """Run a PostgreSQL server for a while."""
+    # Not in pytest's own folders: they are closed to the user that the server runs as, and too deep for a socket.
+    folder = Path(tempfile.mkdtemp(prefix="pathserve-pg-"))
+    server = None
+    try:
+        server = PostgresServer(folder)
+        server.start()
+        yield server
+    finally:
+        if server is not None:
+            server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running PostgreSQL, started when the first test needs it; nobody may stop it."""
+    with private_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL that the test may stop and start as it likes."""
+    with private_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_postgres_url(postgres_server: PostgresServer) -> str:
+    """Give the address of the database that tests use in turn."""
+    return postgres_server.create()
+
+
+@pytest.fixture
+def postgres_url(shared_postgres_url: str) -> Iterator[str]:
+    """Give the address of a database without rows; making one anew for each test would take far longer."""
+    yield shared_postgres_url
+    with psycopg.connect(shared_postgres_url, autocommit=True) as connection:
+        connection.execute("set session_replication_role = replica")  # rows go in any order
+        tables = connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
+        emptied = [f"delete from {table}" for (table,) in tables if table != "pathserve_format"]  # noqa: S608 - our own
+        connection.execute("; ".join(emptied) or "select 1")

@@ -8,6 +8,8 @@ from pathserve.access import Accounts, Role, digest
 from pathserve.db import SqliteDatabase
 from pathserve.errors import Conflict, Invalid, NotFound, Unauthenticated
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 @pytest.fixture
 def accounts(db) -> Accounts:

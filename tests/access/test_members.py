@@ -6,6 +6,8 @@ from pathserve.access import Accounts, Actor, Members, Membership, Role, digest
 from pathserve.db import Database
 from pathserve.errors import Invalid, NotFound
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 @pytest.fixture
 def accounts(db: Database) -> Accounts:

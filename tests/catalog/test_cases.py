@@ -10,6 +10,8 @@ from pathserve.errors import Conflict, Invalid, NotFound
 from pathserve.geometry import Mpp, Size
 from pathserve.pixels import Level, SlideInfo
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 INFO = SlideInfo("aperio", (Level(Size(1000, 500), 1.0),), Mpp(0.25, 0.26), True, 40.0, "jpeg")
 
 

@@ -12,6 +12,8 @@ from pathserve.errors import Invalid, NotFound
 from pathserve.geometry import Size
 from pathserve.pixels import Level, SlideInfo
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 INFO = SlideInfo("aperio", (Level(Size(1000, 500), 1.0),), None, True, None, "jpeg")
 PATIENT = PseudonymKey(Kind.PATIENT, "colon", "P1")
 CASE = PseudonymKey(Kind.CASE, "colon", "C1")

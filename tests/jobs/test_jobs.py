@@ -12,6 +12,8 @@ from pathserve.db import open_database
 from pathserve.errors import Conflict, Invalid, NotFound
 from pathserve.jobs import Facts, JobError, Jobs
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 @pytest.fixture
 def jobs(db, settings):
@@ -97,12 +99,13 @@ def test_a_reserved_job_is_for_its_runner_alone_and_counts_for_nobody_else(jobs,
 
 
 def test_a_job_whose_runner_was_killed_waits_again_and_one_that_lives_is_left_alone(settings, jobs, tmp_path):
+    where = f"Path({str(settings.database)!r})" if settings.database_url is None else repr(settings.database)
     program = f"""
 import sys
 from pathlib import Path
 from pathserve.db import open_database
 from pathserve.jobs import Jobs
-jobs = Jobs(open_database(Path({str(settings.database)!r})), Path({str(settings.runners)!r}))
+jobs = Jobs(open_database({where}), Path({str(settings.runners)!r}))
 runner = jobs.runner()
 print(jobs.claim(runner.id, at_once=9).id, flush=True)
 sys.stdin.read()
@@ -148,6 +151,7 @@ def test_a_new_run_of_the_same_scan_takes_over_what_a_killed_one_left(jobs, tmp_
     alive.release()
 
 
+@pytest.mark.databases("sqlite")  # the other one cannot overwrite: docs/how-to/postgresql.md
 def test_somebody_s_path_is_nowhere_in_the_database_once_its_job_has_ended(settings, jobs, db, tmp_path):
     scans = [tmp_path / f"DOE^JANE {n}.svs" for n in range(4)]
     made = [jobs.enqueue(scan, project="a", keep_source=True) for scan in scans]
