@@ -108,7 +108,8 @@ class Chunk:
     Parameters
     ----------
     data
-        What `encode_chunk` gave. Its first `attributes_end` bytes are enough for `attributes`.
+        What `encode_chunk` gave. Its first `attributes_end` bytes are enough for `attributes`, its first `geometry_end`
+        bytes for `columns` without properties.
 
     Raises
     ------
@@ -138,6 +139,12 @@ class Chunk:
     def attributes_end(self) -> int:
         """Bytes from the start of the chunk that hold its attributes."""
         section = self._sections[_ATTRIBUTES]
+        return section.start + section.stored
+
+    @property
+    def geometry_end(self) -> int:
+        """Bytes from the start of the chunk that hold attributes and geometry."""
+        section = self._sections[_GEOMETRY]
         return section.start + section.stored
 
     def attributes(self) -> Attributes:

@@ -1,7 +1,8 @@
 """Annotations as rows: what is stored of one version, and how it is read back."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,8 @@ from uuid import UUID
 import orjson
 
 from pathserve.db import Value, as_int
-from pathserve.labels import EXHAUSTIVE, Annotation, NewAnnotation
+from pathserve.labels import EXHAUSTIVE, Annotation, Columns, NewAnnotation
+from pathserve.labels.columns import score_of, state_of
 
 DEFAULT_STATE = "draft"
 
@@ -23,7 +25,7 @@ JOINS = "join head h on h.id = v.id join layer l on l.id = v.layer"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What one version says, ready to be stored; two versions with equal content say the same.
+    """What one version says, ready to be stored.
 
     ``box`` is (x0, y0, x1, y1) in level-0 pixels; the texts are JSON.
     """
@@ -37,20 +39,38 @@ class Content:
     properties: str
     drawn: str | None
 
+    def says_same(self, other: "Content") -> bool:
+        """Tell whether another version says the same, whatever the form of numbers and the order of members."""
+        return (
+            self.class_name == other.class_name
+            and _same_json(self.geometry, other.geometry)
+            and _same_json(self.properties, other.properties)
+            and _same_json(self.drawn or "null", other.drawn or "null")
+        )
+
 
 def to_content(new: NewAnnotation) -> Content:
     """Turn an annotation that passed the geometry gate into what is stored of it."""
-    state = new.properties.get("state")
-    score = new.properties.get("score")
     return Content(
         box=_box(new.geometry),
         class_name=new.class_name,
-        state=state if isinstance(state, str) else DEFAULT_STATE,
-        score=float(score) if isinstance(score, int | float) and not isinstance(score, bool) else None,
+        state=state_of(new.properties, DEFAULT_STATE),
+        score=_score_of(new.properties),
         exhaustive=bool(new.properties.get(EXHAUSTIVE)),
         geometry=_text(new.geometry),
         properties=_text(new.properties),
         drawn=None if new.drawn is None else _text(new.drawn),
+    )
+
+
+def content_with(content: Content, properties: Mapping[str, Any]) -> Content:
+    """Give content with other properties, and with what they say."""
+    return replace(
+        content,
+        state=state_of(properties, DEFAULT_STATE),
+        score=_score_of(properties),
+        exhaustive=bool(properties.get(EXHAUSTIVE)),
+        properties=_text(properties),
     )
 
 
@@ -75,13 +95,64 @@ def to_annotation(row: tuple[Value, ...]) -> Annotation:
     )
 
 
+def content_of_row(columns: Columns, row: int) -> Content:
+    """Give what one row of columns says, as it is stored of a single annotation."""
+    return to_content(columns.new_annotation(row))
+
+
+def version_row(
+    feature_id: str,
+    revision: int,
+    slide: str,
+    layer: int,
+    previous: int | None,
+    deleted: bool,
+    content: Content,
+    *,
+    author: str,
+    at: str,
+    until: int | None = None,
+) -> tuple[Value, ...]:
+    """Give the row of one version, in the order of the table's columns."""
+    return (
+        feature_id,
+        revision,
+        slide,
+        layer,
+        previous,
+        int(deleted),
+        *content.box,
+        content.class_name,
+        content.state,
+        content.score,
+        int(content.exhaustive),
+        content.geometry,
+        content.properties,
+        content.drawn,
+        author,
+        at,
+        until,
+    )
+
+
 def _text(value: Mapping[str, Any]) -> str:
     return orjson.dumps(value).decode()
 
 
+def _score_of(properties: Mapping[str, Any]) -> float | None:
+    score = score_of(properties)
+    return None if math.isnan(score) else score
+
+
+def _same_json(one: str, other: str) -> bool:
+    return one == other or bool(orjson.loads(one) == orjson.loads(other))
+
+
 def _box(geometry: Mapping[str, Any]) -> tuple[float, float, float, float]:
     # Every geometry here has passed the gate, so it has coordinates; extra numbers of a position are left out.
-    positions = _positions(geometry["coordinates"])
+    positions = [
+        position for part in geometry.get("geometries", [geometry]) for position in _positions(part["coordinates"])
+    ]
     xs = [p[0] for p in positions]
     ys = [p[1] for p in positions]
     return float(min(xs)), float(min(ys)), float(max(xs)), float(max(ys))

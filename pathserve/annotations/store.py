@@ -1,24 +1,32 @@
-"""Writes and reads of annotations. Nothing is ever overwritten: a write appends a version and moves the head."""
+"""Writes and reads of annotations. Nothing is ever overwritten: a write appends versions or chunks and moves heads."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from uuid import UUID
 
-from pathserve.annotations.query import AnnotationPage, AnnotationQuery, current_revision, read_page, resolve_revision
-from pathserve.annotations.rows import COLUMNS, JOINS, to_annotation, to_content
+from pathserve.annotations.chunk_reader import ChunkReader
+from pathserve.annotations.counting import count_by_layer
+from pathserve.annotations.edits import Edit, Edited, NotEdited, apply_edits
+from pathserve.annotations.heads import contents_at, require_head
+from pathserve.annotations.layers import layers_at
+from pathserve.annotations.paging import read_page, summarise
+from pathserve.annotations.query import AnnotationPage, AnnotationQuery, Order, Summary
+from pathserve.annotations.reading import SOURCES_AT_ONCE, Plan, Source, make_plan, read_columns
+from pathserve.annotations.revisions import Change, current_revision, read_changes, resolve_revision
+from pathserve.annotations.rows import to_content
 from pathserve.annotations.versions import (
     Added,
     add_batch,
     add_missing_classes,
     append_version,
-    content_at,
     find_current,
-    require_head,
+    read_history,
 )
-from pathserve.db import Database, Transaction, as_int
+from pathserve.db import Database, Transaction
 from pathserve.errors import Invalid, NotFound, Stale
-from pathserve.labels import Annotation, FeatureIssue, Layer, NewAnnotation
+from pathserve.labels import Annotation, Columns, FeatureIssue, Layer, NewAnnotation
 
 _BATCH = 5000
 
@@ -27,18 +35,27 @@ class AnnotationStore:
     """The annotations of all slides; every method blocks its thread, and a write is durable when it returns.
 
     A slide's revision grows by one with each write of any of its annotations (with each batch of at most 5,000 for
-    writes of many), so a revision names one state of the whole slide. A class that the project's schema does not
-    have yet is added by the write that names it.
+    writes of many one by one), so a revision names one state of the whole slide. A class that the project's schema does
+    not have yet is added by the write that names it.
+
+    Parameters
+    ----------
+    spool
+        Folder for what an import holds until it is published; the system's own for temporary files when None.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, spool: Path | None = None) -> None:
         self._db = db
+        self._reader = ChunkReader()
+        self._spool = spool
 
     # reads
 
-    def page(self, query: AnnotationQuery, *, limit: int, cursor: str | None = None) -> AnnotationPage:
-        """Read one page of a question's answer."""
-        return self._db.read(lambda tx: read_page(tx, query, limit=limit, cursor=cursor))
+    def page(
+        self, query: AnnotationQuery, *, limit: int, cursor: str | None = None, order: Order = "number"
+    ) -> AnnotationPage:
+        """Read one page of a question's answer; with a cursor, in the order that the first page had."""
+        return self._db.read(lambda tx: read_page(tx, self._reader, query, limit=limit, cursor=cursor, order=order))
 
     def each(self, query: AnnotationQuery) -> Iterator[Annotation]:
         """Read all answers, a page at a time, all of the same revision."""
@@ -48,6 +65,50 @@ class AnnotationStore:
             page = self.page(query, limit=_BATCH, cursor=page.next)
             yield from page.annotations
 
+    def columns(self, query: AnnotationQuery, *, properties: bool = True) -> Iterator[Columns]:
+        """Read all answers as arrays, all of the same revision, each of one layer; in no particular order.
+
+        Memory: at most `SOURCES_AT_ONCE` chunks at a time.
+
+        Parameters
+        ----------
+        properties
+            Without them ``properties`` are empty texts and ``geometries`` and ``drawn`` have no entries; no JSON is
+            decoded.
+        """
+
+        def first(tx: Transaction) -> tuple[Plan, list[Source], list[Columns]]:
+            newest = current_revision(tx, query.slide)
+            revision = resolve_revision(tx, query.slide, query.as_of)
+            plan = make_plan(tx, query, revision=revision, newest=newest)
+            sources = plan.sources
+            some = sources[:SOURCES_AT_ONCE]
+            return plan, sources, read_columns(tx, self._reader, plan, some, properties=properties)
+
+        plan, sources, found = self._db.read(first)
+        yield from found
+        for start in range(SOURCES_AT_ONCE, len(sources), SOURCES_AT_ONCE):
+            some = sources[start : start + SOURCES_AT_ONCE]
+            yield from self._db.read(
+                partial(read_columns, reader=self._reader, plan=plan, sources=some, properties=properties)
+            )
+
+    def count(self, query: AnnotationQuery) -> int:
+        """Count an answer, exactly."""
+        return self.summary(query).total
+
+    def summary(self, query: AnnotationQuery) -> Summary:
+        """Count an answer by class, layer and state, exactly."""
+        return self._db.read(lambda tx: summarise(tx, self._reader, query))
+
+    def changes(self, slide: str, *, since: int, limit: int) -> list[Change]:
+        """List what the revisions after ``since`` did, oldest first, for whoever follows a slide.
+
+        A revision's changes are given whole or not at all, so the last one's number is where to go on; there may be
+        more than ``limit`` of them when one revision alone has more.
+        """
+        return self._db.read(lambda tx: read_changes(tx, slide, since=since, limit=limit))
+
     def get(self, feature_id: UUID) -> Annotation:
         """Read one annotation as it is now.
 
@@ -56,29 +117,24 @@ class AnnotationStore:
         NotFound
             When there never was one of this id, or it is deleted.
         """
-        annotation = self._db.read(lambda tx: find_current(tx, feature_id))
+        annotation = self._db.read(lambda tx: find_current(tx, self._reader, feature_id))
         if annotation is None or annotation.deleted:
             raise NotFound("There is no such annotation.")
         return annotation
 
     def latest(self, feature_id: UUID) -> Annotation:
         """Read the newest version of one annotation, a deleted one too (`Annotation.deleted`)."""
-        annotation = self._db.read(lambda tx: find_current(tx, feature_id))
+        annotation = self._db.read(lambda tx: find_current(tx, self._reader, feature_id))
         if annotation is None:
             raise NotFound("There is no such annotation.")
         return annotation
 
     def history(self, feature_id: UUID) -> list[Annotation]:
         """Give every version of one annotation, oldest first."""
-        rows = self._db.read(
-            lambda tx: tx.rows(
-                f"select {COLUMNS} from feature_version v {JOINS} where v.id = ? order by v.revision",  # noqa: S608 - constants only
-                str(feature_id),
-            )
-        )
-        if not rows:
+        versions = self._db.read(lambda tx: read_history(tx, self._reader, feature_id))
+        if not versions:
             raise NotFound("There is no such annotation.")
-        return [to_annotation(row) for row in rows]
+        return versions
 
     def revision(self, slide: str) -> int:
         """Give the slide's newest revision."""
@@ -90,25 +146,22 @@ class AnnotationStore:
 
     def layers(self, slide: str) -> list[tuple[Layer, int]]:
         """Give the slide's layers, each with its count of annotations."""
-        rows = self._db.read(
-            lambda tx: tx.rows(
-                "select l.id, l.slide, l.name, l.author, count(h.id) from layer l "
-                "left join head h on h.layer = l.id and h.deleted = 0 where l.slide = ? group by l.id order by l.id",
-                slide,
-            )
-        )
-        return [(Layer(as_int(i), str(s), str(name), str(author)), as_int(n)) for i, s, name, author, n in rows]
+
+        def work(tx: Transaction) -> list[tuple[Layer, int]]:
+            counts = count_by_layer(tx, [slide])
+            states = layers_at(tx, slide, current_revision(tx, slide)).values()
+            return [(s.layer, counts.get(s.layer.id, (slide, 0))[1]) for s in states if not s.deleted]
+
+        return self._db.read(work)
 
     def counts(self, slides: Sequence[str]) -> dict[str, int]:
         """Count the annotations of some slides."""
 
         def work(tx: Transaction) -> dict[str, int]:
-            places = ", ".join("?" * len(slides))
-            rows = tx.rows(
-                f"select slide, count(*) from head where deleted = 0 and slide in ({places}) group by slide",  # noqa: S608 - placeholders only
-                *slides,
-            )
-            return dict.fromkeys(slides, 0) | {str(slide): as_int(n) for slide, n in rows}
+            totals = dict.fromkeys(slides, 0)
+            for slide, count in count_by_layer(tx, slides).values():
+                totals[slide] += count
+            return totals
 
         return self._db.read(work)
 
@@ -131,10 +184,20 @@ class AnnotationStore:
         revision = self.revision(slide)
         if len(new) > _BATCH:
             # What a later batch would be refused for is refused before the first one is written.
-            self._db.write(lambda tx: add_missing_classes(tx, slide, new))
+            self._db.write(lambda tx: add_missing_classes(tx, slide, new, author=author))
         for start in range(0, len(new), _BATCH):
             batch = new[start : start + _BATCH]
-            done = self._db.write(partial(add_batch, slide=slide, batch=batch, start=start, layer=layer, author=author))
+            done = self._db.write(
+                partial(
+                    add_batch,
+                    reader=self._reader,
+                    slide=slide,
+                    batch=batch,
+                    start=start,
+                    layer=layer,
+                    author=author,
+                )
+            )
             ids += done.ids
             refused += done.refused
             created += done.created
@@ -159,10 +222,10 @@ class AnnotationStore:
         content = to_content(new)
 
         def work(tx: Transaction) -> Annotation:
-            head = require_head(tx, feature_id, expected)
+            head = require_head(tx, self._reader, feature_id, expected)
             if head.deleted:
                 raise Stale("This annotation was deleted meanwhile.")
-            add_missing_classes(tx, head.slide, [new])
+            add_missing_classes(tx, head.slide, [new], author=author)
             return append_version(tx, feature_id, head, content, author=author)
 
         return self._db.write(work)
@@ -171,10 +234,10 @@ class AnnotationStore:
         """Mark one annotation as deleted; its history stays and `revert` brings it back."""
 
         def work(tx: Transaction) -> Annotation:
-            head = require_head(tx, feature_id, expected)
+            head = require_head(tx, self._reader, feature_id, expected)
             if head.deleted:
                 raise NotFound("There is no such annotation.")
-            content = content_at(tx, feature_id, head.revision)
+            content = contents_at(tx, [(feature_id, head.revision)])[feature_id]
             return append_version(tx, feature_id, head, content, author=author, deleted=True)
 
         return self._db.write(work)
@@ -189,10 +252,20 @@ class AnnotationStore:
         """
 
         def work(tx: Transaction) -> Annotation:
-            head = require_head(tx, feature_id, expected)
+            head = require_head(tx, self._reader, feature_id, expected)
             row = tx.row("select deleted from feature_version where id = ? and revision = ?", str(feature_id), revision)
             if row is None or row[0]:
                 raise Invalid("This annotation has no content at that revision.")
-            return append_version(tx, feature_id, head, content_at(tx, feature_id, revision), author=author)
+            content = contents_at(tx, [(feature_id, revision)])[feature_id]
+            return append_version(tx, feature_id, head, content, author=author)
 
         return self._db.write(work)
+
+    def edit_many(self, slide: str, edits: Sequence[Edit], *, author: str) -> list[Edited | NotEdited]:
+        """Make those of some edits whose annotations are still as their writer saw them, as one revision.
+
+        Returns
+        -------
+        An answer for each edit, in their order; `NotEdited` says what is current instead.
+        """
+        return self._db.write(lambda tx: apply_edits(tx, self._reader, slide, edits, author=author))

@@ -1,21 +1,36 @@
 """The append-only table of versions and the table of heads: every write of annotations is made of these steps."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
-from pathserve.annotations.query import current_revision
-from pathserve.annotations.rows import COLUMNS, JOINS, Content, to_annotation, to_content
+from pathserve.annotations.chunk_reader import ChunkReader
+from pathserve.annotations.heads import (
+    INSERT_HEAD,
+    INSERT_VERSION,
+    Head,
+    Place,
+    contents_at,
+    find_heads,
+    find_places,
+    override,
+    release_unpublished,
+)
+from pathserve.annotations.layers import ensure_layer, is_removed, layers_at
+from pathserve.annotations.paging import annotations_of, read_annotations
+from pathserve.annotations.revisions import (
+    Box,
+    ChangeKind,
+    begin_revision,
+    current_revision,
+    note_change,
+    reserve_numbers,
+)
+from pathserve.annotations.rows import COLUMNS, JOINS, Content, content_of_row, to_annotation, to_content, version_row
 from pathserve.annotations.schema import ensure_classes
-from pathserve.db import Transaction, Value, as_int, as_real, now
+from pathserve.db import Transaction, now
 from pathserve.errors import NotFound, Stale
 from pathserve.labels import Annotation, FeatureIssue, NewAnnotation
-
-_INSERT_VERSION = (
-    "insert into feature_version (id, revision, slide, layer, previous, deleted, x0, y0, x1, y1, class, state, "
-    "score, exhaustive, geometry, properties, drawn, author, at) "
-    "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,149 +55,149 @@ class Added:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What is current of one annotation."""
+def find_current(tx: Transaction, reader: ChunkReader, feature_id: UUID) -> Annotation | None:
+    """Read the newest version, deleted or not; None when there never was one.
 
-    slide: str
-    layer: int
-    revision: int
-    deleted: bool
-
-
-def find_current(tx: Transaction, feature_id: UUID) -> Annotation | None:
-    """Read the newest version, deleted or not; None when there never was one."""
+    One whose layer was removed counts as deleted.
+    """
     row = tx.row(
         f"select {COLUMNS} from feature_version v {JOINS} where v.id = ? and v.revision = h.revision",  # noqa: S608 - constants only
         str(feature_id),
     )
-    return None if row is None else to_annotation(row)
+    if row is not None:
+        found = to_annotation(row)
+    else:
+        place = find_places(tx, [feature_id]).get(feature_id)
+        if place is None:
+            return None
+        found = _in_chunk(tx, reader, place)
+    if found.layer.startswith("\x7f"):  # what a removed layer is called
+        number = int(found.layer[1:])
+        layer = layers_at(tx, found.slide, current_revision(tx, found.slide))[number].layer.name
+        found = replace(found, layer=layer, deleted=True)
+    return found
 
 
-def require_head(tx: Transaction, feature_id: UUID, expected: int) -> Head:
-    """Read what is current and refuse when it is not the revision that the writer saw."""
-    row = tx.row("select slide, layer, revision, deleted from head where id = ?", str(feature_id))
-    if row is None:
-        raise NotFound("There is no such annotation.")
-    head = Head(str(row[0]), as_int(row[1]), as_int(row[2]), bool(row[3]))
-    if head.revision != expected:
-        raise Stale("This annotation was changed meanwhile; read it again and write with its current revision.")
-    return head
-
-
-def content_at(tx: Transaction, feature_id: UUID, revision: int) -> Content:
-    """Read what one version says."""
-    row = tx.row(
-        "select x0, y0, x1, y1, class, state, score, exhaustive, geometry, properties, drawn from feature_version "
-        "where id = ? and revision = ?",
+def read_history(tx: Transaction, reader: ChunkReader, feature_id: UUID) -> list[Annotation]:
+    """Read every version of one annotation, oldest first; none when there never was one."""
+    rows = tx.rows(
+        f"select {COLUMNS} from feature_version v {JOINS} where v.id = ? order by v.revision",  # noqa: S608 - constants only
         str(feature_id),
-        revision,
     )
-    if row is None:
-        raise NotFound("There is no such annotation.")
-    x0, y0, x1, y1, class_name, state, score, exhaustive, geometry, properties, drawn = row
-    return Content(
-        box=(as_real(x0), as_real(y0), as_real(x1), as_real(y1)),
-        class_name=None if class_name is None else str(class_name),
-        state=str(state),
-        score=None if score is None else as_real(score),
-        exhaustive=bool(exhaustive),
-        geometry=str(geometry),
-        properties=str(properties),
-        drawn=None if drawn is None else str(drawn),
-    )
+    if rows:
+        return [to_annotation(row) for row in rows]
+    found = find_current(tx, reader, feature_id)
+    return [] if found is None else [replace(found, deleted=False)]
 
 
-def _next_revision(tx: Transaction, slide: str, author: str, at: str) -> int:
-    revision = current_revision(tx, slide) + 1
-    tx.run("update slide set revision = ? where id = ?", revision, slide)
-    tx.run("insert into revision (slide, revision, author, at) values (?, ?, ?, ?)", slide, revision, author, at)
-    return revision
-
-
-def _version_row(
-    feature_id: str,
-    revision: int,
-    slide: str,
-    layer: int,
-    previous: int | None,
-    deleted: bool,
-    content: Content,
-    author: str,
-    at: str,
-) -> tuple[Value, ...]:
-    return (
-        feature_id,
-        revision,
-        slide,
-        layer,
-        previous,
-        int(deleted),
-        *content.box,
-        content.class_name,
-        content.state,
-        content.score,
-        int(content.exhaustive),
-        content.geometry,
-        content.properties,
-        content.drawn,
-        author,
-        at,
-    )
+def _in_chunk(tx: Transaction, reader: ChunkReader, place: Place) -> Annotation:
+    (columns,) = reader.columns(tx, [place.ref], properties=True)
+    row = tx.row("select name from layer where id = ?", place.ref.layer)
+    layer = str(row[0]) if row else ""
+    return annotations_of(tx, place.slide, layer, columns, [place.row])[0]
 
 
 def append_version(
     tx: Transaction, feature_id: UUID, head: Head, content: Content, *, author: str, deleted: bool = False
 ) -> Annotation:
-    """Append the next version and move the head to it; a new revision of the slide."""
+    """Append the next version and move the head to it; a new revision of the slide.
+
+    Raises
+    ------
+    Stale
+        When the head is no longer where the writer saw it.
+    """
     at = now()
-    revision = _next_revision(tx, head.slide, author, at)
-    row = _version_row(str(feature_id), revision, head.slide, head.layer, head.revision, deleted, content, author, at)
-    tx.run(_INSERT_VERSION, *row)
-    tx.run(
-        "update head set revision = ?, deleted = ?, x0 = ?, y0 = ?, x1 = ?, y1 = ? where id = ?",
-        revision,
-        int(deleted),
-        *content.box,
-        str(feature_id),
-    )
-    annotation = find_current(tx, feature_id)
-    if annotation is None:
-        raise NotFound("There is no such annotation.")
+    revision = begin_revision(tx, head.slide, author, at)
+    append_versions(tx, revision, {feature_id: (head, content, deleted)}, author=author, at=at)
+    (annotation,) = read_annotations(tx, [(str(feature_id), revision)])
     return annotation
 
 
-def _layer_id(tx: Transaction, slide: str, name: str, author: str, at: str) -> int:
-    row = tx.row("select id from layer where slide = ? and name = ?", slide, name)
-    if row is None:
-        tx.run("insert into layer (slide, name, author, created) values (?, ?, ?, ?)", slide, name, author, at)
-        row = tx.row("select id from layer where slide = ? and name = ?", slide, name)
-    return as_int(row[0]) if row else 0
+def append_versions(
+    tx: Transaction,
+    revision: int,
+    changed: Mapping[UUID, tuple[Head, Content, bool]],
+    *,
+    author: str,
+    at: str,
+) -> None:
+    """Append the next version of some annotations of one slide as one revision, and note what it did.
+
+    Parameters
+    ----------
+    changed
+        By id: the head that the writer saw, what the next version says, and whether it is a deletion.
+    """
+    for i, (head, content, deleted) in changed.items():
+        moved = tx.run(
+            "update head set revision = ?, deleted = ?, x0 = ?, y0 = ?, x1 = ?, y1 = ? where id = ? and revision = ?",
+            revision,
+            int(deleted),
+            *content.box,
+            str(i),
+            head.revision,
+        )
+        if moved != 1:
+            raise Stale("This annotation was changed meanwhile; read it again and write with its current revision.")
+    tx.run_many(
+        "update feature_version set until = ? where id = ? and revision = ? and until is null",
+        ((revision, str(i), head.revision) for i, (head, _, _) in changed.items()),
+    )
+    tx.run_many(
+        INSERT_VERSION,
+        (
+            version_row(str(i), revision, head.slide, head.layer, head.revision, deleted, content, author=author, at=at)
+            for i, (head, content, deleted) in changed.items()
+        ),
+    )
+    override(tx, changed, revision)
+    touched = dict[tuple[int, ChangeKind], list[UUID]]()
+    for i, (head, _, deleted) in changed.items():
+        touched.setdefault((head.layer, "deleted" if deleted else "updated"), []).append(i)
+    for (layer, kind), ids in touched.items():
+        boxes = [box for i in ids for box in (changed[i][0].box, changed[i][1].box)]
+        slide = changed[ids[0]][0].slide
+        note_change(tx, slide, revision, layer, kind, count=len(ids), ids=ids, box=union_of(boxes))
 
 
-def add_missing_classes(tx: Transaction, slide: str, new: Sequence[NewAnnotation]) -> None:
+def union_of(boxes: Iterable[Box]) -> Box:
+    """Give the box of some boxes, at least one."""
+    x0s, y0s, x1s, y1s = zip(*boxes, strict=True)
+    return min(x0s), min(y0s), max(x1s), max(y1s)
+
+
+def add_missing_classes(tx: Transaction, slide: str, new: Sequence[NewAnnotation], *, author: str = "") -> None:
     """Add the classes that these annotations name to the schema of the slide's project."""
     row = tx.row("select project from slide where id = ?", slide)
     if row is None:
         raise NotFound("There is no such slide.")
     wanted = {item.class_name: item.class_color for item in reversed(new) if item.class_name is not None}
-    ensure_classes(tx, str(row[0]), reversed(wanted.items()))
+    ensure_classes(tx, str(row[0]), reversed(wanted.items()), author=author)
 
 
 def add_batch(
-    tx: Transaction, *, slide: str, batch: Sequence[NewAnnotation], start: int, layer: str, author: str
+    tx: Transaction,
+    reader: ChunkReader,
+    *,
+    slide: str,
+    batch: Sequence[NewAnnotation],
+    start: int,
+    layer: str,
+    author: str,
 ) -> Added:
     """Add some annotations as one revision; ``start`` is the place of the first one in the whole input."""
     ids = list[UUID | None]()
     refused = list[FeatureIssue]()
     fresh = dict[UUID, Content]()
+    stored = stored_contents(tx, reader, slide, [item.id for item in batch if item.id is not None])
     for place, item in enumerate(batch):
         content = to_content(item)
         feature_id = item.id or uuid4()
-        there = fresh.get(feature_id) or _stored_content(tx, slide, feature_id)
+        there = fresh.get(feature_id) or stored.get(feature_id)
         if there is None:
             fresh[feature_id] = content
-        elif there != content:
+        elif isinstance(there, str) or not there.says_same(content):
             refused.append(
                 FeatureIssue(start + place, "conflict", "An annotation of this id is there with other content.")
             )
@@ -191,40 +206,51 @@ def add_batch(
         ids.append(feature_id)
     if not fresh:
         return Added(ids, 0, refused, current_revision(tx, slide))
-    add_missing_classes(tx, slide, batch)
+    add_missing_classes(tx, slide, batch, author=author)
+    release_unpublished(tx, [item.id for item in batch if item.id in fresh])
     return Added(ids, len(fresh), refused, _insert(tx, slide, fresh, layer, author))
 
 
-def _stored_content(tx: Transaction, slide: str, feature_id: UUID) -> Content | str | None:
-    """Give the content of a live annotation of this slide, None when the id is free, a word when it is taken."""
-    row = tx.row("select slide, revision, deleted from head where id = ?", str(feature_id))
-    if row is None:
-        return None
-    if row[0] != slide or row[2]:
-        return "taken"
-    return content_at(tx, feature_id, as_int(row[1]))
+def stored_contents(tx: Transaction, reader: ChunkReader, slide: str, ids: Sequence[UUID]) -> dict[UUID, Content | str]:
+    """Give what live annotations of this slide say, and a word for ids that are taken; free ids are left out."""
+    found = dict[UUID, Content | str]()
+    heads = find_heads(tx, ids)
+    removed = {layer for layer in {head.layer for head in heads.values()} if is_removed(tx, layer)}
+    live = dict[UUID, int]()
+    for i, head in heads.items():
+        if head.slide != slide or head.deleted or head.layer in removed:
+            found[i] = "taken"
+        else:
+            live[i] = head.revision
+    found |= contents_at(tx, list(live.items()))
+    for i, place in find_places(tx, [i for i in ids if i not in heads]).items():
+        if place.slide != slide or is_removed(tx, place.ref.layer):
+            found[i] = "taken"
+        else:
+            (columns,) = reader.columns(tx, [place.ref], properties=True)
+            found[i] = content_of_row(columns, place.row)
+    return found
 
 
 def _insert(tx: Transaction, slide: str, fresh: dict[UUID, Content], layer: str, author: str) -> int:
     at = now()
-    layer_id = _layer_id(tx, slide, layer, author, at)
-    revision = _next_revision(tx, slide, author, at)
-    row = tx.row("select last_number from slide where id = ?", slide)
-    last = as_int(row[0]) if row else 0
-    tx.run("update slide set last_number = ? where id = ?", last + len(fresh), slide)
+    layer_id = ensure_layer(tx, slide, layer, author=author, at=at).id
+    revision = begin_revision(tx, slide, author, at)
+    number = reserve_numbers(tx, slide, len(fresh))
     tx.run_many(
-        _INSERT_VERSION,
+        INSERT_VERSION,
         (
-            _version_row(str(i), revision, slide, layer_id, None, False, content, author, at)
+            version_row(str(i), revision, slide, layer_id, None, False, content, author=author, at=at)
             for i, content in fresh.items()
         ),
     )
     tx.run_many(
-        "insert into head (id, slide, number, layer, revision, deleted, x0, y0, x1, y1, created) "
-        "values (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)",
+        INSERT_HEAD,
         (
-            (str(i), slide, last + n, layer_id, revision, *content.box, at)
-            for n, (i, content) in enumerate(fresh.items(), start=1)
+            (str(i), slide, number + n, layer_id, revision, *content.box, at, revision)
+            for n, (i, content) in enumerate(fresh.items())
         ),
     )
+    boxes = union_of(content.box for content in fresh.values())
+    note_change(tx, slide, revision, layer_id, "created", count=len(fresh), ids=list(fresh), box=boxes)
     return revision

@@ -184,7 +184,7 @@ class Catalog:
                 tx.run("update slide set stain = ? where id = ?", facts.stain or None, slide_id)
             project = before.project if facts.project is None else facts.project
             if project != before.project:
-                if tx.row("select 1 from head where slide = ? limit 1", slide_id):
+                if tx.row("select 1 from revision where slide = ? limit 1", slide_id):
                     raise Conflict("A slide with annotations cannot change its project: its classes belong to it.")
                 tx.run("insert into project (name, created) values (?, ?) on conflict do nothing", project, now())
                 tx.run("update slide set project = ? where id = ?", project, slide_id)
@@ -216,7 +216,7 @@ class Catalog:
         """
 
         def work(tx: Transaction) -> None:
-            if tx.row("select 1 from head where slide = ? limit 1", slide_id):
+            if tx.row("select 1 from revision where slide = ? limit 1", slide_id):
                 raise Conflict("A slide with annotations is not discarded.")
             tx.run("delete from slide where id = ?", slide_id)
 
@@ -233,6 +233,8 @@ class Catalog:
 
         def work(tx: Transaction) -> SlideRecord:
             before = _slide(tx, slide_id)
+            # The only table of a slide's rows that does not go with it: a reference would cost each row an index.
+            tx.run("delete from placed where chunk in (select id from chunk where slide = ?)", slide_id)
             tx.run("delete from slide where id = ?", slide_id)
             drop_empty_case(tx, before)
             return before

@@ -1,0 +1,119 @@
+"""Chunks out of the database: which are visible at a revision, and what is in them, decoded once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pathserve.annotations.chunks import Attributes, Chunk
+from pathserve.cache import ByteBudgetCache
+from pathserve.db import Transaction, placeholders
+from pathserve.errors import NotFound
+from pathserve.labels import Columns
+
+CACHE_BYTES = 128 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRef:
+    """A published chunk.
+
+    Parameters
+    ----------
+    scattered
+        Whether its rows have numbers and revisions of their own; otherwise row k has the number ``first_number + k``
+        and the revision ``born``.
+    """
+
+    id: int
+    layer: int
+    size: int
+    scattered: bool
+    first_number: int
+    last_number: int
+    born: int
+
+
+class ChunkReader:
+    """Decodes chunks and keeps what was used last; what it gives is read-only. For several threads.
+
+    A chunk never changes, so what is kept never goes stale, whoever else writes to the database.
+    """
+
+    def __init__(self, budget: int = CACHE_BYTES) -> None:
+        self._attributes: ByteBudgetCache[int, Attributes] = ByteBudgetCache(budget // 2, lambda a: a.nbytes)
+        self._columns: ByteBudgetCache[tuple[int, bool], Columns] = ByteBudgetCache(
+            budget - budget // 2, lambda c: c.nbytes
+        )
+
+    def attributes(self, tx: Transaction, refs: Sequence[ChunkRef]) -> list[Attributes]:
+        """Give what some chunks tell without their shapes; one statement for all that are not kept."""
+        known = {ref.id: self._attributes.get(ref.id) for ref in refs}
+        missing = [ref for ref in refs if known[ref.id] is None]
+        data = _data(tx, "attributes", missing)
+        for ref in missing:
+            made = _numbered(ref, Chunk(data[ref.id]).attributes())
+            self._attributes.put(ref.id, made)
+            known[ref.id] = made
+        return [found for ref in refs if (found := known[ref.id]) is not None]
+
+    def columns(self, tx: Transaction, refs: Sequence[ChunkRef], *, properties: bool) -> list[Columns]:
+        """Give the rows of some chunks; one statement for all that are not kept.
+
+        Without ``properties`` these are empty, and so are ``geometries`` and ``drawn``.
+        """
+        known: dict[int, Columns | None] = {}
+        for ref in refs:
+            known[ref.id] = self._columns.get((ref.id, properties))
+            if known[ref.id] is None and not properties:
+                known[ref.id] = _without_json(self._columns.get((ref.id, True)))
+        missing = [ref for ref in refs if known[ref.id] is None]
+        data = _data(tx, "attributes, geometry, json" if properties else "attributes, geometry", missing)
+        for ref in missing:
+            chunk = Chunk(data[ref.id])
+            attributes = self._attributes.get(ref.id)
+            if attributes is None:
+                attributes = _numbered(ref, chunk.attributes())
+                self._attributes.put(ref.id, attributes)
+            made = chunk.columns(with_properties=properties, attributes=attributes)
+            self._columns.put((ref.id, properties), made)
+            known[ref.id] = made
+        return [found for ref in refs if (found := known[ref.id]) is not None]
+
+
+def split_chunk(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Cut an encoded chunk into what is stored apart: attributes, geometry, JSON."""
+    chunk = Chunk(data)
+    first, second = chunk.attributes_end, chunk.geometry_end
+    return data[:first], data[first:second], data[second:]
+
+
+def _data(tx: Transaction, parts: str, refs: Sequence[ChunkRef]) -> dict[int, bytes]:
+    if not refs:
+        return {}
+    rows = tx.rows(
+        f"select chunk, {parts} from chunk_data where chunk in ({placeholders(len(refs))})",  # noqa: S608 - constants and placeholders only
+        *(ref.id for ref in refs),
+    )
+    found = {int(str(chunk)): b"".join(part for part in data if isinstance(part, bytes)) for chunk, *data in rows}
+    if len(found) < len(refs):
+        # The directory was read in an earlier transaction: the slide has been removed since.
+        raise NotFound("There is no such slide.")
+    return found
+
+
+def _numbered(ref: ChunkRef, found: Attributes) -> Attributes:
+    """Fill in what a chunk that was written before its publication could not know."""
+    if ref.scattered:
+        return found
+    numbers = np.arange(ref.first_number, ref.first_number + len(found))
+    revisions = np.full(len(found), ref.born)
+    for array in (numbers, revisions):
+        array.flags.writeable = False
+    return replace(found, numbers=numbers, revisions=revisions, firsts=revisions)
+
+
+def _without_json(columns: Columns | None) -> Columns | None:
+    if columns is None:
+        return None
+    return replace(columns, properties=[b""] * len(columns), geometries={}, drawn={})

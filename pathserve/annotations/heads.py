@@ -1,0 +1,219 @@
+"""Where annotations are found by their ids: in the table of heads, or in chunks. Functions on an open transaction.
+
+An annotation with a head has all of its history in ``feature_version``. One without lies in a chunk and has one
+version; `adopt` gives it a head when it is first written to.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
+from pathserve.annotations.layers import is_removed
+from pathserve.annotations.revisions import Box, moments
+from pathserve.annotations.rows import Content, content_of_row, version_row
+from pathserve.db import Transaction, as_int, as_real, placeholders
+from pathserve.errors import NotFound, Stale
+
+_T = TypeVar("_T")
+
+IDS_AT_ONCE = 1000
+
+INSERT_VERSION = (
+    "insert into feature_version (id, revision, slide, layer, previous, deleted, x0, y0, x1, y1, class, state, "
+    "score, exhaustive, geometry, properties, drawn, author, at, until) "
+    "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+INSERT_HEAD = (
+    "insert into head (id, slide, number, layer, revision, deleted, x0, y0, x1, y1, created, first_revision) "
+    "values (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is current of one annotation."""
+
+    slide: str
+    layer: int
+    revision: int
+    deleted: bool
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an annotation without a head lies."""
+
+    slide: str
+    ref: ChunkRef
+    row: int
+
+
+def find_heads(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Head]:
+    """Find the heads of some annotations; those without one are left out."""
+    found = dict[UUID, Head]()
+    for some in _in_parts(ids):
+        rows = tx.rows(
+            "select id, slide, layer, revision, deleted, x0, y0, x1, y1 from head "  # noqa: S608 - placeholders only
+            f"where id in ({placeholders(len(some))})",
+            *map(str, some),
+        )
+        for i, slide, layer, revision, deleted, *box in rows:
+            x0, y0, x1, y1 = map(as_real, box)
+            found[UUID(str(i))] = Head(str(slide), as_int(layer), as_int(revision), bool(deleted), (x0, y0, x1, y1))
+    return found
+
+
+def find_places(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Place]:
+    """Find where some annotations lie in published chunks; those that do not are left out."""
+    found = dict[UUID, Place]()
+    for some in _in_parts(ids):
+        rows = tx.rows(
+            "select p.id, p.place, c.slide, c.id, c.layer, c.size, c.scattered, c.first_number, c.last_number, c.born "  # noqa: S608 - placeholders only
+            f"from placed p join chunk c on c.id = p.chunk where c.born is not null and p.id in "
+            f"({placeholders(len(some))})",
+            *(i.bytes for i in some),
+        )
+        for i, place, slide, chunk, layer, size, scattered, first, last, born in rows:
+            ref = ChunkRef(
+                as_int(chunk),
+                as_int(layer),
+                as_int(size),
+                bool(scattered),
+                as_int(first),
+                as_int(last),
+                as_int(born),
+            )
+            found[UUID(bytes=_bytes(i))] = Place(str(slide), ref, as_int(place))
+    return found
+
+
+def slide_of(tx: Transaction, feature_id: UUID) -> str:
+    """Find on which slide an annotation is.
+
+    Raises
+    ------
+    NotFound
+        When there never was one of this id.
+    """
+    row = tx.row("select slide from head where id = ?", str(feature_id))
+    if row is not None:
+        return str(row[0])
+    place = find_places(tx, [feature_id]).get(feature_id)
+    if place is None:
+        raise NotFound("There is no such annotation.")
+    return place.slide
+
+
+def adopt(tx: Transaction, reader: ChunkReader, ids: Sequence[UUID]) -> dict[UUID, Head]:
+    """Give heads to those of some annotations that lie in chunks alone, and find the heads of all.
+
+    What their chunks say of them becomes their first version, which is no part of any state: the chunks still are.
+    """
+    heads = find_heads(tx, ids)
+    places = find_places(tx, [i for i in ids if i not in heads])
+    by_chunk = dict[int, list[tuple[UUID, Place]]]()
+    for i, place in places.items():
+        by_chunk.setdefault(place.ref.id, []).append((i, place))
+    for members in by_chunk.values():
+        slide, ref = members[0][1].slide, members[0][1].ref
+        (columns,) = reader.columns(tx, [ref], properties=True)
+        rows = [place.row for _, place in members]
+        when = moments(tx, slide, [*columns.revisions[rows].tolist(), *columns.firsts[rows].tolist()])
+        for i, place in members:
+            content = content_of_row(columns, place.row)
+            revision, first = int(columns.revisions[place.row]), int(columns.firsts[place.row])
+            author, at = when[revision]
+            number = int(columns.numbers[place.row])
+            row = version_row(
+                str(i), revision, slide, ref.layer, None, False, content, author=author, at=at, until=revision
+            )
+            tx.run(INSERT_VERSION, *row)
+            tx.run(
+                INSERT_HEAD,
+                str(i),
+                slide,
+                number,
+                ref.layer,
+                revision,
+                *content.box,
+                when[first][1],
+                first,
+            )
+            heads[i] = Head(slide, ref.layer, revision, False, content.box)
+    return heads
+
+
+def require_head(tx: Transaction, reader: ChunkReader, feature_id: UUID, expected: int) -> Head:
+    """Find what is current and refuse when it is not the revision that the writer saw.
+
+    Raises
+    ------
+    NotFound
+        When there never was one of this id, or its layer was removed.
+    Stale
+        When another version is current.
+    """
+    head = adopt(tx, reader, [feature_id]).get(feature_id)
+    if head is None or is_removed(tx, head.layer):
+        raise NotFound("There is no such annotation.")
+    if head.revision != expected:
+        raise Stale("This annotation was changed meanwhile; read it again and write with its current revision.")
+    return head
+
+
+def contents_at(tx: Transaction, keys: Sequence[tuple[UUID, int]]) -> dict[UUID, Content]:
+    """Read what some versions (id, revision) say; those that are not there are left out."""
+    found = dict[UUID, Content]()
+    for some in _in_parts(keys):
+        wanted = ", ".join(["(?, ?)"] * len(some))
+        rows = tx.rows(
+            f"with wanted (id, revision) as (values {wanted}) "  # noqa: S608 - placeholders only
+            "select v.id, v.x0, v.y0, v.x1, v.y1, v.class, v.state, v.score, v.exhaustive, v.geometry, v.properties, "
+            "v.drawn from wanted w join feature_version v on v.id = w.id and v.revision = w.revision",
+            *(value for i, revision in some for value in (str(i), revision)),
+        )
+        for i, *row in rows:
+            x0, y0, x1, y1, class_name, state, score, exhaustive, geometry, properties, drawn = row
+            found[UUID(str(i))] = Content(
+                box=(as_real(x0), as_real(y0), as_real(x1), as_real(y1)),
+                class_name=None if class_name is None else str(class_name),
+                state=str(state),
+                score=None if score is None else as_real(score),
+                exhaustive=bool(exhaustive),
+                geometry=str(geometry),
+                properties=str(properties),
+                drawn=None if drawn is None else str(drawn),
+            )
+    return found
+
+
+def release_unpublished(tx: Transaction, ids: Sequence[UUID]) -> None:
+    """Take ids that an import has placed but not published for somebody else; that import then fails as a whole."""
+    for some in _in_parts(ids):
+        tx.run(
+            "delete from batch where revision is null and id in (select c.batch from placed p "  # noqa: S608 - placeholders only
+            f"join chunk c on c.id = p.chunk where c.born is null and p.id in ({placeholders(len(some))}))",
+            *(i.bytes for i in some),
+        )
+
+
+def override(tx: Transaction, ids: Iterable[UUID], revision: int) -> None:
+    """Take the rows of some annotations out of the state of their chunks from a revision on."""
+    tx.run_many(
+        "insert into overridden (chunk, place, revision) select p.chunk, p.place, ? from placed p "
+        "join chunk c on c.id = p.chunk where p.id = ? and c.born is not null on conflict do nothing",
+        ((revision, i.bytes) for i in ids),
+    )
+
+
+def _in_parts(items: Sequence[_T]) -> Iterable[Sequence[_T]]:
+    return (items[start : start + IDS_AT_ONCE] for start in range(0, len(items), IDS_AT_ONCE))
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError("bytes were expected in this column")
+    return value
