@@ -1,12 +1,16 @@
 """All annotation formats, and which of them a file is: told by its content, never by its name."""
 
 from pathserve.errors import Invalid, PathServeError, Unsupported
-from pathserve.formats import geojson_file
+from pathserve.formats import flatgeobuf, geojson_file, geoparquet, tiatoolbox
 from pathserve.formats.contract import HEAD_BYTES, Format
 from pathserve.formats.json_head import BYTE_ORDER_MARK, outline
 
 # Whatever has a mark of its own comes before what is told by a loose likeness.
 FORMATS: tuple[Format, ...] = (
+    tiatoolbox.TIATOOLBOX,
+    geoparquet.GEOPARQUET,
+    geoparquet.GEOFEATHER,
+    flatgeobuf.FLATGEOBUF,
     geojson_file.SEQUENCE,
     geojson_file.QUPATH,
     geojson_file.GEOJSON,

@@ -1,0 +1,22 @@
+"""Packages that only some formats need: loaded when first used, and a clear sentence when they are missing."""
+
+from importlib import import_module
+from typing import Any
+
+from pathserve.errors import Unsupported
+
+
+def load(module: str, extra: str) -> Any:  # noqa: ANN401 - whatever the package is
+    """Give a module of a package that comes with an extra.
+
+    Raises
+    ------
+    Unsupported
+        When it is not installed; the sentence says what to do.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise Unsupported(
+            f"This format needs a further package: pip install 'pathserve[{extra}]'.", code="package_missing"
+        ) from None
