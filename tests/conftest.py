@@ -328,7 +328,7 @@ def private_postgres() -> Iterator[PostgresServer]:
         yield server
     finally:
         if server is not None:
-            server.stop()
+            server.stop(signal.SIGQUIT)  # nothing of it is kept
         shutil.rmtree(folder)
 
 

@@ -39,7 +39,7 @@ class Listener:
 
     def __init__(self, address: str, token: str) -> None:
         self._address = address
-        self._token = token
+        self._token = token.encode()
         self._lock = threading.Lock()
         self._number = 0
         self._trusted_until = 0.0
@@ -87,42 +87,52 @@ class Listener:
     def _connected(self) -> Connection:
         connection = connect(self._address)
         try:
-            connection.add_notify_handler(self._heard)
             connection.execute(f"listen {CHANNEL}")
-            sent = monotonic()
-            connection.execute("select 1")
+            self._ask(connection)
         except BaseException:
             connection.close()
             raise
-        self.count()  # whatever was committed before
-        self._trusted_until = sent + TRUST_SECONDS
         return connection
-
-    def _heard(self, notice: psycopg.Notify) -> None:
-        if notice.payload != self._token:
-            self.count()
 
     def _listen_always(self) -> None:
         connection, self._first = self._first, None
         while True:
-            with suppress(psycopg.Error, PathServeError):
+            with suppress(psycopg.Error, PathServeError, OSError):
                 connection = connection or self._connected()
-                if self._listen(connection):
-                    return
+                while not self._is_stopped(connection.fileno(), _SIGN_SECONDS):
+                    self._ask(connection)
             self._trusted_until = 0.0
             if connection is not None:
                 connection.close()
                 connection = None
-            if select.select([self._stop], [], [], _AGAIN_SECONDS)[0]:
+            self.count()  # what was committed meanwhile is not told again
+            if self._is_stopped(None, _AGAIN_SECONDS):
                 return
 
-    def _listen(self, connection: Connection) -> bool:
-        """Hear until told to stop, and say that it was so; an error ends it too."""
+    def _ask(self, connection: Connection) -> None:
+        """Ask for a sign of life, and hear what was told before the answer.
+
+        Raises
+        ------
+        psycopg.OperationalError
+            When none comes in time.
+        """
+        raw, sent = connection.pgconn, monotonic()
+        raw.send_query(b"select 1")
         while True:
-            if self._stop in select.select([connection.fileno(), self._stop], [], [], _SIGN_SECONDS)[0]:
-                connection.close()
-                return True
-            sent = monotonic()
-            # The answer stands behind everything that was told before it.
-            connection.execute("select 1")
-            self._trusted_until = sent + TRUST_SECONDS
+            left = sent + TRUST_SECONDS - monotonic()
+            if left <= 0 or self._is_stopped(raw.socket, left):
+                raise psycopg.OperationalError
+            raw.consume_input()
+            while (notice := raw.notifies()) is not None:
+                if notice.extra != self._token:
+                    self.count()
+            while not raw.is_busy():
+                if raw.get_result() is None:
+                    self._trusted_until = sent + TRUST_SECONDS
+                    return
+
+    def _is_stopped(self, descriptor: int | None, seconds: float) -> bool:
+        """Wait until something comes from the server, it is time to stop, or the time is over."""
+        waiting = [self._stop] if descriptor is None else [self._stop, descriptor]
+        return self._stop in select.select(waiting, [], [], seconds)[0]

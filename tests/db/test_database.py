@@ -1,57 +1,14 @@
+"""What SQLite alone promises of its file, its log and what is deleted; test_contract.py has the rest."""
+
 import sqlite3
 import stat
-import threading
 from pathlib import Path
 
 import pytest
 
 from pathserve.db import Database, SqliteDatabase
 from pathserve.db.schema import MIGRATIONS
-from pathserve.errors import Busy, Conflict, Corrupt, Unsupported
-
-
-def test_a_failed_write_leaves_nothing(db: Database) -> None:
-    def work(tx) -> None:
-        tx.run("insert into project (name, created) values ('a', '')")
-        raise RuntimeError("in the middle")
-
-    with pytest.raises(RuntimeError, match="in the middle"):
-        db.write(work)
-    assert db.read(lambda tx: tx.rows("select name from project")) == []
-
-
-def test_a_reader_sees_one_snapshot_while_others_write(db: Database) -> None:
-    def look(tx) -> tuple[object, object]:
-        before = tx.row("select count(*) from project")
-        writer = threading.Thread(
-            target=db.write, args=(lambda w: w.run("insert into project (name, created) values ('b', '')"),)
-        )
-        writer.start()
-        writer.join()
-        return before, tx.row("select count(*) from project")
-
-    assert db.read(look) == ((0,), (0,))
-    assert db.read(lambda tx: tx.row("select count(*) from project")) == (1,)
-
-
-def test_writes_of_two_connections_wait_for_each_other(db: Database, settings) -> None:
-    other = SqliteDatabase(settings.database)
-
-    def count_up(database: Database) -> None:
-        for _ in range(50):
-            database.write(
-                lambda tx: tx.run(
-                    "insert into counter values ('n', 1) on conflict (name) do update set value = value + 1"
-                )
-            )
-
-    threads = [threading.Thread(target=count_up, args=(database,)) for database in (db, other, db)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    other.close()
-    assert db.read(lambda tx: tx.row("select value from counter where name = 'n'")) == (150,)
+from pathserve.errors import Busy, Corrupt, Unsupported
 
 
 def test_the_version_changes_with_writes_of_any_connection_and_with_nothing_else(db: Database, settings) -> None:
@@ -76,12 +33,6 @@ def test_a_commit_is_synced_and_deleted_content_is_overwritten(db: Database, set
 
 def test_the_file_is_its_owners_alone(db: Database, settings) -> None:
     assert stat.S_IMODE(settings.database.stat().st_mode) == 0o600
-
-
-def test_a_broken_rule_is_a_conflict_without_values_in_it(db: Database) -> None:
-    with pytest.raises(Conflict) as caught:
-        db.write(lambda tx: tx.run("insert into layer (slide, name, author, created) values ('nobody', '', '', '')"))
-    assert "nobody" not in str(caught.value)
 
 
 def test_a_folder_of_a_newer_version_is_refused(db: Database, settings) -> None:
