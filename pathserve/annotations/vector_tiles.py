@@ -1,0 +1,313 @@
+"""Mapbox vector tiles (specification 2.1) of annotations, on the grid of a slide's .dzi.
+
+A tile has up to two layers, extent 4096, y down:
+
+``objects``
+    One feature for each annotation (for a collection one for each type of geometry in it): ``id`` is its number on the
+    slide; tags ``class``, ``layer``, ``state`` (absent when none or draft), ``exhaustive`` (true for such areas).
+``density``
+    One point at the centre of each bin of 4 screen pixels and class and layer; tags ``class``, ``layer``, ``count``.
+
+Up to a downsample of 8 every object is in ``objects``. Further out an object whose box is under 2.5 screen pixels is in
+``density`` alone (see `density`), so each is in exactly one of the two. Shapes are simplified by at most half a screen
+pixel, except at full resolution, and cut 256 units outside the tile. What would fall to nothing is drawn as one screen
+pixel.
+
+Everything is pure: columns in, bytes out.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
+
+from pathserve.annotations.density import NEAREST, Bins, Counts, first_levels, merge
+from pathserve.labels import Columns
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Value = str | int | bool
+
+EXTENT = 4096
+BUFFER = 256
+MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
+
+_DRAFT = ("", "draft")
+_SCREEN_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class TileBox:
+    """One tile as a square of level-0 pixels; the tiles at a slide's edge are whole squares too.
+
+    Parameters
+    ----------
+    x, y
+        Level-0 pixels of the upper left corner.
+    side
+        Level-0 pixels of a side.
+    downsample
+        Level-0 pixels of a screen pixel, a power of two.
+    """
+
+    x: float
+    y: float
+    side: float
+    downsample: int
+
+    @classmethod
+    def at(cls, z: int, x: int, y: int, *, max_level: int, tile_size: int) -> "TileBox":
+        """Give the tile in column x and row y of Deep Zoom level z, of 0 to ``max_level`` (full resolution)."""
+        downsample = 1 << (max_level - z)
+        side = tile_size * downsample
+        return cls(x * side, y * side, side, downsample)
+
+    @property
+    def reach(self) -> tuple[float, float, float, float]:
+        """Level-0 x0, y0, x1, y1 of all that the tile may show: itself and 256 units around."""
+        more = self.side * BUFFER / EXTENT
+        return self.x - more, self.y - more, self.x + self.side + more, self.y + self.side + more
+
+    @property
+    def bins(self) -> Bins | None:
+        """The bins of this tile; None where every object is drawn."""
+        if self.downsample < NEAREST:
+            return None
+        return Bins.of(self.x, self.y, self.side, self.downsample)
+
+    def drawn(self, boxes: Floats) -> npt.NDArray[np.bool_]:
+        """Tell which objects, given by their (N, 4) boxes, may have a feature in ``objects``."""
+        x0, y0, x1, y1 = self.reach
+        wanted: npt.NDArray[np.bool_] = (
+            (boxes[:, 0] <= x1) & (boxes[:, 2] >= x0) & (boxes[:, 1] <= y1) & (boxes[:, 3] >= y0)
+        )
+        bins = self.bins
+        if bins is not None:
+            wanted &= first_levels(boxes) > bins.level
+        return wanted
+
+    def smallest(self) -> float:
+        """Longest box side in level-0 pixels below which an object has no feature here; 0 when all have."""
+        bins = self.bins
+        return 0.0 if bins is None else 2.5 * self.downsample
+
+
+@dataclass(frozen=True, slots=True)
+class TilePart:
+    """Some annotations that a tile may show.
+
+    Parameters
+    ----------
+    columns
+        With numbers and a layer; properties are not looked at.
+    boxes
+        (N, 4) float64 of all rows of ``columns``.
+    rows
+        (N,) bool: which rows are wanted; all when None.
+    """
+
+    columns: Columns
+    boxes: Floats
+    rows: npt.NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TileCounts:
+    """Counts of one layer for a tile, in any number of pieces; those of rows that no longer hold are negated."""
+
+    layer: str
+    pieces: Iterable[Counts]
+
+
+def encode_tile(
+    parts: Iterable[TilePart],
+    tile: TileBox,
+    counts: Iterable[TileCounts] = (),
+    *,
+    classes: Collection[str] | None = None,
+    states: Collection[str] | None = None,
+) -> bytes:
+    """Make one tile.
+
+    Parameters
+    ----------
+    parts
+        Annotations that may be in it; what is not, or is counted instead, is left out here.
+    tile
+        Which tile.
+    counts
+        What `Summary.tile` and `DensityPyramid.tile` gave for ``tile.bins``.
+    classes, states
+        Only counts of these; all when None. (Rows of ``parts`` are chosen by who gives them.)
+
+    Returns
+    -------
+    bytes
+        A tile; empty when nothing is in it.
+    """
+    objects = _Layer("objects")
+    for part in parts:
+        _put_objects(objects, part, tile)
+    density = _Layer("density")
+    bins = tile.bins
+    if bins is not None:
+        for one in counts:
+            _put_counts(density, one.layer, _chosen(merge(one.pieces), classes, states), tile)
+    return objects.encoded() + density.encoded()
+
+
+class _Layer:
+    """One layer of a tile that is being put together: its features, and the keys and values that their tags name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._keys: dict[str, int] = {}
+        self._values: dict[tuple[type, Value], int] = {}
+        self._features: list[bytes] = []
+
+    def tags(self, named: Mapping[str, Value]) -> bytes:
+        """Give the packed tags of a feature (4.4)."""
+        return b"".join(
+            _varint(self._keys.setdefault(key, len(self._keys)))
+            + _varint(self._values.setdefault((type(value), value), len(self._values)))
+            for key, value in named.items()
+        )
+
+    def add(self, features: npt.NDArray[np.uint8]) -> None:
+        """Take features as a kernel wrote them."""
+        if features.size:
+            self._features.append(features.tobytes())
+
+    def encoded(self) -> bytes:
+        """Give the layer as field 3 of a tile (4.1); nothing when it has no features."""
+        if not self._features:
+            return b""
+        body = b"".join(
+            (
+                b"\x78\x02",
+                _field(0x0A, self._name.encode()),
+                *self._features,
+                *(_field(0x1A, key.encode()) for key in self._keys),
+                *(_field(0x22, _value(value)) for _, value in self._values),
+                b"\x28" + _varint(EXTENT),
+            )
+        )
+        return _field(0x1A, body)
+
+
+def _put_objects(layer: _Layer, part: TilePart, tile: TileBox) -> None:
+    columns = part.columns
+    wanted = tile.drawn(part.boxes)
+    if part.rows is not None:
+        wanted &= part.rows
+    rows = np.flatnonzero(wanted)
+    if not len(rows):
+        return
+    states = len(columns.state_names)
+    looks = (columns.classes[rows].astype(np.int64) * states + columns.states[rows]) * 2 + columns.exhaustive[rows]
+    different, tags = np.unique(looks, return_inverse=True)
+    packed = [
+        layer.tags(_named(columns, look // 2 // states, look // 2 % states, look % 2)) for look in different.tolist()
+    ]
+    units = EXTENT / tile.side
+    tolerance = _SCREEN_SHARE * tile.downsample * units if tile.downsample > 1 else 0.0
+    layer.add(
+        _kernels().put_objects(
+            columns.xy,
+            columns.ring_starts,
+            columns.part_starts,
+            columns.starts,
+            columns.kinds,
+            columns.numbers,
+            rows,
+            tags,
+            *_bytes_of(packed),
+            np.array([tile.x, tile.y, units, tolerance]),
+        )
+    )
+
+
+def _named(columns: Columns, class_index: int, state: int, exhaustive: int) -> dict[str, Value]:
+    named: dict[str, Value] = {}
+    if class_index >= 0:
+        named["class"] = columns.class_names[class_index]
+    named["layer"] = columns.layer
+    if columns.state_names[state] not in _DRAFT:
+        named["state"] = columns.state_names[state]
+    if exhaustive:
+        named["exhaustive"] = True
+    return named
+
+
+def _put_counts(layer: _Layer, name: str, counts: Counts, tile: TileBox) -> None:
+    if not len(counts.counts):
+        return
+    most = int(counts.counts.max()) + 1
+    different, tags = np.unique(counts.classes * most + counts.counts, return_inverse=True)
+    packed = []
+    for look in different.tolist():
+        class_index, count = divmod(look, most)
+        named: dict[str, Value] = {"class": counts.class_names[class_index]} if class_index >= 0 else {}
+        packed.append(layer.tags(named | {"layer": name, "count": count}))
+    width = 4 * tile.downsample
+    centres = (counts.bins + 0.5) * width - (tile.x, tile.y)
+    places = np.rint(centres * (EXTENT / tile.side)).astype(np.int64)
+    layer.add(
+        _kernels().put_counts(
+            np.ascontiguousarray(places[:, 0]),
+            np.ascontiguousarray(places[:, 1]),
+            tags,
+            *_bytes_of(packed),
+        )
+    )
+
+
+def _chosen(counts: Counts, classes: Collection[str] | None, states: Collection[str] | None) -> Counts:
+    """Leave out other classes and states, and add up the states of what is left."""
+    kept = np.ones(len(counts.counts), np.bool_)
+    if classes is not None:
+        kept &= np.array([*(name in classes for name in counts.class_names), False])[counts.classes]
+    if states is not None:
+        kept &= np.array([*(name in states for name in counts.state_names), False])[counts.states]
+    nothing = np.full(int(kept.sum()), -1, np.int64)
+    return merge(
+        [Counts(counts.bins[kept], counts.classes[kept], nothing, counts.counts[kept], counts.class_names, ())]
+    )
+
+
+@cache
+def _kernels() -> ModuleType:
+    """Load machine code when the first tile is made: it takes a while, and most commands never need it."""
+    from pathserve.annotations import kernels
+
+    return kernels
+
+
+def _bytes_of(pieces: list[bytes]) -> tuple[npt.NDArray[np.uint8], Ints]:
+    starts = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
+    return np.frombuffer(b"".join(pieces), np.uint8), starts
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 1 << 7:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _field(key: int, body: bytes) -> bytes:
+    return bytes((key,)) + _varint(len(body)) + body
+
+
+def _value(value: Value) -> bytes:
+    """Give a value message (4.1): a text, a truth, or a whole number from 0 on."""
+    if isinstance(value, str):
+        return _field(0x0A, value.encode())
+    if isinstance(value, bool):
+        return b"\x38" + _varint(int(value))
+    return b"\x28" + _varint(value)
