@@ -1,0 +1,257 @@
+"""XML read piece by piece, with limits on depth, tokens and vertices; nothing outside the file is ever opened.
+
+Expat reads block after block, so memory goes by the largest record alone. Document types are refused as a whole: with
+them go entities, and all that can be done with those.
+"""
+
+from array import array
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+from pathserve.errors import Invalid, TooLarge
+
+MAX_DEPTH = 64
+"""Elements may lie this deep within one another."""
+
+MAX_TOKEN_BYTES = 64 * 1024 * 1024
+"""Bytes of one tag with its attributes, or of what else cannot be read in parts."""
+
+MAX_RECORD_ELEMENTS = 20_000
+"""Elements of one record, its vertices apart."""
+
+_BLOCK = 64 * 1024
+_STARTS = (b"<", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_MOST_TAGS = 400
+
+
+@dataclass(slots=True)
+class Element:
+    """One element of a record.
+
+    Parameters
+    ----------
+    name
+        Without its namespace.
+    attributes
+        Name without namespace -> value.
+    numbers
+        Of the vertices directly within it: the numbers asked for, one vertex after another; NaN for what is missing or
+        is no number.
+    full
+        Whether more vertices were left out than there is room for.
+    """
+
+    name: str
+    attributes: dict[str, str]
+    children: list["Element"] = field(default_factory=list)
+    numbers: "array[float]" = field(default_factory=lambda: array("d"))
+    text: str = ""
+    full: bool = False
+
+    def get(self, name: str, default: str = "") -> str:
+        """Give an attribute."""
+        return self.attributes.get(name, default)
+
+    def child(self, name: str) -> "Element | None":
+        """Give the first child of that name."""
+        return next((child for child in self.children if child.name == name), None)
+
+    def text_of(self, name: str) -> str:
+        """Give the text of the first child of that name, without blanks around it."""
+        child = self.child(name)
+        return "" if child is None else child.text.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record, and the elements that are open around it, outermost first, without what else is in them."""
+
+    within: tuple[Element, ...]
+    element: Element
+
+    def around(self, name: str) -> Element | None:
+        """Give the innermost element of that name around the record."""
+        return next((element for element in reversed(self.within) if element.name == name), None)
+
+
+def read_elements(
+    path: Path,
+    *,
+    records: Collection[str],
+    points: Mapping[str, Sequence[str]] | None = None,
+    max_points: int = 1_000_000,
+) -> Iterator[Found]:
+    """Walk through the records of a file.
+
+    Parameters
+    ----------
+    records
+        Names of the elements that are given whole; a record within a record is a child of it.
+    points
+        Name of an element that is a vertex -> its attributes, or children, that are numbers. Within a record such
+        elements become `Element.numbers` of the element around them.
+    max_points
+        Most vertices of one record.
+
+    Raises
+    ------
+    Invalid
+        When it is not XML, is cut off, has a document type or is nested too deeply.
+    TooLarge
+        When a tag or a record is over its limit.
+    """
+    walk = _Walk(frozenset(records), dict(points or {}), max_points)
+    parser = walk.parser
+    fed = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            _feed(parser, block, final=False)
+            fed += len(block)
+            if fed - max(parser.CurrentByteIndex, 0) > MAX_TOKEN_BYTES:
+                raise TooLarge("A tag of the XML is too long.", code="xml_token_too_long")
+            while walk.ready:
+                yield walk.ready.popleft()
+    _feed(parser, b"", final=True)
+    yield from walk.ready
+
+
+def opening_tags(head: bytes) -> list[tuple[str, dict[str, str]]]:
+    """Give the first opening tags of an XML text, of which only the beginning is there; none of what is not XML."""
+    if not head.lstrip().startswith(_STARTS):
+        return []
+    found: list[tuple[str, dict[str, str]]] = []
+    parser = expat.ParserCreate()
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        found.append((_local(name), attributes))
+        if len(found) >= _MOST_TAGS:
+            raise _EnoughError
+
+    def doctype(*_: object) -> None:
+        raise _EnoughError
+
+    parser.StartElementHandler = start
+    parser.StartDoctypeDeclHandler = doctype
+    try:
+        parser.Parse(head, False)
+    except (expat.ExpatError, _EnoughError, ValueError, LookupError):
+        return found
+    return found
+
+
+def attribute(value: str) -> str:
+    """Write an attribute's value with its quotes; characters that XML cannot hold become U+FFFD."""
+    return quoteattr(_allowed(value))
+
+
+def text(value: str) -> str:
+    """Write a text between tags; characters that XML cannot hold become U+FFFD."""
+    return escape(_allowed(value))
+
+
+class _EnoughError(Exception):
+    """Nothing more has to be read."""
+
+
+class _Walk:
+    """Builds records out of the events of one parser."""
+
+    def __init__(self, records: frozenset[str], points: dict[str, Sequence[str]], max_points: int) -> None:
+        self._records, self._points, self._max_points = records, points, max_points
+        self._open: list[Element] = []
+        self._record_depth = 0  # how deep the open record lies; 0 when none is open
+        self._elements = self._vertices = 0
+        self.ready: deque[Found] = deque()
+        self.parser = expat.ParserCreate()
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text
+        self.parser.StartDoctypeDeclHandler = self._doctype
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        element = Element(_local(name), {_local(key): value for key, value in attributes.items()})
+        self._open.append(element)
+        if len(self._open) > MAX_DEPTH:
+            raise Invalid(f"The XML is nested more than {MAX_DEPTH} levels deep.", code="too_deep")
+        if self._record_depth:
+            if element.name not in self._points and not self._within_point():
+                self._elements += 1
+                if self._elements > MAX_RECORD_ELEMENTS:
+                    raise TooLarge("An object of the XML has too many members.", code="xml_record_too_large")
+        elif element.name in self._records:
+            self._record_depth = len(self._open)
+            self._elements = self._vertices = 0
+
+    def _within_point(self) -> bool:
+        return len(self._open) > 1 and self._open[-2].name in self._points
+
+    def _end(self, _: str) -> None:
+        element = self._open.pop()
+        if not self._record_depth:
+            return
+        if len(self._open) < self._record_depth:
+            self._record_depth = 0
+            self.ready.append(Found(tuple(self._open), element))
+        elif element.name in self._points:
+            self._vertex(element, self._open[-1])
+        else:
+            self._open[-1].children.append(element)
+
+    def _vertex(self, element: Element, parent: Element) -> None:
+        self._vertices += 1
+        if self._vertices > self._max_points:
+            parent.full = True
+            return
+        for name in self._points[element.name]:
+            given = element.attributes.get(name)
+            parent.numbers.append(number(element.text_of(name) if given is None else given))
+
+    def _text(self, data: str) -> None:
+        if self._record_depth:
+            element = self._open[-1]
+            element.text += data
+            if len(element.text) > MAX_TOKEN_BYTES:
+                raise TooLarge("A text of the XML is too long.", code="xml_token_too_long")
+
+    def _doctype(self, *_: object) -> None:
+        raise Invalid("XML with a document type is not read: it could name other files.", code="xml_doctype")
+
+
+def number(value: str) -> float:
+    """Read a number with a point or a comma; NaN when it is none."""
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        return float(value.replace(",", "."))
+    except ValueError:
+        return float("nan")
+
+
+def _feed(parser: expat.XMLParserType, block: bytes, *, final: bool) -> None:
+    try:
+        parser.Parse(block, final)
+    except expat.ExpatError as error:
+        raise Invalid(f"The XML is broken at line {error.lineno}, column {error.offset}.", code="bad_xml") from None
+    except (ValueError, LookupError):
+        raise Invalid("The XML is of an encoding that is not read.", code="bad_xml") from None
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def _allowed(value: str) -> str:
+    """Replace what no XML 1.0 text may hold: control characters, half surrogate pairs, U+FFFE and U+FFFF."""
+    if value.isprintable():
+        return value
+    return "".join(
+        c if c in "\t\n\r" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff") else "\ufffd"
+        for c in value
+    )
