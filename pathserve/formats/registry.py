@@ -1,7 +1,7 @@
 """All annotation formats, and which of them a file is: told by its content, never by its name."""
 
 from pathserve.errors import Invalid, PathServeError, Unsupported
-from pathserve.formats import flatgeobuf, geojson_file, geoparquet, tiatoolbox
+from pathserve.formats import coco, flatgeobuf, geojson_file, geoparquet, tiatoolbox
 from pathserve.formats.contract import HEAD_BYTES, Format
 from pathserve.formats.json_head import BYTE_ORDER_MARK, outline
 
@@ -11,6 +11,7 @@ FORMATS: tuple[Format, ...] = (
     geoparquet.GEOPARQUET,
     geoparquet.GEOFEATHER,
     flatgeobuf.FLATGEOBUF,
+    coco.COCO,
     geojson_file.SEQUENCE,
     geojson_file.QUPATH,
     geojson_file.GEOJSON,

@@ -21,7 +21,8 @@ from pathserve.errors import Invalid, TooLarge
 from pathserve.masks.ranges import ranges
 
 Integers = npt.NDArray[np.int64]
-Bands = Iterable[npt.NDArray[np.integer[Any]]]
+LabelImage = npt.NDArray[np.integer[Any]] | npt.NDArray[np.bool_]
+Bands = Iterable[LabelImage]
 
 MAX_RUNS = 30_000_000
 """Runs that may be unfinished at once: about 2.5 GB while they are traced."""
@@ -76,7 +77,7 @@ class _Runs:
         return _Runs(*(np.concatenate(pair) for pair in pairs))
 
 
-def vectorize(labels: npt.NDArray[np.integer[Any]], *, merge: bool = False) -> Traced:
+def vectorize(labels: LabelImage, *, merge: bool = False) -> Traced:
     """Trace a label image that is in memory.
 
     Parameters
@@ -190,7 +191,7 @@ def _gather(offsets: Integers, chosen: Integers) -> tuple[Integers, Integers]:
     return ranges(offsets[chosen], count), np.concatenate(([0], np.cumsum(count)))
 
 
-def _runs_of(band: npt.NDArray[np.integer[Any]], top: int, first_region: int) -> _Runs:
+def _runs_of(band: LabelImage, top: int, first_region: int) -> _Runs:
     """Find the runs of a band, each a region of its own for now."""
     height, width = band.shape
     begins = np.ones((height, width), np.bool_)
