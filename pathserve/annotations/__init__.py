@@ -1,22 +1,33 @@
 """The store of annotations: append-only revisions, optimistic writes, reads at any revision."""
 
-from pathserve.annotations.edits import Edit, Edited, NotEdited
+from pathserve.annotations.bulk import BulkAdded, BulkWriter, OnConflict, sweep_unpublished
+from pathserve.annotations.edits import MAX_EDITS, Edit, Edited, NotEdited
+from pathserve.annotations.layer_table import Layers
+from pathserve.annotations.layers import LayerKind
 from pathserve.annotations.query import AnnotationPage, AnnotationQuery, Order, Summary
 from pathserve.annotations.revisions import Change
-from pathserve.annotations.schema import ClassSchemas
+from pathserve.annotations.schema import ClassSchemas, SchemaVersion
 from pathserve.annotations.store import AnnotationStore
 from pathserve.annotations.versions import Added
 
 __all__ = [
+    "MAX_EDITS",
     "Added",
     "AnnotationPage",
     "AnnotationQuery",
     "AnnotationStore",
+    "BulkAdded",
+    "BulkWriter",
     "Change",
     "ClassSchemas",
     "Edit",
     "Edited",
+    "LayerKind",
+    "Layers",
     "NotEdited",
+    "OnConflict",
     "Order",
+    "SchemaVersion",
     "Summary",
+    "sweep_unpublished",
 ]

@@ -190,12 +190,19 @@ def contents_at(tx: Transaction, keys: Sequence[tuple[UUID, int]]) -> dict[UUID,
     return found
 
 
-def release_unpublished(tx: Transaction, ids: Sequence[UUID]) -> None:
-    """Take ids that an import has placed but not published for somebody else; that import then fails as a whole."""
+def release_unpublished(tx: Transaction, ids: Sequence[UUID], *, but: str = "") -> None:
+    """Take ids that an import has placed but not published for somebody else; that import then fails as a whole.
+
+    Parameters
+    ----------
+    but
+        The batch that they are taken for.
+    """
     for some in _in_parts(ids):
         tx.run(
-            "delete from batch where revision is null and id in (select c.batch from placed p "  # noqa: S608 - placeholders only
+            "delete from batch where revision is null and id <> ? and id in (select c.batch from placed p "  # noqa: S608 - placeholders only
             f"join chunk c on c.id = p.chunk where c.born is null and p.id in ({placeholders(len(some))}))",
+            but,
             *(i.bytes for i in some),
         )
 

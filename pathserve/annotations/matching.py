@@ -62,7 +62,8 @@ def match_attributes(query: AnnotationQuery, found: Attributes, authored: frozen
     if query.numbers:
         mask &= np.isin(found.numbers, np.array(query.numbers, np.int64))
     if query.ids:
-        mask &= np.isin(id_keys(found.ids), np.array([i.bytes for i in query.ids], "V16"))
+        asked = np.frombuffer(b"".join(i.bytes for i in query.ids), np.uint8).reshape(-1, 16)
+        mask &= np.isin(id_keys(found.ids), id_keys(asked))
     if authored is not None:
         mask &= np.isin(found.revisions, np.array(sorted(authored), np.int64))
     return mask
@@ -87,9 +88,9 @@ def match_columns(query: AnnotationQuery, columns: Columns, rows: Rows, authors:
     return rows
 
 
-def id_keys(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.void]:
-    """See (N, 16) bytes as (N,) values that can be compared whole."""
-    return np.ascontiguousarray(ids).view("V16").reshape(len(ids))
+def id_keys(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.bytes_]:
+    """See (N, 16) bytes as (N,) values that sort and compare whole."""
+    return np.ascontiguousarray(ids).view("S16").reshape(len(ids))
 
 
 def polygon_of(positions: Sequence[tuple[float, float]]) -> BaseGeometry:

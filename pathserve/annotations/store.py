@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+from pathserve.annotations.bulk import BulkWriter
 from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.counting import count_by_layer
 from pathserve.annotations.edits import Edit, Edited, NotEdited, apply_edits
 from pathserve.annotations.heads import contents_at, require_head
-from pathserve.annotations.layers import layers_at
+from pathserve.annotations.layers import LayerKind, layers_at
 from pathserve.annotations.paging import read_page, summarise
 from pathserve.annotations.query import AnnotationPage, AnnotationQuery, Order, Summary
 from pathserve.annotations.reading import SOURCES_AT_ONCE, Plan, Source, make_plan, read_columns
@@ -269,3 +270,13 @@ class AnnotationStore:
         An answer for each edit, in their order; `NotEdited` says what is current instead.
         """
         return self._db.write(lambda tx: apply_edits(tx, self._reader, slide, edits, author=author))
+
+    def bulk(self, slide: str, *, layer: str, author: str, kind: LayerKind = "imported") -> BulkWriter:
+        """Begin to add very many annotations to one layer as one revision.
+
+        Raises
+        ------
+        NotFound
+            When there is no such slide.
+        """
+        return BulkWriter(self._db, self._reader, slide, layer=layer, author=author, kind=kind, spool=self._spool)

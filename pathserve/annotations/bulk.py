@@ -1,0 +1,334 @@
+"""Writing many annotations as chunks: all of them become visible at once, or none.
+
+What comes in is held in a `Spool`. Publishing writes chunks that nobody sees, in small transactions, and then makes
+them visible in a tiny one. What was left over by somebody who stopped in between is swept (`sweep_unpublished`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+
+from pathserve.annotations.chunk_reader import ChunkReader
+from pathserve.annotations.chunk_writer import NewChunk, Placed, forget_batch, insert_chunks, make_chunk, place
+from pathserve.annotations.heads import adopt, find_heads, find_places, release_unpublished
+from pathserve.annotations.known_rows import (
+    Digests,
+    ImportIds,
+    Standing,
+    compare_stored,
+    fresh_ids,
+    id_list,
+    row_digests,
+)
+from pathserve.annotations.layers import LayerKind, ensure_layer
+from pathserve.annotations.revisions import (
+    Box,
+    begin_revision,
+    current_revision,
+    lock_slide,
+    note_change,
+    reserve_numbers,
+)
+from pathserve.annotations.rows import content_of_row
+from pathserve.annotations.schema import ensure_classes, read_schema
+from pathserve.annotations.spool import Spool
+from pathserve.annotations.versions import append_versions, union_of
+from pathserve.db import Database, Transaction, as_int, now
+from pathserve.errors import Conflict, NotFound, TooLarge
+from pathserve.labels import MAX_CLASSES, Columns, require_name
+
+OnConflict = Literal["report", "new", "replace"]
+Color = tuple[int, int, int]
+Rows = npt.NDArray[np.int64]
+
+_CHUNKS_AT_ONCE = 16
+_IDS_AT_ONCE = 20_000
+_STALE = timedelta(hours=1)
+"""An import that has not written anything for this long does not go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class BulkAdded:
+    """What became of some rows; every index is into these rows.
+
+    Parameters
+    ----------
+    ids
+        (N, 16) uint8: the id of each row; all zero where it was refused.
+    known
+        Rows whose id is there already with the same content: nothing is new about them.
+    conflicts
+        Rows whose id is there with other content, or is taken by another slide. They were refused with ``report``, and
+        got ids of their own with ``new``; with ``replace`` only those are here that could not replace anything.
+    replaced
+        Rows that become the next version of what is there.
+    """
+
+    ids: npt.NDArray[np.uint8]
+    known: Rows
+    conflicts: Rows
+    replaced: Rows
+
+
+class BulkWriter:
+    """Adds many annotations to one layer as one revision; for one thread.
+
+    Memory: about 30 bytes for each row, and 100 MB. Use it as a context manager: leaving it without `publish` forgets
+    everything.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        reader: ChunkReader,
+        slide: str,
+        *,
+        layer: str,
+        author: str,
+        kind: LayerKind = "imported",
+        spool: Path | None = None,
+    ) -> None:
+        self._db, self._reader = db, reader
+        self._slide, self._layer, self._author, self._kind = slide, require_name(layer, "layer name"), author, kind
+        row = db.read(lambda tx: tx.row("select project, width, height from slide where id = ?", slide))
+        if row is None:
+            raise NotFound("There is no such slide.")
+        self._project = str(row[0])
+        side = float(max(as_int(row[1]), as_int(row[2])))
+        self._batch = uuid4().hex
+        self._fresh, self._next = Spool(side, spool), Spool(side, spool)
+        self._ids = ImportIds()
+        self._classes: dict[str, Color | None] = {}
+        self._written = False
+        self._seen = db.read(state_of_all)
+
+    def __enter__(self) -> "BulkWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._fresh.close()
+        self._next.close()
+        if self._written:
+            self._db.write(lambda tx: forget_batch(tx, self._batch))
+            self._written = False
+
+    def add(
+        self, columns: Columns, *, on_conflict: OnConflict = "report", colors: Mapping[str, Color] | None = None
+    ) -> BulkAdded:
+        """Take some rows, which have passed the geometry gate.
+
+        Parameters
+        ----------
+        columns
+            Rows whose id is all zero get one. Numbers and revisions are not looked at.
+        on_conflict
+            What happens to rows whose id is there with other content.
+        colors
+            Colours of classes that the schema does not have yet.
+
+        Raises
+        ------
+        TooLarge
+            When the schema would pass 254 classes.
+        Invalid
+            When the name of a class breaks the rules.
+        """
+        self._take_classes(columns, colors or {})
+        zero = np.zeros(len(columns), np.int64)
+        ids = columns.ids.copy()
+        given: npt.NDArray[np.bool_] = np.asarray(ids.any(axis=1))
+        ids[~given] = fresh_ids(int((~given).sum()))
+        columns = replace(columns, ids=ids, numbers=zero, revisions=zero, firsts=zero)
+        told = columns.take(given)
+        digests = row_digests(told)
+        standing = self._standing(told, digests)
+        of = {code: np.flatnonzero(given)[standing == code] for code in Standing}
+        replaced, conflicts = of[Standing.CHANGED], of[Standing.TAKEN]
+        if on_conflict != "replace":
+            conflicts, replaced = np.sort(np.concatenate((conflicts, replaced))), replaced[:0]
+        new: npt.NDArray[np.bool_] = np.ones(len(columns), np.bool_)
+        new[of[Standing.KNOWN]] = new[conflicts] = new[replaced] = False
+        kept = np.isin(np.flatnonzero(given), np.concatenate((np.flatnonzero(new), replaced)))
+        if kept.any():
+            self._ids.add(told.ids[kept], digests[kept])
+        if on_conflict == "new":
+            ids[conflicts] = fresh_ids(len(conflicts))
+            new[conflicts] = True
+        self._next.add(columns.take(replaced))
+        self._fresh.add(columns.take(new))
+        if on_conflict != "new":
+            ids = ids.copy()
+            ids[conflicts] = 0
+        return BulkAdded(ids, of[Standing.KNOWN], conflicts, replaced)
+
+    def publish(self, progress: Callable[[int], None] | None = None) -> int:
+        """Make everything visible as one revision and give its number; nothing new is no revision.
+
+        Parameters
+        ----------
+        progress
+            Told how many rows have been written so far.
+
+        Raises
+        ------
+        Conflict
+            When somebody else wrote annotations of the same ids meanwhile; nothing is written then.
+        """
+        if not len(self._fresh) and not len(self._next):
+            return self._db.read(lambda tx: current_revision(tx, self._slide))
+        self._db.write(self._begin)
+        self._written = True
+        touched = self._write_chunks(progress or (lambda _: None))
+        revision = self._db.write(lambda tx: self._publish(tx, touched))
+        self._written = False
+        return revision
+
+    def _take_classes(self, columns: Columns, colors: Mapping[str, Color]) -> None:
+        used = np.unique(columns.classes)
+        names = [columns.class_names[index] for index in used[used >= 0].tolist()]
+        for name in names:
+            self._classes[name] = self._classes.get(name) or colors.get(name)
+        if names:
+            for name in names:
+                require_name(name, "class name")
+            schema = self._db.read(lambda tx: read_schema(tx, self._project))
+            if len({c.name for c in schema} | set(self._classes)) > MAX_CLASSES:
+                raise TooLarge(f"A project has at most {MAX_CLASSES} classes.")
+
+    def _standing(self, told: Columns, digests: Digests) -> npt.NDArray[np.int8]:
+        """Say what is there under each id."""
+        standing = self._ids.compare(told.ids, digests)
+        asked = np.flatnonzero(standing == Standing.NEW)
+        for start in range(0, len(asked), _IDS_AT_ONCE):
+            rows = asked[start : start + _IDS_AT_ONCE]
+            some = told.take(rows)
+            standing[rows] = self._db.read(
+                partial(compare_stored, reader=self._reader, slide=self._slide, columns=some)
+            )
+        return standing
+
+    def _begin(self, tx: Transaction) -> None:
+        lock_slide(tx, self._slide)
+        tx.run("insert into batch (id, slide, layer, touched) values (?, ?, 0, ?)", self._batch, self._slide, now())
+
+    def _write_chunks(self, progress: Callable[[int], None]) -> Box | None:
+        """Write all chunks and where each id lies, invisibly; gives the box of all."""
+        placed, boxes, done = list[Placed](), list[Box](), 0
+        for several in _in_groups(self._fresh.chunks(), _CHUNKS_AT_ONCE):
+            made = [make_chunk(columns) for columns in several]
+            chunks = self._db.write(partial(self._insert, made=made, after_number=done))
+            placed += map(Placed.of, several, chunks)
+            boxes += [new.box for new in made]
+            done += sum(map(len, several))
+            progress(done)
+        if not placed:
+            return None
+        whole = Placed.join(placed).in_order()
+        for start in range(0, len(whole), _IDS_AT_ONCE):
+            self._db.write(partial(self._place, some=whole.part(slice(start, start + _IDS_AT_ONCE))))
+        return union_of(boxes)
+
+    def _insert(self, tx: Transaction, made: Sequence[NewChunk], after_number: int) -> list[int]:
+        self._go_on(tx)
+        return insert_chunks(tx, made, slide=self._slide, batch=self._batch, after_number=after_number)
+
+    def _place(self, tx: Transaction, some: Placed) -> None:
+        self._go_on(tx)
+        ids = id_list(some.ids) if self._is_contested(tx) else []
+        if find_heads(tx, ids) or find_places(tx, ids):
+            raise _taken()
+        release_unpublished(tx, ids, but=self._batch)
+        place(tx, some)
+
+    def _is_contested(self, tx: Transaction) -> bool:
+        """Tell whether anybody has written since the ids were looked up, or is about to."""
+        others = tx.row("select 1 from batch where revision is null and id <> ? limit 1", self._batch)
+        return others is not None or state_of_all(tx) != self._seen
+
+    def _go_on(self, tx: Transaction) -> None:
+        """Refuse when somebody has taken ids of this import, or swept it as forgotten."""
+        if not tx.run("update batch set touched = ? where id = ? and revision is null", now(), self._batch):
+            raise _taken()
+
+    def _publish(self, tx: Transaction, box: Box | None) -> int:
+        self._go_on(tx)
+        lock_slide(tx, self._slide)
+        ensure_classes(tx, self._project, self._classes.items(), author=self._author)
+        at = now()
+        layer = ensure_layer(tx, self._slide, self._layer, author=self._author, kind=self._kind, at=at).id
+        revision = begin_revision(tx, self._slide, self._author, at)
+        if box is not None:
+            number = reserve_numbers(tx, self._slide, len(self._fresh))
+            tx.run(
+                "update chunk set layer = ?, born = ?, first_number = first_number + ?, last_number = last_number + ? "
+                "where batch = ?",
+                layer,
+                revision,
+                number - 1,
+                number - 1,
+                self._batch,
+            )
+            note_change(tx, self._slide, revision, layer, "imported", count=len(self._fresh), box=box)
+        for columns in self._next.chunks():
+            self._replace(tx, columns, revision, at)
+        tx.run("update batch set layer = ?, revision = ? where id = ?", layer, revision, self._batch)
+        return revision
+
+    def _replace(self, tx: Transaction, columns: Columns, revision: int, at: str) -> None:
+        ids = id_list(columns.ids)
+        heads = adopt(tx, self._reader, ids)
+        changed = {
+            i: (heads[i], content_of_row(columns, row), False)
+            for row, i in enumerate(ids)
+            if i in heads and heads[i].slide == self._slide
+        }
+        append_versions(tx, revision, changed, author=self._author, at=at)
+
+
+def sweep_unpublished(db: Database, *, age: timedelta = _STALE) -> int:
+    """Take away what imports have left behind that were stopped before they were published, and say how many.
+
+    Parameters
+    ----------
+    age
+        An import that has written something since then may still go on.
+    """
+    before = (datetime.now(UTC) - age).isoformat(timespec="milliseconds")
+
+    def work(tx: Transaction) -> int:
+        left = tx.rows("select id from batch where revision is null and touched <= ?", before)
+        # A batch whose ids somebody else took has no row any more.
+        left += tx.rows(
+            "select distinct c.batch from chunk c left join batch b on b.id = c.batch "
+            "where c.born is null and b.id is null"
+        )
+        for (batch,) in left:
+            forget_batch(tx, str(batch))
+        return len(left)
+
+    return db.write(work)
+
+
+def _in_groups(columns: Iterator[Columns], count: int) -> Iterator[list[Columns]]:
+    while some := list(islice(columns, count)):
+        yield some
+
+
+def state_of_all(tx: Transaction) -> str:
+    """Give a text that changes with every revision of every slide."""
+    return str(tx.row("select count(*), coalesce(sum(revision), 0) from slide"))
+
+
+def _taken() -> Conflict:
+    return Conflict("Somebody else wrote annotations of the same ids meanwhile; import again.")

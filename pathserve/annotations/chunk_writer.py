@@ -1,0 +1,150 @@
+"""Writing chunks and where each annotation lies. Functions on an open transaction.
+
+Nobody sees a chunk until it is born.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pathserve.annotations.chunk_reader import split_chunk
+from pathserve.annotations.chunks import encode_chunk
+from pathserve.annotations.matching import id_keys
+from pathserve.annotations.revisions import Box
+from pathserve.db import Transaction, as_int
+from pathserve.labels import Columns
+
+_COUNTER = "chunk"
+
+
+@dataclass(frozen=True, slots=True)
+class NewChunk:
+    """A chunk made ready: what is stored of it, and what its row tells.
+
+    Parameters
+    ----------
+    numbers
+        (lowest, highest) number; None when its rows get theirs when it is published.
+    max_extent
+        Longest side of a box in it, in level-0 pixels.
+    exhaustive
+        How many of its rows are marked as exhaustively annotated areas.
+    """
+
+    parts: tuple[bytes, bytes, bytes]
+    size: int
+    numbers: tuple[int, int] | None
+    box: Box
+    max_extent: float
+    exhaustive: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where N annotations lie: ids (N, 16), chunks (N,) and rows in these (N,)."""
+
+    ids: npt.NDArray[np.uint8]
+    chunks: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    @classmethod
+    def of(cls, columns: Columns, chunk: int) -> "Placed":
+        """Tell where the rows of one chunk lie."""
+        return cls(columns.ids, np.full(len(columns), chunk), np.arange(len(columns), dtype=np.int32))
+
+    @classmethod
+    def join(cls, several: Sequence["Placed"]) -> "Placed":
+        """Put at least one after another."""
+        return cls(
+            np.concatenate([p.ids for p in several]),
+            np.concatenate([p.chunks for p in several]),
+            np.concatenate([p.places for p in several]),
+        )
+
+    def in_order(self) -> "Placed":
+        """Sort by id: neighbours in the table are then written together."""
+        return self.part(np.argsort(id_keys(self.ids)))
+
+    def part(self, rows: npt.NDArray[np.int64] | slice) -> "Placed":
+        """Give some of them."""
+        return Placed(self.ids[rows], self.chunks[rows], self.places[rows])
+
+
+def make_chunk(columns: Columns, *, scattered: bool = False) -> NewChunk:
+    """Encode rows; with ``scattered`` their numbers and revisions stay as they are, else they come with publication."""
+    boxes = columns.boxes()
+    x0, y0 = boxes[:, :2].min(axis=0).tolist()
+    x1, y1 = boxes[:, 2:].max(axis=0).tolist()
+    return NewChunk(
+        parts=split_chunk(encode_chunk(columns)),
+        size=len(columns),
+        numbers=(int(columns.numbers.min()), int(columns.numbers.max())) if scattered else None,
+        box=(x0, y0, x1, y1),
+        max_extent=float((boxes[:, 2:] - boxes[:, :2]).max()),
+        exhaustive=int(columns.exhaustive.sum()),
+    )
+
+
+def reserve_chunks(tx: Transaction, count: int) -> int:
+    """Take ids for chunks; gives the first. None is ever given twice, so what is kept by id never goes stale."""
+    row = tx.row(
+        "insert into counter (name, value) values (?, ?) "
+        "on conflict (name) do update set value = counter.value + excluded.value returning value",
+        _COUNTER,
+        count,
+    )
+    return as_int(row[0]) - count + 1 if row else 1
+
+
+def insert_chunks(
+    tx: Transaction, made: Sequence[NewChunk], *, slide: str, batch: str, layer: int = 0, after_number: int = 0
+) -> list[int]:
+    """Write chunks that nobody sees yet, and give their ids.
+
+    Parameters
+    ----------
+    after_number
+        Chunks whose rows have no numbers yet count on from here; publication adds to it.
+    """
+    ids = list(range(first := reserve_chunks(tx, len(made)), first + len(made)))
+    for chunk, new in zip(ids, made, strict=True):
+        low, high = new.numbers or (after_number + 1, after_number + new.size)
+        after_number += new.size
+        tx.run(
+            "insert into chunk (id, slide, batch, layer, size, scattered, first_number, last_number, x0, y0, x1, y1, "
+            "max_extent, exhaustive) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            chunk,
+            slide,
+            batch,
+            layer,
+            new.size,
+            int(new.numbers is not None),
+            low,
+            high,
+            *new.box,
+            new.max_extent,
+            new.exhaustive,
+        )
+        tx.run("insert into chunk_data (chunk, attributes, geometry, json) values (?, ?, ?, ?)", chunk, *new.parts)
+    return ids
+
+
+def place(tx: Transaction, some: Placed) -> None:
+    """Write where annotations lie; whatever stood there before is forgotten."""
+    tx.run_many(
+        "insert into placed (id, chunk, place) values (?, ?, ?) "
+        "on conflict (id) do update set chunk = excluded.chunk, place = excluded.place",
+        zip((row.tobytes() for row in some.ids), some.chunks.tolist(), some.places.tolist(), strict=True),
+    )
+
+
+def forget_batch(tx: Transaction, batch: str) -> None:
+    """Take an unpublished batch away with all that was written of it."""
+    tx.run("delete from placed where chunk in (select id from chunk where batch = ? and born is null)", batch)
+    tx.run("delete from chunk where batch = ? and born is null", batch)
+    tx.run("delete from batch where id = ? and revision is null", batch)

@@ -1,0 +1,187 @@
+"""What the ids of rows mean that are about to be written: free, known with the same content, or taken."""
+
+import os
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from pathserve.annotations.chunk_reader import ChunkReader
+from pathserve.annotations.heads import Place, find_heads, find_places
+from pathserve.annotations.layers import is_removed
+from pathserve.annotations.matching import id_keys
+from pathserve.annotations.rows import Content, content_of_row
+from pathserve.annotations.versions import stored_contents
+from pathserve.db import Transaction
+from pathserve.labels import Columns
+
+Ids = npt.NDArray[np.uint8]
+Digests = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+
+
+class Standing(IntEnum):
+    """What is there under the id of a row."""
+
+    NEW = 0
+    KNOWN = 1
+    CHANGED = 2
+    TAKEN = 3
+
+
+class ImportIds:
+    """The ids of one import so far, each with a digest of what its row says; 24 bytes a row."""
+
+    def __init__(self) -> None:
+        self._parts = list[tuple[npt.NDArray[np.bytes_], Digests]]()
+
+    def add(self, ids: Ids, digests: Digests) -> None:
+        """Take ids that are not there yet."""
+        keys = id_keys(ids)
+        order = np.argsort(keys)
+        self._parts.append((keys[order], digests[order]))
+        # Parts of doubling sizes: few to look through, and each row is sorted again a few times only.
+        while len(self._parts) > 1 and len(self._parts[-2][0]) <= 2 * len(self._parts[-1][0]):
+            (one, said), (other, told) = self._parts.pop(), self._parts.pop()
+            joined, digests = np.concatenate((one, other)), np.concatenate((said, told))
+            order = np.argsort(joined, kind="stable")
+            self._parts.append((joined[order], digests[order]))
+
+    def compare(self, ids: Ids, digests: Digests) -> npt.NDArray[np.int8]:
+        """Tell (N,) `Standing`: new, known, or taken by a row of this import that says something else."""
+        keys = id_keys(ids)
+        found = np.zeros(len(keys), np.int8)
+        for there, said in self._parts:
+            place = np.minimum(np.searchsorted(there, keys), len(there) - 1)
+            hit = there[place] == keys
+            found[hit] = np.where(said[place[hit]] == digests[hit], Standing.KNOWN, Standing.TAKEN)
+        # A row may also repeat an earlier one among these.
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        earlier = first[which]
+        again = (earlier < np.arange(len(keys))) & (found == Standing.NEW)
+        found[again] = np.where(digests[earlier] == digests, Standing.KNOWN, Standing.TAKEN)[again]
+        return found
+
+
+def id_list(ids: Ids) -> list[UUID]:
+    """Give (N, 16) bytes as UUIDs."""
+    return [UUID(bytes=row.tobytes()) for row in ids]
+
+
+def fresh_ids(count: int) -> Ids:
+    """Make (N, 16) random UUIDs of version 4 (RFC 9562, section 5.4)."""
+    ids = np.frombuffer(os.urandom(16 * count), np.uint8).reshape(count, 16).copy()
+    ids[:, 6] = ids[:, 6] & 0x0F | 0x40
+    ids[:, 8] = ids[:, 8] & 0x3F | 0x80
+    return ids
+
+
+def row_digests(columns: Columns) -> Digests:
+    """Give (N,) numbers of 64 bits that are equal for rows that say the same; only good within this process."""
+    if not len(columns):
+        return np.empty(0, np.uint64)
+    names = np.array([*map(hash, columns.class_names), 0], np.int64).astype(np.uint64)
+    bits = (columns.xy + 0.0).view(np.uint64).reshape(-1, 2)  # plus nothing, so that there is one zero only
+    positions, rings = columns.first_positions(), columns.part_starts[columns.starts]
+    with np.errstate(over="ignore"):
+        place = np.arange(len(bits)).astype(np.uint64) - np.repeat(positions[:-1], np.diff(positions)).astype(np.uint64)
+        mixed = _mix(bits[:, 0] + _mix(bits[:, 1] + _mix(place)))
+        found = np.add.reduceat(mixed, positions[:-1])
+        # Where in its annotation each ring begins, and how many parts there are.
+        begins = columns.ring_starts[:-1] - np.repeat(positions[:-1], np.diff(rings))
+        found += np.add.reduceat(_mix(begins.astype(np.uint64) ^ np.uint64(1 << 40)), rings[:-1])
+        found = _mix(found + np.diff(columns.starts).astype(np.uint64))
+        found = _mix(found + columns.kinds.astype(np.uint64))
+        found = _mix(found + names[columns.classes])
+        texts = np.fromiter(map(hash, columns.properties), np.int64, len(columns))
+        found = _mix(found + texts.astype(np.uint64))
+    for members in (columns.geometries, columns.drawn):
+        for row, text in members.items():
+            found[row] ^= np.int64(hash(text)).astype(np.uint64)
+    return found
+
+
+def compare_stored(tx: Transaction, reader: ChunkReader, slide: str, columns: Columns) -> npt.NDArray[np.int8]:
+    """Tell (N,) `Standing` of the ids of some rows in the store; a few statements for all, and one for each chunk."""
+    standing = np.zeros(len(columns), np.int8)
+    if all(tx.row(f"select 1 from {table} limit 1") is None for table in ("head", "placed")):  # noqa: S608 - constants only
+        return standing
+    ids = id_list(columns.ids)
+    row_of = {i: row for row, i in enumerate(ids)}
+    heads = find_heads(tx, ids)
+    places = find_places(tx, [i for i in ids if i not in heads])
+    used = {head.layer for head in heads.values()} | {place.ref.layer for place in places.values()}
+    removed = {layer for layer in used if is_removed(tx, layer)}
+    for i, content in stored_contents(tx, reader, slide, list(heads)).items():
+        if heads[i].slide != slide or heads[i].layer in removed:
+            standing[row_of[i]] = Standing.TAKEN
+        else:
+            same = isinstance(content, Content) and content.says_same(content_of_row(columns, row_of[i]))
+            standing[row_of[i]] = Standing.KNOWN if same else Standing.CHANGED
+    for members in _by_chunk(places):
+        rows = np.array([row_of[i] for i, _ in members])
+        first = members[0][1]
+        if first.slide != slide or first.ref.layer in removed:
+            standing[rows] = Standing.TAKEN
+            continue
+        (there,) = reader.columns(tx, [first.ref], properties=True)
+        same_ones = same_rows(columns.take(rows), there.take(np.array([place.row for _, place in members])))
+        standing[rows] = np.where(same_ones, Standing.KNOWN, Standing.CHANGED)
+    return standing
+
+
+def same_rows(one: Columns, other: Columns) -> Mask:
+    """Tell (N,) which of N rows say the same in both, whatever the order of members in their JSON."""
+    same: Mask = (one.kinds == other.kinds) & (_class_names(one) == _class_names(other))
+    same &= np.diff(one.starts) == np.diff(other.starts)
+    for mine, theirs in (
+        (one.part_starts[one.starts], other.part_starts[other.starts]),
+        (one.first_positions(), other.first_positions()),
+    ):
+        same &= np.diff(mine) == np.diff(theirs)
+    rows = np.flatnonzero(same)
+    if len(rows):
+        a, b = one.take(rows), other.take(rows)
+        rings = np.logical_and.reduceat(np.diff(a.ring_starts) == np.diff(b.ring_starts), a.part_starts[a.starts[:-1]])
+        parts = np.logical_and.reduceat(np.diff(a.part_starts) == np.diff(b.part_starts), a.starts[:-1])
+        positions = np.logical_and.reduceat((a.xy == b.xy).all(axis=1), a.first_positions()[:-1])
+        same[rows] = rings & parts & positions
+    for row in np.flatnonzero(same).tolist():
+        same[row] = (
+            _same_json(one.properties[row] or b"{}", other.properties[row] or b"{}")
+            and _same_member(one.geometries, other.geometries, row)
+            and _same_member(one.drawn, other.drawn, row)
+        )
+    return same
+
+
+def _same_member(one: Mapping[int, bytes], other: Mapping[int, bytes], row: int) -> bool:
+    return _same_json(one.get(row, b"null"), other.get(row, b"null"))
+
+
+def _same_json(one: bytes, other: bytes) -> bool:
+    return one == other or bool(orjson.loads(one) == orjson.loads(other))
+
+
+def _class_names(columns: Columns) -> npt.NDArray[np.object_]:
+    names: npt.NDArray[np.object_] = np.array([*columns.class_names, None], object)[columns.classes]
+    return names
+
+
+def _by_chunk(places: Mapping[UUID, Place]) -> list[Sequence[tuple[UUID, Place]]]:
+    found = dict[int, list[tuple[UUID, Place]]]()
+    for i, place in places.items():
+        found.setdefault(place.ref.id, []).append((i, place))
+    return list(found.values())
+
+
+def _mix(value: Digests) -> Digests:
+    """Spread the bits of each number: the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    value = value + np.uint64(0x9E3779B97F4A7C15)
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: Digests = value ^ (value >> np.uint64(31))
+    return mixed
