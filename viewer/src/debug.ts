@@ -20,7 +20,7 @@ declare global {
 }
 
 export function debugSurface(workspace: Workspace, ready: Promise<void>): DebugSurface {
-  const { view, interaction, queue, objects } = workspace
+  const { view, interaction, queue, counts, live, touched } = workspace
   const current = (): NonNullable<typeof view.view.value> => {
     const now = view.view.peek()
     if (!now) throw new Error('The slide is not on the screen yet: wait for pathserve.ready.')
@@ -37,7 +37,11 @@ export function debugSurface(workspace: Workspace, ready: Promise<void>): DebugS
         activeClass: interaction.activeClass.peek(),
         selection: interaction.selection.peek(),
         hiddenLayers: [...interaction.hiddenLayers.peek()],
-        objects: objects.size,
+        objects: counts.total.peek(),
+        chosen: interaction.group.peek()?.numbers.length ?? 0,
+        hover: interaction.hover.peek()?.number ?? null,
+        edition: live.edition.peek(),
+        settled: touched.touches.peek().size === 0,
         draft: interaction.draft.peek()?.vertices ?? null,
         save: queue.state.peek(),
         waiting: queue.waiting.peek(),

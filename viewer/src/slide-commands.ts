@@ -23,7 +23,9 @@ function preset(workspace: Workspace, index: number): void {
 
 /** Carry out an undo or redo and select what it was about, when that is there. */
 function follow(workspace: Workspace, id: string | null): void {
-  if (id !== null) workspace.interaction.selection.value = workspace.objects.get(id) ? id : null
+  if (id === null) return
+  workspace.interaction.group.value = null
+  workspace.interaction.selection.value = workspace.objects.get(id) ? id : null
 }
 
 export function runCommand(workspace: Workspace, command: CommandId, page: PageCommands): void {
@@ -43,8 +45,8 @@ export function runCommand(workspace: Workspace, command: CommandId, page: PageC
     },
     redo: () => follow(workspace, editor.redo()),
     delete: () => workspace.deleteSelected(),
-    next: () => workspace.step(1),
-    previous: () => workspace.step(-1),
+    next: () => void workspace.step(1),
+    previous: () => void workspace.step(-1),
     'zoom-in': () => view.zoomBy(ZOOM_STEP),
     'zoom-out': () => view.zoomBy(1 / ZOOM_STEP),
     fit: () => view.fit(),

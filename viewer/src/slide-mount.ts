@@ -1,4 +1,5 @@
 /** Puts canvas, tools, keys, address bar and debugging surface of one open slide together, and apart again. */
+import { effect } from '@preact/signals'
 import { SlideCanvas } from './canvas/slide-canvas'
 import { debugSurface } from './debug'
 import type { CommandId } from './model/commands'
@@ -19,12 +20,14 @@ export interface MountedSlide {
 }
 
 function contextOf(workspace: Workspace): ViewerContext {
-  const { interaction, objects, editor, view } = workspace
+  const { interaction, objects, editor, view, picking } = workspace
   return {
     interaction,
     zoom: () => view.view.peek()?.zoom ?? 1,
     get: (id) => objects.get(id),
-    hit: (p, reach) => objects.hit(p, reach, workspace.visible),
+    hover: (place) => picking.hover(interaction.showObjects.peek() ? place : null),
+    select: (place) => void picking.select(place),
+    selectWithin: (ring) => void workspace.selectWithin(ring),
     mayEdit: (feature) => workspace.mayEdit(feature),
     create: (geometry) => {
       const active = interaction.activeClass.peek()
@@ -62,21 +65,27 @@ export function mountSlide(
   readSlideUrl(workspace, false)
   const canvas = new SlideCanvas(target, workspace, toolbox, parseSlideUrl(location.search).view)
   workspace.view.attach(canvas)
-  const ready = Promise.all([canvas.ready, workspace.start()]).then(() => {
-    target.dataset.ready = 'true'
-  })
+  const ready = Promise.all([canvas.ready, workspace.start()])
+    .then(() => canvas.settled())
+    .then(() => {
+      target.dataset.ready = 'true'
+    })
   window.pathserve = debugSurface(workspace, ready)
   const url = syncSlideUrl(workspace)
-  const retry = (): void => canvas.tiles.retry()
+  const retry = (): void => {
+    canvas.tiles.retry()
+    canvas.objects.retry()
+    if (workspace.counts.state.peek() === 'failed') void workspace.reload()
+  }
   window.addEventListener('online', retry)
   const stops = [
     keepDraft(workspace, toolbox),
     listenToKeys({ workspace, toolKey: (name) => toolbox.key(name), run }),
-    canvas.tiles.failed.subscribe(showFailedTiles),
+    effect(() => showFailedTiles(canvas.tiles.failed.value + canvas.objects.failed.value)),
     // Tiles that were not there yet are asked for again without anybody's doing.
     workspace.rebuilt.subscribe(() => {
       if (workspace.display.state.peek() === 'failed') void workspace.display.load()
-      canvas.tiles.retry()
+      retry()
     }),
     () => window.removeEventListener('online', retry),
     () => url.stop(),

@@ -17,7 +17,7 @@ const OUTSIDE: Readonly<Record<string, RegExp>> = {
   model: /^$/,
   api: /^$/,
   store: /^(@preact\/signals|rbush)$/,
-  worker: /^$/,
+  worker: /^pbf$/,
   tools: /^rbush$/,
   canvas: /^(@preact\/signals|ol\/.+)$/,
   panels: /^(@preact\/signals|preact|preact\/hooks)$/,

@@ -1,10 +1,11 @@
 /** A viewer without a browser: tools, selection and objects, driven by pointer scripts in screen pixels. */
-import type { Feature, Geometry } from '../src/model/geojson'
+import type { Feature, Geometry, Position } from '../src/model/geojson'
+import { type Picked, pickedOf } from '../src/model/picked'
 import type { PointerInput } from '../src/model/pointer'
 import { toL0, type View } from '../src/model/view'
 import { AnnotationStore } from '../src/store/annotations'
 import { Interaction, type ToolId } from '../src/store/interaction'
-import type { ViewerContext } from '../src/tools/tool'
+import type { Place, ViewerContext } from '../src/tools/tool'
 import { Toolbox } from '../src/tools/toolbox'
 
 type Modifiers = Partial<Pick<PointerInput, 'alt' | 'shift' | 'ctrl' | 'device' | 'clicks'>>
@@ -17,6 +18,8 @@ export class TestViewer {
   readonly toolbox: Toolbox
   /** Every object as it was made or reshaped, in order. */
   readonly writes: Geometry[] = []
+  /** Every ring that objects were to be selected in. */
+  readonly rings: (readonly Position[])[] = []
   private readonly locked = new Set<string>()
 
   constructor(tool: ToolId) {
@@ -25,7 +28,13 @@ export class TestViewer {
       interaction: this.interaction,
       zoom: () => this.view.zoom,
       get: (id) => this.objects.get(id),
-      hit: (p, reach) => this.objects.hit(p, reach, () => true),
+      hover: (place) => {
+        this.interaction.hover.value = place && this.at(place)
+      },
+      select: (place) => {
+        this.interaction.selection.value = this.at(place)?.id ?? null
+      },
+      selectWithin: (ring) => void this.rings.push(ring),
       mayEdit: ({ id }) => !this.locked.has(id),
       create: (geometry) => this.write(`new-${this.writes.length}`, geometry),
       reshape: (id, geometry) => void this.write(id, geometry),
@@ -80,6 +89,11 @@ export class TestViewer {
     if (more.broken) this.toolbox.cancel()
     else this.toolbox.up(end)
     return true
+  }
+
+  private at({ p, reach }: Place): Picked | null {
+    const feature = this.objects.hit(p, reach, () => true)
+    return feature && pickedOf(feature)
   }
 
   private write(id: string, geometry: Geometry): string {

@@ -1,13 +1,10 @@
 import type { Feature } from '../model/geojson'
-import type { Box } from '../model/geometry'
 import { type Answer, etagOf, request, revisionOf } from './http'
-
-/** The most that one page of annotations can hold. */
-const PAGE_LIMIT = 10_000
 
 export interface FeaturePage {
   readonly features: readonly Feature[]
   readonly next: string | null
+  readonly revision: number
 }
 
 /** A feature with the revision at which it stands. */
@@ -43,17 +40,44 @@ function stored(answer: Answer<Feature>): Stored {
   return { feature: answer.body, revision }
 }
 
-/** One page of the annotations that meet `box` (level-0 px), or of all. */
-export async function listAnnotations(
-  slide: string,
-  box: Box | null,
-  cursor: string | null,
-  signal: AbortSignal,
-): Promise<FeaturePage> {
-  const query = new URLSearchParams({ limit: String(PAGE_LIMIT) })
-  if (box) query.set('bbox', [Math.floor(box[0]), Math.floor(box[1]), Math.ceil(box[2]), Math.ceil(box[3])].join(','))
-  if (cursor !== null) query.set('cursor', cursor)
-  return (await request<FeaturePage>(`${collection(slide)}?${query}`, { signal })).body
+/** Annotations by their numbers on the slide; those that are gone are left out. */
+export async function annotationsByNumber(slide: string, numbers: readonly number[]): Promise<readonly Feature[]> {
+  const query = new URLSearchParams([
+    ['limit', String(numbers.length)],
+    ...numbers.map((number) => ['number', String(number)]),
+  ])
+  return (await request<FeaturePage>(`${collection(slide)}?${query}`)).body.features
+}
+
+/** The most edits of one request. */
+export const MAX_EDITS = 10_000
+
+/** One of many edits; what is left out stays as it is. */
+export interface Edit {
+  readonly id: string
+  /** The revision that the reader saw. */
+  readonly revision: number
+  /** Null: no class any more. */
+  readonly class?: string | null
+  /** False brings a deleted one back. */
+  readonly delete?: boolean
+}
+
+export interface EditResult {
+  readonly result: 'done' | 'stale' | 'deleted' | 'not_found'
+  readonly revision: number | null
+}
+
+/** Make many edits as one revision; answers what has become of each. */
+export async function editAnnotations(slide: string, edits: readonly Edit[]): Promise<readonly EditResult[]> {
+  const options = { method: 'POST', body: { edits } } as const
+  return (await request<{ readonly results: readonly EditResult[] }>(`${collection(slide)}/edits`, options)).body
+    .results
+}
+
+/** The revision that a slide's annotations are at. */
+export async function currentRevision(slide: string): Promise<number> {
+  return (await request<FeaturePage>(`${collection(slide)}?limit=1`)).body.revision
 }
 
 export async function createAnnotation(slide: string, feature: Feature): Promise<CreateAnswer> {

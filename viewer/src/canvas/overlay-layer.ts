@@ -1,10 +1,11 @@
-/** What is being worked on, painted anew in every frame: the selected object, its handles, the draft. */
+/** What is being worked on, painted anew in every frame: objects that the tiles are behind of, the selected one, the draft. */
 import { effect } from '@preact/signals'
 import Layer from 'ol/layer/Layer'
 import type { FrameState } from 'ol/Map'
 import { cssColor, UNCLASSIFIED } from '../model/annotation-class'
 import { type Feature, type Position, pathsOf } from '../model/geojson'
 import { boundsOf } from '../model/geometry'
+import { type Picked, pickedOf, samePicked } from '../model/picked'
 import { toScreen, type View } from '../model/view'
 import type { Draft } from '../store/interaction'
 import type { Workspace } from '../store/workspace'
@@ -63,6 +64,31 @@ function paintDraft(context: Context, view: View, draft: Draft, color: string): 
   if (first) dot(context, view, first, draft.closing ? 7 : 4.5, draft.closing ? color : '#fff', '#12161a')
 }
 
+/** The box that is drawn around objects: dark and light dashes, so that it is seen on anything. */
+function paintBand(context: Context, view: View, ring: readonly Position[]): void {
+  context.beginPath()
+  for (const [x, y] of ring) context.lineTo(...toScreen(view, [x, y]))
+  context.closePath()
+  context.fillStyle = 'rgb(255 255 255 / 0.12)'
+  context.fill()
+  context.lineWidth = 1.5
+  for (const [stroke, dash] of [
+    ['rgb(0 0 0 / 0.7)', []],
+    ['#fff', [6, 4]],
+  ] as const) {
+    context.strokeStyle = stroke
+    context.setLineDash([...dash])
+    context.stroke()
+  }
+  context.setLineDash([])
+}
+
+/** An object as its tile has it, in a form that can be painted. */
+function featureOf({ id, className, layer, geometry }: Picked): Feature {
+  const classification = className === null ? {} : { classification: { name: className } }
+  return { type: 'Feature', id: id ?? '', geometry, properties: { ...classification, layer } }
+}
+
 export class OverlayLayer {
   readonly layer: Layer
   private readonly canvas = document.createElement('canvas')
@@ -73,8 +99,9 @@ export class OverlayLayer {
   constructor(private readonly workspace: Workspace) {
     this.canvas.className = 'overlay-layer'
     this.layer = new Layer({ render: (frame) => this.render(frame) })
-    const { interaction, objects, classMap } = workspace
+    const { interaction, objects, classMap, touched } = workspace
     this.stop = effect(() => {
+      void [touched.touches.value, interaction.band.value, interaction.hiddenClasses.value]
       void [interaction.selection.value, interaction.draft.value, interaction.reshape.value, interaction.handle.value]
       void [interaction.effectiveTool.value, interaction.hover.value, objects.version.value, classMap.value]
       void [interaction.showObjects.value, interaction.hiddenLayers.value, interaction.activeClass.value]
@@ -106,24 +133,43 @@ export class OverlayLayer {
   }
 
   private isEmpty(): boolean {
-    const { interaction, queue } = this.workspace
-    const { selection, hover, handle, draft } = interaction
-    if ([selection, hover, handle, draft].some((signal) => signal.peek() !== null)) return false
+    const { interaction, queue, touched } = this.workspace
+    const { selection, hover, handle, draft, band } = interaction
+    if ([selection, hover, handle, draft, band].some((signal) => signal.peek() !== null)) return false
+    if (touched.touches.peek().size > 0) return false
     return ![...queue.pending.peek().values()].some(({ theirs }) => theirs?.feature)
   }
 
   private paint(context: Context, view: View): void {
     const { interaction, objects } = this.workspace
+    const selected = interaction.selection.peek()
+    this.paintTouched(context, view, selected)
     this.paintTheirs(context, view)
     const hovered = interaction.hover.peek()
-    const selected = interaction.selection.peek()
-    if (hovered !== null && hovered !== selected) this.paintObject(context, view, objects.get(hovered), 2.5)
+    const stored = selected === null ? undefined : objects.get(selected)
+    if (hovered && !samePicked(hovered, stored ? pickedOf(stored) : null)) {
+      this.paintObject(context, view, featureOf(hovered), 2.5)
+    }
     this.paintSelected(context, view, selected === null ? undefined : objects.get(selected))
     const handle = interaction.handle.peek()
     if (handle) dot(context, view, handle.position, handle.kind === 'vertex' ? 5.5 : 4, '#fff', '#0b84c9')
     const draft = interaction.draft.peek()
+    const band = interaction.band.peek()
+    if (band) paintBand(context, view, band)
     const active = this.workspace.classMap.peek().get(interaction.activeClass.peek() ?? '')
     if (draft) paintDraft(context, view, draft, cssColor(active?.color ?? UNCLASSIFIED))
+  }
+
+  /** What the tiles do not show as it is. */
+  private paintTouched(context: Context, view: View, selected: string | null): void {
+    const { touched, objects, visible, classMap, interaction } = this.workspace
+    for (const id of touched.touches.peek().keys()) {
+      const feature = id === selected ? undefined : objects.get(id)
+      if (!feature || !visible(feature)) continue
+      const refused = this.workspace.reasonOf(id) !== ''
+      const style = styleOf(feature, classMap.peek(), interaction.fillObjects.peek(), refused)
+      paintGroup(context, view, style, [feature])
+    }
   }
 
   /** The other reader's form of an object in conflict, to be compared with the own one. */

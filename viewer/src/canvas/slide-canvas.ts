@@ -11,7 +11,8 @@ import { fitZoom, type ScreenPoint, type View } from '../model/view'
 import type { ViewDriver, ViewTarget } from '../store/view'
 import type { Workspace } from '../store/workspace'
 import { extentOf, olCoordinate, projectionOf, viewOf } from './frame'
-import { ObjectsLayer } from './objects-layer'
+import { CanvasReader } from './object-reader'
+import { ObjectTiles } from './object-tiles'
 import { OverlayLayer } from './overlay-layer'
 import { createPointer } from './pointer'
 import { createTiles, type SlideTiles } from './tiles'
@@ -29,7 +30,7 @@ export class SlideCanvas implements ViewDriver {
   readonly ready: Promise<void>
   private readonly map: OlMap
   private readonly view: OlView
-  private readonly objects: ObjectsLayer
+  readonly objects: ObjectTiles
   private readonly overlay: OverlayLayer
   private frameView: View | null = null
 
@@ -41,7 +42,8 @@ export class SlideCanvas implements ViewDriver {
   ) {
     const slide = workspace.slide.peek()
     this.tiles = createTiles(slide, workspace.display)
-    this.objects = new ObjectsLayer(workspace)
+    this.objects = new ObjectTiles(workspace)
+    workspace.attach(new CanvasReader(workspace, this.objects.workers, this.objects.ratio))
     this.overlay = new OverlayLayer(workspace)
     const size = { width: target.clientWidth, height: target.clientHeight }
     const fit = fitZoom(slide, size, start?.rotation ?? 0) * FIT_MARGIN
@@ -74,12 +76,22 @@ export class SlideCanvas implements ViewDriver {
         resolve()
       })
     })
+    this.map.on('precompose', () => this.objects.frameBegins())
+    this.map.on('rendercomplete', () => this.objects.complete())
     this.map.on('postrender', (event) => {
       if (event.frameState) this.publish(viewOf(event.frameState))
     })
     target.addEventListener('pointermove', this.follow)
     target.addEventListener('pointerleave', this.lose)
     this.leave = () => sink.hover(null)
+  }
+
+  /** Resolves when all that is asked for now is on the screen. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.map.once('rendercomplete', () => resolve())
+      this.map.render()
+    })
   }
 
   show(target: ViewTarget, animate: boolean): void {
@@ -123,6 +135,7 @@ export class SlideCanvas implements ViewDriver {
     this.target.removeEventListener('pointermove', this.follow)
     this.target.removeEventListener('pointerleave', this.lose)
     this.tiles.dispose()
+    this.workspace.attach(null)
     this.objects.dispose()
     this.overlay.dispose()
     this.map.setTarget(undefined)

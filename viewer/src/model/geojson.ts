@@ -55,6 +55,8 @@ export interface FeatureProperties {
   readonly author?: string
   readonly state?: string
   readonly revision?: number
+  /** Number on the slide: the object's value in instance masks, its id in vector tiles. */
+  readonly number?: number
   readonly objectType?: string
   readonly name?: string | null
   readonly isLocked?: boolean

@@ -27,6 +27,14 @@ export function boxesMeet(a: Box, b: Box): boolean {
   return a[0] <= b[2] && a[2] >= b[0] && a[1] <= b[3] && a[3] >= b[1]
 }
 
+/** The smallest box that holds all of `boxes`; of none an inverted, infinite one. */
+export function unionOf(boxes: readonly Box[]): Box {
+  return boxes.reduce<Box>(
+    (a, b) => [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])],
+    [Infinity, Infinity, -Infinity, -Infinity],
+  )
+}
+
 export function boxHolds(outer: Box, inner: Box): boolean {
   return outer[0] <= inner[0] && outer[1] <= inner[1] && outer[2] >= inner[2] && outer[3] >= inner[3]
 }
@@ -106,6 +114,14 @@ function oddCrossings(p: Position, ring: Ring): boolean {
     if (a[1] > p[1] !== b[1] > p[1] && p[0] < a[0] + ((p[1] - a[1]) * (b[0] - a[0])) / (b[1] - a[1])) odd = !odd
   }
   return odd
+}
+
+/** Whether `p` lies inside an open or closed ring. */
+export function insideRing(p: Position, ring: Ring): boolean {
+  const [first, last] = [ring[0], ring.at(-1)]
+  if (!first || !last) return false
+  const closed = first[0] === last[0] && first[1] === last[1]
+  return oddCrossings(p, closed ? ring : [...ring, first])
 }
 
 function nearPath(p: Position, path: Path, reach: number): boolean {

@@ -1,9 +1,9 @@
-/** The objects of one slide that the viewer holds, with a spatial index. */
+/** The few objects that the page itself holds, because somebody touches them; all others are in tiles. */
 import { signal } from '@preact/signals'
 import RBush from 'rbush'
-import { classNameOf } from '../model/annotation-class'
 import type { Feature, Position } from '../model/geojson'
-import { type Box, boundsOf, boxesMeet, hits } from '../model/geometry'
+import { boundsOf, hits } from '../model/geometry'
+import { numberOf } from '../model/picked'
 
 interface Entry {
   readonly minX: number
@@ -27,7 +27,6 @@ export class AnnotationStore {
   readonly version = signal(0)
   private readonly entries = new Map<string, Entry>()
   private readonly tree = new RBush<Entry>()
-  private readonly counts = new Map<string | null, number>()
 
   get size(): number {
     return this.entries.size
@@ -37,9 +36,9 @@ export class AnnotationStore {
     return this.entries.get(id)?.feature
   }
 
-  /** Number of objects held of one class; null counts those without a class. */
-  countOf(className: string | null): number {
-    return this.counts.get(className) ?? 0
+  /** The held object with this number on the slide. */
+  byNumber(number: number): Feature | undefined {
+    return this.features().find((feature) => numberOf(feature) === number)
   }
 
   features(): Feature[] {
@@ -56,21 +55,11 @@ export class AnnotationStore {
     if (this.drop(id)) this.version.value++
   }
 
-  /** Hold these objects and those that `keep` names, and no others. */
-  replaceAll(features: readonly Feature[], keep: (id: string) => boolean): void {
-    const kept = this.features().filter((feature) => keep(feature.id))
-    const keptIds = new Set(kept.map((feature) => feature.id))
-    this.entries.clear()
-    this.counts.clear()
-    this.tree.clear()
-    const fresh = features.filter((feature) => !keptIds.has(feature.id))
-    this.tree.load([...kept, ...fresh].map((feature) => this.add(feature)))
-    this.version.value++
-  }
-
-  /** Objects whose bounding box meets `box`, in no particular order. */
-  search([minX, minY, maxX, maxY]: Box): Feature[] {
-    return this.tree.search({ minX, minY, maxX, maxY }).map((entry) => entry.feature)
+  /** Let go of all objects but those that `keep` names. */
+  prune(keep: (id: string) => boolean): void {
+    const gone = [...this.entries.keys()].filter((id) => !keep(id))
+    for (const id of gone) this.drop(id)
+    if (gone.length > 0) this.version.value++
   }
 
   /** The smallest object at `p` or within `reach` level-0 px of it that `visible` lets through. */
@@ -80,20 +69,9 @@ export class AnnotationStore {
     return found.find(({ feature }) => visible(feature) && hits(feature.geometry, p, reach))?.feature ?? null
   }
 
-  /** Objects in `box` in reading order (rows of a tenth of the box), for going through them by keyboard. */
-  inReadingOrder(box: Box, visible: (feature: Feature) => boolean): Feature[] {
-    const row = Math.max(1, (box[3] - box[1]) / 10)
-    return this.tree
-      .search({ minX: box[0], minY: box[1], maxX: box[2], maxY: box[3] })
-      .filter((entry) => visible(entry.feature) && boxesMeet(box, [entry.minX, entry.minY, entry.maxX, entry.maxY]))
-      .sort((a, b) => Math.floor(a.minY / row) - Math.floor(b.minY / row) || a.minX - b.minX)
-      .map((entry) => entry.feature)
-  }
-
   private add(feature: Feature): Entry {
     const entry = entryOf(feature)
     this.entries.set(feature.id, entry)
-    this.count(feature, 1)
     return entry
   }
 
@@ -102,12 +80,6 @@ export class AnnotationStore {
     if (!entry) return false
     this.entries.delete(id)
     this.tree.remove(entry)
-    this.count(entry.feature, -1)
     return true
-  }
-
-  private count(feature: Feature, by: number): void {
-    const name = classNameOf(feature)
-    this.counts.set(name, (this.counts.get(name) ?? 0) + by)
   }
 }

@@ -5,7 +5,7 @@ import { AnnotationStore } from './annotations'
 import { Editor } from './editor'
 import type { Pending } from './pending'
 import type { SaveQueue } from './queue'
-import { UndoStack } from './undo'
+import { type GroupChange, UndoStack } from './undo'
 
 const tumour = { name: 'Tumour', color: [255, 0, 0], value: 1, priority: 0, hotkey: null } as const
 
@@ -52,11 +52,32 @@ describe('undo and redo', () => {
     expect([editor.undoStack.depth.value, editor.undoStack.redoDepth.value]).toEqual([2, 0])
   })
 
+  it('take a change of many back as one step', () => {
+    const { editor } = setUp()
+    const carried: GroupChange[] = []
+    editor.repeatGroup = (change) => carried.push(change)
+    const members = [
+      { id: 'a', className: null },
+      { id: 'b', className: 'Stroma' },
+    ]
+    editor.undoStack.push({ members, action: { className: 'Tumour' }, back: false })
+    expect(editor.undo()).toBeNull()
+    editor.redo()
+    expect(carried.map(({ back }) => back)).toEqual([true, false])
+    expect(editor.undoStack.depth.value).toBe(1)
+    // Somebody else's version of one of them was taken: it is no matter of this step any more.
+    editor.undoStack.forget('a')
+    editor.undo()
+    expect(carried.at(-1)?.members).toEqual([{ id: 'b', className: 'Stroma' }])
+    editor.undoStack.forget('b')
+    expect(editor.undoStack.redoDepth.value).toBe(0)
+  })
+
   it('keep the last thousand changes', () => {
     const stack = new UndoStack()
     for (let i = 0; i < 1200; i++) stack.push({ id: String(i), before: null, after: null })
     expect(stack.depth.value).toBe(1000)
-    expect(stack.undo()?.id).toBe('1199')
+    expect(stack.undo()).toEqual({ id: '1199', before: null, after: null })
   })
 })
 

@@ -6,16 +6,20 @@ import { newUuid } from '../model/uuid'
 import type { AnnotationStore } from './annotations'
 import type { Pending } from './pending'
 import type { Choice, SaveQueue } from './queue'
-import { type Change, UndoStack } from './undo'
+import { Touched } from './touched'
+import { type Change, type GroupChange, type Step, UndoStack } from './undo'
 
 export class Editor {
   readonly undoStack = new UndoStack()
   /** What the server changed when it took an object in, in its own words; '' when there is nothing to tell. */
   readonly notice = signal('')
+  /** Carries out a change of many objects, which is no matter of the save queue. */
+  repeatGroup: (change: GroupChange) => void = () => undefined
 
   constructor(
     private readonly store: AnnotationStore,
     private readonly queue: SaveQueue,
+    private readonly touched: Touched = new Touched(),
   ) {}
 
   /** Make an object; answers its id. */
@@ -71,7 +75,10 @@ export class Editor {
 
   /** Show objects that earlier visits have left in the queue as the reader wanted them. */
   overlay(records: readonly Pending[]): void {
-    for (const record of records) this.show(record.id, record.desired)
+    for (const record of records) {
+      this.touched.begin(record.id, null)
+      this.show(record.id, record.desired)
+    }
   }
 
   /** The server has the object now: show its form (it may have repaired the outline). */
@@ -85,8 +92,13 @@ export class Editor {
     this.carryOut(change)
   }
 
-  private carryOut(change: Change | null): string | null {
+  private carryOut(change: Step | null): string | null {
     if (!change) return null
+    if ('members' in change) {
+      this.repeatGroup(change)
+      return null
+    }
+    this.touched.begin(change.id, this.store.get(change.id) ?? null)
     this.show(change.id, change.after)
     void this.queue.enqueue(change.id, change.after)
     return change.id

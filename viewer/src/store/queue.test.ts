@@ -13,7 +13,7 @@ const second = featureOf(A, square(5, 5, 20), 'Tumour')
 
 let server: FakeServer
 let disk: IDBFactory
-let saved: [string, Feature | null, string][]
+let saved: [string, Feature | null, string, number | null][]
 
 async function openQueue(user = 'rk', slide = 's'): Promise<SaveQueue> {
   const queue = new SaveQueue(user, slide, await openPendingDb(disk), (...report) => saved.push(report))

@@ -9,8 +9,8 @@ import { type Outcome, save } from './save'
 export type SaveState = 'saved' | 'saving' | 'offline' | 'conflict' | 'refused'
 export type Choice = 'mine' | 'theirs'
 
-/** Told when the server has an object as the reader wants it (null: gone), with what the server had to repair. */
-export type WhenSaved = (id: string, feature: Feature | null, note: string) => void
+/** Told when the server has an object as the reader wants it (null: gone), with what it had to repair, since when. */
+export type WhenSaved = (id: string, feature: Feature | null, note: string, revision: number | null) => void
 
 const FIRST_RETRY_MS = 1000
 const LAST_RETRY_MS = 30_000
@@ -61,6 +61,11 @@ export class SaveQueue {
   learn(id: string, revision: number): void {
     this.known.set(id, { revision, alive: revision })
     this.seen(revision)
+  }
+
+  /** The revision of an object that the next edit of it is based on; null when none has been told. */
+  basisOf(id: string): number | null {
+    return (this.pending.peek().get(id)?.known ?? this.known.get(id))?.revision ?? null
   }
 
   /** The reader wants the object to be this (null: gone); resolves once that is on disk. Sending starts at once. */
@@ -144,7 +149,7 @@ export class SaveQueue {
       if (edited) await this.write({ ...now, known: outcome.known, sent: null })
       else {
         await this.erase(now)
-        this.whenSaved(sent.id, outcome.feature, outcome.note)
+        this.whenSaved(sent.id, outcome.feature, outcome.note, outcome.known?.revision ?? null)
       }
     } else if (outcome.kind === 'conflict') {
       await this.write({ ...now, status: 'conflict', theirs: outcome.theirs })

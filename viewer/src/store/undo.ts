@@ -9,21 +9,41 @@ export interface Change {
   readonly after: Feature | null
 }
 
+/** The same change of many objects as one step. */
+export interface GroupChange {
+  /** The objects, and the class that each had; null: none. */
+  readonly members: readonly { readonly id: string; readonly className: string | null }[]
+  /** The class that all get, or that they are deleted. */
+  readonly action: { readonly className: string | null } | 'delete'
+  /** Whether it is taken back. */
+  readonly back: boolean
+}
+
+export type Step = Change | GroupChange
+
 /** Enough for a long session; the oldest go first. */
 const LIMIT = 1000
 
-function inverseOf(change: Change): Change {
-  return { id: change.id, before: change.after, after: change.before }
+function inverseOf(step: Step): Step {
+  if ('members' in step) return { ...step, back: !step.back }
+  return { id: step.id, before: step.after, after: step.before }
+}
+
+/** The step without an object; null when nothing is left of it. */
+function without(step: Step, id: string): Step | null {
+  if (!('members' in step)) return step.id === id ? null : step
+  const members = step.members.filter((member) => member.id !== id)
+  return members.length > 0 ? { ...step, members } : null
 }
 
 export class UndoStack {
   readonly depth = signal(0)
   readonly redoDepth = signal(0)
-  private done: Change[] = []
-  private undone: Change[] = []
+  private done: Step[] = []
+  private undone: Step[] = []
 
   /** A change has just been made. */
-  push(change: Change): void {
+  push(change: Step): void {
     this.done.push(change)
     if (this.done.length > LIMIT) this.done.shift()
     this.undone = []
@@ -31,7 +51,7 @@ export class UndoStack {
   }
 
   /** Take the last change back: the inverse, to be carried out like any other change. */
-  undo(): Change | null {
+  undo(): Step | null {
     const change = this.done.pop()
     if (!change) return null
     this.undone.push(change)
@@ -39,7 +59,7 @@ export class UndoStack {
     return inverseOf(change)
   }
 
-  redo(): Change | null {
+  redo(): Step | null {
     const change = this.undone.pop()
     if (!change) return null
     this.done.push(change)
@@ -49,8 +69,9 @@ export class UndoStack {
 
   /** Forget an object: somebody else's version of it was taken. */
   forget(id: string): void {
-    this.done = this.done.filter((change) => change.id !== id)
-    this.undone = this.undone.filter((change) => change.id !== id)
+    const rest = (steps: readonly Step[]): Step[] => steps.flatMap((step) => without(step, id) ?? [])
+    this.done = rest(this.done)
+    this.undone = rest(this.undone)
     this.tell()
   }
 

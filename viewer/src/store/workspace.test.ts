@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { featureOf, square } from '../../test/features'
 import type { Feature } from '../model/geojson'
 import type { Slide } from '../model/slide'
+import type { ObjectReader } from './object-reader'
 import type { Pending } from './pending'
 import { memoryPendingDb } from './pending-db'
 import { Workspace } from './workspace'
@@ -16,13 +17,13 @@ const pixels = { width: 1000, height: 1000, dtype: 'uint8', channels } as const
 const slide = { id: 's', ...pixels, mpp_x: 0.5, mpp_y: 0.5, mpp_plausible: true } as unknown as Slide
 const view = { x: 500, y: 500, zoom: 1, rotation: 0, width: 800, height: 600 }
 
-function withRevision(feature: Feature, revision: number): Feature {
-  return { ...feature, properties: { ...feature.properties, revision } }
+function stored(feature: Feature, number: number, revision: number): Feature {
+  return { ...feature, properties: { ...feature.properties, number, revision } }
 }
 
 const onServer = [
-  withRevision(featureOf('a', square(300, 300, 50), 'Tumour', 'Cells'), 3),
-  withRevision(featureOf('b', square(600, 310, 50), 'Tumour', 'rk'), 5),
+  stored(featureOf('a', square(300, 300, 50), 'Tumour', 'Cells'), 1, 3),
+  stored(featureOf('b', square(600, 310, 50), 'Tumour', 'rk'), 2, 5),
 ]
 
 function pending(part: Partial<Pending>): Pending {
@@ -38,26 +39,67 @@ function pending(part: Partial<Pending>): Pending {
   return { user: 'rk', slide: 's', id: 'p', desired: null, ...rest, ...part }
 }
 
+class FakeSource extends EventTarget {
+  close(): void {}
+
+  tell(change: object): void {
+    this.dispatchEvent(new MessageEvent('changed', { data: JSON.stringify(change) }))
+  }
+}
+
 let waiting: Pending[]
+let asked: string[]
+let source: FakeSource
+let sentEdits: readonly { readonly id: string; readonly revision: number }[]
+
+/** What becomes of edits that all fit. */
+function edited({ edits }: { edits: typeof sentEdits }): object {
+  sentEdits = edits
+  return { done: edits.length, results: edits.map(() => ({ result: 'done', revision: 9 })) }
+}
+
+/** Tiles in which the server's objects lie beside each other. */
+const reader: ObjectReader = {
+  pick: async () => null,
+  within: async () => ({ numbers: [1, 2], classNames: ['Tumour', 'Tumour'] }),
+  inReadingOrder: async () => [1, 2],
+  counts: async () => [
+    { className: 'Tumour', layer: 'Cells', count: 1 },
+    { className: 'Tumour', layer: 'rk', count: 1 },
+  ],
+}
 
 async function open(role = 'annotator'): Promise<Workspace> {
   const db = { ...memoryPendingDb(), load: async () => waiting }
   const rights = { can_annotate: role !== 'viewer', can_ingest: false, can_see_originals: false }
   const workspace = new Workspace(slide, { user: 'rk', role, ...rights }, db)
   workspace.view.view.value = view
+  workspace.attach(reader)
   await workspace.start()
   return workspace
 }
 
 beforeEach(() => {
   waiting = []
-  vi.stubGlobal('window', new EventTarget())
+  asked = []
+  source = new FakeSource()
+  vi.stubGlobal('window', Object.assign(new EventTarget(), { document: new EventTarget() }))
+  vi.stubGlobal('EventSource', function fake() {
+    return source
+  })
   vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
+    asked.push(`${init.method} ${path}`)
+    if (path.endsWith('/edits')) return Response.json(edited(JSON.parse(String(init.body))))
     if (init.method !== 'GET') return Response.json({ detail: 'Not now.' }, { status: 503 })
     if (path.endsWith('/classes')) return Response.json({ items: [tumour], next: null })
     if (path.endsWith('/layers'))
       return Response.json({ items: [{ name: 'rk', author: 'rk', annotations: 2 }], next: null })
-    return Response.json({ features: onServer, next: null })
+    const one = onServer.find(({ id }) => path === `/api/annotations/${id}`)
+    if (one) return Response.json(one, { headers: { etag: `"r${one.properties.revision}"` } })
+    if (path.startsWith('/api/annotations/')) return Response.json({ detail: 'Gone.' }, { status: 404 })
+    const numbers = new URLSearchParams(path.split('?')[1]).getAll('number').map(Number)
+    const features = onServer.filter(({ properties }) => numbers.includes(properties.number ?? 0))
+    return Response.json({ features, next: null, revision: 5 })
   })
 })
 
@@ -67,9 +109,10 @@ describe('an open slide', () => {
   it('has its classes, layers and objects', async () => {
     const workspace = await open()
     expect(workspace.interaction.activeClass.value).toBe('Tumour')
-    expect(workspace.total.value).toBe(2)
-    expect(workspace.objects.features().map(({ id }) => id)).toEqual(['a', 'b'])
-    expect(workspace.queue.revision.value).toBe(5)
+    expect([workspace.counts.total.value, workspace.counts.ofClass('Tumour')]).toEqual([2, 2])
+    // They are in tiles: none is held by the page.
+    expect(workspace.objects.size).toBe(0)
+    expect(workspace.live.revision.value).toBe(5)
     expect(workspace.mpp).toEqual({ x: 0.5, y: 0.5 })
     workspace.dispose()
   })
@@ -83,6 +126,8 @@ describe('an open slide', () => {
     ]
     const workspace = await open()
     expect(workspace.objects.get('a')?.geometry).toEqual(mine.geometry)
+    await workspace.picking.hold('a')
+    expect(workspace.objects.get('a')?.geometry).toEqual(mine.geometry)
     expect(workspace.objects.get('b')).toBeUndefined()
     expect(workspace.objects.get('new')).toBeDefined()
     expect(workspace.reasonOf('a')).toBe('No.')
@@ -91,7 +136,7 @@ describe('an open slide', () => {
 
   it('can be read but not changed by a viewer', async () => {
     const workspace = await open('viewer')
-    const [first] = workspace.objects.features()
+    const first = await workspace.picking.hold('a')
     expect(first && workspace.mayEdit(first)).toBe(false)
     expect(workspace.canRename).toBe(false)
     workspace.dispose()
@@ -99,7 +144,7 @@ describe('an open slide', () => {
 
   it('lets nobody change what is hidden or locked', async () => {
     const workspace = await open()
-    const cell = workspace.objects.get('a') as Feature
+    const cell = (await workspace.picking.hold('a')) as Feature
     expect(workspace.mayEdit(cell)).toBe(true)
     expect(workspace.mayEdit({ ...cell, properties: { ...cell.properties, isLocked: true } })).toBe(false)
     workspace.interaction.toggleLayer('Cells')
@@ -112,7 +157,7 @@ describe('an open slide', () => {
 
   it('gives a chosen class to the selected object, but not in the middle of drawing', async () => {
     const workspace = await open()
-    workspace.interaction.selection.value = 'a'
+    await workspace.goTo('a')
     workspace.interaction.tool.value = 'polygon'
     workspace.addClass('Stroma')
     expect(workspace.objects.get('a')?.properties.classification?.name).toBe('Tumour')
@@ -127,10 +172,11 @@ describe('an open slide', () => {
 
   it('is gone through object by object, round and round', async () => {
     const workspace = await open()
-    const seen = [1, 1, 1, -1].map((by) => {
-      workspace.step(by as 1 | -1)
-      return workspace.interaction.selection.value
-    })
+    const seen: (string | null)[] = []
+    for (const by of [1, 1, 1, -1] as const) {
+      await workspace.step(by)
+      seen.push(workspace.interaction.selection.value)
+    }
     expect(seen).toEqual(['a', 'b', 'a', 'b'])
     workspace.dispose()
   })
@@ -139,11 +185,61 @@ describe('an open slide', () => {
     const good = fetch
     vi.stubGlobal('fetch', async () => Response.json({ detail: 'no' }, { status: 500 }))
     const workspace = await open()
-    expect(workspace.loader.report.value.state).toBe('failed')
+    expect(workspace.counts.state.value).toBe('failed')
     vi.stubGlobal('fetch', good)
     await workspace.reload()
-    expect(workspace.loader.report.value.state).toBe('ready')
-    expect(workspace.objects.size).toBe(2)
+    expect(workspace.counts.state.value).toBe('ready')
+    expect(workspace.counts.total.value).toBe(2)
+    workspace.dispose()
+  })
+
+  it('holds what its address selects, and lets go of it afterwards', async () => {
+    const workspace = await open()
+    workspace.interaction.selection.value = 'b'
+    await vi.waitFor(() => expect(workspace.objects.get('b')).toBeDefined())
+    workspace.interaction.selection.value = null
+    expect(workspace.objects.size).toBe(0)
+    workspace.interaction.selection.value = 'never'
+    await vi.waitFor(() => expect(workspace.interaction.selection.value).toBeNull())
+    workspace.dispose()
+  })
+
+  it('says that somebody else has changed the selected object, and shows theirs when told', async () => {
+    const workspace = await open()
+    await workspace.goTo('a')
+    source.tell({ revision: 7, author: 'other', ids: ['b'], count: 1, box: [0, 0, 1, 1] })
+    expect(workspace.interaction.overtaken.value).toBeNull()
+    source.tell({ revision: 8, author: 'other', ids: ['a'], count: 1, box: [0, 0, 1, 1] })
+    await vi.waitFor(() => expect(workspace.interaction.overtaken.value).toMatchObject({ id: 'a', author: 'other' }))
+    // It stays as the reader knows it until then.
+    expect(asked.filter((line) => line === 'GET /api/annotations/a')).toHaveLength(1)
+    await workspace.refreshSelected()
+    expect(workspace.interaction.overtaken.value).toBeNull()
+    expect(asked.filter((line) => line === 'GET /api/annotations/a')).toHaveLength(2)
+    workspace.dispose()
+  })
+
+  it('edits many objects at once, as one step that can be taken back', async () => {
+    const workspace = await open()
+    await workspace.selectWithin([])
+    expect(workspace.interaction.group.value?.numbers).toEqual([1, 2])
+    workspace.chooseClass('Stroma')
+    await vi.waitFor(() => expect(workspace.editor.undoStack.depth.value).toBe(1))
+    expect(sentEdits).toEqual([
+      { id: 'a', revision: 3, class: 'Stroma' },
+      { id: 'b', revision: 5, class: 'Stroma' },
+    ])
+    await vi.waitFor(() => expect(workspace.interaction.group.value?.classNames).toEqual(['Stroma', 'Stroma']))
+    workspace.editor.undo()
+    await vi.waitFor(() => expect(sentEdits.map(({ revision }) => revision)).toEqual([9, 9]))
+    expect(sentEdits).toEqual([
+      { id: 'a', revision: 9, class: 'Tumour' },
+      { id: 'b', revision: 9, class: 'Tumour' },
+    ])
+    await vi.waitFor(() => expect(workspace.groups.busy.value).toBe(false))
+    workspace.deleteSelected()
+    await vi.waitFor(() => expect(workspace.interaction.group.value).toBeNull())
+    expect(sentEdits[0]).toEqual({ id: 'a', revision: 3, delete: true })
     workspace.dispose()
   })
 })

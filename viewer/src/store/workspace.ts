@@ -1,24 +1,32 @@
 /** One open slide: its facts, classes, layers, objects, save queue, and what the reader does with them. */
 import { computed, effect, type Signal, signal } from '@preact/signals'
+import { currentRevision, getAnnotation } from '../api/annotations'
+import type { SlideChange } from '../api/events'
 import type { Session } from '../api/session'
 import { getClasses, getLayers, getSlide, renameSlide } from '../api/slides'
 import { type AnnotationClass, classNameOf, type LayerInfo, newClass, paletteHotkeys } from '../model/annotation-class'
-import type { Feature } from '../model/geojson'
-import { boundsOf, type Mpp } from '../model/geometry'
+import type { Feature, Position } from '../model/geojson'
+import { boundsOf, type Mpp, unionOf } from '../model/geometry'
+import type { ObjectStyle } from '../model/object-style'
+import type { Group } from '../model/picked'
 import { mppOf, type Slide } from '../model/slide'
 import { viewBox } from '../model/view'
 import { AnnotationStore } from './annotations'
 import { followBuilding } from './building'
+import { Counts } from './counts'
 import { Display } from './display'
 import { Editor } from './editor'
+import { GroupEditor } from './group-editor'
 import { Interaction } from './interaction'
-import { AnnotationLoader } from './loader'
+import { Live } from './live'
+import type { ObjectReader } from './object-reader'
+import type { Pending } from './pending'
 import { memoryPendingDb, openPendingDb, type PendingDb } from './pending-db'
+import { Picking } from './picking'
 import { SaveQueue } from './queue'
+import { Touched } from './touched'
+import type { GroupChange } from './undo'
 import { ViewStore } from './view'
-
-/** How long the view rests before objects are asked for. */
-const SETTLE_MS = 120
 
 export class Workspace {
   readonly slide: Signal<Slide>
@@ -26,16 +34,23 @@ export class Workspace {
   readonly layers = signal<readonly LayerInfo[]>([])
   readonly classMap = computed(() => new Map(this.classes.value.map((entry) => [entry.name, entry])))
   readonly hotkeys = computed(() => paletteHotkeys(this.classes.value))
-  readonly total = computed(() => this.layers.value.reduce((sum, layer) => sum + layer.annotations, 0))
   /** Counts the times that more of the slide may have become available. */
   readonly rebuilt = signal(0)
+  /** Objects that somebody touches; all others are in tiles alone. */
   readonly objects = new AnnotationStore()
+  readonly touched = new Touched()
+  readonly counts = new Counts(this.objects, this.touched)
+  readonly live: Live
+  readonly picking: Picking
+  /** How objects look in their tiles. */
+  readonly objectStyle = computed<ObjectStyle>(() => this.styleNow())
   readonly view = new ViewStore()
   readonly display: Display
   readonly interaction = new Interaction()
   readonly queue: SaveQueue
   readonly editor: Editor
-  readonly loader: AnnotationLoader
+  readonly groups: GroupEditor
+  private reader: ObjectReader | null = null
   private readonly stops: (() => void)[] = []
 
   constructor(
@@ -46,16 +61,18 @@ export class Workspace {
     this.slide = signal(slide)
     this.display = new Display(slide)
     void this.display.load()
-    this.queue = new SaveQueue(session.user, slide.id, db, (id, feature, note) => {
-      this.editor.saved(id, feature, note)
-      void this.refreshLayers()
-    })
-    this.editor = new Editor(this.objects, this.queue)
-    this.loader = new AnnotationLoader(
-      slide.id,
-      () => this.total.peek(),
-      (features) => this.receive(features),
-    )
+    this.live = new Live(slide.id)
+    this.queue = new SaveQueue(session.user, slide.id, db, (...saved) => this.saved(...saved))
+    this.editor = new Editor(this.objects, this.queue, this.touched)
+    this.groups = new GroupEditor(slide.id, this.editor, this.queue, this.live)
+    const { objects, touched, interaction, queue, visible } = this
+    this.picking = new Picking({ slide: slide.id, objects, touched, interaction, queue, visible })
+  }
+
+  /** Connect with what can read objects out of their tiles. */
+  attach(reader: ObjectReader | null): void {
+    this.reader = reader
+    this.picking.attach(reader)
   }
 
   /** Micrometres per level-0 pixel, or null when they are unknown or implausible. */
@@ -87,10 +104,11 @@ export class Workspace {
     this.slide.value = { ...this.slide.peek(), ...(await renameSlide(this.slide.peek().id, name)) }
   }
 
-  /** Whether an object is shown: its layer is, and objects are at all. */
+  /** Whether an object is shown: its layer and class are, and objects are at all. */
   readonly visible = (feature: Feature): boolean => {
-    const { hiddenLayers, showObjects } = this.interaction
-    return showObjects.value && !hiddenLayers.value.has(feature.properties.layer ?? '')
+    const { hiddenLayers, hiddenClasses, showObjects } = this.interaction
+    if (!showObjects.value || hiddenClasses.value.has(classNameOf(feature) ?? '')) return false
+    return !hiddenLayers.value.has(feature.properties.layer ?? '')
   }
 
   /** Whether this reader may change the object here and sees it; the server has the last word. */
@@ -110,10 +128,14 @@ export class Workspace {
     if (this.interaction.tool.peek() !== 'polygon') this.classifySelected(name)
   }
 
-  /** Give the selected object another class. */
+  /** Give the selected object, or all that were chosen together, another class. */
   classifySelected(name: string | null): void {
-    const id = this.interaction.selection.peek()
-    const feature = id === null ? undefined : this.objects.get(id)
+    const group = this.interaction.group.peek()
+    if (group) {
+      void this.editGroup(group, { className: name })
+      return
+    }
+    const feature = this.selected()
     if (feature && this.mayEdit(feature) && classNameOf(feature) !== name) {
       this.editor.classify(feature.id, this.classMap.peek().get(name ?? '') ?? null)
     }
@@ -127,16 +149,21 @@ export class Workspace {
   }
 
   deleteSelected(): void {
-    const id = this.interaction.selection.peek()
-    const feature = id === null ? undefined : this.objects.get(id)
+    const group = this.interaction.group.peek()
+    if (group) {
+      void this.editGroup(group, 'delete')
+      return
+    }
+    const feature = this.selected()
     if (!feature || !this.mayEdit(feature)) return
     this.interaction.selection.value = null
+    this.interaction.hover.value = null
     this.editor.delete(feature.id)
   }
 
   /** Select an object and bring it into view. */
-  goTo(id: string): void {
-    const feature = this.objects.get(id)
+  async goTo(id: string): Promise<void> {
+    const feature = await this.picking.hold(id)
     if (!feature) return
     const [x0, y0, x1, y1] = boundsOf(feature.geometry)
     this.interaction.selection.value = id
@@ -144,54 +171,185 @@ export class Workspace {
   }
 
   /** Select the next (or previous) object on the screen in reading order. */
-  step(by: 1 | -1): void {
+  async step(by: 1 | -1): Promise<void> {
     const view = this.view.view.peek()
-    if (!view) return
-    const features = this.objects.inReadingOrder(viewBox(view), this.visible)
-    const at = features.findIndex(({ id }) => id === this.interaction.selection.peek())
-    const next = at < 0 ? (by > 0 ? 0 : -1) : (at + by) % features.length
-    this.interaction.selection.value = features.at(next)?.id ?? null
+    if (view) await this.picking.step(viewBox(view), by)
   }
 
-  /** Start loading and saving; resolves when the objects of the first view have come, or cannot be had. */
+  /** Select all objects within a ring of level-0 points; too large a ring is refused in words. */
+  async selectWithin(ring: readonly Position[]): Promise<void> {
+    const found = await this.picking.selectWithin(ring).catch(() => null)
+    if (found === null) this.editor.notice.value = 'That is too much to be looked through: zoom in and select less.'
+  }
+
+  /** Start showing and saving; resolves when it is known how many objects there are, or that it cannot be known. */
   async start(): Promise<void> {
     this.listenForNetwork()
     this.stops.push(followBuilding(this.slide, this.rebuilt))
-    this.editor.overlay(await this.queue.restore())
+    const left = await this.queue.restore()
+    this.editor.overlay(left)
+    this.learnBefore(left)
     void this.queue.flush()
-    await this.refreshSchema().catch(() => this.loader.fail())
+    await this.load()
     this.interaction.activeClass.value = this.classes.peek()[0]?.name ?? null
-    this.followView()
-    await this.loader.settled()
+    this.holdSelection()
+    this.stops.push(
+      effect(() => {
+        if (this.live.edition.value > 0) void this.count()
+      }),
+      this.live.follow(
+        window.document,
+        (change) => void this.told(change),
+        () => void this.catchUp(),
+      ),
+    )
+    await this.counted()
   }
 
   /** Ask for classes, layers and objects again. */
   async reload(): Promise<void> {
-    const view = this.view.view.peek()
-    try {
-      await this.refreshSchema()
-    } catch {
-      this.loader.fail()
-      return
-    }
-    if (view) await this.loader.reload(view)
+    await this.load()
+  }
+
+  /** Tiles of the current edition are on the screen, all of them. */
+  shown(edition: number): void {
+    if (this.counts.edition >= edition) this.touched.settle(edition)
   }
 
   dispose(): void {
     for (const stop of this.stops) stop()
-    this.loader.dispose()
+    this.live.dispose()
     this.queue.dispose()
   }
 
-  private receive(features: readonly Feature[]): void {
-    const pending = this.queue.pending.peek()
-    for (const { id, properties } of features) {
-      if (!pending.has(id) && properties.revision !== undefined) this.queue.learn(id, properties.revision)
+  private selected(): Feature | undefined {
+    return this.objects.get(this.interaction.selection.peek() ?? '')
+  }
+
+  private async editGroup(group: Group, action: GroupChange['action']): Promise<void> {
+    if (!this.canAnnotate) return
+    const done = await this.groups.edit(group, action)
+    const { interaction } = this
+    if (done === 0 || interaction.group.peek() !== group) return
+    interaction.hover.value = null
+    if (action === 'delete') interaction.group.value = null
+    else interaction.group.value = { ...group, classNames: group.numbers.map(() => action.className) }
+  }
+
+  private async load(): Promise<void> {
+    try {
+      const [revision] = await Promise.all([currentRevision(this.slide.peek().id), this.refreshSchema()])
+      this.live.begin(revision)
+    } catch {
+      this.counts.fail()
     }
-    const selected = this.interaction.selection.peek()
-    const gone = new Set([...pending.values()].filter((r) => r.desired === null).map((record) => record.id))
-    const shown = features.filter((feature) => !gone.has(feature.id))
-    this.objects.replaceAll(shown, (id) => pending.has(id) || (id === selected && !shown.some((f) => f.id === id)))
+  }
+
+  /** Show what has happened while nobody told. */
+  private async catchUp(): Promise<void> {
+    const revision = await currentRevision(this.slide.peek().id).catch(() => 0)
+    if (revision > this.live.newest) this.live.begin(revision)
+  }
+
+  /** Count anew, and ask for classes and layers, which may have changed with the objects. */
+  private async count(): Promise<void> {
+    const edition = this.live.edition.peek()
+    if (edition > 1) void this.refreshSchema().catch(() => undefined)
+    try {
+      const counts = await this.reader?.counts()
+      if (counts) this.counts.tell(counts, edition)
+    } catch {
+      this.counts.fail()
+    }
+  }
+
+  /** Resolves when counts have come, or cannot be had. */
+  private counted(): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = this.counts.state.subscribe((state) => {
+        if (state === 'loading') return
+        resolve()
+        queueMicrotask(() => stop())
+      })
+    })
+  }
+
+  private styleNow(): ObjectStyle {
+    const { hiddenLayers, hiddenClasses, fillObjects, group } = this.interaction
+    return {
+      colors: Object.fromEntries(this.classes.value.map(({ name, color }) => [name, color])),
+      filled: fillObjects.value,
+      hiddenLayers: [...hiddenLayers.value],
+      hiddenClasses: [...hiddenClasses.value],
+      drawnElsewhere: this.touched.drawnElsewhere(this.live.edition.value),
+      chosen: group.value?.numbers ?? [],
+    }
+  }
+
+  /** The server has an object as the reader wants it: tiles that show it so are asked for. */
+  private saved(id: string, feature: Feature | null, note: string, revision: number | null): void {
+    if (revision === null) this.touched.drop(id)
+    else {
+      const places = [this.touched.before(id), feature].flatMap((form) => (form ? [boundsOf(form.geometry)] : []))
+      const known = this.touched.before(id) !== null || feature !== null
+      this.touched.saved(id, feature, this.live.note(revision, known ? unionOf(places) : null))
+    }
+    this.editor.saved(id, feature, note)
+  }
+
+  /** Find out what the server has of the objects that earlier visits have left unsaved. */
+  private learnBefore(records: readonly Pending[]): void {
+    for (const { id, known } of records) {
+      if (known === null) continue
+      getAnnotation(id).then(
+        ({ feature }) => this.touched.learn(id, feature),
+        // It is gone there, or cannot be had now: then nothing of it is in the tiles that could be had.
+        () => undefined,
+      )
+    }
+  }
+
+  /** Somebody has changed objects: the selected one stays as the reader knows it, and says so. */
+  private async told({ revision, author, ids }: SlideChange): Promise<void> {
+    const id = this.interaction.selection.peek()
+    const basis = id === null ? null : this.queue.basisOf(id)
+    if (id === null || basis === null || basis >= revision || this.touched.has(id)) return
+    // Of a change of many the server does not name them all.
+    const named = ids?.includes(id) ?? (await this.revisionOf(id)) !== basis
+    if (named && this.interaction.selection.peek() === id) this.interaction.overtaken.value = { id, author, revision }
+  }
+
+  private async revisionOf(id: string): Promise<number | null> {
+    const stored = await getAnnotation(id).catch(() => null)
+    return stored?.revision ?? null
+  }
+
+  /** Show the selected object as it is now. */
+  async refreshSelected(): Promise<void> {
+    const id = this.interaction.selection.peek()
+    this.interaction.overtaken.value = null
+    if (id === null || this.touched.has(id)) return
+    this.objects.remove(id)
+    if (!(await this.picking.hold(id))) this.interaction.selection.value = null
+  }
+
+  /** The selected object is held, and others only as long as the tiles do not show them as they are. */
+  private holdSelection(): void {
+    const { selection, overtaken } = this.interaction
+    this.stops.push(
+      effect(() => {
+        const id = selection.value
+        if (overtaken.peek()?.id !== id) overtaken.value = null
+        if (id === null || this.objects.get(id) || this.touched.has(id)) return
+        void this.picking.hold(id).then((feature) => {
+          if (!feature && selection.peek() === id) selection.value = null
+        })
+      }),
+      effect(() => {
+        const [touches, pending, id] = [this.touched.touches.value, this.queue.pending.value, selection.value]
+        this.objects.prune((held) => held === id || touches.has(held) || pending.has(held))
+      }),
+    )
   }
 
   private async refreshSchema(): Promise<void> {
@@ -206,11 +364,6 @@ export class Workspace {
     this.layers.value = layers
   }
 
-  private async refreshLayers(): Promise<void> {
-    // Counts are a courtesy: when they cannot be had now, the next save asks again.
-    await this.refreshSchema().catch(() => undefined)
-  }
-
   private listenForNetwork(): void {
     const online = (): void => void this.queue.flush()
     const leaving = (event: BeforeUnloadEvent): void => {
@@ -222,18 +375,6 @@ export class Workspace {
       window.removeEventListener('online', online)
       window.removeEventListener('beforeunload', leaving)
     })
-  }
-
-  private followView(): void {
-    let timer: ReturnType<typeof setTimeout> | undefined
-    this.stops.push(
-      effect(() => {
-        const view = this.view.view.value
-        clearTimeout(timer)
-        if (view) timer = setTimeout(() => void this.loader.update(view), SETTLE_MS)
-      }),
-      () => clearTimeout(timer),
-    )
   }
 }
 

@@ -1,38 +1,77 @@
+import type { Position } from '../model/geojson'
 import type { PointerInput } from '../model/pointer'
-import { REACH, type Tool, type ViewerContext } from './tool'
+import { type Place, REACH, screenDistance, type Tool, type ViewerContext } from './tool'
 
-/** Move: a drag pans (the canvas does that), a click selects. */
+/** Move: a drag pans (the canvas does that), a click selects, a drag with Shift selects all within a box. */
 export class MoveTool implements Tool {
+  private band: PointerInput | null = null
+
   constructor(protected readonly context: ViewerContext) {}
 
-  down(_input: PointerInput): boolean {
-    return false
+  down(input: PointerInput): boolean {
+    if (!input.shift || input.device === 'touch') return false
+    this.band = input
+    return true
   }
 
-  drag(_input: PointerInput): void {}
+  drag(input: PointerInput): void {
+    if (this.band) this.context.interaction.band.value = boxBetween(this.band, input)
+  }
 
-  up(_input: PointerInput): void {}
+  up(input: PointerInput): void {
+    const start = this.band
+    this.endBand()
+    if (!start) return
+    if (screenDistance(start, input) < REACH.dragStart) this.click(input)
+    else this.context.selectWithin(boxBetween(start, input))
+  }
 
-  cancel(): void {}
+  cancel(): void {
+    this.endBand()
+  }
 
   click(input: PointerInput): void {
-    this.context.interaction.selection.value = this.pick(input)
+    this.context.select(this.placeOf(input))
   }
 
   hover(input: PointerInput | null): void {
-    this.context.interaction.hover.value = input && this.pick(input)
+    this.context.hover(input && this.placeOf(input))
   }
 
   key(name: string): boolean {
-    const { selection } = this.context.interaction
-    if (name === 'Escape' && selection.peek() !== null) {
+    const { selection, group, band } = this.context.interaction
+    if (name !== 'Escape' || [selection, group, band].every((signal) => signal.peek() === null)) return false
+    if (band.peek()) this.endBand()
+    else {
       selection.value = null
-      return true
+      group.value = null
     }
-    return false
+    return true
   }
 
-  protected pick(input: PointerInput): string | null {
-    return this.context.hit(input.l0, REACH.pick / this.context.zoom())?.id ?? null
+  protected get hasBand(): boolean {
+    return this.band !== null
   }
+
+  private endBand(): void {
+    this.band = null
+    this.context.interaction.band.value = null
+  }
+
+  private placeOf(input: PointerInput): Place {
+    return { p: input.l0, reach: REACH.pick / this.context.zoom() }
+  }
+}
+
+/** Corners of the box that is upright on the screen, whichever way the slide is turned. */
+function boxBetween(from: PointerInput, to: PointerInput): readonly Position[] {
+  const [sx, sy] = [to.screen[0] - from.screen[0], to.screen[1] - from.screen[1]]
+  const [lx, ly] = [to.l0[0] - from.l0[0], to.l0[1] - from.l0[1]]
+  const squared = sx * sx + sy * sy
+  if (squared === 0) return [from.l0, from.l0, to.l0, to.l0]
+  // Level-0 steps are screen steps turned and scaled: [re, im] is that factor as a complex number.
+  const [re, im] = [(lx * sx + ly * sy) / squared, (ly * sx - lx * sy) / squared]
+  const right: Position = [from.l0[0] + re * sx, from.l0[1] + im * sx]
+  const down: Position = [from.l0[0] - im * sy, from.l0[1] + re * sy]
+  return [from.l0, right, to.l0, down]
 }

@@ -119,7 +119,7 @@ export class PolygonTool implements Tool {
 
   private show(input: PointerInput | null): void {
     const { interaction } = this.context
-    interaction.hover.value = null
+    this.context.hover(null)
     if (this.vertices.length === 0) interaction.draft.value = null
     else {
       const cursor = input && input.device !== 'touch' ? input.l0 : null

@@ -57,7 +57,7 @@ describe('picking', () => {
     const viewer = viewerWith()
     viewer.interaction.selection.value = null
     viewer.hover(...screen(viewer, 2840, 2100))
-    expect(viewer.interaction.hover.value).toBe('a')
+    expect(viewer.interaction.hover.value?.id).toBe('a')
     viewer.toolbox.hover(null)
     expect(viewer.interaction.hover.value).toBeNull()
   })

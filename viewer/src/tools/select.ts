@@ -21,7 +21,7 @@ export class SelectTool extends MoveTool {
   override down(input: PointerInput): boolean {
     const target = this.editable()
     const handle = target && this.handleAt(target.geometry, input)
-    if (!target || !handle) return false
+    if (!target || !handle) return super.down(input)
     if (input.alt) {
       const rest = handle.kind === 'vertex' ? deleteVertex(target.geometry, handle) : null
       if (rest) this.context.reshape(target.id, rest)
@@ -33,6 +33,7 @@ export class SelectTool extends MoveTool {
 
   override drag(input: PointerInput): void {
     const stroke = this.stroke
+    if (this.hasBand) super.drag(input)
     if (!stroke || (!stroke.moved && screenDistance(stroke.start, input) < REACH.dragStart)) return
     const begun = stroke.handle.kind === 'edge' ? this.withNewVertex(stroke, stroke.handle) : { ...stroke, moved: true }
     this.stroke = begun
@@ -43,6 +44,10 @@ export class SelectTool extends MoveTool {
   }
 
   override up(input: PointerInput): void {
+    if (this.hasBand) {
+      super.up(input)
+      return
+    }
     this.drag(input)
     const reshape = this.context.interaction.reshape.peek()
     if (this.stroke?.moved && reshape) this.context.reshape(reshape.id, reshape.geometry)
@@ -50,6 +55,7 @@ export class SelectTool extends MoveTool {
   }
 
   override cancel(): void {
+    super.cancel()
     this.stroke = null
     this.context.interaction.reshape.value = null
     this.context.interaction.handle.value = null
@@ -62,7 +68,7 @@ export class SelectTool extends MoveTool {
     const position = handle && pathsOf(target.geometry)[handle.path]?.positions[handle.index]
     if (input && handle && position) {
       interaction.handle.value = { kind: handle.kind, position: handle.kind === 'vertex' ? position : input.l0 }
-      interaction.hover.value = null
+      this.context.hover(null)
     } else {
       interaction.handle.value = null
       super.hover(input)

@@ -3,13 +3,23 @@ import type { Feature, Geometry, Position } from '../model/geojson'
 import type { PointerSink } from '../model/pointer'
 import type { Interaction } from '../store/interaction'
 
+export interface Place {
+  readonly p: Position
+  /** How far around it objects count as there, in level-0 px. */
+  readonly reach: number
+}
+
 export interface ViewerContext {
   readonly interaction: Interaction
   /** Screen pixels per level-0 pixel, for reaches that are meant on the screen. */
   zoom(): number
   get(id: string): Feature | undefined
-  /** The visible object at `p`, or within `reach` level-0 px of it. */
-  hit(p: Position, reach: number): Feature | null
+  /** Point at the visible object at a place; null: at nothing. */
+  hover(place: Place | null): void
+  /** Select the visible object at a place, or nothing. */
+  select(place: Place): void
+  /** Select all visible objects within a ring of level-0 points. */
+  selectWithin(ring: readonly Position[]): void
   mayEdit(feature: Feature): boolean
   /** Make an object of the active class; answers its id. */
   create(geometry: Geometry): string

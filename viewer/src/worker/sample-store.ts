@@ -1,27 +1,27 @@
-/** Samples by address: each asked for once, kept as long as there is room, given up when nobody waits any more. */
+/** Things by address: each asked for once, kept as long as there is room, given up when nobody waits any more. */
 import { ByteCache } from './byte-cache'
 
-export type FetchBytes = (url: string, signal: AbortSignal) => Promise<ArrayBuffer>
+export type Fetch<T> = (url: string, signal: AbortSignal) => Promise<T>
 
-interface Waiting {
-  readonly answer: Promise<ArrayBuffer>
+interface Waiting<T> {
+  readonly answer: Promise<T>
   readonly abort: AbortController
   waiters: number
 }
 
-export class SampleStore {
-  private readonly kept: ByteCache<ArrayBuffer>
-  private readonly coming = new Map<string, Waiting>()
+export class SampleStore<T extends { readonly byteLength: number } = ArrayBuffer> {
+  private readonly kept: ByteCache<T>
+  private readonly coming = new Map<string, Waiting<T>>()
 
   constructor(
-    private readonly fetchBytes: FetchBytes,
+    private readonly fetchOne: Fetch<T>,
     budget: number,
   ) {
     this.kept = new ByteCache(budget)
   }
 
-  /** Give the samples; rejects when they cannot be had, or when `signal` says that they are not wanted. */
-  async load(url: string, signal: AbortSignal): Promise<ArrayBuffer> {
+  /** Give one; rejects when they cannot be had, or when `signal` says that they are not wanted. */
+  async load(url: string, signal: AbortSignal): Promise<T> {
     signal.throwIfAborted()
     const kept = this.kept.get(url)
     if (kept) return kept
@@ -42,16 +42,16 @@ export class SampleStore {
     }
   }
 
-  private ask(url: string): Waiting {
+  private ask(url: string): Waiting<T> {
     const abort = new AbortController()
-    const answer = this.fetchBytes(url, abort.signal)
-    const waiting: Waiting = { answer, abort, waiters: 0 }
+    const answer = this.fetchOne(url, abort.signal)
+    const waiting: Waiting<T> = { answer, abort, waiters: 0 }
     this.coming.set(url, waiting)
     const done = (): void => {
       if (this.coming.get(url) === waiting) this.coming.delete(url)
     }
-    answer.then((bytes) => {
-      this.kept.put(url, bytes)
+    answer.then((found) => {
+      this.kept.put(url, found)
       done()
     }, done)
     return waiting

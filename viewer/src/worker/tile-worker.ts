@@ -1,23 +1,11 @@
 /** The worker: takes jobs, fetches samples, gives bitmaps. */
+import { fetchBytes, Refused } from './fetch-bytes'
 import { Painter } from './painter'
 import type { FromWorker, PaintJob, ToWorker } from './protocol'
 import { SampleStore } from './sample-store'
 
 /** Samples that are kept, so that a change of colours fetches nothing. */
 const BUDGET_BYTES = 128 << 20
-
-/** The server's answer was no tile. */
-class Refused extends Error {
-  constructor(readonly status: number) {
-    super(`The server answered ${status}.`)
-  }
-}
-
-async function fetchBytes(url: string, signal: AbortSignal): Promise<ArrayBuffer> {
-  const response = await fetch(url, { credentials: 'same-origin', signal })
-  if (!response.ok) throw new Refused(response.status)
-  return response.arrayBuffer()
-}
 
 const painter = new Painter(new SampleStore(fetchBytes, BUDGET_BYTES))
 const running = new Map<number, AbortController>()

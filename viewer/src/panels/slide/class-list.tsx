@@ -24,10 +24,7 @@ function NewClass({ workspace }: { workspace: Workspace }): JSX.Element {
 
 /** The palette: the chosen class is what new objects get; with an object selected, it is given that class. */
 export function ClassList({ workspace }: { workspace: Workspace }): JSX.Element {
-  const { classes, hotkeys, interaction, objects, loader } = workspace
-  // Counts follow the objects.
-  void objects.version.value
-  const partial = !loader.report.value.complete
+  const { classes, hotkeys, interaction, counts } = workspace
   const row = (name: string | null, label: string, color: string): JSX.Element => (
     <li key={label}>
       <button
@@ -41,10 +38,7 @@ export function ClassList({ workspace }: { workspace: Workspace }): JSX.Element 
       >
         <span class="swatch" style={{ background: color }} />
         <span class="clip">{label}</span>
-        <span class="count" title={partial ? 'Only what is loaded is counted' : undefined}>
-          {formatCount(objects.countOf(name))}
-          {partial ? '+' : ''}
-        </span>
+        <span class="count">{formatCount(counts.ofClass(name))}</span>
         <kbd>{hotkeys.value.get(name ?? '') ?? ''}</kbd>
       </button>
     </li>

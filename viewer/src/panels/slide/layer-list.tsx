@@ -1,26 +1,17 @@
 import type { JSX } from 'preact'
 import type { LayerInfo } from '../../model/annotation-class'
 import { formatCount } from '../../model/format'
-import { MAX_OBJECTS } from '../../store/loader'
 import type { Workspace } from '../../store/workspace'
 import { Icon } from '../icons'
 
 function LoadNote({ workspace }: { workspace: Workspace }): JSX.Element | null {
-  const { state, complete } = workspace.loader.report.value
-  if (state === 'failed') {
-    return (
-      <p class="note note-bad" role="status">
-        Annotations could not be loaded.{' '}
-        <button type="button" class="link" onClick={() => void workspace.reload()}>
-          Try again
-        </button>
-      </p>
-    )
-  }
-  if (complete) return null
+  if (workspace.counts.state.value !== 'failed') return null
   return (
-    <p class="note note-warn" role="status" data-testid="partial-note">
-      Showing {formatCount(MAX_OBJECTS)} of {formatCount(workspace.total.value)}: zoom in to see all there is here.
+    <p class="note note-bad" role="status">
+      Annotations could not be loaded.{' '}
+      <button type="button" class="link" onClick={() => void workspace.reload()}>
+        Try again
+      </button>
     </p>
   )
 }

@@ -49,7 +49,7 @@ export function SaveChip({ workspace, onConflict }: { workspace: Workspace; onCo
     if (queue.state.peek() === 'conflict') onConflict()
     else if (queue.state.peek() === 'refused') {
       const [first] = queue.pending.peek().keys()
-      if (first) workspace.goTo(first)
+      if (first) void workspace.goTo(first)
     } else void queue.flush()
   }
   return (

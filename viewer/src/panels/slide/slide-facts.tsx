@@ -43,7 +43,7 @@ export function SlideFacts({ workspace }: { workspace: Workspace }): JSX.Element
           ['Colours', workspace.display.composed ? null : coloursText(slide)],
           ['Planes', slide.planes > 1 ? formatCount(slide.planes) : null],
           ['Times', slide.times > 1 ? formatCount(slide.times) : null],
-          ['Annotations', formatCount(workspace.total.value)],
+          ['Annotations', formatCount(workspace.counts.total.value)],
           ['Added', formatTime(slide.created)],
           ['Id', slide.id],
         ]}

@@ -1,0 +1,49 @@
+/** What the server tells of a slide by itself. */
+import type { Box } from '../model/geometry'
+
+/** Objects of the slide have changed. */
+export interface SlideChange {
+  readonly revision: number
+  readonly author: string
+  /** Which ones; absent when they are too many to be named. */
+  readonly ids: readonly string[] | null
+  readonly count: number
+  /** Where, in level-0 pixels, both before and after the change; null: nobody knows. */
+  readonly box: Box | null
+}
+
+function boxOf(value: unknown): Box | null {
+  const numbers = Array.isArray(value) && value.length === 4 && value.every((part) => Number.isFinite(part))
+  return numbers ? (value as unknown as Box) : null
+}
+
+/** Read the data of a `changed` event; null when it makes no sense. */
+export function parseChange(text: string): SlideChange | null {
+  try {
+    const { revision, author, ids, count, box } = JSON.parse(text) as Record<string, unknown>
+    if (typeof revision !== 'number') return null
+    return {
+      revision,
+      author: typeof author === 'string' ? author : '',
+      ids: Array.isArray(ids) ? ids.map(String) : null,
+      count: typeof count === 'number' ? count : 0,
+      box: boxOf(box),
+    }
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Listen to a slide's changes; answers how to stop. The browser connects again by itself when the line breaks. `opened`
+ * is called each time that it stands: what has happened before is not told by itself.
+ */
+export function followSlide(slide: string, changed: (change: SlideChange) => void, opened: () => void): () => void {
+  const source = new EventSource(`/api/slides/${encodeURIComponent(slide)}/events`)
+  source.addEventListener('open', opened)
+  source.addEventListener('changed', ({ data }) => {
+    const change = parseChange(String(data))
+    if (change) changed(change)
+  })
+  return () => source.close()
+}

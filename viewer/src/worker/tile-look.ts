@@ -1,0 +1,59 @@
+/** A style applied to one tile: what of it is shown, and in which colours. */
+import { UNCLASSIFIED } from '../model/annotation-class'
+import type { Color } from '../model/geojson'
+import type { ObjectStyle } from '../model/object-style'
+import type { ObjectTile } from './object-tile'
+
+/** A style that can be asked quickly. */
+export class Style {
+  readonly filled: boolean
+  readonly colors: ReadonlyMap<string, Color>
+  readonly hiddenLayers: ReadonlySet<string>
+  readonly hiddenClasses: ReadonlySet<string>
+  readonly drawnElsewhere: ReadonlySet<number>
+  readonly chosen: ReadonlySet<number>
+
+  constructor(style: ObjectStyle) {
+    this.filled = style.filled
+    this.colors = new Map(Object.entries(style.colors))
+    this.hiddenLayers = new Set(style.hiddenLayers)
+    this.hiddenClasses = new Set(style.hiddenClasses)
+    this.drawnElsewhere = new Set(style.drawnElsewhere)
+    this.chosen = new Set(style.chosen)
+  }
+}
+
+export class TileLook {
+  private readonly layers: readonly boolean[]
+  private readonly classes: readonly boolean[]
+  private readonly colors: readonly Color[]
+
+  constructor(
+    private readonly tile: ObjectTile,
+    private readonly style: Style,
+  ) {
+    this.layers = tile.texts.map((text) => !style.hiddenLayers.has(text))
+    this.classes = tile.texts.map((text) => !style.hiddenClasses.has(text))
+    this.colors = tile.texts.map((text) => style.colors.get(text) ?? UNCLASSIFIED)
+  }
+
+  /** Whether objects of this class and layer are shown. */
+  kindShown(className: number, layer: number): boolean {
+    return this.classes[className] === true && this.layers[layer] === true
+  }
+
+  /** Whether an object is shown here. */
+  shown(index: number): boolean {
+    const { tile, style } = this
+    if (!this.kindShown(tile.classes[index] as number, tile.layers[index] as number)) return false
+    return style.drawnElsewhere.size === 0 || !style.drawnElsewhere.has(tile.numbers[index] as number)
+  }
+
+  chosen(index: number): boolean {
+    return this.style.chosen.size > 0 && this.style.chosen.has(this.tile.numbers[index] as number)
+  }
+
+  color(className: number): Color {
+    return this.colors[className] ?? UNCLASSIFIED
+  }
+}
