@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pathserve.errors import Invalid, TooLarge
+from pathserve.formats.blocks import Blocks, read_found
 from pathserve.formats.contract import Format, Item, ReadContext
-from pathserve.formats.geojson import GEOMETRIES, read_feature
+from pathserve.formats.geojson import GEOMETRIES
 from pathserve.formats.json_head import BYTE_ORDER_MARK, Outline, outline
 from pathserve.formats.json_text import RECORD_SEPARATOR, find_features
-from pathserve.labels import FeatureIssue
 
 _FEATURES = GEOMETRIES | {"Feature", "FeatureCollection"}
 _QUPATH_PROPERTIES = (b'"objectType"', b'"object_type"', b'"PathAnnotationObject"', b'"PathDetectionObject"')
-_PLAIN_BYTES = 64 * 1024 * 1024
+PLAIN_BYTES = 1024 * 1024
+"""A file up to this size is read at once: loading the kernels would take longer."""
 
 
 def _is_feature(found: Outline) -> bool:
@@ -43,21 +43,17 @@ def _is_qupath(head: bytes) -> bool:
 
 
 def read_geojson(path: Path, context: ReadContext) -> Iterator[Item]:
-    """Read any GeoJSON text: a Feature, a collection, an array, a bare geometry, a sequence, or one Feature a line."""
-    if path.stat().st_size > _PLAIN_BYTES:
-        raise TooLarge(f"GeoJSON files have at most {_PLAIN_BYTES:,} bytes.")
-    for index, found in enumerate(find_features(path.read_bytes(), max_features=context.max_features)):
-        notes: list[tuple[str, str]] = []
-        try:
-            annotation = read_feature(found, notes)
-        except Invalid as error:
-            yield FeatureIssue(index, error.code, error.message)
-            continue
-        for code, message in notes:
-            context.losses.note(code, message)
-        if annotation.class_name is not None and annotation.class_color is not None:
-            context.colors.setdefault(annotation.class_name, annotation.class_color)
-        yield annotation
+    """Read any GeoJSON text: a Feature, a collection, an array, a bare geometry, a sequence, or one Feature a line.
+
+    A small file is read at once, without the kernels. Memory: about 100 MB whatever the file's size, and ten times
+    the largest feature.
+    """
+    if path.stat().st_size <= PLAIN_BYTES:
+        for found in find_features(path.read_bytes(), max_features=context.max_features):
+            yield read_found(found, context)
+        return
+    with path.open("rb", buffering=0) as file:
+        yield from Blocks(file, context)
 
 
 GEOJSON = Format(

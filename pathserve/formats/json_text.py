@@ -78,6 +78,23 @@ def find_features(data: bytes, *, max_features: int) -> Iterator[Found]:
                 yield found
 
 
+def read_item(text: bytes) -> Found:
+    """Read one member by itself; raises `orjson.JSONDecodeError` when it is no JSON."""
+    with _collector_paused():
+        value = orjson.loads(text)
+        survey = _survey(value)
+        if survey.keys != _count_colons(text):
+            value = _load_marking_repeated_keys(text)
+            survey = _survey(value)
+    return _found(value, survey)
+
+
+def read_document(text: bytes) -> list[Found]:
+    """Read one record of a sequence: its members, or one refused member when it is not JSON."""
+    with _collector_paused():
+        return _record(text)
+
+
 def _documents(text: bytes) -> Iterator[list[Found]]:
     """Walk through the JSON documents of a text, each as its members."""
     if text.lstrip()[:1] == RECORD_SEPARATOR:
@@ -122,11 +139,12 @@ def _members(document: object, text: bytes) -> list[Found]:
     if around + sum(survey.keys for survey in surveys) != _count_colons(text):
         items = _items(_load_marking_repeated_keys(text))
         surveys = [_survey(item) for item in items]
+    return [_found(item, survey) for item, survey in zip(items, surveys, strict=True)]
+
+
+def _found(item: object, survey: "_Survey") -> Found:
     too_deep = ("too_deep", f"It is nested more than {MAX_DEPTH} levels deep.")
-    return [
-        Found(item, refusal=too_deep if survey.too_deep else None, repeated_keys=survey.repeated)
-        for item, survey in zip(items, surveys, strict=True)
-    ]
+    return Found(item, refusal=too_deep if survey.too_deep else None, repeated_keys=survey.repeated)
 
 
 def _items(document: object) -> list[Any]:
