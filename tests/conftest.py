@@ -317,7 +317,7 @@ def postgres_program(name: str) -> Path:
 
 
 @contextmanager
-def private_postgres() -> Iterator[PostgresServer]:
+def running_postgres() -> Iterator[PostgresServer]:
     """Run a PostgreSQL server for a while."""
     # Not in pytest's own folders: they are closed to the user that the server runs as, and too deep for a socket.
     folder = Path(tempfile.mkdtemp(prefix="pathserve-pg-"))
@@ -335,14 +335,20 @@ def private_postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A running PostgreSQL, started when the first test needs it; nobody may stop it."""
-    with private_postgres() as server:
+    with running_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def private_postgres() -> Callable[[], AbstractContextManager[PostgresServer]]:
+    """Give what runs another one for a while."""
+    return running_postgres
 
 
 @pytest.fixture
 def own_postgres() -> Iterator[PostgresServer]:
     """A running PostgreSQL that the test may stop and start as it likes."""
-    with private_postgres() as server:
+    with running_postgres() as server:
         yield server
 
 
