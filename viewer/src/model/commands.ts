@@ -56,7 +56,7 @@ export const COMMANDS: readonly Command[] = [
   { id: 'redo', label: 'Redo', group: 'Edit', chords: ['ctrl+shift+z', 'ctrl+y'], keys: 'Ctrl ⇧ Z', annotators: true },
   {
     id: 'delete',
-    label: 'Delete the selected object',
+    label: 'Delete what is selected',
     group: 'Edit',
     chords: ['delete', 'backspace'],
     keys: 'Del',
@@ -102,6 +102,7 @@ export const GESTURES: readonly { readonly label: string; readonly keys: string;
   { label: 'Pan with any tool', keys: 'hold Space, or middle button' },
   { label: 'Zoom', keys: 'wheel, pinch, double click' },
   { label: 'Turn freely', keys: 'Alt ⇧ drag' },
+  { label: 'Select all within a box, with M or S', keys: '⇧ drag' },
   { label: 'Set a vertex · draw freehand', keys: 'click · drag', annotators: true },
   { label: 'Close the polygon', keys: 'double click, Enter, first vertex', annotators: true },
   { label: 'Take back the last vertex · give up', keys: 'Backspace · Esc', annotators: true },

@@ -42,6 +42,20 @@ function ClassChoice({ workspace, feature }: { workspace: Workspace; feature: Fe
   )
 }
 
+/** Somebody else has changed the object: it stays as the reader knows it until told otherwise. */
+function OvertakenNote({ workspace }: { workspace: Workspace }): JSX.Element | null {
+  const overtaken = workspace.interaction.overtaken.value
+  if (!overtaken) return null
+  return (
+    <p class="note note-warn" role="status" data-testid="overtaken">
+      {overtaken.author} has changed this object · rev {formatCount(overtaken.revision)}.{' '}
+      <button type="button" class="link" onClick={() => void workspace.refreshSelected()}>
+        Show it as it is now
+      </button>
+    </p>
+  )
+}
+
 export function Selected({ workspace }: { workspace: Workspace }): JSX.Element | null {
   void workspace.objects.version.value
   const id = workspace.interaction.selection.value
@@ -68,6 +82,7 @@ export function Selected({ workspace }: { workspace: Workspace }): JSX.Element |
           Not accepted: {reason} Change the outline to send it again.
         </p>
       )}
+      <OvertakenNote workspace={workspace} />
       <Facts rows={rows} />
       {workspace.mayEdit(feature) && (
         <div class="actions">

@@ -3,6 +3,7 @@ import type { JSX, TargetedKeyboardEvent } from 'preact'
 import type { Workspace } from '../../store/workspace'
 import { DisplayPanel, hasDisplay } from '../display/display-panel'
 import { Associated } from './associated'
+import { Chosen } from './chosen'
 import { ClassList } from './class-list'
 import { LayerList } from './layer-list'
 import { Originals } from './originals'
@@ -60,6 +61,7 @@ export function SidePanel({ workspace }: { workspace: Workspace }): JSX.Element 
             <ClassList workspace={workspace} />
             <LayerList workspace={workspace} />
             <Selected workspace={workspace} />
+            <Chosen workspace={workspace} />
           </>
         )}
       </div>
