@@ -224,6 +224,11 @@ class Settings:
         return self.data / "uploads"
 
     @property
+    def presence(self) -> Path:
+        """The folder of who is looking at which slide now; it may be deleted at any time."""
+        return self.data / "presence"
+
+    @property
     def pseudonyms(self) -> Path:
         """The SQLite file of what staff call the patients, cases and slides; there once something is kept."""
         return self.data / "pseudonyms.db"

@@ -182,6 +182,8 @@ def _keys(what: str, found: Found) -> npt.NDArray[Any]:
     """Give what rows are sorted by: numbers (NaN for none), or texts (None for none)."""
     told, rows = found.attributes, found.rows
     match what:
+        case "number":
+            return told.numbers[rows].astype(np.float64)
         case "area":
             return told.areas[rows].astype(np.float64)
         case "score":

@@ -186,7 +186,7 @@ def _parse_properties(given: dict[str, Any], notes: list[tuple[str, str]]) -> tu
         for key, value in given.items()
         if key != "classification" and key not in SERVER_OWNED and not (key in _DEFAULTS and _DEFAULTS[key] == value)
     }
-    _check_exhaustive(properties.get(EXHAUSTIVE, False))
+    check_exhaustive(properties.get(EXHAUSTIVE, False))
     classified = parse_classification(given.get("classification"))
     if classified.note is not None:
         notes.append(("bad_color", classified.note))
@@ -195,8 +195,14 @@ def _parse_properties(given: dict[str, Any], notes: list[tuple[str, str]]) -> tu
     return properties, classified
 
 
-def _check_exhaustive(value: object) -> None:
-    """Refuse a mark that is not clear: it decides what in a mask is background and what is unknown."""
+def check_exhaustive(value: object) -> None:
+    """Refuse a mark that is not clear: it decides what in a mask is background and what is unknown.
+
+    Raises
+    ------
+    Invalid
+        When it is neither true, false, nor a list of class names.
+    """
     if isinstance(value, bool) or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
         return
     raise Invalid("The property exhaustive is true, false, or a list of class names.", code="bad_exhaustive")

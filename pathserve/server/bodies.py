@@ -14,7 +14,8 @@ from pathserve.server.params import body_sentence
 _M = TypeVar("_M", bound=BaseModel)
 
 SMALL_BODY = 64 * 1024
-_ETAG = re.compile(r'"r(\d{1,18})"')
+_MAX_DEPTH = 64
+_ETAG = re.compile(r'"([rc])([0-9]{1,18})"')
 
 
 async def read_body(request: Request, *, limit: int) -> bytes:
@@ -55,9 +56,36 @@ async def read_model(request: Request, model: type[_M], *, limit: int = SMALL_BO
         raise Invalid(body_sentence(error)) from error
 
 
+def require_shallow(value: object, what: str) -> None:
+    """Refuse JSON that is nested deeper than any Feature, before anything walks through it by recursion.
+
+    Raises
+    ------
+    Invalid
+        When it is.
+    """
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise Invalid(f"{what} is nested at most {_MAX_DEPTH} deep.")
+
+
 def etag(revision: int) -> str:
     """Give the strong entity tag of an annotation's revision."""
     return f'"r{revision}"'
+
+
+def version_etag(version: int) -> str:
+    """Give the strong entity tag of a class schema's version."""
+    return f'"c{version}"'
 
 
 def expected_revision(request: Request) -> int:
@@ -70,13 +98,22 @@ def expected_revision(request: Request) -> int:
     Stale
         When it names something that was never this annotation's entity tag.
     """
+    return _expected(request, "r", "annotation")
+
+
+def expected_version(request: Request) -> int:
+    """Read the version that a write of classes names in ``If-Match``; raises as `expected_revision`."""
+    return _expected(request, "c", "class schema")
+
+
+def _expected(request: Request, letter: str, what: str) -> int:
     given = request.headers.get("if-match", "").strip()
     if given in ("", "*"):
-        raise PreconditionNeeded('Send If-Match with the ETag of the version that you saw, such as "r12".')
+        raise PreconditionNeeded(f'Send If-Match with the ETag of the version that you saw, such as "{letter}12".')
     match = _ETAG.fullmatch(given)
-    if match is None:
-        raise Stale("If-Match names no version of this annotation; read it again and send its ETag.")
-    return int(match[1])
+    if match is None or match[1] != letter:
+        raise Stale(f"If-Match names no version of this {what}; read it again and send its ETag.")
+    return int(match[2])
 
 
 def json_response(model: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -1,7 +1,7 @@
 """Server-sent events: answers that stay open and tell what changes, until who asked or the server has gone."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from dataclasses import dataclass
 
 import anyio
@@ -26,15 +26,19 @@ _MAX_DIGITS = 18
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: its name, its JSON, and the number that a client names when it comes back."""
+    """One event: its name, its JSON, and the number that a client names when it comes back.
+
+    Without a number the client keeps that of the event before: what this one told it is told again then, or not at all.
+    """
 
     name: str
     data: str
-    number: int
+    number: int | None
 
     def encoded(self) -> bytes:
         """Give its bytes; JSON of ours has no line breaks."""
-        return f"id: {self.number}\nevent: {self.name}\ndata: {self.data}\n\n".encode()
+        number = "" if self.number is None else f"id: {self.number}\n"
+        return f"{number}event: {self.name}\ndata: {self.data}\n\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,14 @@ def wants_events(request: Request) -> bool:
     return MEDIA_TYPE in request.headers.get("accept", "")
 
 
-async def follow(services: Services, recognise: Recognise, read: Read, *, since: int) -> AsyncIterator[bytes]:
+async def follow(
+    services: Services,
+    recognise: Recognise,
+    read: Read,
+    *,
+    since: int,
+    look: Callable[[], Hashable] = lambda: None,
+) -> AsyncIterator[bytes]:
     """Give events as they come, with a sign of life in between.
 
     One cheap look at the database's version, four times a second, says whether there can be news. Ends with the
@@ -100,16 +111,20 @@ async def follow(services: Services, recognise: Recognise, read: Read, *, since:
     since
         Number of the event after which this begins: a client that loses the connection before the first event knows
         from it where to go on.
+    look
+        Gives another value when there can be news that are in no database; on the event loop, so for no time.
     """
     yield f"retry: {_AGAIN_MILLISECONDS}\nid: {since}\n\n".encode()
-    seen, beat = None, time.monotonic()
+    seen: tuple[int, Hashable] | None = None
+    beat = time.monotonic()
     while not services.stopping.is_set():
         version = services.db.version()
         actor = await recognise(version)
         if actor is None:
             return
-        if version != seen:
-            seen = version
+        looked = (version, look())
+        if looked != seen:
+            seen = looked
             news = await run_in_threadpool(read, actor)
             for event in news.events:
                 yield event.encoded()

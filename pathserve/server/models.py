@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pathserve.access import Action, Actor, Resource, Role, allow
 from pathserve.catalog import SlideFacts, SlideRecord
 from pathserve.catalog.judgements import StoredJudgement
-from pathserve.labels import AnnotationClass, FeatureIssue, Layer
+from pathserve.labels import FeatureIssue
 from pathserve.tiles.colour import INTENT_NAME, ColorFacts
 
 
@@ -217,48 +217,6 @@ class AssociatedPage(BaseModel):
 
     items: list[AssociatedModel]
     next: None
-
-
-class ClassModel(BaseModel):
-    """One class of the schema."""
-
-    name: str
-    color: tuple[int, int, int]
-    value: int = Field(description="Its value in semantic masks, 1 to 254.")
-    priority: int = Field(description="The higher one wins where annotations overlap.")
-    hotkey: str | None
-
-    @classmethod
-    def of(cls, item: AnnotationClass) -> "ClassModel":
-        """Describe a class."""
-        return cls(name=item.name, color=item.color, value=item.value, priority=item.priority, hotkey=item.hotkey)
-
-
-class ClassPage(BaseModel):
-    """The class schema."""
-
-    items: list[ClassModel]
-    next: str | None
-
-
-class LayerModel(BaseModel):
-    """One layer."""
-
-    name: str
-    author: str
-    annotations: int
-
-    @classmethod
-    def of(cls, layer: Layer, count: int) -> "LayerModel":
-        """Describe a layer."""
-        return cls(name=layer.name, author=layer.author, annotations=count)
-
-
-class LayerPage(BaseModel):
-    """The layers of a slide."""
-
-    items: list[LayerModel]
-    next: str | None
 
 
 class IssueModel(BaseModel):

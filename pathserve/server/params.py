@@ -1,8 +1,6 @@
 """Query parameters: one model per kind of address, which parses them, limits them and describes them."""
 
-import math
 from collections.abc import Sequence
-from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Annotated, Literal, TypeVar, get_origin
 
@@ -197,49 +195,6 @@ class PictureQuery(NoQuery):
     format: PictureFormat | None = Field(None, description="Default: what `Accept` would rather have, else `jpeg`.")
 
 
-class FilterQuery(NoQuery):
-    """Which annotations; parameters that repeat mean "any of these"."""
-
-    class_: list[str] = Field([], alias="class", description="Class name; repeats.")
-    layer: list[str] = Field([], description="Layer name; repeats.")
-    author: list[str] = Field([], description="Author; repeats.")
-    state: list[str] = Field([], description="State; repeats.")
-    min_score: float | None = Field(None, allow_inf_nan=False, description="Least score.")
-    as_of: str | None = Field(None, description="A revision number, or an RFC 3339 time.")
-
-    @property
-    def as_of_value(self) -> int | datetime | None:
-        """The revision or the moment that is asked for."""
-        if self.as_of is None:
-            return None
-        if self.as_of.isascii() and self.as_of.isdigit() and len(self.as_of) < 19:
-            return int(self.as_of)
-        try:
-            moment = datetime.fromisoformat(self.as_of)
-        except ValueError as error:
-            raise Invalid("as_of takes a revision number or an RFC 3339 time such as 2026-01-31T12:00:00Z.") from error
-        if moment.tzinfo is None:
-            raise Invalid("as_of takes a time with its zone, such as 2026-01-31T12:00:00Z.")
-        return moment
-
-
-class AnnotationsQuery(FilterQuery, PageQuery):
-    """A page of annotations."""
-
-    bbox: str | None = Field(None, max_length=200, description="`x0,y0,x1,y1` in level-0 pixels, half-open.")
-
-    @property
-    def box(self) -> tuple[float, float, float, float] | None:
-        """The box as numbers."""
-        return None if self.bbox is None else parse_box(self.bbox)
-
-
-class LayerQuery(NoQuery):
-    """Where new annotations go."""
-
-    layer: str | None = Field(None, max_length=200, description="Layer name, made when absent; default: the caller's.")
-
-
 class GridQuery(NoQuery):
     """An output pixel grid: corner in level-0 pixels, size in output pixels, and how coarse."""
 
@@ -282,38 +237,6 @@ class RegionQuery(GridQuery, ImageQuery):
     """A region of pixels."""
 
     format: ImageFormat | None = Field(None, description="Default: what `Accept` would rather have, else `jpeg`.")
-
-
-class MaskQuery(GridQuery, FilterQuery):
-    """A mask on the same grid as a region."""
-
-    kind: Literal["semantic", "instance", "boundary", "distance", "coverage"] = "semantic"
-    format: Literal["png", "npy"] = "png"
-
-
-class PairQuery(GridQuery, FilterQuery, ViewQuery):
-    """A region and its mask."""
-
-    kind: Literal["semantic", "instance", "boundary", "distance", "coverage"] = "semantic"
-    color: Color = "source"
-    format: Literal["npz"] = "npz"
-
-
-def parse_box(text: str) -> tuple[float, float, float, float]:
-    """Read ``x0,y0,x1,y1``.
-
-    Raises
-    ------
-    Invalid
-        When it is not four finite numbers in order.
-    """
-    try:
-        x0, y0, x1, y1 = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise Invalid("A bbox is four numbers: x0,y0,x1,y1.") from error
-    if not all(map(math.isfinite, (x0, y0, x1, y1))) or x1 < x0 or y1 < y0:
-        raise Invalid("A bbox is four finite numbers x0,y0,x1,y1 with x0 <= x1 and y0 <= y1.")
-    return x0, y0, x1, y1
 
 
 def parse_query(query_string: bytes, model: type[_M]) -> _M:

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from pathserve.access import Action
-from pathserve.annotations import AnnotationQuery
+from pathserve.annotations import AnnotationQuery, Order
 from pathserve.catalog import SlideRecord
 from pathserve.errors import Invalid, NotFound, Stale
 from pathserve.formats import geojson
@@ -19,6 +19,7 @@ from pathserve.server.bodies import (
     json_response,
     read_body,
     read_model,
+    require_shallow,
 )
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.models import (
@@ -29,27 +30,13 @@ from pathserve.server.models import (
     RevertBody,
     RevisionPage,
 )
-from pathserve.server.params import AnnotationsQuery, FilterQuery, LayerQuery, NoQuery, PageQuery
+from pathserve.server.params import NoQuery, PageQuery
+from pathserve.server.params_annotations import AnnotationsQuery, LayerQuery
 from pathserve.server.problems import error_response
 from pathserve.server.services import Services
 
 _GEOJSON = "application/geo+json"
 _SEQUENCE = "application/geo+json-seq"
-_MAX_PATCH_DEPTH = 64
-
-
-def to_query(slide: SlideRecord, query: FilterQuery) -> AnnotationQuery:
-    """Turn parameters into a question to the store."""
-    return AnnotationQuery(
-        slide=slide.id,
-        bbox=query.box if isinstance(query, AnnotationsQuery) else None,
-        classes=tuple(query.class_),
-        layers=tuple(query.layer),
-        authors=tuple(query.author),
-        states=tuple(query.state),
-        min_score=query.min_score,
-        as_of=query.as_of_value,
-    )
 
 
 def feature_writer(services: Services, slide: SlideRecord) -> Callable[[Annotation], dict[str, Any]]:
@@ -61,18 +48,19 @@ def feature_writer(services: Services, slide: SlideRecord) -> Callable[[Annotati
 async def list_annotations(call: Call[AnnotationsQuery]) -> Response:
     """Give a page of annotations, or all of them as a GeoJSON text sequence."""
     slide = call.slide()
-    question = to_query(slide, call.query)
+    question = call.query.asked(slide)
     services = call.services
     headers = {"cache-control": "no-store"}
     if _SEQUENCE in call.request.headers.get("accept", ""):
         # The first page is read before the answer begins, so that a wrong question still gets its error.
         with call.timed("read"):
-            pages = await run_in_threadpool(_sequence, services, slide, question)
+            pages = await run_in_threadpool(_sequence, services, slide, question, call.query.order)
         return StreamingResponse(pages, media_type=_SEQUENCE, headers=headers)
 
     def work() -> bytes:
         with call.timed("read"):
-            page = services.annotations.page(question, limit=call.query.limit, cursor=call.query.cursor)
+            query = call.query
+            page = services.annotations.page(question, limit=query.limit, cursor=query.cursor, order=query.order)
         write = feature_writer(services, slide)
         features = map(write, page.annotations)
         with call.timed("encode"):
@@ -81,10 +69,10 @@ async def list_annotations(call: Call[AnnotationsQuery]) -> Response:
     return Response(await run_in_threadpool(work), media_type=_GEOJSON, headers=headers)
 
 
-def _sequence(services: Services, slide: SlideRecord, question: AnnotationQuery) -> Iterator[bytes]:
+def _sequence(services: Services, slide: SlideRecord, question: AnnotationQuery, order: Order) -> Iterator[bytes]:
     write = feature_writer(services, slide)
     size = 1000
-    first = services.annotations.page(question, limit=size)
+    first = services.annotations.page(question, limit=size, order=order)
 
     def each_page() -> Iterator[bytes]:
         page = first
@@ -222,7 +210,7 @@ async def patch_annotation(call: Call[NoQuery]) -> Response:
         raise Invalid("The body is no JSON.") from error
     if not isinstance(patch, dict):
         raise Invalid("A merge patch is a JSON object.")
-    _require_shallow(patch)
+    require_shallow(patch, "A merge patch")
 
     def change(current: Annotation, slide: SlideRecord, expected: int) -> Annotation:
         _require_current(current, expected)
@@ -239,21 +227,6 @@ def _require_current(current: Annotation, expected: int) -> None:
         raise Stale("This annotation was changed meanwhile; read it again and write with its current revision.")
     if current.deleted:
         raise NotFound("There is no such annotation.")
-
-
-def _require_shallow(patch: dict[str, Any]) -> None:
-    """Refuse what is nested deeper than any Feature, before anything walks through it by recursion."""
-    level: list[Any] = [patch]
-    for _ in range(_MAX_PATCH_DEPTH):
-        level = [
-            inner
-            for value in level
-            for inner in (value.values() if isinstance(value, dict) else value)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return
-    raise Invalid(f"A merge patch is nested at most {_MAX_PATCH_DEPTH} deep.")
 
 
 def _merge(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -6,8 +6,7 @@ from pathserve.access import Action
 from pathserve.datasets import TileMaskPair, encode_pair_npz, read_mask
 from pathserve.masks import encode_npy, encode_png
 from pathserve.server.endpoint import Answer, Call, Endpoint
-from pathserve.server.params import MaskQuery, PairQuery
-from pathserve.server.routes_annotations import to_query
+from pathserve.server.params_annotations import MaskQuery, PairQuery
 
 _HEADERS = {"cache-control": "private, no-cache"}
 
@@ -17,7 +16,7 @@ async def mask(call: Call[MaskQuery]) -> Response:
     slide = call.slide()
     query, services = call.query, call.services
     grid = query.grid(slide, max_pixels=services.settings.max_output_pixels)
-    question = to_query(slide, query)
+    question = query.question(slide)
 
     def work() -> bytes:
         with call.timed("read"):
@@ -34,7 +33,7 @@ async def pair(call: Call[PairQuery]) -> Response:
     slide = call.slide()
     query, services = call.query, call.services
     grid = query.grid(slide, max_pixels=services.settings.max_output_pixels)
-    question = to_query(slide, query)
+    question = query.question(slide)
 
     def work() -> bytes:
         schema = services.classes.of(slide.project)

@@ -1,4 +1,4 @@
-"""The catalog over HTTP: slides, classes, layers."""
+"""The catalog over HTTP: slides."""
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -10,17 +10,13 @@ from pathserve.ingest import remove_slide
 from pathserve.server.bodies import json_response, read_model
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.models import (
-    ClassModel,
-    ClassPage,
     ColorModel,
-    LayerModel,
-    LayerPage,
     SlideDetailModel,
     SlideModel,
     SlidePage,
     SlidePatch,
 )
-from pathserve.server.params import NoQuery, PageQuery, SlidesQuery
+from pathserve.server.params import NoQuery, SlidesQuery
 from pathserve.server.services import Services
 
 
@@ -78,21 +74,6 @@ async def delete_slide(call: Call[NoQuery]) -> Response:
     return Response(status_code=204)
 
 
-async def list_classes(call: Call[PageQuery]) -> Response:
-    """Give the class schema of the slide's project."""
-    slide = call.slide()
-    schema = await run_in_threadpool(call.services.classes.of, slide.project)
-    classes, following = call.query.page(schema.classes)
-    return json_response(ClassPage(items=[ClassModel.of(item) for item in classes], next=following))
-
-
-async def list_layers(call: Call[PageQuery]) -> Response:
-    """Give the slide's layers with their counts."""
-    slide = call.slide()
-    layers, following = call.query.page(await run_in_threadpool(call.services.annotations.layers, slide.id))
-    return json_response(LayerPage(items=[LayerModel.of(layer, count) for layer, count in layers], next=following))
-
-
 ENDPOINTS = (
     Endpoint(
         "GET",
@@ -131,25 +112,5 @@ ENDPOINTS = (
         "Remove a slide with all its annotations",
         NoQuery,
         {204: Answer("Removed.", ())},
-    ),
-    Endpoint(
-        "GET",
-        "/api/slides/{slide}/classes",
-        list_classes,
-        Action.SLIDE_READ,
-        "The class schema of the slide's project",
-        PageQuery,
-        {200: Answer("The classes.", model=ClassPage)},
-        tag="annotations",
-    ),
-    Endpoint(
-        "GET",
-        "/api/slides/{slide}/layers",
-        list_layers,
-        Action.ANNOTATION_READ,
-        "The slide's layers",
-        PageQuery,
-        {200: Answer("The layers.", model=LayerPage)},
-        tag="annotations",
     ),
 )

@@ -13,7 +13,7 @@ from anyio import CapacityLimiter
 from starlette.concurrency import run_in_threadpool
 
 from pathserve.access import Accounts, Actor, Members, digest
-from pathserve.annotations import AnnotationStore, ClassSchemas
+from pathserve.annotations import AnnotationStore, ClassSchemas, Layers
 from pathserve.catalog import Catalog, Pseudonyms, SlideRecord
 from pathserve.catalog.judgements import StoredJudgement
 from pathserve.config import Settings
@@ -26,6 +26,7 @@ from pathserve.jobs import Jobs
 from pathserve.pyramid.storage import Slides
 from pathserve.pyramid.stores import open_slides
 from pathserve.server.metrics import Metrics, Tally
+from pathserve.server.presence import Presence
 from pathserve.server.shares import Places, Turns
 from pathserve.tiles import TileService
 
@@ -111,6 +112,8 @@ class Services:
         Places of long answers that are sent block by block.
     metrics
         What this process counts.
+    presence
+        Who is looking at which slide now.
     stopping
         Set when the server is about to end: who waits for something then stops waiting.
     """
@@ -123,6 +126,7 @@ class Services:
     members: Members
     annotations: AnnotationStore
     classes: ClassSchemas
+    layers: Layers
     published: Slides
     tiles: TileService
     jobs: Jobs
@@ -138,6 +142,7 @@ class Services:
     sending: Places = field(repr=False)
     stopping: threading.Event = field(repr=False)
     metrics: Metrics = field(repr=False)
+    presence: Presence = field(repr=False)
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":
@@ -151,6 +156,7 @@ class Services:
         jobs = Jobs(db, settings.runners)
         metrics = Metrics(settings.counters)
         tiles = TileService(published, counts=metrics.tally(Tally.INDEX_HITS, 2))
+        presence = Presence(settings.presence)
         processors = max(1, (os.cpu_count() or 1) // settings.processes)
         limits = UploadLimits(settings.max_upload_bytes, partial(require_room, settings))
         uploads = Uploads(db, settings.uploads, limits, partial(_enqueue, jobs))
@@ -163,11 +169,12 @@ class Services:
             members=Members(db),
             annotations=AnnotationStore(db),
             classes=ClassSchemas(db),
+            layers=Layers(db),
             published=published,
             tiles=tiles,
             jobs=jobs,
             uploads=uploads,
-            queue=IngestQueue(settings, catalog, jobs, sweeps=(uploads.sweep, tiles.sweep)),
+            queue=IngestQueue(settings, catalog, jobs, sweeps=(uploads.sweep, tiles.sweep, presence.sweep)),
             slides=Lookups(db, catalog.find_slide),
             _sessions=Lookups(db, accounts.session_actor),
             _tokens=Lookups(db, accounts.token_actor),
@@ -178,6 +185,7 @@ class Services:
             streams=Places(_MAX_STREAMS, _STREAMS_OF_ONE, metrics.tally(Tally.STREAMS)),
             stopping=threading.Event(),
             metrics=metrics,
+            presence=presence,
         )
 
     async def session_actor(self, secret: str, version: int) -> Actor | None:

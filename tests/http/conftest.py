@@ -3,8 +3,10 @@
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import orjson
 import pytest
 from starlette.testclient import TestClient
 
 from pathserve.access import Role
+from pathserve.catalog import make_slide_id
 from pathserve.config import Settings
+from pathserve.geometry import Mpp, Size
 from pathserve.ingest import IngestOptions, ingest_scan
+from pathserve.pixels import Level, SlideInfo
 from pathserve.pyramid.layout import MANIFEST, level_folder
 from pathserve.pyramid.storage import load_manifest
 from pathserve.server import create_app
@@ -144,6 +150,58 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
             served.stop()
 
 
+class Stream:
+    """Server-sent events as a browser reads them, in a thread of its own."""
+
+    def __init__(self, served, path: str = "/api/jobs/events", role: str = "admin", last: str | None = None) -> None:
+        self.events = list[tuple[str, str, dict]]()
+        self.last = last
+        self.ended = threading.Event()
+        self.opened = threading.Event()
+        self.broke = False
+        self._client = served.client(role)
+        headers = {"accept": "text/event-stream"} | ({} if last is None else {"last-event-id": last})
+        self._thread = threading.Thread(target=self._read, args=(path, headers), daemon=True)
+        self._thread.start()
+        assert self.opened.wait(30)
+
+    def _read(self, path: str, headers: dict[str, str]) -> None:
+        try:
+            with self._client, self._client.stream("GET", path, headers=headers) as answer:
+                self._socket = answer.extensions["network_stream"].get_extra_info("socket")
+                assert answer.status_code == 200
+                assert answer.headers["content-type"].startswith("text/event-stream")
+                assert answer.headers["cache-control"] == "no-store"
+                name, data = "", ""
+                for line in answer.iter_lines():
+                    field, _, value = line.partition(": ")
+                    if field == "id":
+                        self.last = value
+                        self.opened.set()
+                    elif field == "event":
+                        name = value
+                    elif field == "data":
+                        data = value
+                    elif line == "" and data:
+                        self.events.append((str(self.last), name, orjson.loads(data)))
+                        data = ""
+        except (httpx2.HTTPError, httpx2.StreamError):
+            self.broke = True
+        finally:
+            self.ended.set()
+
+    def close(self) -> None:
+        """Lose the connection."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+
+
+@pytest.fixture
+def open_stream() -> type[Stream]:
+    """Follow server-sent events of a server: ``open_stream(served, path, role, last)``."""
+    return Stream
+
+
 @pytest.fixture
 def idle(tmp_path: Path) -> Iterator[Site]:
     """An application that was made and never started, on an empty data folder: no job runs by itself."""
@@ -152,6 +210,48 @@ def idle(tmp_path: Path) -> Iterator[Site]:
     tokens = {role.value: services.accounts.create_token(role.value, role=role).secret for role in Role}
     yield Site(TestClient(app, raise_server_exceptions=False, follow_redirects=False), services, tokens, "", "")
     services.close()
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """An application for all tests of a module, made and never started; its two slides have no pixels.
+
+    Each test takes slides of its own: see `new_slide`.
+    """
+    data = tmp_path_factory.mktemp("bare") / "data"
+    app = create_app(Settings(data=data, max_body_bytes=2_000_000, max_features=5000, disk_reserve_bytes=0))
+    services: Services = app.state.services
+    tokens = {role.value: services.accounts.create_token(role.value, role=role).secret for role in Role}
+    client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+    yield Site(client, services, tokens, add_bare_slide(services, "default"), add_bare_slide(services, "default"))
+    services.close()
+
+
+@pytest.fixture
+def new_slide(bare: Site) -> Callable[[], Site]:
+    """Give the application of `bare` with a new slide in a new project, whose name is the slide's id."""
+    return lambda: replace(bare, slide=add_bare_slide(bare.services))
+
+
+@pytest.fixture
+def add_slide() -> Callable[..., str]:
+    """Add a slide without pixels to a data folder; gives its id. Without a project it gets one of its own."""
+    return add_bare_slide
+
+
+def add_bare_slide(services: Services, project: str | None = None) -> str:
+    info = SlideInfo("aperio", (Level(Size(2220, 2967), 1.0),), Mpp(0.5, 0.5), True, 20.0, "jpeg")
+    slide_id = make_slide_id()
+    services.catalog.add_slide(
+        slide_id=slide_id,
+        project=project or slide_id,
+        name=None,
+        info=info,
+        levels=5,
+        tile_size=256,
+        content_hash=slide_id,
+    )
+    return slide_id
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_a_polygon_comes_back_with_its_exact_vertices(site, path: str) -> None:
     classes = client.get(f"/api/slides/{site.slide}/classes").json()
     assert [(c["name"], c["color"], c["value"]) for c in classes["items"]] == [("Tumour", [200, 0, 0], 1)]
     layers = client.get(f"/api/slides/{site.slide}/layers").json()["items"]
-    assert layers == [{"name": "annotator", "author": "annotator", "annotations": 1}]
+    assert layers == [{"name": "annotator", "author": "annotator", "kind": "author", "annotations": 1}]
 
 
 def test_many_at_once_with_a_report(site, path: str) -> None:

@@ -2,13 +2,11 @@
 
 import base64
 import hashlib
-import socket
 import subprocess
 import sys
 import threading
 from contextlib import ExitStack
 
-import httpx2
 import openslide
 import orjson
 import pytest
@@ -20,52 +18,6 @@ from pathserve.server.services import Services
 
 PART = {"tus-resumable": "1.0.0", "content-type": "application/offset+octet-stream"}
 EVENTS = {"accept": "text/event-stream"}
-
-
-class Stream:
-    """Server-sent events as a browser reads them, in a thread of its own."""
-
-    def __init__(self, served, path: str = "/api/jobs/events", role: str = "admin", last: str | None = None) -> None:
-        self.events = list[tuple[str, str, dict]]()
-        self.last = last
-        self.ended = threading.Event()
-        self.opened = threading.Event()
-        self.broke = False
-        self._client = served.client(role)
-        headers = EVENTS | ({} if last is None else {"last-event-id": last})
-        self._thread = threading.Thread(target=self._read, args=(path, headers), daemon=True)
-        self._thread.start()
-        assert self.opened.wait(30)
-
-    def _read(self, path: str, headers: dict[str, str]) -> None:
-        try:
-            with self._client, self._client.stream("GET", path, headers=headers) as answer:
-                self._socket = answer.extensions["network_stream"].get_extra_info("socket")
-                assert answer.status_code == 200
-                assert answer.headers["content-type"].startswith("text/event-stream")
-                assert answer.headers["cache-control"] == "no-store"
-                name, data = "", ""
-                for line in answer.iter_lines():
-                    field, _, value = line.partition(": ")
-                    if field == "id":
-                        self.last = value
-                        self.opened.set()
-                    elif field == "event":
-                        name = value
-                    elif field == "data":
-                        data = value
-                    elif line == "" and data:
-                        self.events.append((str(self.last), name, orjson.loads(data)))
-                        data = ""
-        except (httpx2.HTTPError, httpx2.StreamError):
-            self.broke = True
-        finally:
-            self.ended.set()
-
-    def close(self) -> None:
-        """Lose the connection."""
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
 
 
 def waiting(idle, tmp_path, **more):
@@ -80,14 +32,14 @@ def run(idle, job):
     return idle.services.jobs.claim(idle.services.jobs.runner().id, at_once=9)
 
 
-def test_an_uploaded_scan_becomes_a_slide_and_everybody_sees_how(serve, sample_slide, wait_for) -> None:
+def test_an_uploaded_scan_becomes_a_slide_and_everybody_sees_how(serve, open_stream, sample_slide, wait_for) -> None:
     served, content = serve(), sample_slide.read_bytes()
-    stream = Stream(served)
+    stream = open_stream(served)
     with served.client() as client:
         told = base64.b64encode(b"CMU-1-Small-Region.svs").decode()
         headers = PART | {"upload-length": str(len(content)), "upload-metadata": f"filename {told}"}
         job = client.post("/api/uploads", headers=headers, content=content).headers["pathserve-job"]
-        own = Stream(served, f"/api/jobs/{job}")
+        own = open_stream(served, f"/api/jobs/{job}")
         assert own.ended.wait(120)
         assert not own.broke
         ended = client.get(f"/api/jobs/{job}").json()
@@ -121,7 +73,7 @@ def test_an_uploaded_scan_becomes_a_slide_and_everybody_sees_how(serve, sample_s
         assert word not in everything
 
 
-def test_who_loses_the_connection_misses_nothing(serve, wait_for) -> None:
+def test_who_loses_the_connection_misses_nothing(serve, open_stream, wait_for) -> None:
     served = serve()
     with served.client() as client:
 
@@ -132,7 +84,7 @@ def test_who_loses_the_connection_misses_nothing(serve, wait_for) -> None:
         def is_over(job: str) -> bool:
             return client.get(f"/api/jobs/{job}").json()["finished"] is not None
 
-        first = Stream(served)
+        first = open_stream(served)
         early = bring(b"no scan")
         wait_for(lambda: is_over(early))
         wait_for(lambda: first.events and first.events[-1][2]["state"] == "failed")
@@ -140,7 +92,7 @@ def test_who_loses_the_connection_misses_nothing(serve, wait_for) -> None:
         late = [bring(b"none either %d" % k) for k in range(3)]
         wait_for(lambda: all(map(is_over, late)))
         assert client.delete(f"/api/jobs/{early}").status_code == 204
-        second = Stream(served, last=first.last)
+        second = open_stream(served, last=first.last)
         wait_for(lambda: len(second.events) == 4)
         assert {event["id"] for _, name, event in second.events if name == "job"} == set(late)
         assert [event for _, name, event in second.events if name == "removed"] == [{"id": early}]
@@ -152,9 +104,9 @@ def test_who_loses_the_connection_misses_nothing(serve, wait_for) -> None:
         second.close()
 
 
-def test_a_stream_ends_with_the_server(serve) -> None:
+def test_a_stream_ends_with_the_server(serve, open_stream) -> None:
     served = serve()
-    streams = [Stream(served) for _ in range(2)]
+    streams = [open_stream(served) for _ in range(2)]
     with served.client() as client:
         assert client.get("/api/session").json()["user"] == "admin"
         viewer = client.get("/api/jobs/events", headers={"authorization": f"Bearer {served.tokens['viewer']}"})
@@ -167,9 +119,9 @@ def test_a_stream_ends_with_the_server(serve) -> None:
     assert served.tokens["admin"] not in said
 
 
-def test_a_stream_ends_when_its_token_is_revoked(serve) -> None:
+def test_a_stream_ends_when_its_token_is_revoked(serve, open_stream) -> None:
     served = serve()
-    stream = Stream(served)
+    stream = open_stream(served)
     data = ["--data", str(served.data)]
     subprocess.run([sys.executable, "-m", "pathserve", "token", "revoke", "admin", *data], check=True)
     assert stream.ended.wait(30)

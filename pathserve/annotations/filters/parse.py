@@ -102,6 +102,10 @@ def _error(sentence: str) -> Invalid:
     return Invalid(sentence, code="bad_filter")
 
 
+def _wrong(token: _Token, why: str) -> Invalid:
+    return _error(f"The filter cannot be read at character {token.place}: {why}.")
+
+
 def _tokens(text: str) -> list[_Token]:
     tokens, place = list[_Token](), 0
     while True:
@@ -119,8 +123,8 @@ def _tokens(text: str) -> list[_Token]:
         place = match.end()
 
 
-class _Parser:
-    """Reads tokens from left to right, one ahead; every method that calls itself in the end counts how deep it is."""
+class _Input:
+    """The tokens from left to right, one ahead, and how much of each limit is used."""
 
     def __init__(self, tokens: list[_Token]) -> None:
         self._tokens = tokens
@@ -128,35 +132,28 @@ class _Parser:
         self._depth = 0
         self._counts = Counter[str]()
 
-    def whole(self) -> Condition:
-        if self._ahead.kind == "end":
-            raise _error("The filter is empty.")
-        condition = self._condition(self._either())
-        if self._ahead.kind != "end":
-            raise self._wrong("this is not expected here")
-        return condition
-
     @property
-    def _ahead(self) -> _Token:
+    def ahead(self) -> _Token:
         return self._tokens[self._at]
 
-    def _take(self, *kinds: str) -> _Token | None:
-        token = self._ahead
-        if token.kind not in kinds:
-            return None
+    def take(self, *kinds: str) -> _Token | None:
+        return self.next() if self.ahead.kind in kinds else None
+
+    def need(self, kind: str, what: str) -> _Token:
+        token = self.take(kind)
+        if token is None:
+            raise self.wrong(f"{what} is missing")
+        return token
+
+    def next(self) -> _Token:
+        token = self.ahead
         self._at += 1
         return token
 
-    def _need(self, kind: str, what: str) -> _Token:
-        token = self._take(kind)
-        if token is None:
-            raise self._wrong(f"{what} is missing")
-        return token
+    def wrong(self, why: str) -> Invalid:
+        return _wrong(self.ahead, why)
 
-    def _wrong(self, why: str) -> Invalid:
-        return _error(f"The filter cannot be read at character {self._ahead.place}: {why}.")
-
-    def _deeper(self, read: Callable[[], Node]) -> Node:
+    def deeper(self, read: Callable[[], Node]) -> Node:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise _error(f"A filter is nested at most {MAX_DEPTH} deep.")
@@ -164,167 +161,179 @@ class _Parser:
         self._depth -= 1
         return node
 
-    def _count(self, what: str) -> None:
+    def count(self, what: str) -> None:
         self._counts[what] += 1
         if self._counts[what] > _MOST[what]:
             raise _error(f"A filter has at most {_MOST[what]} {what}.")
+
+
+class _Parser:
+    """Reads by recursive descent; every method that calls itself in the end counts how deep it is."""
+
+    def __init__(self, tokens: list[_Token]) -> None:
+        self._input = _Input(tokens)
+
+    def whole(self) -> Condition:
+        if self._input.ahead.kind == "end":
+            raise _error("The filter is empty.")
+        condition = self._condition(self._either())
+        if self._input.ahead.kind != "end":
+            raise self._input.wrong("this is not expected here")
+        return condition
 
     def _condition(self, node: Node) -> Condition:
         if not isinstance(node, Scalar):
             return node
         if isinstance(node, Name) or (isinstance(node, Constant) and isinstance(node.value, bool)):
-            self._count("conditions")
+            self._input.count("conditions")
             return Truth(node)
-        raise self._wrong("a value stands where a condition is expected")
+        raise self._input.wrong("a value stands where a condition is expected")
 
     def _scalar(self, node: Node) -> Scalar:
         if isinstance(node, Scalar):
             return node
-        raise self._wrong("a condition stands where a value is expected")
+        raise self._input.wrong("a condition stands where a value is expected")
 
     def _either(self) -> Node:
         first = self._both()
-        if self._ahead.kind != "OR":
+        if self._input.ahead.kind != "OR":
             return first
         parts = [self._condition(first)]
-        while self._take("OR"):
+        while self._input.take("OR"):
             parts.append(self._condition(self._both()))
         return Or(tuple(parts))
 
     def _both(self) -> Node:
         first = self._negated()
-        if self._ahead.kind != "AND":
+        if self._input.ahead.kind != "AND":
             return first
         parts = [self._condition(first)]
-        while self._take("AND"):
+        while self._input.take("AND"):
             parts.append(self._condition(self._negated()))
         return And(tuple(parts))
 
     def _negated(self) -> Node:
-        if self._take("NOT"):
-            return Not(self._condition(self._deeper(self._negated)))
+        if self._input.take("NOT"):
+            return Not(self._condition(self._input.deeper(self._negated)))
         return self._compared()
 
     def _compared(self) -> Node:
         left = self._sum()
-        if self._ahead.kind not in _COMPARISONS | {"NOT", "LIKE", "IN", "BETWEEN", "IS"}:
+        if self._input.ahead.kind not in _COMPARISONS | {"NOT", "LIKE", "IN", "BETWEEN", "IS"}:
             return left
-        self._count("conditions")
+        self._input.count("conditions")
         inner = self._scalar(left)
-        sign = self._take(*_COMPARISONS)
+        sign = self._input.take(*_COMPARISONS)
         if sign is not None:
             return Compare(cast("ComparisonSign", sign.kind), inner, self._scalar(self._sum()))
-        tells_missing = self._take("IS") is not None
-        negated = self._take("NOT") is not None
+        tells_missing = self._input.take("IS") is not None
+        negated = self._input.take("NOT") is not None
         condition = self._missing(inner) if tells_missing else self._predicate(inner)
         return Not(condition) if negated else condition
 
     def _missing(self, inner: Scalar) -> Condition:
-        self._need("NULL", "NULL")
+        self._input.need("NULL", "NULL")
         return Missing(inner)
 
     def _predicate(self, inner: Scalar) -> Condition:
-        if self._take("LIKE"):
+        if self._input.take("LIKE"):
             return self._like(inner)
-        if self._take("IN"):
+        if self._input.take("IN"):
             return self._among(inner)
-        if self._take("BETWEEN"):
+        if self._input.take("BETWEEN"):
             low = self._scalar(self._sum())
-            self._need("AND", "AND")
+            self._input.need("AND", "AND")
             return Between(inner, low, self._scalar(self._sum()))
-        raise self._wrong("LIKE, IN or BETWEEN is missing")
+        raise self._input.wrong("LIKE, IN or BETWEEN is missing")
 
     def _like(self, inner: Scalar) -> Condition:
-        self._count("patterns")
-        folded = self._take("CASEI") is not None
+        self._input.count("patterns")
+        folded = self._input.take("CASEI") is not None
         if folded:
-            self._need("(", "a bracket")
-        pattern = _text(self._need("text", "a pattern in single quotes"))
+            self._input.need("(", "a bracket")
+        pattern = _text(self._input.need("text", "a pattern in single quotes"))
         if folded:
-            self._need(")", "a bracket")
+            self._input.need(")", "a bracket")
         if len(pattern) > MAX_PATTERN:
             raise _error(f"A pattern has at most {MAX_PATTERN} characters.")
         return Like(inner, pattern.casefold() if folded else pattern)
 
     def _among(self, inner: Scalar) -> Condition:
-        self._need("(", "a bracket")
+        self._input.need("(", "a bracket")
         values = [self._value()]
-        while self._take(","):
+        while self._input.take(","):
             values.append(self._value())
             if len(values) > MAX_LIST:
                 raise _error(f"A list of a filter has at most {MAX_LIST} values.")
-        self._need(")", "a bracket")
+        self._input.need(")", "a bracket")
         if len({type(value) for value in values}) > 1:
-            raise self._wrong("a list has values of one type")
+            raise self._input.wrong("a list has values of one type")
         return Among(inner, tuple(values))
 
     def _value(self) -> float | str | bool:
-        negative = self._take("-", "+")
+        negative = self._input.take("-", "+")
         if negative is not None:
-            number = _number(self._need("number", "a number"))
+            number = _number(self._input.need("number", "a number"))
             return -number if negative.kind == "-" else number
-        token = self._take("number", "text", "TRUE", "FALSE")
+        token = self._input.take("number", "text", "TRUE", "FALSE")
         if token is None:
-            raise self._wrong("a value is missing")
+            raise self._input.wrong("a value is missing")
         return _constant(token).value
 
     def _sum(self) -> Node:
         left = self._product()
-        while sign := self._take("+", "-"):
+        while sign := self._input.take("+", "-"):
             left = self._arithmetic(sign, left, self._product())
         return left
 
     def _product(self) -> Node:
         left = self._signed()
-        while sign := self._take("*", "/"):
+        while sign := self._input.take("*", "/"):
             left = self._arithmetic(sign, left, self._signed())
         return left
 
     def _arithmetic(self, sign: _Token, left: Node, right: Node) -> Arithmetic:
         # A long sum is a deep tree: what counts the signs bounds its depth too.
-        self._count("arithmetic signs")
+        self._input.count("arithmetic signs")
         return Arithmetic(cast("ArithmeticSign", sign.kind), self._scalar(left), self._scalar(right))
 
     def _signed(self) -> Node:
-        sign = self._take("-", "+")
+        sign = self._input.take("-", "+")
         if sign is None:
             return self._primary()
-        inner = self._scalar(self._deeper(self._signed))
+        inner = self._scalar(self._input.deeper(self._signed))
         if isinstance(inner, Constant) and isinstance(inner.value, float):
             return Constant(-inner.value) if sign.kind == "-" else inner
         return self._arithmetic(sign, Constant(0.0), inner)
 
     def _primary(self) -> Node:
-        if self._take("("):
-            node = self._deeper(self._either)
-            self._need(")", "a closing bracket")
+        if self._input.take("("):
+            node = self._input.deeper(self._either)
+            self._input.need(")", "a closing bracket")
             return node
-        if self._take("CASEI"):
-            self._need("(", "a bracket")
-            node = Fold(self._scalar(self._deeper(self._sum)))
-            self._need(")", "a closing bracket")
+        if self._input.take("CASEI"):
+            self._input.need("(", "a bracket")
+            node = Fold(self._scalar(self._input.deeper(self._sum)))
+            self._input.need(")", "a closing bracket")
             return node
-        token = self._take("number", "text", "TRUE", "FALSE")
+        token = self._input.take("number", "text", "TRUE", "FALSE")
         if token is not None:
             return _constant(token)
-        if self._ahead.kind in ("word", "quoted"):
+        if self._input.ahead.kind in ("word", "quoted"):
             return self._name()
-        raise self._wrong("a name or a value is missing")
+        raise self._input.wrong("a name or a value is missing")
 
     def _name(self) -> Name:
-        place = self._at
-        path = [_part(self._tokens[place])]
-        self._at += 1
-        while self._take("."):
+        first = self._input.ahead
+        path = [_part(self._input.next())]
+        while self._input.take("."):
             # Behind a dot every word is a name, such as `properties.in`.
-            if not (self._ahead.kind == "quoted" or self._ahead.text[:1].isidentifier()):
-                raise self._wrong("a name is missing; what is no plain word stands in double quotes")
-            path.append(_part(self._ahead))
-            self._at += 1
+            if not (self._input.ahead.kind == "quoted" or self._input.ahead.text[:1].isidentifier()):
+                raise self._input.wrong("a name is missing; what is no plain word stands in double quotes")
+            path.append(_part(self._input.next()))
         fits = path[0] in FACTS if len(path) == 1 else path[0] in ROOTS
         if not fits or len(path) > MAX_PATH:
-            self._at = place
-            raise self._wrong(f"names are {', '.join(FACTS)}, measurements.NAME and properties.NAME")
+            raise _wrong(first, f"names are {', '.join(FACTS)}, measurements.NAME and properties.NAME")
         return Name(tuple(path))
 
 
