@@ -1,6 +1,7 @@
 """Repair of polygons that are not valid, with its cost bounded and its loss measured."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,15 @@ _SWEEP_LINES = (256, 4096)
 Rings = Sequence[npt.NDArray[np.float64]]
 
 
-def repair(parts: Sequence[Rings]) -> Polygon | MultiPolygon:
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A valid polygon, and whether it lost more of its area than a repair may that nobody forced."""
+
+    shape: Polygon | MultiPolygon
+    is_forced: bool = False
+
+
+def repair(parts: Sequence[Rings], *, force: bool = False) -> Repaired:
     """Make a valid polygon of rings that do not form one.
 
     Parameters
@@ -34,6 +43,8 @@ def repair(parts: Sequence[Rings]) -> Polygon | MultiPolygon:
     parts
         The polygons of the geometry; each is its rings, shell first, every ring an array (n, 2) of (x, y) whose last
         position repeats the first.
+    force
+        Whether a repair counts that loses more than 1 % of the area as drawn.
 
     Returns
     -------
@@ -58,9 +69,11 @@ def repair(parts: Sequence[Rings]) -> Polygon | MultiPolygon:
         raise Invalid("The outline crosses itself and cannot be repaired.", code="not_repairable") from None
     if valid is None or valid.area <= 0 or not valid.is_valid:
         raise Invalid("Nothing with an area remains of the outline.", code="no_area")
-    if valid.area < MIN_KEPT_SHARE * drawn_area(kept):
+    if valid.area >= MIN_KEPT_SHARE * drawn_area(kept):
+        return Repaired(valid)
+    if not force:
         raise Invalid("The outline crosses itself so that a repair would lose part of its area.", code="not_repairable")
-    return valid
+    return Repaired(valid, is_forced=True)
 
 
 def drawn_area(parts: Sequence[Rings]) -> float:

@@ -26,6 +26,9 @@ FRAME_FACTOR = 10
 """A coordinate may lie this many times the slide's longer side away from its corner."""
 
 CLOSED_NOTE = "A ring was not closed; its first position was repeated at its end."
+FORCED_NOTE = (
+    "The outline crossed itself; a repair was forced that lost more than 1 % of its area; it was kept as drawn."
+)
 REPAIRED_NOTE = "The outline crossed or touched itself; it was repaired, and the outline as drawn was kept."
 
 Bounds = tuple[float, float, float, float]
@@ -69,13 +72,14 @@ class _Reader:
         Largest absolute value of a coordinate.
     max_vertices
         Most vertices of the whole geometry.
-    may_repair
-        Whether outlines that are not valid may be repaired.
+    may_repair, force
+        Whether outlines that are not valid may be repaired, and at any loss.
     """
 
-    def __init__(self, limit: float, max_vertices: int, may_repair: bool) -> None:
+    def __init__(self, limit: float, max_vertices: int, may_repair: bool, force: bool) -> None:
         self._limit = limit
         self.may_repair = may_repair
+        self.force = force
         self._max_vertices = max_vertices
         self._vertices = 0
         self.closed = False
@@ -123,7 +127,12 @@ class _Reader:
 
 
 def check_geometry(
-    geometry: Mapping[str, Any], *, frame: Size | None, max_vertices: int, may_repair: bool = True
+    geometry: Mapping[str, Any],
+    *,
+    frame: Size | None,
+    max_vertices: int,
+    may_repair: bool = True,
+    force: bool = False,
 ) -> CheckedGeometry:
     """Let a geometry pass, repair it, or refuse it.
 
@@ -139,6 +148,8 @@ def check_geometry(
         Most vertices.
     may_repair
         False refuses what would have to be repaired.
+    force
+        True keeps a repair that loses more than 1 % of the area as drawn.
 
     Returns
     -------
@@ -157,16 +168,16 @@ def check_geometry(
         raise Invalid("A geometry must be a JSON object.", code="not_a_geometry")
     kind = geometry.get("type")
     if kind == "GeometryCollection":
-        return _check_collection(geometry, frame=frame, max_vertices=max_vertices, may_repair=may_repair)
+        return _check_collection(geometry, frame=frame, max_vertices=max_vertices, may_repair=may_repair, force=force)
     check = _CHECKS.get(kind) if isinstance(kind, str) else None
     if check is None:
         raise Invalid("This is not a GeoJSON geometry.", code="not_a_geometry")
     limit = MAX_COORDINATE if frame is None else float(FRAME_FACTOR * max(frame.width, frame.height))
-    return check(geometry, _Reader(limit, max_vertices, may_repair))
+    return check(geometry, _Reader(limit, max_vertices, may_repair, force))
 
 
 def _check_collection(
-    geometry: Mapping[str, Any], *, frame: Size | None, max_vertices: int, may_repair: bool
+    geometry: Mapping[str, Any], *, frame: Size | None, max_vertices: int, may_repair: bool, force: bool
 ) -> CheckedGeometry:
     """Unwrap a collection of one geometry; any other is refused."""
     members = geometry.get("geometries")
@@ -175,7 +186,7 @@ def _check_collection(
     member = members[0]
     if not isinstance(member, Mapping) or member.get("type") == "GeometryCollection":
         raise Unsupported("A GeometryCollection is taken only with one plain geometry.", code="geometry_collection")
-    checked = check_geometry(member, frame=frame, max_vertices=max_vertices, may_repair=may_repair)
+    checked = check_geometry(member, frame=frame, max_vertices=max_vertices, may_repair=may_repair, force=force)
     return CheckedGeometry(
         geometry=checked.geometry,
         drawn=geometry,
@@ -225,10 +236,11 @@ def _check_polygons(geometry: Mapping[str, Any], reader: _Reader) -> CheckedGeom
         raise TooLarge(
             "The outline crosses itself, like too many others with it: send fewer at once.", code="too_many_repairs"
         )
-    valid = repair(parts)
+    repaired = repair(parts, force=reader.force)
+    valid, note = repaired.shape, FORCED_NOTE if repaired.is_forced else REPAIRED_NOTE
     mended = {**geometry, "type": valid.geom_type, "coordinates": _lists(shapely.geometry.mapping(valid))}
     x0, y0, x1, y1 = (float(edge) for edge in valid.bounds)
-    return CheckedGeometry(mended, geometry, True, REPAIRED_NOTE, (x0, y0, x1, y1), float(valid.area))
+    return CheckedGeometry(mended, geometry, True, note, (x0, y0, x1, y1), float(valid.area))
 
 
 _CHECKS: dict[str, Callable[[Mapping[str, Any], _Reader], CheckedGeometry]] = {

@@ -1,0 +1,129 @@
+"""The geometry gate for many at once: which geometries pass it as they are. The others are looked at one by one.
+
+The verdict is that of `pathserve.geometry.validity.check_geometry`; only the way to it is another.
+"""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from pathserve.geometry.frames import Size
+from pathserve.geometry.validity import FRAME_FACTOR, MAX_COORDINATE
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+FEW = 1000
+"""So many polygons are left to shapely alone: loading the kernels would take longer."""
+
+_POINT, _LINE, _POLYGON, _MULTI_POLYGON = 1, 3, 5, 6
+_VERTICES_AT_ONCE = 100_000
+
+
+def passing(
+    kinds: npt.NDArray[np.uint8],
+    xy: npt.NDArray[np.float64],
+    ring_starts: Ints,
+    part_starts: Ints,
+    starts: Ints,
+    *,
+    frame: Size | None,
+    max_vertices: int,
+) -> Mask:
+    """Tell which geometries pass the gate as they are.
+
+    Parameters
+    ----------
+    kinds
+        (N,) uint8: 1 Point, 2 MultiPoint, 3 LineString, 4 MultiLineString, 5 Polygon, 6 MultiPolygon; any other fails.
+    xy, ring_starts, part_starts, starts
+        As `pathserve.labels.Columns` has them, in level-0 pixels.
+    frame, max_vertices
+        As `check_geometry` takes them.
+
+    Returns
+    -------
+    (N,) bool. Memory: a few times the input.
+    """
+    if not len(kinds):
+        return np.zeros(0, np.bool_)
+    limit = MAX_COORDINATE if frame is None else float(FRAME_FACTOR * max(frame.width, frame.height))
+    first_rings = part_starts[starts]
+    vertices = np.diff(ring_starts[first_rings])
+    # Written so that NaN fails as well.
+    inside: Mask = np.asarray((np.abs(xy) <= limit).all(axis=1))
+    good = (vertices > 0) & (vertices <= max_vertices) & (np.diff(starts) > 0)
+    good &= _all_within(inside, ring_starts[first_rings])
+    rings = _good_rings(kinds, xy, ring_starts, first_rings)
+    good &= _all_within(rings, first_rings) & (np.diff(first_rings) > 0) & (kinds >= _POINT) & (kinds <= _MULTI_POLYGON)
+    good &= _parts_have_rings(part_starts, starts)
+    areas = np.flatnonzero(good & (kinds >= _POLYGON))
+    single = areas[(np.diff(first_rings)[areas] == 1)]
+    proven = np.zeros(len(kinds), np.bool_)
+    if len(areas) > FEW:
+        kernels: Any = import_module("pathserve.geometry.ring_kernels")
+        proven[single] = kernels.certainly_simple(xy, ring_starts, first_rings[single])
+    asked = areas[~proven[areas]]
+    good[asked] = False
+    for some in _in_blocks(asked, vertices):
+        good[some] = _are_valid(some, xy, ring_starts, part_starts, starts)
+    return good
+
+
+def _all_within(values: Mask, offsets: Ints) -> Mask:
+    """Tell of each run whether all its values are true; one without values has none that is not."""
+    wrong = np.concatenate(([0], np.cumsum(~values)))
+    return np.asarray(wrong[offsets[1:]] == wrong[offsets[:-1]])
+
+
+def _good_rings(
+    kinds: npt.NDArray[np.uint8], xy: npt.NDArray[np.float64], ring_starts: Ints, first_rings: Ints
+) -> Mask:
+    """Tell of each ring whether it has as many positions as its geometry's type asks for, and is closed or no point."""
+    kind = np.repeat(kinds, np.diff(first_rings))
+    lengths, first = np.diff(ring_starts), ring_starts[:-1]
+    least = np.where(kind >= _POLYGON, 4, np.where(kind >= _LINE, 2, 1))
+    good = np.asarray(lengths >= least)
+    ends = np.minimum(first, len(xy) - 1), np.maximum(ring_starts[1:] - 1, 0)
+    closed = (xy[ends[0]] == xy[ends[1]]).all(axis=1)
+    good &= closed | (kind < _POLYGON)
+    moves = np.zeros(len(xy), np.bool_)
+    moves[1:] = (xy[1:] != xy[:-1]).any(axis=1)
+    moves[first[lengths > 0]] = False
+    moved = np.concatenate(([0], np.cumsum(moves)))
+    has_length = moved[ring_starts[1:]] > moved[first]
+    return np.asarray(good & (has_length | (kind < _LINE) | (kind >= _POLYGON)))
+
+
+def _parts_have_rings(part_starts: Ints, starts: Ints) -> Mask:
+    return _all_within(np.diff(part_starts) > 0, starts)
+
+
+def _in_blocks(rows: Ints, vertices: Ints) -> Iterator[Ints]:
+    """Cut rows into blocks of so few vertices that none holds up others for long."""
+    if not len(rows):
+        return
+    block = np.cumsum(vertices[rows]) // _VERTICES_AT_ONCE
+    yield from np.split(rows, np.flatnonzero(np.diff(block)) + 1)
+
+
+def _are_valid(rows: Ints, xy: npt.NDArray[np.float64], ring_starts: Ints, part_starts: Ints, starts: Ints) -> Mask:
+    """Ask shapely about polygons whose rings are closed; single ones too as multipolygons, which changes no verdict."""
+    parts, offsets = _runs(starts, rows)
+    rings, part_offsets = _runs(part_starts, parts)
+    positions, ring_offsets = _runs(ring_starts, rings)
+    shapes = shapely.from_ragged_array(
+        shapely.GeometryType.MULTIPOLYGON, xy[positions], (ring_offsets, part_offsets, offsets)
+    )
+    return np.asarray(shapely.is_valid(shapes) & (shapely.area(shapes) > 0))
+
+
+def _runs(offsets: Ints, wanted: Ints) -> tuple[Ints, Ints]:
+    """Give the members of some runs, and the offsets of these runs among them."""
+    lengths = offsets[wanted + 1] - offsets[wanted]
+    fresh = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+    return np.arange(fresh[-1]) + np.repeat(offsets[wanted] - fresh[:-1], lengths), fresh

@@ -1,0 +1,137 @@
+"""Many geometries looked at together against the gate that looks at one."""
+
+import math
+
+import numpy as np
+import orjson
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pathserve.errors import PathServeError
+from pathserve.geometry import Size, gate
+from pathserve.geometry.gate import passing
+from pathserve.geometry.ring_kernels import certainly_simple
+from pathserve.geometry.validity import FORCED_NOTE, REPAIRED_NOTE, check_geometry
+from pathserve.labels import Columns, NewAnnotation
+
+FRAME = Size(100, 80)
+
+
+@pytest.fixture(autouse=True)
+def _kernels_always(monkeypatch):
+    monkeypatch.setattr(gate, "FEW", 0)
+
+
+def of(geometries):
+    return Columns.of([NewAnnotation(geometry) for geometry in geometries])
+
+
+def passed(geometries, *, frame=FRAME, max_vertices=40):
+    c = of(geometries)
+    return passing(
+        c.kinds, c.xy, c.ring_starts, c.part_starts, c.starts, frame=frame, max_vertices=max_vertices
+    ).tolist()
+
+
+def passes_alone(geometry, *, max_vertices=40):
+    try:
+        return not check_geometry(geometry, frame=FRAME, max_vertices=max_vertices).repaired
+    except PathServeError:
+        return False
+
+
+_SMALL = st.integers(0, 6).map(float)
+_FAR = st.sampled_from([1000.0, 1000.5, -1000.0, math.nan, math.inf, 1e308, 999.9999999])
+_COORDINATE = _SMALL | st.floats(-3, 9) | st.integers(0, 60).map(lambda n: n / 10)
+_POSITION = st.tuples(_COORDINATE, _COORDINATE).map(list) | st.tuples(_COORDINATE, _FAR | _SMALL).map(list)
+_RUN = st.lists(st.tuples(_COORDINATE, _COORDINATE).map(list), min_size=1, max_size=9) | st.lists(
+    _POSITION, min_size=1, max_size=60
+)
+_RING = _RUN | _RUN.map(lambda ring: [*ring, ring[0]])
+_STAR = st.builds(
+    lambda turns, x: [
+        [x + (2 + r) * math.cos(2 * math.pi * i / len(turns)), 5 + (2 + r) * math.sin(2 * math.pi * i / len(turns))]
+        for i, r in enumerate(turns)
+    ],
+    st.lists(st.floats(-1.9, 3), min_size=3, max_size=30),
+    st.floats(-5, 50),
+).map(lambda ring: [*ring, ring[0]])
+_RINGS = st.lists(_RING | _STAR, min_size=1, max_size=2)
+_GEOMETRIES = st.one_of(
+    st.builds(lambda c: {"type": "Point", "coordinates": c}, _POSITION),
+    st.builds(lambda t, c: {"type": t, "coordinates": c}, st.sampled_from(["MultiPoint", "LineString"]), _RUN),
+    st.builds(lambda c: {"type": "LineString", "coordinates": [c, c]}, _POSITION),
+    st.builds(lambda c: {"type": "MultiLineString", "coordinates": c}, st.lists(_RUN, min_size=1, max_size=3)),
+    st.builds(lambda c: {"type": "Polygon", "coordinates": c}, _RINGS),
+    st.builds(lambda c: {"type": "Polygon", "coordinates": [c]}, _STAR),
+    st.builds(lambda c: {"type": "MultiPolygon", "coordinates": c}, st.lists(_RINGS, min_size=1, max_size=2)),
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.lists(_GEOMETRIES, min_size=1, max_size=6))
+def test_the_verdicts_are_those_of_the_gate_for_one(geometries):
+    assert passed(geometries) == [passes_alone(geometry) for geometry in geometries]
+
+
+HARD = [
+    [[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]],
+    [[0, 0], [4, 0], [4, 4], [0, 4], [0, 1]],  # open
+    [[0, 0], [4, 4], [4, 0], [0, 4], [0, 0]],  # bow-tie
+    [[0, 0], [4, 0], [2, 0], [2, 3], [0, 0]],  # goes back over itself
+    [[0, 0], [2, 0], [4, 0], [4, 4], [0, 0]],  # straight on
+    [[0, 0], [4, 0], [4, 4], [2, 0], [0, 4], [0, 0]],  # touches its own edge
+    [[0, 0], [4, 0], [4, 0], [4, 4], [0, 0]],  # a position twice
+    [[0, 0], [4, 0], [2, 0], [0, 0]],  # no area
+    [[0, 0], [4, 0], [0, 0]],  # too short
+    [[0, 0], [1, 0], [1, 1e-12], [0, 0]],
+    [[0, 0], [4, 0], [4, 4], [0, 0], [-4, 4], [-4, 0], [0, 0]],  # touches itself in a corner
+    [[0.1, 0.1], [0.3, 0.3], [0.2, 0.2], [0.2, 5], [0.1, 0.1]],
+]
+
+
+def test_rings_that_are_hard():
+    geometries = [{"type": "Polygon", "coordinates": [ring]} for ring in HARD]
+    assert passed(geometries) == [passes_alone(geometry) for geometry in geometries]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_STAR | _RING.filter(lambda ring: len(ring) > 3 and ring[0] == ring[-1]), min_size=1, max_size=5))
+def test_what_is_certainly_simple_is_valid_to_geos(rings):
+    rings = [ring for ring in rings if np.isfinite(ring).all()]
+    if not rings:
+        return
+    c = of([{"type": "Polygon", "coordinates": [ring]} for ring in rings])
+    for ring, simple in zip(rings, certainly_simple(c.xy, c.ring_starts, np.arange(len(rings))), strict=True):
+        if simple:
+            shape = shapely.Polygon(ring)
+            assert shape.is_valid
+            assert shape.area > 0
+
+
+def test_most_real_outlines_need_no_second_look(sample_field):
+    features = orjson.loads(sample_field.with_suffix(".geojson").read_bytes())["features"]
+    c = of([feature["geometry"] for feature in features])
+    single = np.diff(c.part_starts[c.starts]) == 1
+    found = certainly_simple(c.xy, c.ring_starts, c.part_starts[c.starts][:-1][single])
+    assert found.mean() > 0.95
+    assert all(passed([feature["geometry"] for feature in features], frame=None, max_vertices=10_000))
+
+
+def test_nothing_is_in_order():
+    assert passed([]) == []
+
+
+def test_a_repair_can_be_forced():
+    hole = [[19, 10], [22, 10], [22, 20], [19, 20], [19, 10]]  # sticks out of its shell
+    shell = [[10, 10], [20, 10], [20, 20], [10, 20], [10, 10]]
+    geometry = {"type": "Polygon", "coordinates": [shell, hole]}
+    with pytest.raises(PathServeError) as refused:
+        check_geometry(geometry, frame=FRAME, max_vertices=40)
+    assert refused.value.code == "not_repairable"
+    forced = check_geometry(geometry, frame=FRAME, max_vertices=40, force=True)
+    assert (forced.note, forced.drawn, forced.area) == (FORCED_NOTE, geometry, 90)
+    bow_tie = {"type": "Polygon", "coordinates": [HARD[2]]}
+    assert check_geometry(bow_tie, frame=FRAME, max_vertices=40, force=True).note == REPAIRED_NOTE
