@@ -106,7 +106,8 @@ def _outline(element: Element, groups: _Groups, context: ReadContext) -> Outline
         kept["Color"] = element.get("Color")
     if group in groups.parents:
         kept["group"] = groups.parents[group]
-    name = groups.class_of(group)
+    mark = Mark.parse(element.get(_MARK))
+    name = groups.class_of(group) if mark is None else group
     if name != group:
         kept["PartOfGroup"] = group
     if kept:
@@ -117,7 +118,7 @@ def _outline(element: Element, groups: _Groups, context: ReadContext) -> Outline
         class_color=color or own,
         properties=properties,
     )
-    part = Part(annotation, Mark.parse(element.get(_MARK)))
+    part = Part(annotation, mark)
     return Outline(part, name if hole_of is None else hole_of, negative=hole_of is not None)
 
 

@@ -131,7 +131,7 @@ def _part(element: object, documents: Mapping[str, str], context: ReadContext) -
         kept["annotation"] = dict(documents)
     if kept:
         properties["dsa"] = kept
-    name = pieces.read_class(group) or pieces.read_class(value)
+    name = pieces.read_class(group) or (None if mark is not None else pieces.class_from_label(value))
     annotation = NewAnnotation(
         geometry=geometry,
         id=pieces.read_id(element.get("id"), properties),

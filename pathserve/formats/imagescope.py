@@ -87,8 +87,8 @@ class _Layer:
 
 def _outline(element: Element, layer: _Layer, context: ReadContext) -> Outline:
     properties: dict[str, Any] = {}
-    text = element.get("Text").strip()
-    if text not in _NO_TEXT:
+    text = element.get("Text")
+    if text.strip() not in _NO_TEXT:
         properties[pieces.NAME] = text
     measured = {name: number(element.get(name)) for name in _MEASUREMENTS if name in element.attributes}
     measured = {name: value for name, value in measured.items() if value == value and abs(value) != float("inf")}
@@ -101,10 +101,10 @@ def _outline(element: Element, layer: _Layer, context: ReadContext) -> Outline:
     properties["imagescope"] = {"region": region, "layer": layer.kept()}
     geometry = _geometry(element, properties, context)
     layer_name = "" if layer.element is None else layer.element.get("Name")
-    name = layer_name if layer_name.strip() else properties.get(pieces.NAME)
+    label = None if mark is not None else pieces.class_from_label(properties.get(pieces.NAME))
     annotation = NewAnnotation(
         geometry=geometry,
-        class_name=pieces.read_class(name),
+        class_name=pieces.read_class(layer_name) or label,
         class_color=None if layer.element is None else bgr_color(layer.element.get("LineColor")),
         properties=properties,
     )

@@ -107,7 +107,7 @@ def _annotation(state: Element, drawn: Element, glass: _Glass, context: ReadCont
     }
     return NewAnnotation(
         geometry=_geometry(drawn, glass, properties, context),
-        class_name=pieces.read_class(state.text_of("title")),
+        class_name=pieces.class_from_label(state.text_of("title")),
         class_color=parse_color(drawn.get("color")),
         properties=properties,
     )

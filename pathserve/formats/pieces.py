@@ -19,6 +19,7 @@ from pathserve.errors import Invalid, TooLarge
 from pathserve.formats.contract import Item, ReadContext, WriteContext
 from pathserve.formats.drawn_shapes import Ring, close_ring
 from pathserve.formats.geojson import ORIGINAL_ID
+from pathserve.formats.xml_events import allowed
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation, require_name
 
 ORIGINAL_AUTHOR, ORIGINAL_CREATED = "original_author", "original_created"
@@ -202,7 +203,7 @@ def marks(row: Row, pieces: Sequence[Piece]) -> list[Mark]:
             index,
             len(pieces),
             piece.hole,
-            row.name if index == 0 else "",
+            allowed(row.name) if index == 0 else "",
             annotation.properties if index == 0 else None,
         )
         for index, piece in enumerate(pieces)
@@ -335,6 +336,14 @@ def read_class(value: object) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return None
     return require_name(value.strip(), "class name")
+
+
+def class_from_label(value: object) -> str | None:
+    """Read a class out of a text that need not be one: None when it is blank or cannot name a class."""
+    try:
+        return read_class(value)
+    except Invalid:
+        return None
 
 
 def read_id(value: object, properties: dict[str, Any]) -> UUID | None:

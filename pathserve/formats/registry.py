@@ -1,7 +1,28 @@
 """All annotation formats, and which of them a file is: told by its content, never by its name."""
 
 from pathserve.errors import Invalid, PathServeError, Unsupported
-from pathserve.formats import coco, flatgeobuf, geojson_file, geoparquet, tiatoolbox
+from pathserve.formats import (
+    asap,
+    coco,
+    contours,
+    cytomine,
+    dicom_ann,
+    dlup,
+    dsa,
+    flatgeobuf,
+    geojson_file,
+    geoparquet,
+    halo,
+    imagescope,
+    ncrf,
+    ndpa,
+    omexml,
+    patches,
+    sectra,
+    tiatoolbox,
+    w3c,
+    wkt,
+)
 from pathserve.formats.contract import HEAD_BYTES, Format
 from pathserve.formats.json_head import BYTE_ORDER_MARK, outline
 
@@ -11,7 +32,22 @@ FORMATS: tuple[Format, ...] = (
     geoparquet.GEOPARQUET,
     geoparquet.GEOFEATHER,
     flatgeobuf.FLATGEOBUF,
+    dicom_ann.DICOM_ANN,
     coco.COCO,
+    asap.ASAP,
+    imagescope.IMAGESCOPE,
+    halo.HALO,
+    ndpa.NDPA,
+    dlup.DLUP,
+    omexml.OMEXML,
+    dsa.DSA,
+    w3c.W3C,
+    ncrf.NCRF,
+    sectra.SECTRA,
+    cytomine.CYTOMINE,
+    contours.CONTOURS,
+    patches.PATCHES,
+    wkt.WKT,
     geojson_file.SEQUENCE,
     geojson_file.QUPATH,
     geojson_file.GEOJSON,

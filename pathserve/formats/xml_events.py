@@ -145,12 +145,12 @@ def opening_tags(head: bytes) -> list[tuple[str, dict[str, str]]]:
 
 def attribute(value: str) -> str:
     """Write an attribute's value with its quotes; characters that XML cannot hold become U+FFFD."""
-    return quoteattr(_allowed(value))
+    return quoteattr(allowed(value))
 
 
 def text(value: str) -> str:
     """Write a text between tags; characters that XML cannot hold become U+FFFD."""
-    return escape(_allowed(value))
+    return escape(allowed(value))
 
 
 class _EnoughError(Exception):
@@ -247,8 +247,8 @@ def _local(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def _allowed(value: str) -> str:
-    """Replace what no XML 1.0 text may hold: control characters, half surrogate pairs, U+FFFE and U+FFFF."""
+def allowed(value: str) -> str:
+    """Replace by U+FFFD what no XML 1.0 text may hold: control characters, half surrogate pairs, U+FFFE and U+FFFF."""
     if value.isprintable():
         return value
     return "".join(
