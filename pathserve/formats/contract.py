@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from pathserve.geometry import Mpp, Size
-from pathserve.labels import ClassSchema, Columns, FeatureIssue, NewAnnotation
+from pathserve.labels import ClassSchema, CodedTerm, Columns, FeatureIssue, NewAnnotation
 
 HEAD_BYTES = 64 * 1024
 """How much of a file `Format.recognise` is shown."""
@@ -70,6 +70,8 @@ class ReadContext:
     colors
         Class -> colour as the file states it, which readers add to: columns name classes and have no place for colours.
         The first colour of a class counts.
+    codes
+        Class -> what it means in a terminology, as the file states it; as for ``colors``.
     options
         What the user says beside the frame, as ``--option NAME=VALUE`` has it; each format tells which it knows.
     """
@@ -79,6 +81,7 @@ class ReadContext:
     max_vertices: int = 1_000_000
     max_features: int = 50_000_000
     colors: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    codes: dict[str, CodedTerm] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
 
 

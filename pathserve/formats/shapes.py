@@ -154,9 +154,31 @@ def _columns(shapes: Shapes, kinds: npt.NDArray[np.uint8], given: Sequence[Row |
     order = np.argsort(ring_part, kind="stable")
     rings = np.concatenate((rings, parts[~polygon]))[order]
     xy, ring = shapely.get_coordinates(rings, return_index=True)
+    return columns_of(
+        rows,
+        kinds=kinds,
+        xy=xy,
+        ring_starts=_starts(ring, len(rings)),
+        part_starts=_starts(ring_part, len(parts)),
+        starts=_starts(owner, count),
+    )
+
+
+def columns_of(
+    rows: Sequence[Row],
+    *,
+    kinds: npt.NDArray[np.uint8],
+    xy: npt.NDArray[np.float64],
+    ring_starts: npt.NDArray[np.int64],
+    part_starts: npt.NDArray[np.int64],
+    starts: npt.NDArray[np.int64],
+) -> Columns:
+    """Put rows and geometry that is in arrays already, as `Columns` has it, together."""
+    count = len(rows)
     classes, states = _indices([row.class_name for row in rows]), _indices([_state(row) for row in rows])
+    ids = b"".join(row.id.bytes if row.id else bytes(16) for row in rows)
     return Columns(
-        ids=np.frombuffer(b"".join(row.id.bytes if row.id else bytes(16) for row in rows), np.uint8).reshape(count, 16),
+        ids=np.frombuffer(ids, np.uint8).reshape(count, 16),
         numbers=np.zeros(count, np.int64),
         revisions=np.zeros(count, np.int64),
         firsts=np.zeros(count, np.int64),
@@ -168,9 +190,9 @@ def _columns(shapes: Shapes, kinds: npt.NDArray[np.uint8], given: Sequence[Row |
         scores=np.array([score_of(row.properties) for row in rows], np.float64),
         exhaustive=np.array([bool(row.properties.get(EXHAUSTIVE)) for row in rows], np.bool_),
         xy=xy,
-        ring_starts=_starts(ring, len(rings)),
-        part_starts=_starts(ring_part, len(parts)),
-        starts=_starts(owner, count),
+        ring_starts=ring_starts,
+        part_starts=part_starts,
+        starts=starts,
         properties=[orjson.dumps(row.properties) if row.properties else b"" for row in rows],
     )
 
