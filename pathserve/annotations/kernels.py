@@ -25,23 +25,53 @@ BUFFER = 256.0
 EXTENT = 4096.0
 RUN = 256
 
-POINTS, LINES, POLYGONS = 1, 2, 3
+
+def _plain(value: Any) -> int:  # noqa: ANN401 - a number of numpy's
+    """Call a number an int for the type checker. numba compiles a function anew for each literal, but not for these."""
+    named: int = value
+    return named
+
+
+POINTS = _plain(np.int64(1))
+LINES = _plain(np.int64(2))
+POLYGONS = _plain(np.int64(3))
 _COLLECTION = 7
 _CLOSED = 4
 
 _MIN_SIDE = 16.0
 """Sides of what stands for a polygon that is too small to be drawn: one screen pixel of a tile of 256."""
 
-_MIN_LINE = 8
+_MIN_LINE = _plain(np.int64(8))
 
 
-def _jit(function: Kernel) -> Kernel:
-    compiled: Any = numba.njit(cache=True, nogil=True)(function)
+_INT, _BYTE = numba.int64, numba.uint8
+U1 = _BYTE[::1]
+RU1, RI1, RF1, RF2 = (
+    numba.types.Array(kept, ndim, "C", readonly=True)
+    for kept, ndim in ((_BYTE, 1), (_INT, 1), (numba.float64, 1), (numba.float64, 2))
+)
+
+_ZERO = _plain(np.int64(0))
+_MOVE_ONCE = _plain(np.int64(1 << 3 | 1))
+_CLOSE = _plain(np.int64(1 << 3 | 7))
+_YES = _plain(np.bool_(1))
+_NO = _plain(np.bool_(0))
+
+
+def _inner(function: Kernel) -> Kernel:
+    """Compile what only other kernels call; it is part of them in the cache, so most processes never compile it."""
+    compiled: Any = numba.njit(nogil=True)(function)
     kernel: Kernel = compiled
     return kernel
 
 
-@_jit
+def _entry(returns: Any, *arguments: Any) -> Callable[[Kernel], Kernel]:  # noqa: ANN401 - numba's own types
+    """Compile what Python calls, for one signature, or take it from the cache."""
+    compiled: Callable[[Kernel], Kernel] = numba.njit(returns(*arguments), cache=True, nogil=True)
+    return compiled
+
+
+@_inner
 def _varint(out: Array, at: int, value: int) -> int:
     """Write an unsigned number in base 128; gives the place behind it."""
     while value >= 128:
@@ -52,12 +82,12 @@ def _varint(out: Array, at: int, value: int) -> int:
     return at + 1
 
 
-@_jit
+@_inner
 def _zigzag(out: Array, at: int, value: int) -> int:
     return _varint(out, at, (value << 1) ^ (value >> 63))
 
 
-@_jit
+@_inner
 def _room(out: Array, at: int, more: int) -> Array:
     """Give an array with what is in ``out`` and room for ``more`` bytes at ``at``."""
     if at + more <= len(out):
@@ -67,7 +97,7 @@ def _room(out: Array, at: int, more: int) -> Array:
     return larger
 
 
-@_jit
+@_inner
 def _distance(px: float, py: float, ax: float, ay: float, bx: float, by: float) -> float:
     """Give the squared distance of a point to a segment."""
     dx, dy = bx - ax, by - ay
@@ -80,7 +110,7 @@ def _distance(px: float, py: float, ax: float, ay: float, bx: float, by: float) 
     return (px - ax) ** 2 + (py - ay) ** 2
 
 
-@_jit
+@_inner
 def _peucker(points: Array, first: int, last: int, tolerance: float, keep: Array, stack: Array) -> None:
     """Mark in ``keep`` what must stay between two positions that stay; both are marked by the caller."""
     stack[0, 0], stack[0, 1] = first, last
@@ -100,7 +130,7 @@ def _peucker(points: Array, first: int, last: int, tolerance: float, keep: Array
             depth += 2
 
 
-@_jit
+@_inner
 def _outside(points: Array, first: int, last: int) -> bool:
     """Tell whether a run lies on one side of what the tile keeps."""
     low, high = -BUFFER, EXTENT + BUFFER
@@ -114,10 +144,10 @@ def _outside(points: Array, first: int, last: int) -> bool:
     return left or right or above or below
 
 
-@_jit
+@_inner
 def _farthest(points: Array, count: int) -> int:
     """Give the position that is farthest from the first one."""
-    far, at = -1.0, 0
+    far, at = -1.0, _ZERO
     for i in range(1, count):
         d = (points[i, 0] - points[0, 0]) ** 2 + (points[i, 1] - points[0, 1]) ** 2
         if d > far:
@@ -125,7 +155,7 @@ def _farthest(points: Array, count: int) -> int:
     return at
 
 
-@_jit
+@_inner
 def _simplify_run(points: Array, first: int, last: int, tolerance: float, keep: Array, stack: Array) -> None:
     """Mark in ``keep`` what stays between two positions that stay; nothing does in a run outside the tile."""
     if last - first < 2:
@@ -138,8 +168,8 @@ def _simplify_run(points: Array, first: int, last: int, tolerance: float, keep: 
         keep[first + 1 : last] = True
 
 
-@_jit
-def _simplify(points: Array, count: int, tolerance: float, ring: bool, keep: Array, stack: Array) -> int:
+@_inner
+def _simplify(points: Array, count: int, tolerance: float, ring: int, keep: Array, stack: Array) -> int:
     """Move the positions that stay to the front and give their number; a closed ring has its first position last."""
     if count <= 2:
         return count
@@ -148,12 +178,12 @@ def _simplify(points: Array, count: int, tolerance: float, ring: bool, keep: Arr
     keep[count - 1] = True
     if ring:
         keep[_farthest(points, count)] = True
-    first = 0
+    first = _ZERO
     for i in range(1, count):
         if keep[i]:
             _simplify_run(points, first, i, tolerance, keep, stack)
             first = i
-    kept = 0
+    kept = _ZERO
     for i in range(count):
         if keep[i]:
             points[kept, 0], points[kept, 1] = points[i, 0], points[i, 1]
@@ -161,10 +191,10 @@ def _simplify(points: Array, count: int, tolerance: float, ring: bool, keep: Arr
     return kept
 
 
-@_jit
+@_inner
 def _clip_side(source: Array, count: int, target: Array, axis: int, bound: float, sign: float) -> int:
     """Keep what is on one side of a line: sign * (coordinate - bound) <= 0; gives the number of positions."""
-    kept = 0
+    kept = _ZERO
     if count == 0:
         return 0
     before = count - 1
@@ -183,7 +213,7 @@ def _clip_side(source: Array, count: int, target: Array, axis: int, bound: float
     return kept
 
 
-@_jit
+@_inner
 def _clip_ring(points: Array, count: int) -> tuple[Array, int]:
     """Clip an open list of a ring's corners; gives the corners and their number."""
     source = points
@@ -196,10 +226,10 @@ def _clip_ring(points: Array, count: int) -> tuple[Array, int]:
     return source, count
 
 
-@_jit
-def _rounded(points: Array, count: int, whole: Array, ring: bool) -> int:
+@_inner
+def _rounded(points: Array, count: int, whole: Array, ring: int) -> int:
     """Round to whole units without repeating one; gives the number that is left."""
-    kept = 0
+    kept = _ZERO
     for i in range(count):
         x, y = np.int64(np.floor(points[i, 0] + 0.5)), np.int64(np.floor(points[i, 1] + 0.5))
         if kept == 0 or whole[kept - 1, 0] != x or whole[kept - 1, 1] != y:
@@ -210,19 +240,19 @@ def _rounded(points: Array, count: int, whole: Array, ring: bool) -> int:
     return kept
 
 
-@_jit
+@_inner
 def _doubled_area(whole: Array, count: int) -> int:
     """Give twice the signed area by the surveyor's formula: positive is an exterior ring (4.3.3.3)."""
-    total = 0
+    total = _ZERO
     for i in range(count):
         j = i + 1 if i + 1 < count else 0
         total += whole[i, 0] * whole[j, 1] - whole[j, 0] * whole[i, 1]
     return total
 
 
-@_jit
+@_inner
 def _put_path(
-    out: Array, at: int, whole: Array, count: int, kind: int, backwards: bool, cursor: Array
+    out: Array, at: int, whole: Array, count: int, kind: int, backwards: int, cursor: Array
 ) -> tuple[Array, int]:
     """Write one ring (kind POLYGONS), line, or run of points; gives the array and the place behind it."""
     out = _room(out, at, 10 * count + 24)
@@ -231,18 +261,18 @@ def _put_path(
     for i in range(count):
         j = count - i if backwards and i else i
         if kind != POINTS and i == 0:
-            at = _varint(out, at, (1 << 3) | 1)
+            at = _varint(out, at, _MOVE_ONCE)
         elif kind != POINTS and i == 1:
             at = _varint(out, at, ((count - 1) << 3) | 2)
         at = _zigzag(out, at, whole[j, 0] - cursor[0])
         at = _zigzag(out, at, whole[j, 1] - cursor[1])
         cursor[0], cursor[1] = whole[j, 0], whole[j, 1]
     if kind == POLYGONS:
-        at = _varint(out, at, (1 << 3) | 7)
+        at = _varint(out, at, _CLOSE)
     return out, at
 
 
-@_jit
+@_inner
 def _load(xy: Array, first: int, end: int, origin: Array, scale: float, points: Array) -> int:
     for i in range(first, end):
         points[i - first, 0] = (xy[i, 0] - origin[0]) * scale
@@ -250,7 +280,7 @@ def _load(xy: Array, first: int, end: int, origin: Array, scale: float, points: 
     return end - first
 
 
-@_jit
+@_inner
 def _inside(points: Array, count: int) -> bool:
     low, high = -BUFFER, EXTENT + BUFFER
     inside = True
@@ -259,7 +289,7 @@ def _inside(points: Array, count: int) -> bool:
     return inside
 
 
-@_jit
+@_inner
 def _stand_in(points: Array, count: int, whole: Array) -> int:
     """Make what stands for a polygon that fell to nothing: a square of a pixel, or a needle when it is long."""
     x0, y0, x1, y1 = points[0, 0], points[0, 1], points[0, 0], points[0, 1]
@@ -267,7 +297,7 @@ def _stand_in(points: Array, count: int, whole: Array) -> int:
         x0, x1 = min(x0, points[i, 0]), max(x1, points[i, 0])
         y0, y1 = min(y0, points[i, 1]), max(y1, points[i, 1])
     if max(x1 - x0, y1 - y0) > 2.0 * _MIN_SIDE:
-        kept = _rounded(points, count, whole, True)
+        kept = _rounded(points, count, whole, _YES)
         if _doubled_area(whole, kept) != 0:
             return kept
         far, at = -1, 0
@@ -291,7 +321,7 @@ def _stand_in(points: Array, count: int, whole: Array) -> int:
     return 4
 
 
-@_jit
+@_inner
 def _clipped(points: Array, count: int) -> tuple[Array, int]:
     """Give the open corners of a ring in the tile; none when it only touches it."""
     if count > 1 and points[0, 0] == points[count - 1, 0] and points[0, 1] == points[count - 1, 1]:
@@ -301,7 +331,7 @@ def _clipped(points: Array, count: int) -> tuple[Array, int]:
     return points, count
 
 
-@_jit
+@_inner
 def _float_area(points: Array, count: int) -> float:
     total = 0.0
     for i in range(count):
@@ -312,7 +342,7 @@ def _float_area(points: Array, count: int) -> float:
     return abs(total)
 
 
-@_jit
+@_inner
 def _put_ring(
     out: Array,
     at: int,
@@ -329,11 +359,11 @@ def _put_ring(
     """Write one ring; gives the array, the place behind it, and whether the ring is there."""
     points, whole, keep, stack = work
     count = _load(xy, first, end, origin, scale, points)
-    count = _simplify(points, count, tolerance, True, keep, stack)
+    count = _simplify(points, count, tolerance, _YES, keep, stack)
     corners, count = _clipped(points, count)
     if len(whole) < count + 4:
         whole = np.empty((count + 4, 2), np.int64)
-    kept = _rounded(corners, count, whole, True)
+    kept = _rounded(corners, count, whole, _YES)
     area = _doubled_area(whole, kept) if kept > 2 else np.int64(0)
     if area == 0 and not shell:
         return out, at, False
@@ -351,7 +381,7 @@ def _put_ring(
     return out, at, True
 
 
-@_jit
+@_inner
 def _cut_segment(ax: float, ay: float, bx: float, by: float) -> tuple[float, float]:
     """Give the share of a segment that is in the tile, as two parameters; the first above the second when none is."""
     low, high = -BUFFER, EXTENT + BUFFER
@@ -370,17 +400,17 @@ def _cut_segment(ax: float, ay: float, bx: float, by: float) -> tuple[float, flo
     return t0, t1
 
 
-@_jit
+@_inner
 def _put_piece(out: Array, at: int, piece: Array, count: int, whole: Array, cursor: Array) -> tuple[Array, int]:
     """Write a piece of a line; one that is shorter than a unit is made just long enough to be seen."""
-    kept = _rounded(piece, count, whole, False)
+    kept = _rounded(piece, count, whole, _NO)
     if kept == 1:
         whole[1, 0], whole[1, 1] = whole[0, 0] + _MIN_LINE, whole[0, 1]
         kept = 2
-    return _put_path(out, at, whole, kept, LINES, False, cursor)
+    return _put_path(out, at, whole, kept, LINES, _NO, cursor)
 
 
-@_jit
+@_inner
 def _put_line(
     out: Array,
     at: int,
@@ -396,9 +426,9 @@ def _put_line(
     """Write the pieces of one line that are in the tile; gives the array and the place behind them."""
     points, whole, keep, stack = work
     count = _load(xy, first, end, origin, scale, points)
-    count = _simplify(points, count, tolerance, False, keep, stack)
+    count = _simplify(points, count, tolerance, _NO, keep, stack)
     piece = np.empty((count + 1, 2))
-    length = 0
+    length = _ZERO
     for i in range(count - 1):
         ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
         t0, t1 = _cut_segment(ax, ay, bx, by)
@@ -406,7 +436,7 @@ def _put_line(
             continue
         if length and t0 > 0.0:
             out, at = _put_piece(out, at, piece, length, whole, cursor)
-            length = 0
+            length = _ZERO
         if length == 0:
             piece[0, 0], piece[0, 1] = ax + t0 * (bx - ax), ay + t0 * (by - ay)
             length = 1
@@ -414,30 +444,30 @@ def _put_line(
         length += 1
         if t1 < 1.0:
             out, at = _put_piece(out, at, piece, length, whole, cursor)
-            length = 0
+            length = _ZERO
     if length:
         out, at = _put_piece(out, at, piece, length, whole, cursor)
     return out, at
 
 
-@_jit
+@_inner
 def _put_points(
     out: Array, at: int, xy: Array, first: int, end: int, origin: Array, scale: float, whole: Array, cursor: Array
 ) -> tuple[Array, int]:
     """Write the points that are in the tile; gives the array and the place behind them."""
     low, high = -BUFFER, EXTENT + BUFFER
-    kept = 0
+    kept = _ZERO
     for i in range(first, end):
         x, y = (xy[i, 0] - origin[0]) * scale, (xy[i, 1] - origin[1]) * scale
         if low <= x <= high and low <= y <= high:
             whole[kept, 0], whole[kept, 1] = np.int64(np.floor(x + 0.5)), np.int64(np.floor(y + 0.5))
             kept += 1
     if kept:
-        out, at = _put_path(out, at, whole, kept, POINTS, False, cursor)
+        out, at = _put_path(out, at, whole, kept, POINTS, _NO, cursor)
     return out, at
 
 
-@_jit
+@_inner
 def _part_type(xy: Array, kind: int, rings: int, first: int, end: int) -> int:
     """Give the type of geometry that a part has in a tile."""
     if kind != _COLLECTION:
@@ -448,7 +478,7 @@ def _part_type(xy: Array, kind: int, rings: int, first: int, end: int) -> int:
     return LINES if end - first > 1 else POINTS
 
 
-@_jit
+@_inner
 def _put_part(
     out: Array,
     at: int,
@@ -475,7 +505,7 @@ def _put_part(
     return out, at
 
 
-@_jit
+@_inner
 def _put_feature(
     out: Array, at: int, number: int, tags: Array, kind: int, geometry: Array, size: int
 ) -> tuple[Array, int]:
@@ -503,17 +533,17 @@ def _put_feature(
     return out, behind + length
 
 
-@_jit
+@_inner
 def _longest(ring_starts: Array, part_starts: Array, starts: Array, rows: Array) -> int:
     """Give the most positions that one part of the rows has, and 4 more."""
-    most = 0
+    most = _ZERO
     for row in rows:
         for part in range(starts[row], starts[row + 1]):
             most = max(most, ring_starts[part_starts[part + 1]] - ring_starts[part_starts[part]])
     return most + 4
 
 
-@_jit
+@_entry(U1, RF2, RI1, RI1, RI1, RU1, RI1, RI1, RI1, RU1, RI1, RF1)
 def put_objects(
     xy: Array,
     ring_starts: Array,
@@ -552,14 +582,14 @@ def put_objects(
     work = (np.empty((most, 2)), np.empty((most, 2), np.int64), np.empty(most, np.bool_), np.empty((most, 2), np.int64))
     shapes = (xy, ring_starts, part_starts)
     cursor = np.zeros(2, np.int64)
-    out, at = np.empty(64 * len(rows) + 256, np.uint8), 0
+    out, at = np.empty(64 * len(rows) + 256, np.uint8), _ZERO
     geometry = np.empty(1024, np.uint8)
     for m in range(len(rows)):
         row = rows[m]
         kind = kinds[row]
         mine = tag_bytes[tag_starts[tags[m]] : tag_starts[tags[m] + 1]]
         for wanted in range(POINTS, POLYGONS + 1):
-            size = 0
+            size = _ZERO
             cursor[:] = 0
             for part in range(starts[row], starts[row + 1]):
                 r0, r1 = part_starts[part], part_starts[part + 1]
@@ -572,15 +602,15 @@ def put_objects(
     return out[:at]
 
 
-@_jit
+@_entry(U1, RI1, RI1, RI1, RU1, RI1)
 def put_counts(xs: Array, ys: Array, tags: Array, tag_bytes: Array, tag_starts: Array) -> Array:
     """Write one point feature at each (xs, ys) (whole units) with its tags, which are given as in `put_objects`."""
-    out, at = np.empty(32 * len(xs) + 64, np.uint8), 0
+    out, at = np.empty(32 * len(xs) + 64, np.uint8), _ZERO
     geometry = np.empty(32, np.uint8)
     for i in range(len(xs)):
-        size = _varint(geometry, 0, (1 << 3) | 1)
+        size = _varint(geometry, _ZERO, _MOVE_ONCE)
         size = _zigzag(geometry, size, xs[i])
         size = _zigzag(geometry, size, ys[i])
         mine = tag_bytes[tag_starts[tags[i]] : tag_starts[tags[i] + 1]]
-        out, at = _put_feature(out, at, 0, mine, POINTS, geometry, size)
+        out, at = _put_feature(out, at, _ZERO, mine, POINTS, geometry, size)
     return out[:at]

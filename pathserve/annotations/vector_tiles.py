@@ -159,6 +159,11 @@ def encode_tile(
     return objects.encoded() + density.encoded()
 
 
+def prepare() -> None:
+    """Load the machine code of tiles, so that the first one does not wait for seconds."""
+    _kernels()
+
+
 class _Layer:
     """One layer of a tile that is being put together: its features, and the keys and values that their tags name."""
 
@@ -216,18 +221,20 @@ def _put_objects(layer: _Layer, part: TilePart, tile: TileBox) -> None:
     tolerance = _SCREEN_SHARE * tile.downsample * units if tile.downsample > 1 else 0.0
     layer.add(
         _kernels().put_objects(
-            columns.xy,
-            columns.ring_starts,
-            columns.part_starts,
-            columns.starts,
-            columns.kinds,
-            columns.numbers,
+            np.ascontiguousarray(columns.xy, np.float64),
+            *(np.ascontiguousarray(starts, np.int64) for starts in _starts(columns)),
+            np.ascontiguousarray(columns.kinds, np.uint8),
+            np.ascontiguousarray(columns.numbers, np.int64),
             rows,
             tags,
             *_bytes_of(packed),
             np.array([tile.x, tile.y, units, tolerance]),
         )
     )
+
+
+def _starts(columns: Columns) -> tuple[Ints, Ints, Ints]:
+    return columns.ring_starts, columns.part_starts, columns.starts
 
 
 def _named(columns: Columns, class_index: int, state: int, exhaustive: int) -> dict[str, Value]:
@@ -280,7 +287,7 @@ def _chosen(counts: Counts, classes: Collection[str] | None, states: Collection[
 
 @cache
 def _kernels() -> ModuleType:
-    """Load machine code when the first tile is made: it takes a while, and most commands never need it."""
+    """Load machine code when it is first needed: most commands never do."""
     from pathserve.annotations import kernels
 
     return kernels

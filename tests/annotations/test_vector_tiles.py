@@ -56,6 +56,12 @@ def polygon(*rings: list[list[float]]) -> dict[str, Any]:
     return {"type": "Polygon", "coordinates": list(rings)}
 
 
+def surveyor(ring: list[list[float]]) -> float:
+    """Twice the signed area of a closed ring."""
+    x, y = np.array(ring).T
+    return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]))
+
+
 def square(x: float, y: float, side: float) -> list[list[float]]:
     return [[x, y], [x + side, y], [x + side, y + side], [x, y + side], [x, y]]
 
@@ -84,7 +90,10 @@ def test_holes_and_several_parts_survive_whatever_their_direction(turn):
     (feature,) = read(encode_tile([part_of([geometry])], FULL))
     assert feature["geometry"]["type"] == "MultiPolygon"
     drawn = shape(feature["geometry"])
-    # The reader sorts rings into shells and holes by their direction (2.1, 4.3.3.3).
+    for part in feature["geometry"]["coordinates"]:
+        # In the order in which they lie in the tile; 4.3.3.3: shells have a positive area, holes a negative one.
+        signs = [np.sign(surveyor(ring)) for ring in part]
+        assert signs == [1] + [-1] * (len(part) - 1)
     assert [len(part.interiors) for part in drawn.geoms] == [2, 0]
     assert drawn.equals(
         shapely.MultiPolygon(
