@@ -220,12 +220,9 @@ class Chunk:
         xy = source.floats((int(lengths.sum()), 2), lambda k: _positions_back(k, lengths))
         source.end()
         if closed:
-            whole = np.empty((self._positions, 2))
-            last = np.zeros(self._positions, np.bool_)
-            last[ring_starts[1:] - 1] = True
-            whole[~last] = xy
-            whole[last] = whole[ring_starts[:-1]]
-            xy = whole
+            places = np.arange(self._positions) - np.repeat(np.arange(self._rings), lengths + 1)
+            places[ring_starts[1:] - 1] = places[ring_starts[:-1]]
+            xy = _pairs(xy)[places].view(np.float64).reshape(-1, 2)
         for array in (starts, part_starts, ring_starts, xy):
             _freeze(array)
         return starts, part_starts, ring_starts, xy
@@ -351,8 +348,13 @@ def _positions_back(changed: Ints, lengths: Ints) -> Ints:
     begin = np.cumsum(changed[first], axis=0)
     changed[first] = 0
     run = np.cumsum(changed, axis=0)
-    k: Ints = run + np.repeat(begin - run[first], lengths, axis=0)
-    return k
+    run += np.repeat(_pairs(begin - run[first]), lengths).view(np.int64).reshape(-1, 2)
+    return run
+
+
+def _pairs(rows: npt.NDArray[Any]) -> npt.NDArray[np.complex128]:
+    """See (n, 2) of 8 bytes as n of 16 bytes, which are moved several times faster; nothing is calculated with them."""
+    return np.ascontiguousarray(rows).view(np.complex128).reshape(-1)
 
 
 def _starts(lengths: Ints, total: int) -> Ints:

@@ -88,7 +88,7 @@ def stored(columns: Columns) -> Columns:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(ANNOTATIONS, min_size=1, max_size=8))
 def test_everything_comes_back_to_the_last_bit(annotations):
     columns = stored(Columns.of(annotations))
@@ -100,7 +100,7 @@ def test_everything_comes_back_to_the_last_bit(annotations):
     assert attributes.scores.tobytes() == columns.scores.tobytes()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(ANNOTATIONS, min_size=1, max_size=4), st.data())
 def test_damaged_bytes_are_refused(annotations, data):
     good = encode_chunk(Columns.of(annotations))
