@@ -1,6 +1,7 @@
 """The store of annotations: append-only revisions, optimistic writes, reads at any revision."""
 
 from pathserve.annotations.bulk import BulkAdded, BulkWriter, OnConflict, sweep_unpublished
+from pathserve.annotations.compaction import CompactionRule
 from pathserve.annotations.edits import MAX_EDITS, Edit, Edited, NotEdited
 from pathserve.annotations.layer_table import Layers
 from pathserve.annotations.layers import LayerKind
@@ -20,6 +21,7 @@ __all__ = [
     "BulkWriter",
     "Change",
     "ClassSchemas",
+    "CompactionRule",
     "Edit",
     "Edited",
     "LayerKind",

@@ -172,7 +172,7 @@ class BulkWriter:
             ids[conflicts] = 0
         return BulkAdded(ids, of[Standing.KNOWN], conflicts, replaced)
 
-    def publish(self, progress: Callable[[int], None] | None = None) -> int:
+    def publish(self, progress: Callable[[int], object] | None = None) -> int:
         """Make everything visible as one revision and give its number; nothing new is no revision.
 
         Parameters
@@ -222,7 +222,7 @@ class BulkWriter:
         lock_slide(tx, self._slide)
         tx.run("insert into batch (id, slide, layer, touched) values (?, ?, 0, ?)", self._batch, self._slide, now())
 
-    def _write_chunks(self, progress: Callable[[int], None]) -> Box | None:
+    def _write_chunks(self, progress: Callable[[int], object]) -> Box | None:
         """Write all chunks and where each id lies, invisibly; gives the box of all."""
         placed, boxes, done = list[Placed](), list[Box](), 0
         for several in _in_groups(self._fresh.chunks(), _CHUNKS_AT_ONCE):

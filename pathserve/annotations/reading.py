@@ -117,13 +117,24 @@ class Found:
     rows: Rows = field(repr=False)
 
 
-def make_plan(tx: Transaction, query: AnnotationQuery, *, revision: int, newest: int, after_number: int = 0) -> Plan:
+def make_plan(
+    tx: Transaction,
+    query: AnnotationQuery,
+    *,
+    revision: int,
+    newest: int,
+    after_number: int = 0,
+    min_extent: float = 0.0,
+) -> Plan:
     """Find where an answer lies; a constant number of statements.
 
     Parameters
     ----------
     after_number
         Only annotations of a higher number are asked for; sources may hold others too.
+    min_extent
+        Only annotations whose box has a side of at least so many level-0 pixels are asked for; sources may hold others
+        too.
     """
     layers = {
         i: state
@@ -132,8 +143,10 @@ def make_plan(tx: Transaction, query: AnnotationQuery, *, revision: int, newest:
     }
     authored = frozenset(revisions_of(tx, query.slide, query.authors)) if query.authors else None
     conditions, values = _of_chunks(query, revision, newest, after_number)
+    if min_extent:
+        conditions, values = f"{conditions}and s.max_extent >= ? ", [*values, min_extent]
     chunks = [c for c in _chunks(tx, conditions, values) if c.layer in layers]
-    versions = [v for v in _versions(tx, query, revision, newest, after_number) if v.layer in layers]
+    versions = [v for v in _versions(tx, query, revision, newest, after_number, min_extent) if v.layer in layers]
     hidden = _hidden(tx, conditions, values, revision) if chunks else {}
     return Plan(query, revision, layers, tuple(chunks), hidden, tuple(versions), authored)
 
@@ -281,9 +294,12 @@ def _hidden(
 
 
 def _versions(
-    tx: Transaction, query: AnnotationQuery, revision: int, newest: int, after_number: int
+    tx: Transaction, query: AnnotationQuery, revision: int, newest: int, after_number: int, min_extent: float
 ) -> list[VersionKey]:
     conditions, values = _search_box(query)
+    if min_extent:
+        conditions += "and (s.x1 - s.x0 >= ? or s.y1 - s.y0 >= ?) "
+        values += [min_extent, min_extent]
     if query.exhaustive_only:
         conditions += "and s.exhaustive = 1 "
     if 0 < len(query.numbers) <= _IDS_AT_ONCE:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,13 +60,14 @@ class Spool:
     side
         Longer side of the slide, in level-0 pixels.
     folder
-        Where the temporary file lies; the system's own place when None. The file has no name, so it ends with the
-        process.
+        Where the temporary file lies, if one is needed; the system's own place when None. The file has no name, so it
+        ends with the process.
     """
 
     def __init__(self, side: float, folder: Path | None = None) -> None:
         self._side = side
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - `close` ends it
+        self._folder = folder
+        self._file: IO[bytes] | None = None  # opened when memory is not enough
         self._end = 0
         self._runs = list[_Run]()
         self._pending = list[Columns]()
@@ -96,16 +97,20 @@ class Spool:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def _flush(self) -> None:
         if not self._pending:
             return
-        columns = Columns.join(self._pending)
+        self._runs.append(self._write(*self._sorted()))
         self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+
+    def _sorted(self) -> tuple[Columns, Keys]:
+        columns = Columns.join(self._pending)
         keys = self._keys(columns)
         order = np.argsort(keys, kind="stable")
-        self._runs.append(self._write(columns.take(order), keys[order]))
+        return columns.take(order), keys[order]
 
     def _keys(self, columns: Columns) -> Keys:
         boxes = columns.boxes()
@@ -128,6 +133,8 @@ class Spool:
                 lengths = np.fromiter(map(len, texts), np.int64, len(texts))
                 arrays[f"{name}_starts"] = np.concatenate(([0], np.cumsum(lengths)))
                 arrays[name] = np.frombuffer(b"".join(texts), np.uint8)
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `close` ends it
         sections = dict[str, _Section]()
         for name, array in arrays.items():
             data = np.ascontiguousarray(array)
@@ -139,9 +146,11 @@ class Spool:
 
     def _blocks(self) -> Iterator[Columns]:
         """Give blocks of neighbours in order; each is in memory as a whole."""
-        self._flush()
         if not self._runs:
+            if self._pending:
+                yield self._sorted()[0]
             return
+        self._flush()
         keys = np.sort(np.concatenate([run.keys for run in self._runs]))
         block = int(np.clip(_RUN_BYTES // max(1, self._bytes // max(1, self._rows)), 1, _BLOCK_ROWS))
         edges = [0, *keys[block::block].tolist(), 1 << 2 * _ORDER]
@@ -189,6 +198,8 @@ class Spool:
     def _array(self, run: _Run, name: str, first: int, last: int) -> npt.NDArray[Any]:
         section = run.sections[name]
         size = section.row_bytes
+        if self._file is None:
+            raise ValueError("the spool has no file")
         data = os.pread(self._file.fileno(), int(last - first) * size, section.offset + int(first) * size)
         return np.frombuffer(data, section.dtype).reshape(-1, *section.shape)
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pathserve.annotations.bulk import BulkWriter
 from pathserve.annotations.chunk_reader import ChunkReader
+from pathserve.annotations.compaction import CompactionRule, compact
 from pathserve.annotations.counting import count_by_layer
 from pathserve.annotations.edits import Edit, Edited, NotEdited, apply_edits
 from pathserve.annotations.heads import contents_at, require_head
@@ -43,11 +44,13 @@ class AnnotationStore:
     ----------
     spool
         Folder for what an import holds until it is published; the system's own for temporary files when None.
+    reader
+        Who else reads chunks can share it, so that each is decoded once; its own when None.
     """
 
-    def __init__(self, db: Database, *, spool: Path | None = None) -> None:
+    def __init__(self, db: Database, *, spool: Path | None = None, reader: ChunkReader | None = None) -> None:
         self._db = db
-        self._reader = ChunkReader()
+        self._reader = reader or ChunkReader()
         self._spool = spool
 
     # reads
@@ -280,3 +283,7 @@ class AnnotationStore:
             When there is no such slide.
         """
         return BulkWriter(self._db, self._reader, slide, layer=layer, author=author, kind=kind, spool=self._spool)
+
+    def compact(self, slide: str, rule: CompactionRule | None = None) -> int:
+        """Fold what is due on a slide (`compaction`); changes no answer, and gives how many things were folded."""
+        return compact(self._db, self._reader, slide, rule)
