@@ -112,6 +112,20 @@ def test_damaged_bytes_are_refused(annotations, data):
         Chunk(bytes(bad[:end])).columns(with_properties=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "most"), [("Single_cells.geojson", 1200), ("TD_01_verysmall_mIF.geojson", 2000), ("rois.geojson", 800)]
+)
+def test_real_files_come_back(shared_data, name, most):
+    document = orjson.loads((shared_data / "annotations" / "qupath" / name).read_bytes())
+    features = document["features"] if isinstance(document, dict) else document
+    annotations = [NewAnnotation(f["geometry"], properties=f["properties"]) for f in features if f["geometry"]]
+    data = encode_chunk(Columns.of(annotations))
+    columns = Chunk(data).columns(with_properties=True)
+    assert [columns.geometry(row) for row in range(len(columns))] == [item.geometry for item in annotations]
+    assert [orjson.loads(text or b"{}") for text in columns.properties] == [item.properties for item in annotations]
+    assert len(data) / len(annotations) < most
+
+
 def test_a_part_that_is_not_asked_for_is_not_read():
     columns = Columns.of([NewAnnotation({"type": "Point", "coordinates": [1.5, 2]}, properties={"a": 1})])
     chunk = Chunk(encode_chunk(columns))
