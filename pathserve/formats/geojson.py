@@ -244,24 +244,35 @@ def feature(annotation: Annotation, color: Color | None) -> dict[str, Any]:
     -------
     A dict (a ``geojson.Feature``), ready for `orjson.dumps`.
     """
-    properties = {**_DEFAULTS, **annotation.properties}
-    foreign = properties.get(FOREIGN_MEMBERS)
-    if isinstance(foreign, Mapping):
-        del properties[FOREIGN_MEMBERS]
-    classification = write_classification(annotation.class_name, color, properties.pop("classification", None))
-    if classification is not None:
-        properties["classification"] = classification
-    properties["layer"] = annotation.layer
-    properties["author"] = annotation.author
-    properties["number"] = annotation.number
-    properties["revision"] = annotation.revision
-    properties["provenance"] = {"created": _moment(annotation.created), "updated": _moment(annotation.updated)}
+    server = {
+        "layer": annotation.layer,
+        "author": annotation.author,
+        "number": annotation.number,
+        "revision": annotation.revision,
+        "provenance": {"created": moment(annotation.created), "updated": moment(annotation.updated)},
+    }
+    properties, beside = write_properties(annotation.properties, annotation.class_name, color)
+    properties |= server
     # The geometry is set afterwards: the package would round coordinates to six decimals.
     made = cast(dict[str, Any], geojson.Feature(id=str(annotation.id), properties=properties))
     made["geometry"] = dict(annotation.geometry)
-    if isinstance(foreign, Mapping):
-        made.update((key, value) for key, value in foreign.items() if key not in _OWN_MEMBERS)
+    made.update(beside)
     return made
+
+
+def write_properties(
+    given: Mapping[str, Any], class_name: str | None, color: Color | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the properties of a Feature, but for the server's own, and the members that stand beside them."""
+    properties = {**_DEFAULTS, **given}
+    foreign = properties.get(FOREIGN_MEMBERS)
+    if isinstance(foreign, Mapping):
+        del properties[FOREIGN_MEMBERS]
+    classification = write_classification(class_name, color, properties.pop("classification", None))
+    if classification is not None:
+        properties["classification"] = classification
+    beside = foreign if isinstance(foreign, Mapping) else {}
+    return properties, {key: value for key, value in beside.items() if key not in _OWN_MEMBERS}
 
 
 def feature_collection(features: Iterable[Mapping[str, Any]], **members: object) -> dict[str, Any]:
@@ -275,6 +286,6 @@ def feature_sequence(features: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
         yield RECORD_SEPARATOR + orjson.dumps(item) + b"\n"
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
     """Write a moment as RFC 3339 has it, in UTC."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

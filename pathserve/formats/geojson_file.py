@@ -6,6 +6,7 @@ from pathlib import Path
 from pathserve.formats.blocks import Blocks, read_found
 from pathserve.formats.contract import Format, Item, ReadContext
 from pathserve.formats.geojson import GEOMETRIES
+from pathserve.formats.geojson_text import write_collection, write_qupath, write_sequence
 from pathserve.formats.json_head import BYTE_ORDER_MARK, Outline, outline
 from pathserve.formats.json_text import RECORD_SEPARATOR, find_features
 
@@ -63,6 +64,7 @@ GEOJSON = Format(
     media_type="application/geo+json",
     recognise=_is_geojson,
     read=read_geojson,
+    write=write_collection,
 )
 
 SEQUENCE = Format(
@@ -72,6 +74,7 @@ SEQUENCE = Format(
     media_type="application/geo+json-seq",
     recognise=_is_sequence,
     read=read_geojson,
+    write=write_sequence,
 )
 
 QUPATH = Format(
@@ -81,4 +84,5 @@ QUPATH = Format(
     media_type="application/geo+json",
     recognise=_is_qupath,
     read=read_geojson,
+    write=write_qupath,
 )
