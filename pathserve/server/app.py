@@ -36,6 +36,7 @@ from pathserve.server import (
     routes_slides,
     routes_tiles,
     routes_uploads,
+    routes_vector_tiles,
     routes_zarr,
 )
 from pathserve.server.auth import Authentication
@@ -56,6 +57,7 @@ STOP_SECONDS = 10.0
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
     *routes_samples.ENDPOINTS,  # before tiles, whose address fits theirs too
     *routes_tiles.ENDPOINTS,
+    *routes_vector_tiles.ENDPOINTS,
     *routes_zarr.ENDPOINTS,
     *routes_iiif.ENDPOINTS,
     *routes_batch.ENDPOINTS,

@@ -50,6 +50,9 @@ class Tally(IntEnum):
     """Streams of events that are open: of the processes that are alive only."""
     ACCESS_FAST = 6
     """Questions of a proxy that the protocol answered; a part of those that are counted as requests."""
+    VECTOR_TILES_KEPT = 7
+    """Vector tiles that were kept from before."""
+    VECTOR_TILES_MADE = 8
 
 
 @dataclass(frozen=True, slots=True)

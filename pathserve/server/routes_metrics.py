@@ -19,6 +19,7 @@ from pathserve.server.services import Services
 
 _KIND = ("method", "route")
 _TILES = {Tally.TILES_FAST: "fast", Tally.TILES_PLAIN: "plain", Tally.TILES_MADE: "made"}
+_VECTOR_TILES = {Tally.VECTOR_TILES_KEPT: "kept", Tally.VECTOR_TILES_MADE: "made"}
 _LOOKUPS = {Tally.INDEX_HITS: "hit", Tally.INDEX_MISSES: "miss"}
 
 
@@ -87,7 +88,10 @@ def _tallies(counts: Counts) -> Iterator[Metric]:
     lookups = CounterMetricFamily("pathserve_index_lookups", "Look-ups of shard indexes in memory.", labels=["result"])
     for tally, result in _LOOKUPS.items():
         lookups.add_metric([result], counts.tallies[tally])
-    yield from (tiles, lookups)
+    vectors = CounterMetricFamily("pathserve_vector_tiles", "Vector tiles by how they came about.", labels=["how"])
+    for tally, how in _VECTOR_TILES.items():
+        vectors.add_metric([how], counts.tallies[tally])
+    yield from (tiles, vectors, lookups)
     asked = counts.tallies[Tally.ACCESS_FAST]
     yield CounterMetricFamily("pathserve_access_fast", "A proxy's questions, answered without a route.", value=asked)
     streams = counts.tallies[Tally.STREAMS]

@@ -34,13 +34,13 @@ LARGE_THUMBNAIL = 1024
 
 NOT_ACCEPTABLE = Answer("It comes in no form that `Accept` takes.", ("application/problem+json",), ProblemModel)
 
-_IMMUTABLE = "private, max-age=31536000, immutable"
-_REVALIDATE = "private, no-cache"
+IMMUTABLE = "private, max-age=31536000, immutable"
+REVALIDATE = "private, no-cache"
 
 
 def cache_headers(etag: str, slide: SlideRecord, generation: int | None) -> dict[str, str]:
     """Give the caching headers of an image: immutable only when the address names the slide's generation."""
-    return {"etag": etag, "cache-control": _IMMUTABLE if generation == slide.generation else _REVALIDATE}
+    return {"etag": etag, "cache-control": IMMUTABLE if generation == slide.generation else REVALIDATE}
 
 
 def not_modified(call: Call[NoQuery], headers: dict[str, str], *, exists: bool = True) -> Response | None:
@@ -109,10 +109,11 @@ async def find_tile(
 def tile_address(call: Call[NoQuery]) -> tuple[int, int, int]:
     """Give level, column and row out of a tile's address."""
     place = call.request.path_params
-    return _index(place["level"]), _index(place["col"]), _index(place["row"])
+    return tile_index(place["level"]), tile_index(place["col"]), tile_index(place["row"])
 
 
-def _index(text: str) -> int:
+def tile_index(text: str) -> int:
+    """Read a number of a tile's address; raises `NotFound` when it is none."""
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise NotFound("The slide has no such tile.")
     return int(text)

@@ -13,7 +13,10 @@ from anyio import CapacityLimiter
 from starlette.concurrency import run_in_threadpool
 
 from pathserve.access import Accounts, Actor, Members, digest
-from pathserve.annotations import AnnotationStore, ClassSchemas, Layers
+from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas, Layers
+from pathserve.annotations.chunk_reader import ChunkReader
+from pathserve.annotations.tile_reader import VectorTiles
+from pathserve.cache import ByteBudgetCache
 from pathserve.catalog import Catalog, Pseudonyms, SlideRecord
 from pathserve.catalog.judgements import StoredJudgement
 from pathserve.config import Settings
@@ -40,6 +43,7 @@ MAX_SECRET = 200
 _UPLOADING_THREADS = 8
 _MAX_STREAMS, _STREAMS_OF_ONE = 128, 32
 _MAX_SENDINGS, _SENDINGS_OF_ONE = 64, 16
+_VECTOR_TILE_BYTES, _ENTRY_BYTES = 64 * 1024 * 1024, 512
 
 
 class Lookups(Generic[_K, _T]):
@@ -112,6 +116,8 @@ class Services:
         Places of long answers that are sent block by block.
     metrics
         What this process counts.
+    vector_cache
+        Vector tiles that were made, by question, revision and address.
     presence
         Who is looking at which slide now.
     stopping
@@ -127,6 +133,7 @@ class Services:
     annotations: AnnotationStore
     classes: ClassSchemas
     layers: Layers
+    vector_tiles: VectorTiles
     published: Slides
     tiles: TileService
     jobs: Jobs
@@ -143,6 +150,7 @@ class Services:
     stopping: threading.Event = field(repr=False)
     metrics: Metrics = field(repr=False)
     presence: Presence = field(repr=False)
+    vector_cache: ByteBudgetCache[tuple[AnnotationQuery, int, int, int, int], bytes] = field(repr=False)
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":
@@ -157,6 +165,7 @@ class Services:
         metrics = Metrics(settings.counters)
         tiles = TileService(published, counts=metrics.tally(Tally.INDEX_HITS, 2))
         presence = Presence(settings.presence)
+        chunks = ChunkReader()
         processors = max(1, (os.cpu_count() or 1) // settings.processes)
         limits = UploadLimits(settings.max_upload_bytes, partial(require_room, settings))
         uploads = Uploads(db, settings.uploads, limits, partial(_enqueue, jobs))
@@ -167,9 +176,10 @@ class Services:
             pseudonyms=pseudonyms,
             accounts=accounts,
             members=Members(db),
-            annotations=AnnotationStore(db),
+            annotations=AnnotationStore(db, reader=chunks),
             classes=ClassSchemas(db),
             layers=Layers(db),
+            vector_tiles=VectorTiles(db, chunks),
             published=published,
             tiles=tiles,
             jobs=jobs,
@@ -186,6 +196,7 @@ class Services:
             stopping=threading.Event(),
             metrics=metrics,
             presence=presence,
+            vector_cache=ByteBudgetCache(_VECTOR_TILE_BYTES, lambda body: len(body) + _ENTRY_BYTES),
         )
 
     async def session_actor(self, secret: str, version: int) -> Actor | None:

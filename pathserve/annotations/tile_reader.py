@@ -1,0 +1,253 @@
+"""Vector tiles of a slide's annotations at a revision, out of the store.
+
+What is drawn is read as every other answer is. What is counted far out comes from summaries: one for each chunk, made
+once and kept, joined to a pyramid for each layer; rows that are history are taken away again, and live versions added.
+So a tile costs what is in it, and counts are exact at every revision.
+"""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from threading import Lock
+
+import numpy as np
+
+from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
+from pathserve.annotations.chunks import Attributes
+from pathserve.annotations.density import PYRAMID_FROM, Bins, Counts, DensityPyramid, Summary, summarize
+from pathserve.annotations.layers import LayerState
+from pathserve.annotations.matching import Rows
+from pathserve.annotations.query import AnnotationQuery, Box
+from pathserve.annotations.reading import SOURCES_AT_ONCE, Found, Plan, make_plan, read_sources
+from pathserve.annotations.revisions import current_revision
+from pathserve.annotations.vector_tiles import TileBox, TileCounts, TilePart, encode_tile
+from pathserve.cache import ByteBudgetCache
+from pathserve.db import Database, Transaction, Value, as_int, as_real
+
+_SUMMARY_BYTES = 64 * 1024 * 1024
+_HIDDEN_BYTES = 8 * 1024 * 1024
+_PYRAMID_BYTES = 128 * 1024 * 1024
+_LISTS = 64
+
+_CHUNK = "s.id, s.layer, s.size, s.scattered, s.first_number, s.last_number, s.born"
+_STATE = "s.slide = ? and s.born <= ? and (s.died is null or s.died > ?) "
+_MEETS = "s.x0 < ? and s.x1 >= ? and s.y0 < ? and s.y1 >= ? "
+
+_Pieces = dict[int, list[Counts]]
+"""Counts by layer."""
+
+
+class VectorTiles:
+    """Makes vector tiles; blocks. For several threads.
+
+    Memory: what it keeps is bounded by bytes; a tile takes `SOURCES_AT_ONCE` chunks at a time beside that.
+
+    Parameters
+    ----------
+    reader
+        That of the store: both use the same decoded chunks.
+    """
+
+    def __init__(self, db: Database, reader: ChunkReader) -> None:
+        self._db = db
+        self._reader = reader
+        # Chunks never change, so nothing kept here goes stale; of rows that are history there are only ever more.
+        self._summaries: ByteBudgetCache[int, Summary] = ByteBudgetCache(_SUMMARY_BYTES, lambda s: s.nbytes)
+        self._gone: ByteBudgetCache[tuple[int, int], Summary] = ByteBudgetCache(_HIDDEN_BYTES, lambda s: s.nbytes)
+        self._pyramids: ByteBudgetCache[tuple[int, ...], DensityPyramid] = ByteBudgetCache(
+            _PYRAMID_BYTES, lambda p: p.nbytes
+        )
+        self._lists = OrderedDict[tuple[Hashable, ...], dict[int, tuple[ChunkRef, ...]]]()
+        self._lock = Lock()
+        self._building = Lock()
+
+    def tile(self, query: AnnotationQuery, tile: TileBox, *, revision: int) -> bytes:
+        """Make one tile.
+
+        Parameters
+        ----------
+        query
+            Which annotations; its box and ``as_of`` are not looked at.
+        revision
+            The state to show, one that the slide has.
+
+        Returns
+        -------
+        bytes
+            As `encode_tile` gives it: empty when nothing is there.
+
+        Raises
+        ------
+        NotFound
+            When the slide has gone.
+        """
+        asked = replace(query, bbox=tile.reach)
+
+        def work(tx: Transaction) -> bytes:
+            newest = current_revision(tx, query.slide)
+            plan = make_plan(tx, asked, revision=revision, newest=newest, min_extent=tile.smallest())
+            parts = _parts(tx, self._reader, plan)
+            bins = tile.bins
+            if bins is None:
+                return encode_tile(parts, tile)
+            if not _is_plain(query):
+                every = make_plan(tx, asked, revision=revision, newest=newest)
+                return encode_tile(parts, tile, _named(plan.layers, self._counted(tx, every, bins)))
+            counts = self._summed(tx, plan, bins)
+            return encode_tile(
+                parts, tile, _named(plan.layers, counts), classes=query.classes or None, states=query.states or None
+            )
+
+        return self._db.read(work)
+
+    def _counted(self, tx: Transaction, plan: Plan, bins: Bins) -> _Pieces:
+        """Count row by row, for questions that summaries cannot answer."""
+        pieces: _Pieces = defaultdict(list)
+        for found in _each(tx, self._reader, plan, columns=False):
+            pieces[found.source.layer].append(_summary(found.attributes, found.rows).tile(bins))
+        return pieces
+
+    def _summed(self, tx: Transaction, plan: Plan, bins: Bins) -> _Pieces:
+        """Count by summaries: of chunks, less what is history, and what is live beside them."""
+        pieces: _Pieces = defaultdict(list)
+        slide, revision, reach = plan.query.slide, plan.revision, plan.query.bbox
+        if reach is None:
+            return pieces
+        if bins.level < PYRAMID_FROM:
+            for ref in _chunks(tx, f"{_STATE}and {_MEETS}", [slide, revision, revision, *_around(reach)]):
+                pieces[ref.layer] += [s.tile(bins) for s in self._summaries_of(tx, [ref])]
+        else:
+            for layer, refs in self._refs(tx, slide, revision).items():
+                if layer in plan.layers:
+                    pieces[layer].append(self._pyramid(tx, refs).tile(bins))
+        for layer, summary in self._history(tx, slide, revision, reach):
+            pieces[layer].append(summary.tile(bins).negated())
+        for layer, summary in _live(tx, slide, revision, reach):
+            pieces[layer].append(summary.tile(bins))
+        return pieces
+
+    def _refs(self, tx: Transaction, slide: str, revision: int) -> dict[int, tuple[ChunkRef, ...]]:
+        """Give all chunks of a slide at a revision, by layer; a list of thousands is read once for all its tiles."""
+        # Folding puts other chunks into the place of old ones, and the revision stays.
+        row = tx.row("select count(*), max(id) from chunk where slide = ?", slide)
+        key = (slide, revision, row)
+        with self._lock:
+            known = self._lists.get(key)
+        if known is None:
+            refs = sorted(_chunks(tx, _STATE, [slide, revision, revision]), key=lambda ref: (ref.layer, ref.id))
+            known = {layer: tuple(some) for layer, some in groupby(refs, key=lambda ref: ref.layer)}
+            with self._lock:
+                self._lists[key] = known
+                while len(self._lists) > _LISTS:
+                    self._lists.popitem(last=False)
+        return known
+
+    def _pyramid(self, tx: Transaction, refs: Sequence[ChunkRef]) -> DensityPyramid:
+        key = tuple(ref.id for ref in refs)
+        with self._building:  # whoever comes second finds it done
+            known = self._pyramids.get(key)
+            if known is None:
+                known = DensityPyramid(self._summaries_of(tx, refs))
+                self._pyramids.put(key, known)
+        return known
+
+    def _summaries_of(self, tx: Transaction, refs: Sequence[ChunkRef]) -> Iterator[Summary]:
+        for start in range(0, len(refs), SOURCES_AT_ONCE):
+            some = refs[start : start + SOURCES_AT_ONCE]
+            known = {ref.id: self._summaries.get(ref.id) for ref in some}
+            missing = [ref for ref in some if known[ref.id] is None]
+            for ref, found in zip(missing, self._reader.attributes(tx, missing), strict=True):
+                made = _summary(found, None)
+                self._summaries.put(ref.id, made)
+                known[ref.id] = made
+            yield from (summary for summary in known.values() if summary is not None)
+
+    def _history(self, tx: Transaction, slide: str, revision: int, reach: Box) -> Iterator[tuple[int, Summary]]:
+        """Give by layer where those rows of chunks are that are history at a revision."""
+        where = f"{_STATE}and {_MEETS}and o.revision <= ?"
+        values: list[Value] = [slide, revision, revision, *_around(reach), revision]
+        rows = tx.rows(
+            f"select {_CHUNK}, o.place from chunk s join overridden o on o.chunk = s.id where {where} order by s.id",  # noqa: S608 - constants only
+            *values,
+        )
+        for _, group in groupby(rows, key=lambda row: row[0]):
+            some = list(group)
+            ref = _ref(some[0][:-1])
+            # With every revision a chunk has more of them, never others: their number names them.
+            summary = self._gone.get((ref.id, len(some)))
+            if summary is None:
+                (found,) = self._reader.attributes(tx, [ref])
+                summary = _summary(found, np.array([as_int(row[-1]) for row in some], np.int64))
+                self._gone.put((ref.id, len(some)), summary)
+            yield ref.layer, summary
+
+
+def _is_plain(query: AnnotationQuery) -> bool:
+    """Tell whether class, layer and state are all that is asked for."""
+    plain = AnnotationQuery(query.slide, classes=query.classes, layers=query.layers, states=query.states)
+    return replace(query, bbox=None, as_of=None) == plain
+
+
+def _parts(tx: Transaction, reader: ChunkReader, plan: Plan) -> Iterator[TilePart]:
+    """Give what may be drawn."""
+    for found in _each(tx, reader, plan, columns=True):
+        if found.columns is not None:
+            wanted = np.zeros(len(found.columns), np.bool_)
+            wanted[found.rows] = True
+            columns = replace(found.columns, layer=plan.layers[found.source.layer].layer.name)
+            yield TilePart(columns, found.attributes.boxes, wanted)
+
+
+def _each(tx: Transaction, reader: ChunkReader, plan: Plan, *, columns: bool) -> Iterator[Found]:
+    sources = plan.sources
+    for start in range(0, len(sources), SOURCES_AT_ONCE):
+        some = sources[start : start + SOURCES_AT_ONCE]
+        yield from read_sources(tx, reader, plan, some, columns=columns, properties=False)
+
+
+def _named(layers: Mapping[int, LayerState], pieces: _Pieces) -> Iterable[TileCounts]:
+    return [TileCounts(state.layer.name, pieces[i]) for i, state in layers.items() if i in pieces]
+
+
+def _summary(found: Attributes, rows: Rows | None) -> Summary:
+    some: Rows | slice = slice(None) if rows is None else rows
+    return summarize(found.boxes[some], found.classes[some], found.class_names, found.states[some], found.state_names)
+
+
+def _live(tx: Transaction, slide: str, revision: int, reach: Box) -> Iterator[tuple[int, Summary]]:
+    """Give by layer where the versions are that are current at a revision; their shapes are not read."""
+    rows = tx.rows(
+        "select s.layer, s.x0, s.y0, s.x1, s.y1, s.class, s.state from feature_version s where s.slide = ? "  # noqa: S608 - constants only
+        f"and s.deleted = 0 and s.revision <= ? and (s.until is null or s.until > ?) and {_MEETS}order by s.layer",
+        slide,
+        revision,
+        revision,
+        *_around(reach),
+    )
+    for layer, group in groupby(rows, key=lambda row: as_int(row[0])):
+        some = list(group)
+        classes, class_names = _codes(row[5] for row in some)
+        states, state_names = _codes(row[6] for row in some)
+        boxes = np.array([[as_real(edge) for edge in row[1:5]] for row in some])
+        yield layer, summarize(boxes, classes, class_names, states, state_names)
+
+
+def _codes(values: Iterable[Value]) -> tuple["np.ndarray[tuple[int], np.dtype[np.int32]]", tuple[str, ...]]:
+    names = dict[str, int]()
+    codes = [-1 if value is None else names.setdefault(str(value), len(names)) for value in values]
+    return np.array(codes, np.int32), tuple(names)
+
+
+def _around(reach: Box) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = reach
+    return x1, x0, y1, y0
+
+
+def _chunks(tx: Transaction, conditions: str, values: Sequence[Value]) -> list[ChunkRef]:
+    return [_ref(row) for row in tx.each(f"select {_CHUNK} from chunk s where {conditions}", *values)]  # noqa: S608 - constants only
+
+
+def _ref(row: Sequence[Value]) -> ChunkRef:
+    i, layer, size, scattered, first, last, born = map(as_int, row)
+    return ChunkRef(i, layer, size, bool(scattered), first, last, born)
