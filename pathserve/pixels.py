@@ -127,6 +127,9 @@ class SlideInfo:
         Points in time.
     scenes
         Separate pictures that the file holds; each becomes a slide of its own.
+    bounds
+        Top-left corner, in level-0 pixels, of the part of level 0 that is not empty, as OpenSlide tells it; (0, 0) when
+        the file tells none. Other programs count from it.
     icc_profile
         The scan's ICC profile, or None.
     associated
@@ -150,6 +153,7 @@ class SlideInfo:
     plane_spacing: float | None = None
     times: int = 1
     scenes: int = 1
+    bounds: tuple[int, int] = (0, 0)
     icc_profile: bytes | None = field(default=None, repr=False)
     missing_tiles: int = 0
     associated: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from pathserve.formats.json_head import BYTE_ORDER_MARK, Outline, outline
 from pathserve.formats.json_text import RECORD_SEPARATOR, find_features
 
 _FEATURES = GEOMETRIES | {"Feature", "FeatureCollection"}
+_OUR_PROPERTY = b'"provenance":{"created":'
 _QUPATH_PROPERTIES = (b'"objectType"', b'"object_type"', b'"PathAnnotationObject"', b'"PathDetectionObject"')
 PLAIN_BYTES = 1024 * 1024
 """A file up to this size is read at once: loading the kernels would take longer."""
@@ -40,7 +41,7 @@ def _is_sequence(head: bytes) -> bool:
 
 
 def _is_qupath(head: bytes) -> bool:
-    return _is_geojson(head) and any(mark in head for mark in _QUPATH_PROPERTIES)
+    return _is_geojson(head) and _OUR_PROPERTY not in head and any(mark in head for mark in _QUPATH_PROPERTIES)
 
 
 def read_geojson(path: Path, context: ReadContext) -> Iterator[Item]:

@@ -25,14 +25,16 @@ def jit(function: Kernel) -> Kernel:
 
     Nothing here allocates, so references are not counted: counting them would take a third of the time.
     """
-    compiled: Any = numba.njit(cache=True, nogil=True, _nrt=False)(function)
+    options: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
+    compiled: Any = numba.njit(**options)(function)
     return cast(Kernel, compiled)
 
 
 @jit
-def signed(value: Any) -> Any:  # noqa: ANN401 - uint64 to int64
+def signed(value: Any) -> int:  # noqa: ANN401 - uint64
     """Give a place as the type that can be negative: walks use the other, by which arrays are entered faster."""
-    return np.int64(value)
+    # A Python int is what this is to all callers; machine code knows but one kind of it.
+    return np.int64(value)  # type: ignore[return-value]
 
 
 def _powers() -> tuple[Array, Array]:

@@ -6,7 +6,7 @@ A number is written as orjson writes it, the shortest text that is read as the s
 
 import numpy as np
 
-from pathserve.formats.number_kernels import Array, jit
+from pathserve.formats.number_kernels import Array, jit, signed
 
 _MOST = 1e15
 _PLACES = 12
@@ -40,7 +40,7 @@ def write_number(value: float, out: Array, size: int) -> int:
         out[size] = _MINUS
         size += 1
         value = -value
-    whole = np.int64(value)
+    whole = signed(value)
     if whole == value:
         size = _write_digits(whole, 1, out, size)
         out[size], out[size + 1] = _DOT, _ZERO
@@ -54,7 +54,7 @@ def write_number(value: float, out: Array, size: int) -> int:
             return -1
         # Both are exact, so this is the float64 nearest to the decimal number.
         if scaled / ten == value:
-            digits = np.int64(scaled)
+            digits = signed(scaled)
             size = _write_digits(digits // _TENS[places], 1, out, size)
             out[size] = _DOT
             return _write_digits(digits % _TENS[places], places, out, size + 1)

@@ -87,6 +87,7 @@ class Facts:
     times: int = 1
     storage: Storage = "jpeg"
     encodings: tuple[Encoding, ...] = ()
+    bounds: tuple[int, int] = (0, 0)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -143,6 +144,7 @@ class Facts:
             plane_spacing=info.plane_spacing,
             times=info.times,
             storage=storage,
+            bounds=info.bounds,
         )
 
 
@@ -308,6 +310,7 @@ def _own(facts: Facts) -> dict[str, Any]:
         "times": facts.times,
         "storage": facts.storage,
         "encodings": [[encoding.quality, encoding.subsampling] for encoding in facts.encodings],
+        "bounds": list(facts.bounds),
     }
 
 
@@ -333,6 +336,7 @@ def parse_facts(metadata: Mapping[str, Any]) -> Facts:
 
 
 def _parse_own(own: Mapping[str, Any]) -> Facts:
+    x, y = own.get("bounds", (0, 0))
     icc, mpp, dtype = own["icc_profile"], own["mpp"], own.get("dtype", "uint8")
     if dtype not in DTYPES:
         raise ValueError(dtype)
@@ -356,4 +360,5 @@ def _parse_own(own: Mapping[str, Any]) -> Facts:
         times=own.get("times", 1),
         storage=own.get("storage", "jpeg"),
         encodings=tuple(Encoding(*encoding) for encoding in own.get("encodings", ())),
+        bounds=(int(x), int(y)),
     )

@@ -138,6 +138,7 @@ def _info(slide: openslide.OpenSlide, codec: str, icc_profile: bytes | None) -> 
         mpp_plausible=is_plausible(mpp),
         objective_power=positive_number(properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER)),
         codec=codec,
+        bounds=_bounds(properties, levels[0].size),
         icc_profile=icc_profile or _icc_profile(slide),
         associated=tuple(sorted(name for name in slide.associated_images if name in ("label", "macro", "thumbnail"))),
         dropped_metadata=field_names(
@@ -156,6 +157,13 @@ def _tile(properties: Mapping[str, str], level: int) -> Size | None:
     if width is None or height is None or not 1 <= width * height <= MAX_TILE_PIXELS:
         return None
     return Size(int(width), int(height))
+
+
+def _bounds(properties: Mapping[str, str], size: Size) -> tuple[int, int]:
+    """Read the corner of what is not empty; one that lies outside of the scan is none."""
+    x = positive_number(properties.get(openslide.PROPERTY_NAME_BOUNDS_X)) or 0
+    y = positive_number(properties.get(openslide.PROPERTY_NAME_BOUNDS_Y)) or 0
+    return (int(x), int(y)) if x < size.width and y < size.height else (0, 0)
 
 
 def _icc_profile(slide: openslide.OpenSlide) -> bytes | None:

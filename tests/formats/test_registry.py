@@ -41,7 +41,6 @@ def test_real_files_are_told_by_content(shared_data, name, wanted):
         ("qupath/project/data/1/server.json", "qupath_project"),
         ("qupath/project/data/1/summary.json", "qupath_project"),
         ("histomicstk/sample_GTcodes.csv", "table"),
-        ("sectra/pathologycore-area.json", "unknown_json"),
     ],
 )
 def test_what_holds_no_annotations_is_refused_with_its_reason(shared_data, name, code):

@@ -313,7 +313,7 @@ def test_the_metadata_holds_technical_facts_only(sound) -> None:
     own = sound.get("zarr.json").json()["attributes"]["pathserve"]
     assert set(own) <= {
         "format", "generation", "size", "tile", "levels", "vendor", "codec", "mpp", "mpp_plausible", "objective_power",
-        "icc_profile", "channels", "rgb", "dtype", "planes", "plane_spacing", "times", "storage", "encodings",
+        "icc_profile", "channels", "rgb", "dtype", "planes", "plane_spacing", "times", "storage", "encodings", "bounds",
     }  # fmt: skip
 
 

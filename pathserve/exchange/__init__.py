@@ -1,0 +1,29 @@
+"""The bridge between annotation files of any format and the store."""
+
+from pathserve.exchange.exporting import Export, ExportOptions, begin_export
+from pathserve.exchange.frames import Fit, Frame, FrameOptions, Matrix, Tissue
+from pathserve.exchange.importing import ImportOptions, import_file
+from pathserve.exchange.options import frame_options, parse_conflict
+from pathserve.exchange.report import MAX_NAMED, ExportReport, ImportReport, Issues
+from pathserve.exchange.slide import slide_frame, slide_tissue
+
+__all__ = [
+    "MAX_NAMED",
+    "Export",
+    "ExportOptions",
+    "ExportReport",
+    "Fit",
+    "Frame",
+    "FrameOptions",
+    "ImportOptions",
+    "ImportReport",
+    "Issues",
+    "Matrix",
+    "Tissue",
+    "begin_export",
+    "frame_options",
+    "import_file",
+    "parse_conflict",
+    "slide_frame",
+    "slide_tissue",
+]

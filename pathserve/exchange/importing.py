@@ -1,0 +1,290 @@
+"""A file's way into the store: recognised, read, moved to level-0 pixels, through the gate, published all at once."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pathserve.annotations import AnnotationStore, BulkAdded, BulkWriter, OnConflict
+from pathserve.config import Settings
+from pathserve.errors import PathServeError, Unsupported
+from pathserve.exchange.frames import (
+    IDENTITY,
+    FitCheck,
+    Frame,
+    FrameOptions,
+    Tissue,
+    inverse,
+    move,
+    move_columns,
+    move_geometry,
+    move_nucleus,
+    settle,
+)
+from pathserve.exchange.identity import ContentIds
+from pathserve.exchange.report import ImportReport, Issues
+from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, SlideFrame
+from pathserve.formats.registry import by_name, recognise
+from pathserve.geometry.gate import passing
+from pathserve.geometry.validity import CheckedGeometry, check_geometry
+from pathserve.labels import Columns, FeatureIssue, NewAnnotation
+
+MAX_REPAIR_SECONDS = 120.0
+"""Processor time that one file may take for outlines that have to be repaired; what comes after is refused."""
+
+Progress = Callable[[str, int, int | None], None]
+"""Told the phase (``reading``, ``writing``), how many annotations are done, and of how many if that is known."""
+
+_LIMITS = Settings()
+_AT_ONCE = 1000
+_CONFLICT = "An annotation of this id is there with other content."
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What somebody says about an import.
+
+    Parameters
+    ----------
+    layer, author
+        Where the annotations go, and who brings them.
+    form
+        Name of the format; None tells it by content.
+    on_conflict
+        ``report`` refuses a feature whose id is there with other content, ``new`` gives it another id, ``replace``
+        writes it as the next version.
+    force
+        Keeps repairs that lose more than 1 % of an outline's area.
+    """
+
+    layer: str
+    author: str
+    form: str | None = None
+    frame: FrameOptions = field(default_factory=FrameOptions)
+    on_conflict: OnConflict = "report"
+    force: bool = False
+    max_vertices: int = _LIMITS.max_vertices
+    max_features: int = 50_000_000
+
+
+def _no_progress(phase: str, done: int, total: int | None) -> None:
+    """Tell nobody."""
+
+
+def import_file(
+    store: AnnotationStore,
+    slide: str,
+    path: Path,
+    options: ImportOptions,
+    *,
+    frame: SlideFrame,
+    tissue: Tissue | None = None,
+    progress: Progress = _no_progress,
+) -> ImportReport:
+    """Import a file as one revision; nothing of it is there before all of it is.
+
+    Memory: about 100 MB for the reader of GeoJSON, 40 bytes for each annotation, and 100 MB for what is written.
+
+    Parameters
+    ----------
+    frame
+        What is known of the slide.
+    tissue
+        Where it has tissue, if that is known.
+
+    Raises
+    ------
+    Unsupported, Invalid
+        When the file is of no known format, or not what it seems.
+    TooLarge
+        When there is too much of it.
+    Conflict
+        When somebody else wrote the same ids meanwhile.
+    """
+    form = _format_of(path, options.form)
+    if form.read is None:
+        raise Unsupported(f"{form.title} is written and not read.", code="not_readable")
+    settled = settle(options.frame, form, frame)
+    assumed = (*(("format",) if options.form is None else ()), *settled.assumed)
+    with store.bulk(slide, layer=options.layer, author=options.author, kind="imported") as bulk:
+        work = _Import(slide, options, settled, frame, FitCheck(options.frame, settled, frame, tissue), bulk)
+        for done in work.read(form.read(path, work.context)):
+            progress("reading", done, None)
+        total = work.created + work.replaced
+        revision = bulk.publish(lambda done: progress("writing", done, total))
+    return ImportReport(
+        form=form,
+        frame=settled,
+        assumed=assumed,
+        layer=options.layer,
+        revision=revision,
+        read=work.count,
+        created=work.created,
+        known=work.known,
+        replaced=work.replaced,
+        made_ids=work.made_ids,
+        outside=work.outside,
+        conflicts=work.conflicts,
+        repaired=work.repaired,
+        refused=work.refused,
+        losses=work.context.losses,
+        fit=work.fit.found(),
+    )
+
+
+def _format_of(path: Path, name: str | None) -> Format:
+    if name is not None:
+        return by_name(name)
+    with path.open("rb") as file:
+        return recognise(file.read(HEAD_BYTES))
+
+
+class _Import:
+    """One import under way; every index is a feature's place in the file, from 0."""
+
+    def __init__(
+        self,
+        slide: str,
+        options: ImportOptions,
+        frame: Frame,
+        slide_frame: SlideFrame,
+        fit: FitCheck,
+        bulk: BulkWriter,
+    ) -> None:
+        self._options, self._matrix, self._slide, self._bulk = options, frame.to_slide, slide_frame, bulk
+        self.context = ReadContext(
+            slide=slide_frame, max_vertices=options.max_vertices, max_features=options.max_features
+        )
+        self.fit = fit
+        self._ids = ContentIds(slide, options.layer)
+        self.count = self.created = self.known = self.replaced = self.made_ids = self.outside = 0
+        self.conflicts, self.repaired, self.refused = Issues(), Issues(), Issues()
+        self._repairing = 0.0
+
+    def read(self, items: Iterator[Item]) -> Iterator[int]:
+        """Take all items; tells now and then how many there were."""
+        singles, places = list[NewAnnotation](), list[int]()
+        for item in items:
+            if isinstance(item, Columns):
+                self._add_columns(item, self.count)
+                self.count += len(item)
+                yield self.count
+                continue
+            if isinstance(item, FeatureIssue):
+                self.refused.add(self.count, item.code, item.message)
+            else:
+                singles.append(item)
+                places.append(self.count)
+            self.count += 1
+            if len(singles) == _AT_ONCE:
+                self._add_singles(singles, places)
+                singles, places = [], []
+                yield self.count
+        self._add_singles(singles, places)
+        yield self.count
+
+    def _add_columns(self, columns: Columns, first: int) -> None:
+        self.fit.look(columns.xy)
+        columns = move_columns(columns, self._matrix)
+        good = passing(
+            columns.kinds,
+            columns.xy,
+            columns.ring_starts,
+            columns.part_starts,
+            columns.starts,
+            frame=self._slide.size,
+            max_vertices=self._options.max_vertices,
+        )
+        rows = np.flatnonzero(good)
+        self._add(columns if len(rows) == len(columns) else columns.take(rows), rows + first)
+        others = np.flatnonzero(~good).tolist()
+        for start in range(0, len(others), _AT_ONCE):
+            some = others[start : start + _AT_ONCE]
+            self._add_checked([columns.new_annotation(row) for row in some], [first + row for row in some])
+
+    def _add_singles(self, singles: list[NewAnnotation], places: list[int]) -> None:
+        if self._matrix != IDENTITY:
+            singles = [
+                replace(
+                    item,
+                    geometry=move_geometry(item.geometry, self._matrix),
+                    properties=move_nucleus(item.properties, self._matrix),
+                )
+                for item in singles
+            ]
+        for columns in self._add_checked(singles, places):
+            self.fit.look(move(columns.xy, inverse(self._matrix)))
+
+    def _add_checked(self, singles: list[NewAnnotation], places: list[int]) -> list[Columns]:
+        """Let annotations through the gate one by one and take those that pass."""
+        passed, kept = list[NewAnnotation](), list[int]()
+        for item, place in zip(singles, places, strict=True):
+            try:
+                checked = self._check(item, place)
+            except PathServeError as error:
+                self.refused.add(place, error.code, error.message)
+                continue
+            passed.append(replace(item, geometry=checked.geometry, drawn=checked.drawn or item.drawn))
+            kept.append(place)
+            if item.class_name is not None and item.class_color is not None:
+                self.context.colors.setdefault(item.class_name, item.class_color)
+        if not passed:
+            return []
+        columns = Columns.of(passed)
+        self._add(columns, np.array(kept, np.int64))
+        return [columns]
+
+    def _check(self, item: NewAnnotation, place: int) -> CheckedGeometry:
+        """Let one geometry through the gate.
+
+        Raises
+        ------
+        PathServeError
+            When it is refused.
+        """
+        start = time.thread_time()
+        try:
+            checked = check_geometry(
+                item.geometry,
+                frame=self._slide.size,
+                max_vertices=self._options.max_vertices,
+                may_repair=self._repairing < MAX_REPAIR_SECONDS,
+                force=self._options.force,
+            )
+        except PathServeError:
+            self._repairing += time.thread_time() - start
+            raise
+        if checked.note is not None:
+            self._repairing += time.thread_time() - start
+            self.repaired.add(place, "geometry_repaired", checked.note)
+        return checked
+
+    def _add(self, columns: Columns, places: npt.NDArray[np.int64]) -> None:
+        """Give rows that passed the gate to the store; ``places`` says where each stood in the file."""
+        if not len(columns):
+            return
+        without = ~columns.ids.any(axis=1)
+        self.made_ids += int(without.sum())
+        columns = replace(columns, ids=self._ids.fill(columns))
+        self._count_outside(columns)
+        added = self._bulk.add(columns, on_conflict=self._options.on_conflict, colors=self.context.colors)
+        self._count(added, len(columns), places)
+
+    def _count_outside(self, columns: Columns) -> None:
+        if self._slide.size is not None:
+            boxes, size = columns.boxes(), self._slide.size
+            self.outside += int(((boxes[:, :2] < 0) | (boxes[:, 2:] > (size.width, size.height))).any(axis=1).sum())
+
+    def _count(self, added: BulkAdded, many: int, places: npt.NDArray[np.int64]) -> None:
+        is_new_id = self._options.on_conflict == "new"
+        for row in added.conflicts.tolist():
+            self.conflicts.add(int(places[row]), "conflict", _CONFLICT)
+            if not is_new_id:
+                self.refused.add(int(places[row]), "conflict", _CONFLICT)
+        refused = 0 if is_new_id else len(added.conflicts)
+        self.known += len(added.known)
+        self.replaced += len(added.replaced)
+        self.created += many - len(added.known) - len(added.replaced) - refused

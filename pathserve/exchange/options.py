@@ -1,0 +1,78 @@
+"""Options of imports and exports as people write them."""
+
+import math
+from typing import get_args
+
+from pathserve.annotations import OnConflict
+from pathserve.errors import Invalid
+from pathserve.exchange.frames import IDENTITY, FrameOptions, Matrix
+from pathserve.formats.contract import Origin, Unit
+from pathserve.geometry import Mpp
+
+
+def frame_options(
+    *, origin: str | None = None, unit: str | None = None, mpp: str | None = None, affine: str | None = None
+) -> FrameOptions:
+    """Read what somebody says about a frame; None is left to the format.
+
+    Parameters
+    ----------
+    mpp
+        ``X`` or ``X,Y``: micrometres per level-0 pixel.
+    affine
+        ``a,b,c,d,e,f``: x' = a x + b y + c and y' = d x + e y + f.
+
+    Raises
+    ------
+    Invalid
+        When something cannot be read.
+    """
+    origins: dict[str, Origin] = {name: name for name in get_args(Origin)}
+    units: dict[str, Unit] = {name: name for name in get_args(Unit)}
+    if origin is not None and origin not in origins:
+        raise Invalid("An origin is slide or bounds.", code="bad_option")
+    if unit is not None and unit not in units:
+        raise Invalid("A unit is px or um.", code="bad_option")
+    return FrameOptions(
+        origin=None if origin is None else origins[origin],
+        unit=None if unit is None else units[unit],
+        mpp=None if mpp is None else _mpp(mpp),
+        affine=IDENTITY if affine is None else _affine(affine),
+    )
+
+
+def parse_conflict(text: str) -> OnConflict:
+    """Read how conflicts are met.
+
+    Raises
+    ------
+    Invalid
+        When it is none of the ways.
+    """
+    ways: dict[str, OnConflict] = {name: name for name in get_args(OnConflict)}
+    if text not in ways:
+        raise Invalid("Conflicts are met by report, new or replace.", code="bad_option")
+    return ways[text]
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        return ()
+    return numbers if all(map(math.isfinite, numbers)) else ()
+
+
+def _mpp(text: str) -> Mpp:
+    numbers = _numbers(text)
+    if len(numbers) not in (1, 2) or min(numbers) <= 0:
+        raise Invalid("Micrometres per pixel are one number above 0, or two: X,Y.", code="bad_option")
+    return Mpp(numbers[0], numbers[-1])
+
+
+def _affine(text: str) -> Matrix:
+    numbers = _numbers(text)
+    if len(numbers) != 6:
+        raise Invalid("An affine is six numbers: a,b,c,d,e,f.", code="bad_affine")
+    a, b, c, d, e, f = numbers
+    return a, b, c, d, e, f

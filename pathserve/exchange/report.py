@@ -1,0 +1,130 @@
+"""What an import or export did, as values that the command line and HTTP both give."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pathserve.exchange.frames import Fit, Frame
+from pathserve.formats.contract import Format, Losses
+from pathserve.labels import FeatureIssue
+
+MAX_NAMED = 1000
+"""Features that a report names one by one in each of its lists; all are counted."""
+
+
+@dataclass(slots=True)
+class Issues:
+    """What happened to some features: the first `MAX_NAMED` of them, and how many there are."""
+
+    count: int = 0
+    named: list[FeatureIssue] = field(default_factory=list)
+
+    def add(self, index: int, code: str, message: str) -> None:
+        """Take note of one feature."""
+        self.count += 1
+        if len(self.named) < MAX_NAMED:
+            self.named.append(FeatureIssue(index, code, message))
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Give the named ones, by their place in the file."""
+        return [asdict(issue) for issue in sorted(self.named, key=lambda issue: issue.index)]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did.
+
+    Parameters
+    ----------
+    read
+        Features of the file. Each was created, known (there already with the same content), replaced or refused.
+    conflicts
+        Features whose id was there with other content: refused, or created under a new id.
+    made_ids
+        Features without an id, which got one made from their content.
+    outside
+        Features of which a part lies outside of the slide; they are kept.
+    """
+
+    form: Format
+    frame: Frame
+    assumed: tuple[str, ...]
+    layer: str
+    revision: int
+    read: int
+    created: int
+    known: int
+    replaced: int
+    made_ids: int
+    outside: int
+    conflicts: Issues
+    repaired: Issues
+    refused: Issues
+    losses: Losses
+    fit: tuple[Fit, ...]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the file had features and none of them is there now."""
+        return self.read > 0 and self.refused.count == self.read
+
+    @property
+    def is_partly_refused(self) -> bool:
+        """Whether some features were refused."""
+        return self.refused.count > 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as JSON has it."""
+        return {
+            "format": self.form.name,
+            "layer": self.layer,
+            "revision": self.revision,
+            "read": self.read,
+            "created": self.created,
+            "there_already": self.known,
+            "replaced": self.replaced,
+            "made_ids": self.made_ids,
+            "outside_slide": self.outside,
+            "conflicts": {"count": self.conflicts.count, "first": self.conflicts.listed()},
+            "repaired": {"count": self.repaired.count, "first": self.repaired.listed()},
+            "refused": {"count": self.refused.count, "first": self.refused.listed()},
+            "losses": losses_to_json(self.losses),
+            "frame": frame_to_json(self.frame),
+            "assumed": list(self.assumed),
+            "fit": [asdict(fit) for fit in self.fit],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export wrote, of which revision, in which frame, and what the format could not hold."""
+
+    form: Format
+    frame: Frame
+    revision: int
+    written: int
+    losses: Losses
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as JSON has it."""
+        return {
+            "format": self.form.name,
+            "revision": self.revision,
+            "written": self.written,
+            "losses": losses_to_json(self.losses),
+            "frame": frame_to_json(self.frame),
+        }
+
+
+def losses_to_json(losses: Losses) -> list[dict[str, Any]]:
+    """Give what was lost as JSON has it."""
+    return [{"code": code, "message": message, "count": count} for code, message, count in losses.items()]
+
+
+def frame_to_json(frame: Frame) -> dict[str, Any]:
+    """Give a frame as JSON has it."""
+    return {
+        "origin": frame.origin,
+        "unit": frame.unit,
+        "mpp": None if frame.mpp is None else [frame.mpp.x, frame.mpp.y],
+        "to_slide": list(frame.to_slide),
+    }

@@ -1,0 +1,133 @@
+import io
+
+import numpy as np
+import orjson
+import pytest
+
+from pathserve.annotations import AnnotationQuery, ClassSchemas
+from pathserve.annotations.revision_log import revision_log
+from pathserve.errors import Invalid, Unsupported
+from pathserve.exchange import ExportOptions, begin_export, frame_options
+from pathserve.formats.contract import Format, SlideFrame
+from pathserve.formats.registry import FORMATS, by_name
+from pathserve.geometry import Mpp, Size
+
+FRAME = SlideFrame(Size(10_000, 8_000), Mpp(0.25, 0.5), (1000.0, 500.0))
+SQUARE = [[100, 100], [140.5, 100], [140.5, 140], [100, 140], [100, 100]]
+
+
+@pytest.fixture
+def take(store, slide, db):
+    def take(form="geojson", **question):
+        said = frame_options(**{k: question.pop(k) for k in ("origin", "unit", "mpp", "affine") if k in question})
+        export = begin_export(
+            store,
+            AnnotationQuery(slide.id, **question),
+            ExportOptions(form if isinstance(form, Format) else by_name(form), said),
+            frame=FRAME,
+            schema=ClassSchemas(db).of("default"),
+            revisions=revision_log(db, slide.id),
+        )
+        out = io.BytesIO()
+        return export.write(out), out.getvalue()
+
+    return take
+
+
+def collection(*squares):
+    return orjson.dumps(
+        {
+            "type": "FeatureCollection",
+            "features": [
+                {
+                    "type": "Feature",
+                    "geometry": {"type": "Polygon", "coordinates": [[[x + dx, y] for x, y in SQUARE]]},
+                    "properties": {"classification": {"name": name, "color": [9, 8, 7]}},
+                }
+                for dx, name in squares
+            ],
+        }
+    )
+
+
+def test_an_export_says_who_wrote_what_and_when(bring, take):
+    bring(collection((0, "Tumor"), (10, "Stroma")))
+    report, text = take()
+    assert (report.written, report.revision, report.losses.items()) == (2, 1, [])
+    features = orjson.loads(text)["features"]
+    for feature in features:
+        properties = feature["properties"]
+        assert (properties["author"], properties["layer"], properties["revision"]) == ("ana", "imported", 1)
+        assert properties["classification"]["color"] == [9, 8, 7]
+        assert properties["provenance"]["created"] == properties["provenance"]["updated"]
+        assert properties["provenance"]["created"].endswith("Z")
+    assert {f["properties"]["number"] for f in features} == {1, 2}
+
+
+def test_filters_and_earlier_revisions(bring, take):
+    bring(collection((0, "Tumor")), layer="a")
+    bring(collection((10, "Tumor"), (20, "Stroma")), layer="b")
+    questions = ({}, {"as_of": 1}, {"layers": ("b",)}, {"classes": ("Tumor",)})
+    assert [take(**question)[0].written for question in questions] == [3, 1, 2, 2]
+    with pytest.raises(Invalid):
+        take(as_of=3)
+
+
+@pytest.mark.parametrize(
+    ("said", "corner"),
+    [
+        ({}, (100, 100)),
+        ({"origin": "bounds"}, (-900, -400)),
+        ({"unit": "um"}, (25, 50)),
+        ({"unit": "um", "mpp": "2"}, (200, 200)),
+        ({"origin": "bounds", "unit": "um"}, (-225, -200)),
+        ({"affine": "2,0,0,0,4,0"}, (50, 25)),
+    ],
+)
+def test_frames(bring, take, said, corner):
+    bring(collection((0, "Tumor")))
+    _, text = take(**said)
+    (feature,) = orjson.loads(text)["features"]
+    assert tuple(feature["geometry"]["coordinates"][0][0]) == corner
+
+
+@pytest.mark.parametrize("said", [{}, {"origin": "bounds", "unit": "um"}, {"affine": "0,2,5,-3,0,7"}])
+@pytest.mark.parametrize("form", ["geojson", "geojsonl", "qupath"])
+def test_what_is_exported_is_nothing_new(bring, take, slide, said, form):
+    bring(collection((0, "Tumor"), (10, "Stroma")))
+    _, text = take(form, **said)
+    report = bring(text, frame=frame_options(**said))
+    assert (report.created, report.refused.count) == (0, 0) if not said else report.read == 2
+    assert report.form.name == form
+
+
+def test_the_loss_report_of_qupath(bring, take):
+    bring(collection((0, "Tumor")))
+    report, text = take("qupath")
+    assert [(code, count) for code, _, count in report.losses.items()] == [("server_members", 1)]
+    (feature,) = orjson.loads(text)["features"]
+    assert feature["properties"] == {
+        "objectType": "annotation",
+        "classification": {"name": "Tumor", "color": [9, 8, 7]},
+    }
+    assert report.to_json()["losses"][0]["code"] == "server_members"
+
+
+def test_an_empty_export_of_every_format_is_a_file(take):
+    for form in FORMATS:
+        if form.write is not None and form.name in ("geojson", "geojsonl", "qupath"):
+            assert take(form.name)[0].written == 0
+
+
+def test_a_format_that_is_not_written_is_refused(take):
+    with pytest.raises(Unsupported):
+        take(Format("x", "X", (".x",), "text/plain", lambda _: False))
+
+
+def test_numbers_come_out_as_they_went_in(bring, take, store, slide):
+    rng = np.random.default_rng(5)
+    xs = np.sort(rng.uniform(0, 900, 40)).tolist()
+    line = {"type": "LineString", "coordinates": [[x, 1 / (x + 3)] for x in xs]}
+    bring(orjson.dumps({"type": "Feature", "geometry": line, "properties": {}}))
+    (feature,) = orjson.loads(take()[1])["features"]
+    assert feature["geometry"] == line

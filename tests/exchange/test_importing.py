@@ -1,0 +1,258 @@
+import uuid
+
+import numpy as np
+import orjson
+import pytest
+
+from pathserve.annotations import AnnotationQuery
+from pathserve.errors import Invalid, TooLarge, Unsupported
+from pathserve.exchange import FrameOptions, Tissue, frame_options, importing
+from pathserve.exchange.report import MAX_NAMED
+from pathserve.formats import geojson_file
+from pathserve.formats.contract import SlideFrame
+
+ID = "6f3c0b0e-8d1a-4f5e-9f2a-0123456789ab"
+SQUARE = [[0, 0], [40, 0], [40, 40], [0, 40], [0, 0]]
+BOW_TIE = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]
+
+
+def polygon(ring, x=0, y=0):
+    return {"type": "Polygon", "coordinates": [[[a + x, b + y] for a, b in ring]]}
+
+
+def feature(geometry, **members):
+    return {"type": "Feature", "geometry": geometry, "properties": {}, **members}
+
+
+def text(*features):
+    return orjson.dumps({"type": "FeatureCollection", "features": features})
+
+
+def shape_xy(geometry):
+    single = geometry["type"] == "Polygon"
+    return geometry["coordinates"][0] if single else geometry["coordinates"][0][0]
+
+
+def stored(store, slide, **question):
+    return list(store.each(AnnotationQuery(slide.id, **question)))
+
+
+def boxes(store, slide):
+    found = [np.array(a.geometry["coordinates"], float).reshape(-1, 2) for a in stored(store, slide)]
+    return sorted((*xy.min(axis=0).tolist(), *xy.max(axis=0).tolist()) for xy in found)
+
+
+@pytest.fixture(params=["objects", "kernels"])
+def either_way(request, monkeypatch):
+    """Small files are read as objects, large ones by kernels: each test runs both ways."""
+    if request.param == "kernels":
+        monkeypatch.setattr(geojson_file, "PLAIN_BYTES", 0)
+
+
+def test_a_file_is_imported_as_one_revision(bring, store, slide, either_way):
+    classed = {"classification": {"name": "Tumor", "color": [1, 2, 3]}, "measurements": {"Area": 3.5}}
+    report = bring(text(feature(polygon(SQUARE), id=ID, properties=classed), feature(polygon(BOW_TIE)), feature(None)))
+    assert (report.read, report.created, report.known, report.replaced) == (3, 2, 0, 0)
+    assert (report.made_ids, report.revision, store.revision(slide.id)) == (1, 1, 1)
+    assert [(i.index, i.code) for i in report.repaired.named] == [(1, "geometry_repaired")]
+    assert [(i.index, i.code) for i in report.refused.named] == [(2, "no_geometry")]
+    assert report.is_partly_refused
+    assert not report.is_refused
+    assert set(report.assumed) == {"format", "origin", "unit"}
+    (one,) = [a for a in stored(store, slide) if str(a.id) == ID]
+    assert (one.class_name, one.properties, one.layer, one.author) == (
+        "Tumor",
+        {"measurements": {"Area": 3.5}},
+        "imported",
+        "ana",
+    )
+
+
+def test_importing_again_changes_nothing(bring, store, slide, either_way):
+    twice = feature(polygon(SQUARE))
+    data = text(feature(polygon(SQUARE), id=ID), twice, twice, feature(polygon(BOW_TIE)), feature(polygon(SQUARE, 9)))
+    assert bring(data).created == 5
+    before = {a.id: a.revision for a in stored(store, slide)}
+    assert len(before) == 5
+    again = bring(data)
+    assert (again.created, again.known, again.revision) == (0, 5, 1)
+    assert {a.id: a.revision for a in stored(store, slide)} == before
+    made = [i for i in before if str(i) != ID]
+    assert {i.version for i in made} == {8}
+    assert {i.variant for i in made} == {uuid.RFC_4122}
+    assert bring(data, layer="another").created == 4  # an id of its own is there already
+
+
+def test_conflicts_are_met_in_three_ways(bring, store, slide, either_way):
+    bring(text(feature(polygon(SQUARE), id=ID)))
+    other = text(feature(polygon(SQUARE, 5), id=ID))
+    report = bring(other)
+    assert (report.created, report.conflicts.count, report.is_refused) == (0, 1, True)
+    assert [(i.index, i.code) for i in report.refused.named] == [(0, "conflict")]
+    assert boxes(store, slide) == [(0, 0, 40, 40)]
+    report = bring(other, on_conflict="new")
+    assert (report.created, report.conflicts.count, report.refused.count) == (1, 1, 0)
+    assert boxes(store, slide) == [(0, 0, 40, 40), (5, 0, 45, 40)]
+    report = bring(other, on_conflict="replace")
+    assert (report.replaced, report.created, report.refused.count) == (1, 0, 0)
+    assert boxes(store, slide) == [(5, 0, 45, 40)] * 2
+
+
+def test_an_id_twice_in_one_file(bring, either_way):
+    same = feature(polygon(SQUARE), id=ID)
+    report = bring(text(same, same, feature(polygon(SQUARE, 3), id=ID)))
+    assert (report.created, report.known, report.conflicts.count) == (1, 1, 1)
+    assert report.refused.named[0].index == 2
+
+
+def test_nothing_is_there_before_all_of_it_is(bring, store, slide, either_way):
+    data = text(*(feature(polygon(SQUARE, n)) for n in range(20)))
+    for broken in (data[:-30], data + b"x", data.replace(b"[40,0]", b"[NaN,0]", 1)):
+        with pytest.raises(Invalid) as refused:
+            bring(broken)
+        assert refused.value.code == "not_json"
+    with pytest.raises(TooLarge):
+        bring(data, max_features=10)
+    assert stored(store, slide) == []
+    assert store.revision(slide.id) == 0
+
+
+def test_frames(bring, store, slide, either_way):
+    data = text(feature(polygon(SQUARE, 100, 100)))
+    for said, box in (
+        ({}, (100, 100, 140, 140)),
+        ({"origin": "bounds"}, (1100, 600, 1140, 640)),
+        ({"unit": "um"}, (400, 200, 560, 280)),
+        ({"unit": "um", "mpp": "0.5"}, (200, 200, 280, 280)),
+        ({"unit": "um", "origin": "bounds"}, (1400, 700, 1560, 780)),
+        ({"affine": "2,0,7,0,3,9"}, (207, 309, 287, 429)),
+        ({"affine": "0,1,0,1,0,5", "unit": "um"}, (400, 210, 560, 290)),
+    ):
+        report = bring_with(bring, data, said, str(box))
+        assert report.outside == 0
+        (found,) = stored(store, slide, layers=(str(box),))
+        xy = np.array(found.geometry["coordinates"][0])
+        assert (*xy.min(axis=0), *xy.max(axis=0)) == box
+        assert [name for name in ("origin", "unit") if name not in said] == list(report.frame.assumed)
+
+
+def bring_with(bring, data, said, layer="imported", **more):
+    return bring(data, layer=layer, frame=frame_options(**said), **more)
+
+
+def test_what_stands_as_json_is_moved_too(bring, store, slide, either_way):
+    cell = feature({**polygon(SQUARE), "plane": {"z": 1}}, nucleusGeometry=polygon(BOW_TIE))
+    plain = feature(polygon(SQUARE, 200), nucleusGeometry=polygon(BOW_TIE, 200))
+    bow_tie = feature(polygon(BOW_TIE, 400))
+    bring_with(bring, text(cell, plain, bow_tie), {"origin": "bounds"})
+    found = {np.ravel(np.array(shape_xy(a.geometry)))[0]: a for a in stored(store, slide)}
+    moved = found[1000]
+    assert moved.geometry["plane"] == {"z": 1}
+    for shape, x in ((moved, 0), (found[1200], 200)):
+        nucleus = shape.properties["foreignMembers"]["nucleusGeometry"]
+        assert nucleus == polygon(BOW_TIE, 1000 + x, 500)
+    (repaired,) = [a for a in found.values() if a.drawn is not None]
+    assert repaired.drawn == polygon(BOW_TIE, 1400, 500)
+
+
+def test_a_frame_that_cannot_be_had_is_refused(bring):
+    data = text(feature(polygon(SQUARE)))
+    with pytest.raises(Invalid) as refused:
+        bring_with(bring, data, {"unit": "um"}, slide_frame=SlideFrame())
+    assert refused.value.code == "no_mpp"
+    with pytest.raises(Invalid) as refused:
+        bring_with(bring, data, {"affine": "1,1,0,1,1,0"})
+    assert refused.value.code == "bad_affine"
+    for said in ({"origin": "here"}, {"unit": "mm"}, {"mpp": "0"}, {"mpp": "nan"}, {"mpp": "1,2,3"}, {"affine": "1"}):
+        with pytest.raises(Invalid):
+            frame_options(**said)
+
+
+def test_how_well_each_frame_would_fit_is_told(bring, slide, either_way):
+    mask = np.zeros((8, 10), np.bool_)
+    mask[:, 1:3] = True  # tissue from x = 1000 to 3000
+    data = text(feature(polygon(SQUARE, 100, 100)), feature(polygon(SQUARE, 9500, 100)))
+    report = bring(data, tissue=Tissue(mask))
+    found = {(fit.origin, fit.unit): (fit.on_slide, fit.on_tissue) for fit in report.fit}
+    assert found == {
+        ("slide", "px"): (1.0, 0.0),
+        ("bounds", "px"): (0.5, 0.5),
+        ("slide", "um"): (0.5, 0.0),
+        ("bounds", "um"): (0.5, 0.5),
+    }
+    assert bring(text(feature(polygon(SQUARE, -20)))).outside == 1
+
+
+def test_lists_of_a_report_end_and_all_are_counted(bring, either_way):
+    report = bring(text(*[feature(None)] * 1500, *(feature(polygon(BOW_TIE, n)) for n in range(1200))))
+    assert (report.refused.count, len(report.refused.named)) == (1500, MAX_NAMED)
+    assert (report.repaired.count, len(report.repaired.named)) == (1200, MAX_NAMED)
+    assert report.repaired.named[0].index == 1500
+    assert len(orjson.dumps(report.to_json())) < 400_000
+
+
+def test_repairs_end_and_can_be_forced(bring, monkeypatch, either_way):
+    hole = [[39, 10], [42, 10], [42, 20], [39, 20], [39, 10]]
+    lossy = {"type": "Polygon", "coordinates": [[[30, 10], [40, 10], [40, 20], [30, 20], [30, 10]], hole]}
+    report = bring(text(feature(lossy)))
+    assert [i.code for i in report.refused.named] == ["not_repairable"]
+    assert bring(text(feature(lossy)), force=True, layer="forced").created == 1
+    monkeypatch.setattr(importing, "MAX_REPAIR_SECONDS", 0.0)
+    report = bring(text(feature(polygon(BOW_TIE)), feature(polygon(SQUARE))), layer="late")
+    assert [(i.index, i.code) for i in report.refused.named] == [(0, "too_many_repairs")]
+
+
+def test_a_tangle_of_200_vertices_does_not_hold_up_the_rest(bring, either_way):
+    turns = np.random.default_rng(7).permutation(200) * (2 * np.pi / 200)
+    ring = (500 + 400 * np.stack((np.cos(turns), np.sin(turns)), axis=1)).tolist()
+    report = bring(text(feature(polygon([*ring, ring[0]])), feature(polygon(SQUARE))))
+    assert report.read == 2
+    assert report.created >= 1
+
+
+def test_all_kinds_of_geometry_arrive(bring, store, slide, either_way):
+    ring = [[x + 100.0, y + 0.25] for x, y in SQUARE]
+    kinds = [
+        {"type": "Point", "coordinates": [1, 2]},
+        {"type": "MultiPoint", "coordinates": [[1, 2], [3, 4]]},
+        {"type": "LineString", "coordinates": [[1, 2], [3, 4]]},
+        {"type": "MultiLineString", "coordinates": [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]},
+        {"type": "Polygon", "coordinates": [ring, [[x / 4 + 110, y / 4 + 10] for x, y in SQUARE]]},
+        {"type": "MultiPolygon", "coordinates": [[ring], [[[x + 300.0, y] for x, y in SQUARE]]]},
+        {"type": "Point", "coordinates": [1, 2, 3]},
+    ]
+    assert bring(text(*map(feature, kinds))).created == len(kinds)
+    found = [a.geometry for a in stored(store, slide)]
+    assert all(kind in found for kind in kinds)
+
+
+def test_progress_is_told(bring):
+    told = []
+    bring(text(*(feature(polygon(SQUARE, n)) for n in range(2500))), progress=lambda *at: told.append(at))
+    assert [at for at in told if at[0] == "reading"][-1] == ("reading", 2500, None)
+    assert told[-1] == ("writing", 2500, 2500)
+
+
+def test_what_is_no_annotation_file_is_refused(bring, shared_data):
+    for name in (
+        "qupath/project/data/1/data.qpdata",
+        "qupath/project/project.qpproj",
+        "histomicstk/sample_GTcodes.csv",
+    ):
+        with pytest.raises(Unsupported):
+            bring(shared_data / "annotations" / name)
+    with pytest.raises(Invalid):
+        bring(text(), form="shapefile")
+
+
+def test_a_hostile_number_of_features_and_depth(bring):
+    deep = b'[{"type":"Feature","geometry":null,"properties":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}]"
+    with pytest.raises(Invalid) as refused:
+        bring(deep)
+    assert refused.value.code == "not_json"
+    huge = text(feature({"type": "Point", "coordinates": [1e308, 0]}), feature(polygon(SQUARE)))
+    assert [(i.index, i.code) for i in bring(huge).refused.named] == [(0, "out_of_range")]
+
+
+def test_options_are_left_alone_by_default():
+    assert frame_options() == FrameOptions()
