@@ -53,6 +53,11 @@ class _Groups:
         parent = self.parents.get(group)
         return parent if parent is not None and _HOLES.search(group) else None
 
+    @property
+    def has_holes(self) -> bool:
+        """Whether annotations are cut out of others."""
+        return any(self.hole_of(group) is not None for group in self.named)
+
     def class_of(self, group: str) -> str:
         return "Tumor" if self.camelyon and group in _CAMELYON_TUMOUR else group
 
@@ -64,7 +69,7 @@ def recognise(head: bytes) -> bool:
 
 
 def read(path: Path, context: ReadContext) -> Iterator[Item]:
-    """Read a file; three times, since groups stand at its end and holes after what they are cut out of."""
+    """Read a file; twice, since groups stand at its end, and once more when some are holes."""
     groups = _read_groups(path)
     if groups.camelyon and groups.named & {"_0", "_1"}:
         context.losses.note("camelyon_groups", "CAMELYON's groups _0 and _1 became the class Tumor, _2 holes in it.")
@@ -76,12 +81,12 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
             except PathServeError as error:
                 yield FeatureIssue(0, error.code, error.message)
 
-    return pieces.limited(pieces.join(cut(outlines, context)), context)
+    return pieces.limited(pieces.join(cut(outlines, context, first=groups.has_holes)), context)
 
 
 def _read_groups(path: Path) -> _Groups:
     groups = _Groups()
-    for found in read_elements(path, records=("Annotation", "Group"), points=_POINTS, max_points=0):
+    for found in read_elements(path, records=("Annotation", "Group"), points={"Coordinate": ()}):
         element = found.element
         parent = element.get("PartOfGroup").strip()
         if element.name == "Annotation":

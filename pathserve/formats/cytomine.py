@@ -10,26 +10,25 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import pieces
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, SlideFrame, WriteContext
 from pathserve.formats.delimited import header_of, rows_of
 from pathserve.formats.geojson import ORIGINAL_ID
-from pathserve.formats.json_head import Outline, outline
-from pathserve.formats.json_stream import ITEM, read_members
+from pathserve.formats.json_head import Outline
+from pathserve.formats.json_stream import ITEMS, WHOLE, outline_of_first, read_items
 from pathserve.formats.pieces import Mark, Part
 from pathserve.formats.wkt import TEXT, parse_wkt, write_wkt
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
-_ROUTES = (("collection", ITEM), ("annotation",), (ITEM,), (ITEM, "annotation"))
 _MARK = "pathserve"
 _OWN = frozenset(("location", "id", "created", _MARK))
 
 
 def recognise(head: bytes) -> bool:
     """Tell by a ``location`` that is well-known text."""
-    found = outline(head)
-    objects = (found, *(found.first.get(name, Outline()) for name in ("", "collection", "annotation")))
+    found, _ = outline_of_first(head)
+    objects = (found, *(found.first.get(name, Outline()) for name in ("collection", "annotation")))
     if any(TEXT.match(item.members.get("location") or "") for item in objects):
         return True
     return any("location" in item.members and "image" in item.members for item in objects) or _column(head) is not None
@@ -63,29 +62,30 @@ def _height(slide: SlideFrame) -> int:
 
 
 def _parts(path: Path, height: int, context: ReadContext) -> Iterator[Part | FeatureIssue]:
-    for given in _given(path, context):
+    for given in _given(path):
         try:
-            if given is None:
-                most = context.max_vertices
-                raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
             yield _part(given, height, context)
         except PathServeError as error:
             yield FeatureIssue(0, error.code, error.message)
 
 
-def _given(path: Path, context: ReadContext) -> Iterator[object]:
-    """Walk through what a file holds; None is what was too large."""
+def _given(path: Path) -> Iterator[object]:
+    """Walk through what a file holds."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     column = _column(head)
-    if column is not None:
-        for row in rows_of(path, column[1]):
-            yield {(key if key != column[0] else "location"): value for key, value in row.items()}
+    if column is None:
+        yield from read_items(path, _route(head))
         return
-    routes = ((),) if "location" in outline(head).members else _ROUTES
-    for member in read_members(path, routes, context.losses, max_vertices=context.max_vertices):
-        if member.item:
-            yield member.value
+    for row in rows_of(path, column[1]):
+        yield {(key if key != column[0] else "location"): value for key, value in row.items()}
+
+
+def _route(head: bytes) -> str:
+    found, within = outline_of_first(head)
+    if "location" in found.members:
+        return within.removesuffix(".") if within else WHOLE
+    return f"{within}annotation" if "annotation" in found.members else f"collection.{ITEMS}"
 
 
 def _part(given: object, height: int, context: ReadContext) -> Part:

@@ -20,8 +20,8 @@ from pathserve.formats import pieces
 from pathserve.formats.colors import parse_color
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, WriteContext
 from pathserve.formats.geojson import ORIGINAL_ID
-from pathserve.formats.json_head import Outline, outline
-from pathserve.formats.json_stream import ITEM, Route, read_members
+from pathserve.formats.json_head import Outline
+from pathserve.formats.json_stream import ITEMS, outline_of_first, read_items
 from pathserve.formats.pieces import Mark, Part, Piece, Row
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
@@ -53,24 +53,13 @@ _PLACED = frozenset(
         "user",
     )
 )
-_ELEMENTS: tuple[Route, ...] = (
-    ("elements", ITEM),
-    ("annotation", "elements", ITEM),
-    (ITEM, "elements", ITEM),
-    (ITEM, "annotation", "elements", ITEM),
-)
 
 
 def recognise(head: bytes) -> bool:
     """Tell by ``elements``, or by a list whose first object is of a type that elements have."""
-    found = outline(head)
-    if found.kind == "[":
-        first = found.first.get("", Outline())
-        return _is_document(first) or first.members.get("type") in TYPES
-    return _is_document(found)
-
-
-def _is_document(found: Outline) -> bool:
+    found, route = outline_of_first(head)
+    if route and found.members.get("type") in TYPES:
+        return True
     if "elements" in found.members:
         kind = found.first.get("elements", Outline()).members.get("type")
         return kind is None or kind in TYPES
@@ -79,33 +68,31 @@ def _is_document(found: Outline) -> bool:
 
 def read(path: Path, context: ReadContext) -> Iterator[Item]:
     """Read a file."""
+    return pieces.limited(pieces.join(_read(path, context)), context)
+
+
+def _read(path: Path, context: ReadContext) -> Iterator[Part | FeatureIssue]:
     with path.open("rb") as file:
-        found = outline(file.read(HEAD_BYTES))
-    bare = found.kind == "[" and found.first.get("", Outline()).members.get("type") in TYPES
-    return pieces.limited(pieces.join(_read(path, ((ITEM,),) if bare else _ELEMENTS, context)), context)
-
-
-def _read(path: Path, items: tuple[Route, ...], context: ReadContext) -> Iterator[Part | FeatureIssue]:
-    documents: dict[str, str] = {}
-    met = 0
-    for member in read_members(path, items, context.losses, max_vertices=context.max_vertices):
-        if not member.item:
-            if member.route[-1:] in (("name",), ("description",)) and isinstance(member.value, str):
-                if met and member.value:
-                    context.losses.note(
-                        "document_name", "Names that stand after the elements they are for are left out."
-                    )
-                elif member.value:
-                    documents[member.route[-1]] = member.value
-            continue
-        met += 1
+        route, document = _route(file.read(HEAD_BYTES))
+    if document is None and route != ITEMS:
+        context.losses.note("document_name", "Names of the documents that a list holds are left out.")
+    for element in read_items(path, route):
         try:
-            if member.too_large:
-                most = context.max_vertices
-                raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
-            yield _part(member.value, documents, context)
+            yield _part(element, document or {}, context)
         except PathServeError as error:
             yield FeatureIssue(0, error.code, error.message)
+
+
+def _route(head: bytes) -> tuple[str, dict[str, str] | None]:
+    """Tell where elements stand, and name and description of the document when there is one."""
+    found, within = outline_of_first(head)
+    if within and found.members.get("type") in TYPES:
+        return ITEMS, None
+    if "elements" not in found.members:
+        found = found.first.get("annotation", Outline())
+        within += "annotation."
+    texts = {name: value for name in ("name", "description") if (value := found.members.get(name))}
+    return f"{within}elements.{ITEMS}", None if within.startswith(ITEMS) else texts
 
 
 def _part(element: object, documents: Mapping[str, str], context: ReadContext) -> Part:
@@ -213,6 +200,9 @@ class _Shapes:
     def _ring(self, points: object) -> shapes.Ring:
         if not isinstance(points, list) or not points:
             raise Invalid("The element has no points.", code="no_geometry")
+        if len(points) > self._context.max_vertices:
+            most = self._context.max_vertices
+            raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
         return [self._position(point) for point in points]
 
     def _position(self, point: object) -> list[float]:

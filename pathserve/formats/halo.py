@@ -16,13 +16,15 @@ from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.holes import Outline, cut
 from pathserve.formats.pieces import Part, Piece, Row
 from pathserve.formats.sections import Sections
-from pathserve.formats.xml_events import Element, attribute, opening_tags, read_elements
+from pathserve.formats.xml_events import Element, attribute, mentions, opening_tags, read_elements
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
 _REGION_OWN = frozenset(("Type", "NegativeROA"))
 _LAYER_OWN = frozenset(("Name", "LineColor"))
+_NO_MOMENT = "1970-01-01T00:00:00.000Z"
 _YELLOW = (255, 255, 0)
-_COMMENT = ("Author", "Body", "CreatedTime", "ModifiedTime")
+_COMMENT = {"Author": "", "Body": "", "CreatedTime": _NO_MOMENT, "ModifiedTime": _NO_MOMENT}
+"""A comment's members, and what stands there when nothing is known: readers of HALO's files want a time."""
 _KEPT = frozenset((pieces.NAME, pieces.DESCRIPTION, "halo", shapes.SHAPE, shapes.ELLIPSE))
 
 
@@ -35,7 +37,7 @@ def recognise(head: bytes) -> bool:
 
 
 def read(path: Path, context: ReadContext) -> Iterator[Item]:
-    """Read a file; twice, since negative regions may stand before or after what they take away from."""
+    """Read a file; twice when it has negative regions, which may stand before or after what they take away from."""
 
     def outlines(context: ReadContext) -> Iterator[Outline | FeatureIssue]:
         layer: Element | None = None
@@ -50,7 +52,8 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
             except PathServeError as error:
                 yield FeatureIssue(0, error.code, error.message)
 
-    return pieces.limited(pieces.join(cut(outlines, context)), context)
+    first = mentions(path, "NegativeROA", "1")
+    return pieces.limited(pieces.join(cut(outlines, context, first=first)), context)
 
 
 def _outline(element: Element, layer: Element | None, number: int, context: ReadContext) -> Outline:
@@ -148,12 +151,12 @@ def _comments(row: Row) -> str:
     if not isinstance(comments, list):
         told = [properties.get(name) for name in (pieces.NAME, pieces.DESCRIPTION)]
         body = "\n".join(text for text in told if isinstance(text, str) and text)
-        at = "" if row.moment is None else pieces.moment(row.moment)
+        at = _NO_MOMENT if row.moment is None else pieces.moment(row.moment)
         comments = [{"Author": row.author or "", "Body": body, "CreatedTime": at, "ModifiedTime": at}] if body else []
     lines = []
     for comment in comments:
         if isinstance(comment, Mapping):
-            texts = [f"{name}={attribute(str(comment.get(name) or ''))}" for name in _COMMENT]
+            texts = [f"{name}={attribute(str(comment.get(name) or _COMMENT[name]))}" for name in _COMMENT]
             lines.append(f"<Comment {' '.join(texts)}/>")
     return "".join(lines)
 

@@ -50,7 +50,7 @@ class _Negatives:
 
 
 def cut(
-    read: Callable[[ReadContext], Iterator[Outline | FeatureIssue]], context: ReadContext
+    read: Callable[[ReadContext], Iterator[Outline | FeatureIssue]], context: ReadContext, *, first: bool = True
 ) -> Iterator[Part | FeatureIssue]:
     """Give outlines with their holes.
 
@@ -62,25 +62,22 @@ def cut(
     read
         Reads the file from its beginning; called twice, so that no more than the negative outlines is held. Losses of
         the first time are not counted.
+    first
+        False when it is known that there is no negative outline: then the file is read once.
 
     Raises
     ------
     TooLarge
         When there are more negative outlines than can be held.
     """
-    groups: dict[Hashable, _Negatives] = {}
-    vertices = 0
-    for item in read(replace(context, losses=Losses())):
-        if isinstance(item, Outline) and _takes_away(item):
-            vertices += len(_ring(item.part))
-            if vertices > MAX_NEGATIVE_VERTICES:
-                raise TooLarge("The file has too many negative outlines.", code="too_many_negative_regions")
-            groups.setdefault(item.group, _Negatives()).add(item.part)
+    groups = _collect(read(replace(context, losses=Losses()))) if first else {}
     for item in read(context):
         if isinstance(item, FeatureIssue):
             yield item
         elif not _takes_away(item):
             yield _with_holes(item, groups.get(item.group))
+        elif not first:
+            yield Part(negative(item.part.annotation))
     for negatives in groups.values():
         for index, part in enumerate(negatives.parts):
             if index not in negatives.used:
@@ -88,6 +85,19 @@ def cut(
                     "negative_region", "Negative outlines that lie within no other one stay objects without a class."
                 )
                 yield Part(negative(part.annotation))
+
+
+def _collect(items: Iterator[Outline | FeatureIssue]) -> dict[Hashable, _Negatives]:
+    """Hold the negative outlines of each group."""
+    groups: dict[Hashable, _Negatives] = {}
+    vertices = 0
+    for item in items:
+        if isinstance(item, Outline) and _takes_away(item):
+            vertices += len(_ring(item.part))
+            if vertices > MAX_NEGATIVE_VERTICES:
+                raise TooLarge("The file has too many negative outlines.", code="too_many_negative_regions")
+            groups.setdefault(item.group, _Negatives()).add(item.part)
+    return groups
 
 
 def _takes_away(item: Outline) -> bool:

@@ -18,7 +18,7 @@ from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.holes import Outline, cut
 from pathserve.formats.pieces import Mark, Part, Piece
 from pathserve.formats.sections import Sections
-from pathserve.formats.xml_events import Element, Found, attribute, number, opening_tags, read_elements
+from pathserve.formats.xml_events import Element, Found, attribute, mentions, number, opening_tags, read_elements
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
 _MEASUREMENTS = ("Length", "Area", "LengthMicrons", "AreaMicrons")
@@ -41,7 +41,7 @@ def recognise(head: bytes) -> bool:
 
 
 def read(path: Path, context: ReadContext) -> Iterator[Item]:
-    """Read a file; twice, since negative regions may stand before or after what they take away from."""
+    """Read a file; twice when it has negative regions, which may stand before or after what they take away from."""
 
     def outlines(context: ReadContext) -> Iterator[Outline | FeatureIssue]:
         layer = _Layer()
@@ -55,7 +55,8 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
                 except PathServeError as error:
                     yield FeatureIssue(0, error.code, error.message)
 
-    return pieces.limited(pieces.join(cut(outlines, context)), context)
+    first = mentions(path, "NegativeROA", "1")
+    return pieces.limited(pieces.join(cut(outlines, context, first=first)), context)
 
 
 class _Layer:

@@ -1,97 +1,92 @@
-"""JSON documents of other tools, event by event, with limits on depth, tokens and the size of one object.
+"""JSON documents of other tools, object by object, with limits on depth and on the size of one object.
 
 They name their arrays differently, and put them within lists and objects, so who reads says where the objects stand.
 GeoJSON and COCO, which are the largest by far, have faster readers of their own (`scan`, `json_members`).
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import ijson
+import numpy as np
 
-from pathserve.errors import Invalid, TooLarge
-from pathserve.formats.contract import Losses
-from pathserve.formats.json_head import BYTE_ORDER_MARK
+from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.formats.json_head import BYTE_ORDER_MARK, Outline, outline
 
 MAX_DEPTH = 64
 """Objects and arrays may lie this deep within one another."""
 
-MAX_TOKEN_BYTES = 64 * 1024 * 1024
-"""Bytes of one text or number."""
+MAX_ITEM_BYTES = 64 * 1024 * 1024
+"""Bytes of one object, or of what stands between two of them."""
 
-ITEM = "[]"
-"""Stands in a route for any item of an array."""
+WHOLE = ""
+"""Route of the whole text, as one object."""
 
-Route = tuple[str, ...]
+ITEMS = "item"
+"""Route of the items of the outermost array; ``elements.item`` is that of the array that a member holds."""
 
 _BLOCK = 64 * 1024
-_VALUES_BESIDE_POSITIONS = 200_000
+_ESCAPED = re.compile(rb"\\.", re.DOTALL)
+_ENDS_ESCAPING = re.compile(rb"(?:^|[^\\])(?:\\\\)*\\\Z", re.DOTALL)
+_KEPT = b'[]{}"'
+_OTHERS = bytes(byte for byte in range(256) if byte not in _KEPT)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One of the values asked for, or a single value outside of them.
-
-    Parameters
-    ----------
-    route
-        Names of members from the outside in, `ITEM` for items of arrays: ``("elements", "[]")``.
-    value
-        The object or array asked for, or the text, number, boolean or null.
-    item
-        Whether it was asked for.
-    too_large
-        Whether it has more values than there is room for; ``value`` is None then.
-    """
-
-    route: Route
-    value: Any
-    item: bool
-    too_large: bool = False
+def outline_of_first(head: bytes) -> tuple[Outline, str]:
+    """Give the outline of a text's object, or of the first object of its outermost array, and the route to it."""
+    text = head.removeprefix(BYTE_ORDER_MARK).lstrip()
+    if text.startswith(b"["):
+        return outline(text[1:]), f"{ITEMS}."
+    return outline(text), ""
 
 
-def read_members(
-    path: Path, items: Collection[Route], losses: Losses, *, max_vertices: int = 1_000_000
-) -> Iterator[Member]:
-    """Walk through a text.
-
-    Parameters
-    ----------
-    items
-        Routes of what is given whole: ``("elements", "[]")`` for the items of that member's array, ``()`` for the whole
-        text.
-    max_vertices
-        Most positions of an item; an item has room for three numbers a position, and for much else.
+def read_items(path: Path, route: str) -> Iterator[Any]:
+    """Walk through the objects at a route; of members named twice the last one counts.
 
     Raises
     ------
     Invalid
-        When the text is not JSON, is cut off, nested too deeply or holds a number that JSON cannot.
+        When the text is not JSON, is cut off, nested too deeply or holds a number that is none or too long.
     TooLarge
-        When a text within it is too long.
+        When an object is.
     """
-    walk = _Walk(frozenset(items), losses, 4 * max_vertices + _VALUES_BESIDE_POSITIONS)
+    yield from _walk(path, lambda source: ijson.items(source, route, buf_size=_BLOCK, use_float=True))
+
+
+def read_column(path: Path, name: str) -> Iterator[tuple[str, Any]]:
+    """Walk through the members of the object that the outermost object's member ``name`` is; errors as `read_items`."""
+    yield from _walk(path, lambda source: ijson.kvitems(source, name, buf_size=_BLOCK, use_float=True))
+
+
+def _walk(path: Path, begin: Any) -> Iterator[Any]:  # noqa: ANN401 - ijson has no types
+    count = 0
     with path.open("rb") as file:
         source = _Source(file)
         try:
-            for event, value in ijson.basic_parse(source, buf_size=_BLOCK, use_float=True):
+            for found in begin(source):
                 source.waiting = 0
-                found = walk.take(event, value)
-                if found is not None:
-                    yield found
+                count += 1
+                yield found
         except (ijson.JSONError, ValueError, OverflowError):
-            message = f"The text is not JSON, or is cut off, after {walk.items:,} objects."
-            raise Invalid(message, code="not_json") from None
+            raise Invalid(f"The text is not JSON, or is cut off, after {count:,} objects.", code="not_json") from None
+        except _TooDeepError:
+            message = f"The text is nested more than {MAX_DEPTH} levels deep, after {count:,} objects."
+            raise Invalid(message, code="too_deep") from None
+
+
+class _TooDeepError(PathServeError):
+    """The text goes deeper than it may."""
 
 
 class _Source:
-    """The bytes of a text without the mark of their order, as many of them as one token may have."""
+    """The bytes of a text, looked at for their depth before they are parsed."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._begun = False
+        self._begun = self._within_text = self._escaping = False
+        self._depth = 0
         self.waiting = 0
 
     def read(self, count: int) -> bytes:
@@ -101,78 +96,23 @@ class _Source:
             self._begun = True
             block = block.removeprefix(BYTE_ORDER_MARK) or self._file.read(count)
         self.waiting += len(block)
-        if self.waiting > MAX_TOKEN_BYTES:
-            raise TooLarge("A text within the JSON is too long.", code="json_token_too_long")
+        if self.waiting > MAX_ITEM_BYTES:
+            raise TooLarge(f"One object of the file has more than {MAX_ITEM_BYTES:,} bytes.", code="item_too_large")
+        self._follow(block)
         return block
 
-
-class _Walk:
-    """Puts values together out of the events of one text."""
-
-    def __init__(self, wanted: frozenset[Route], losses: Losses, most: int) -> None:
-        self._wanted, self._losses, self._most = wanted, losses, most
-        self._open: list[Any] = []  # objects and arrays from the outside in; None outside of an item
-        self._names: list[str] = []  # the newest member's name in each of them; `ITEM` in arrays
-        self._values = 0
-        self._item_depth = -1
-        self.items = 0
-
-    def take(self, event: str, value: object) -> Member | None:
-        """Take the next event; gives what is complete with it."""
-        match event:
-            case "map_key":
-                self._names[-1] = str(value)
-            case "start_map" | "start_array":
-                self._start(array=event == "start_array")
-            case "end_map" | "end_array":
-                return self._end()
-            case _:
-                return self._single(value)
-        return None
-
-    def _start(self, *, array: bool) -> None:
-        if len(self._open) >= MAX_DEPTH:
-            message = f"The text is nested more than {MAX_DEPTH} levels deep, after {self.items:,} objects."
-            raise Invalid(message, code="too_deep")
-        if self._item_depth < 0 and tuple(self._names) in self._wanted:
-            self._item_depth = len(self._open)
-            self._values = 0
-        made: Any = None
-        if self._item_depth >= 0:
-            self._values += 1
-            made = [] if array else {}
-            if len(self._open) > self._item_depth:
-                self._put(made)
-        self._open.append(made)
-        self._names.append(ITEM if array else "")
-
-    def _end(self) -> Member | None:
-        made = self._open.pop()
-        self._names.pop()
-        if self._item_depth != len(self._open):
-            return None
-        self._item_depth = -1
-        self.items += 1
-        if self._values > self._most:
-            return Member(tuple(self._names), None, item=True, too_large=True)
-        return Member(tuple(self._names), made, item=True)
-
-    def _single(self, value: object) -> Member | None:
-        if self._item_depth >= 0:
-            self._values += 1
-            self._put(value)
-            return None
-        route = tuple(self._names)
-        return Member(route, value, item=route in self._wanted)
-
-    def _put(self, value: object) -> None:
-        """Put a value into the innermost object or array, while there is room."""
-        if self._values > self._most:
-            return
-        holder = self._open[-1]
-        if isinstance(holder, list):
-            holder.append(value)
-        else:
-            if self._names[-1] in holder:
-                self._losses.note("duplicate_key", "An object named a member twice; the last one was taken.")
-            holder[self._names[-1]] = value
+    def _follow(self, block: bytes) -> None:
+        """Follow the brackets outside of texts."""
+        if b"\\" in block or self._escaping:
+            block = block[self._escaping :]
+            self._escaping = _ENDS_ESCAPING.search(block) is not None
+            block = _ESCAPED.sub(b"", block)
+        parts = block.translate(None, _OTHERS).split(b'"')
+        outside = np.frombuffer(b"".join(parts[self._within_text :: 2]), np.uint8)
+        self._within_text ^= bool((len(parts) - 1) % 2)
+        if len(outside):
+            # Of the four brackets, those that open have the lower code of their pair: [ 91, ] 93, { 123, } 125.
+            depths = self._depth + np.cumsum(np.where((outside == 91) | (outside == 123), 1, -1))
+            if int(depths.max()) > MAX_DEPTH:
+                raise _TooDeepError("")
+            self._depth = int(depths[-1])

@@ -16,7 +16,7 @@ from pathserve.formats import pieces
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.holes import Outline, cut
 from pathserve.formats.json_head import outline
-from pathserve.formats.json_stream import ITEM, read_members
+from pathserve.formats.json_stream import ITEMS, read_items
 from pathserve.formats.pieces import Part
 from pathserve.formats.sections import Sections
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
@@ -40,26 +40,24 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
     """Read a file; twice, since negative polygons become holes."""
 
     def outlines(context: ReadContext) -> Iterator[Outline | FeatureIssue]:
-        items = (("positive", ITEM), ("negative", ITEM))
-        for member in read_members(path, items, context.losses, max_vertices=context.max_vertices):
-            if not member.item:
-                continue
-            try:
-                if member.too_large:
-                    most = context.max_vertices
-                    raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
-                part = Part(_annotation(member.value))
-            except PathServeError as error:
-                yield FeatureIssue(0, error.code, error.message)
-            else:
-                yield Outline(part, negative=member.route[0] == "negative")
+        for name in ("positive", "negative"):
+            for polygon in read_items(path, f"{name}.{ITEMS}"):
+                try:
+                    part = Part(_annotation(polygon, context))
+                except PathServeError as error:
+                    yield FeatureIssue(0, error.code, error.message)
+                else:
+                    yield Outline(part, negative=name == "negative")
 
     return pieces.limited(pieces.join(cut(outlines, context)), context)
 
 
-def _annotation(value: object) -> NewAnnotation:
+def _annotation(value: object, context: ReadContext) -> NewAnnotation:
     if not isinstance(value, dict) or not isinstance(value.get("vertices"), list):
         raise Invalid("The polygon has no vertices.", code="no_geometry")
+    if len(value["vertices"]) > context.max_vertices:
+        most = context.max_vertices
+        raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
     ring = [_position(vertex) for vertex in value["vertices"]]
     if not ring:
         raise Invalid("The polygon has no vertices.", code="no_geometry")

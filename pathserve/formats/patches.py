@@ -5,15 +5,14 @@ it is held in memory until all are read. The places become points.
 """
 
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
-from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.errors import PathServeError, TooLarge
 from pathserve.formats import pieces
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext
 from pathserve.formats.delimited import header_of, rows_of
 from pathserve.formats.json_head import outline
-from pathserve.formats.json_stream import ITEM, read_members
+from pathserve.formats.json_stream import read_column
 from pathserve.formats.xml_events import number
 from pathserve.labels import FeatureIssue, NewAnnotation
 
@@ -42,7 +41,7 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
     """Read a file."""
     with path.open("rb") as file:
         table = header_of(file.read(HEAD_BYTES)) if not _starts_object(path) else None
-    rows = _json_rows(path, context) if table is None else rows_of(path, table[1])
+    rows = _json_rows(path) if table is None else rows_of(path, table[1])
     return pieces.limited(_read(rows), context)
 
 
@@ -62,17 +61,15 @@ def _read(rows: Iterator[dict[str, str]]) -> Iterator[Item]:
             yield NewAnnotation({"type": "Point", "coordinates": position}, class_name=name)
 
 
-def _json_rows(path: Path, context: ReadContext) -> Iterator[dict[str, str]]:
+def _json_rows(path: Path) -> Iterator[dict[str, str]]:
     """Put columns together, in the order of the first one."""
     columns: dict[str, dict[str, str]] = {}
-    total = count(1)
-    for member in read_members(path, (), context.losses):
-        route = member.route
-        if len(route) != 2 or route[0] not in _COLUMNS or route[1] == ITEM:
-            raise Invalid("The table has something else than columns x, y and class.", code="bad_table")
-        if next(total) > 3 * MAX_PATCHES:
-            raise TooLarge(f"A table of JSON columns may have at most {MAX_PATCHES:,} rows.", code="too_many_features")
-        columns.setdefault(route[0], {})[route[1]] = "" if member.value is None else _text(member.value)
+    for name in sorted(_COLUMNS):
+        for key, value in read_column(path, name):
+            if len(columns.setdefault(name, {})) >= MAX_PATCHES:
+                message = f"A table of JSON columns may have at most {MAX_PATCHES:,} rows."
+                raise TooLarge(message, code="too_many_features")
+            columns[name][key] = "" if value is None else _text(value)
     for key in columns.get("x", {}):
         yield {name: column[key] for name, column in columns.items() if key in column}
 

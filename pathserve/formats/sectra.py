@@ -12,10 +12,10 @@ from typing import Any
 
 from pathserve.errors import Invalid, PathServeError, TooLarge
 from pathserve.formats import pieces
-from pathserve.formats.contract import Format, Item, ReadContext
+from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext
 from pathserve.formats.drawn_shapes import Ring
 from pathserve.formats.json_head import Outline, outline
-from pathserve.formats.json_stream import ITEM, read_members
+from pathserve.formats.json_stream import ITEMS, WHOLE, read_items
 from pathserve.labels import FeatureIssue, NewAnnotation
 
 _AREA = re.compile(r"\s*([\d.,]+)\s*(mm|µm|μm|um)²?2?\s*")
@@ -47,15 +47,10 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
 
 def _read(path: Path, context: ReadContext) -> Iterator[Item]:
     with path.open("rb") as file:
-        routes = ((),) if outline(file.read(64 * 1024)).kind == "{" else ((ITEM,),)
-    for member in read_members(path, routes, context.losses, max_vertices=context.max_vertices):
-        if not member.item:
-            continue
+        route = WHOLE if outline(file.read(HEAD_BYTES)).kind == "{" else ITEMS
+    for given in read_items(path, route):
         try:
-            if member.too_large:
-                most = context.max_vertices
-                raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
-            yield _annotation(member.value, context)
+            yield _annotation(given, context)
         except PathServeError as error:
             yield FeatureIssue(0, error.code, error.message)
 
@@ -63,6 +58,9 @@ def _read(path: Path, context: ReadContext) -> Iterator[Item]:
 def _annotation(given: object, context: ReadContext) -> NewAnnotation:
     if not isinstance(given, dict) or given.get("type") != "Area" or not isinstance(given.get("content"), list):
         raise Invalid("Of Sectra's annotations only areas are read.", code="unknown_shape")
+    if len(given["content"]) > context.max_vertices:
+        most = context.max_vertices
+        raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
     ring = [_position(point) for point in given["content"]]
     if len(ring) < 3:
         raise Invalid("The outline has fewer than three corners.", code="short_ring")

@@ -59,10 +59,10 @@ def parse_svg(text: str, *, max_vertices: int) -> Drawn:
         When it has too many shapes or vertices.
     """
     drawn = Drawn()
-    count = 0
+    count = vertices = 0
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal count
+        nonlocal count, vertices
         local = name.rpartition(":")[2]
         if "transform" in attributes:
             raise Unsupported("Selectors with transforms are not read.", code="svg_transform")
@@ -70,8 +70,10 @@ def parse_svg(text: str, *, max_vertices: int) -> Drawn:
             count += 1
             if count > MAX_SHAPES:
                 raise TooLarge(f"A selector may have at most {MAX_SHAPES:,} shapes.", code="too_many_shapes")
+            before = len(drawn.rings), len(drawn.lines)
             _draw(local, attributes, drawn)
-            if sum(map(len, drawn.rings)) + sum(map(len, drawn.lines)) > max_vertices:
+            vertices += sum(map(len, drawn.rings[before[0] :])) + sum(map(len, drawn.lines[before[1] :]))
+            if vertices > max_vertices:
                 raise TooLarge(f"A geometry may have at most {max_vertices:,} vertices.", code="too_many_vertices")
 
     def doctype(*_: object) -> None:

@@ -13,12 +13,12 @@ from typing import Any, BinaryIO
 import orjson
 import shapely
 
-from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
 from pathserve.formats import pieces
-from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
+from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, WriteContext
 from pathserve.formats.json_head import Outline, outline
-from pathserve.formats.json_stream import ITEM, read_members
+from pathserve.formats.json_stream import ITEMS, WHOLE, read_items
 from pathserve.formats.pieces import Mark, Part, Piece, Row
 from pathserve.formats.svg import Drawn, parse_svg, write_path
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
@@ -28,7 +28,6 @@ _FRAGMENT = "http://www.w3.org/TR/media-frags/"
 _MARK = "pathserve"
 _NUMBER = r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)"
 _XYWH = re.compile(rf"#?(?:.*&)?xywh=(pixel:|percent:|pct:)?{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}")
-_ITEMS = ((), (ITEM,), ("items", ITEM), ("first", "items", ITEM), ("@graph", ITEM), ("resources", ITEM))
 _OWN = frozenset(("@context", "id", "type", "body", "target", "creator", "created", _MARK))
 _TARGET_OWN = frozenset(("selector",))
 
@@ -48,23 +47,23 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
 
 
 def _read(path: Path, context: ReadContext) -> Iterator[Part | FeatureIssue]:
-    for member in read_members(path, _items_of(path), context.losses, max_vertices=context.max_vertices):
-        if not member.item:
-            continue
+    with path.open("rb") as file:
+        route = _route(outline(file.read(HEAD_BYTES)))
+    for value in read_items(path, route):
         try:
-            if member.too_large:
-                most = context.max_vertices
-                raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
-            yield _part(member.value, context)
+            yield _part(value, context)
         except PathServeError as error:
             yield FeatureIssue(0, error.code, error.message)
 
 
-def _items_of(path: Path) -> tuple[tuple[str, ...], ...]:
-    """Tell where the annotations stand: the whole text is one only when it has a target."""
-    with path.open("rb") as file:
-        found = outline(file.read(64 * 1024))
-    return _ITEMS[:1] if "target" in found.members else _ITEMS[1:]
+def _route(found: Outline) -> str:
+    """Tell where annotations stand: the whole text is one only when it has a target."""
+    if found.kind == "[":
+        return ITEMS
+    if "target" in found.members:
+        return WHOLE
+    listed = next((name for name in ("items", "@graph", "resources") if name in found.members), "first.items")
+    return f"{listed}.{ITEMS}"
 
 
 def _part(value: object, context: ReadContext) -> Part:

@@ -29,6 +29,9 @@ TEXT = re.compile(
 )
 """How a geometry begins."""
 
+MAX_COLLECTIONS = 16
+"""Most collections within one geometry."""
+
 _SRID = re.compile(r"\s*SRID=\d+;", re.IGNORECASE)
 _COLUMNS = ("wkt", "geometry", "geom", "the_geom")
 
@@ -98,12 +101,15 @@ def parse_wkt(text: str, context: ReadContext) -> dict[str, Any]:
     if text.count(",") >= context.max_vertices:
         most = context.max_vertices
         raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
+    # The parser below goes into collections by recursion, as deep as the text does.
+    if TEXT.match(text) is None or text.upper().count("GEOMETRYCOLLECTION") > MAX_COLLECTIONS:
+        raise Invalid("The text is no well-known text of a geometry.", code="bad_wkt")
     try:
         found = shapely.from_wkt(_SRID.sub("", text.strip(), count=1))
         if found.is_empty:
             raise Invalid("The geometry is empty.", code="no_geometry")
         return _listed(shapely.geometry.mapping(found))
-    except (ShapelyError, ValueError, TypeError):
+    except (ShapelyError, ValueError, TypeError, NotImplementedError):
         raise Invalid("The text is no well-known text of a geometry.", code="bad_wkt") from None
 
 

@@ -4,6 +4,7 @@ Expat reads block after block, so memory goes by the largest record alone. Docum
 them go entities, and all that can be done with those.
 """
 
+import re
 from array import array
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -143,6 +144,20 @@ def opening_tags(head: bytes) -> list[tuple[str, dict[str, str]]]:
     return found
 
 
+def mentions(path: Path, name: str, value: str) -> bool:
+    """Tell, in a moment, whether a file may have an attribute of that value; True when that is not clear."""
+    pattern = re.compile(rf"""{name}\s*=\s*["']\s*{value}""".encode())
+    kept = b""
+    with path.open("rb") as file:
+        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            return True
+        while block := file.read(1024 * 1024):
+            if pattern.search(kept + block):
+                return True
+            kept = block[-256:]
+    return False
+
+
 def attribute(value: str) -> str:
     """Write an attribute's value with its quotes; characters that XML cannot hold become U+FFFD."""
     return quoteattr(allowed(value))
@@ -151,6 +166,10 @@ def attribute(value: str) -> str:
 def text(value: str) -> str:
     """Write a text between tags; characters that XML cannot hold become U+FFFD."""
     return escape(allowed(value))
+
+
+_VERTEX = Element("", {})
+"""Stands for any vertex that is kept already; nothing is ever put into it."""
 
 
 class _EnoughError(Exception):
@@ -174,6 +193,10 @@ class _Walk:
         self.parser.StartDoctypeDeclHandler = self._doctype
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        # The common vertex, which has its numbers as attributes and nothing else, gets no element of its own.
+        if self._record_depth and name in self._points and self._add(name, attributes):
+            self._open.append(_VERTEX)
+            return
         element = Element(_local(name), {_local(key): value for key, value in attributes.items()})
         self._open.append(element)
         if len(self._open) > MAX_DEPTH:
@@ -192,27 +215,39 @@ class _Walk:
 
     def _end(self, _: str) -> None:
         element = self._open.pop()
-        if not self._record_depth:
+        if element is _VERTEX or not self._record_depth:
             return
         if len(self._open) < self._record_depth:
             self._record_depth = 0
             self.ready.append(Found(tuple(self._open), element))
         elif element.name in self._points:
             self._vertex(element, self._open[-1])
-        else:
+        elif self._open[-1] is not _VERTEX:
             self._open[-1].children.append(element)
 
+    def _add(self, name: str, attributes: dict[str, str]) -> bool:
+        """Add a vertex to the innermost element; False when its numbers are not all there."""
+        try:
+            numbers = [float(attributes[key]) for key in self._points[name]]
+        except (KeyError, ValueError):
+            return False
+        self._keep(numbers, self._open[-1])
+        return True
+
     def _vertex(self, element: Element, parent: Element) -> None:
+        given = element.attributes
+        names = self._points[element.name]
+        self._keep([number(given[name] if name in given else element.text_of(name)) for name in names], parent)
+
+    def _keep(self, numbers: list[float], parent: Element) -> None:
         self._vertices += 1
         if self._vertices > self._max_points:
             parent.full = True
-            return
-        for name in self._points[element.name]:
-            given = element.attributes.get(name)
-            parent.numbers.append(number(element.text_of(name) if given is None else given))
+        else:
+            parent.numbers.extend(numbers)
 
     def _text(self, data: str) -> None:
-        if self._record_depth:
+        if self._record_depth and self._open[-1] is not _VERTEX:
             element = self._open[-1]
             element.text += data
             if len(element.text) > MAX_TOKEN_BYTES:
