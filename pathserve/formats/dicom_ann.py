@@ -27,7 +27,7 @@ from pathserve.formats.contract import Format, Item, ReadContext
 from pathserve.formats.dicom_ann_writer import OURS, PRIVATE, PRIVATE_GROUP, SCHEME, SOP_CLASS, write_annotations
 from pathserve.formats.dicom_file import DAMAGED, ERRORS, algorithm_of, is_dicom, read_file, term, term_json
 from pathserve.formats.drawn_shapes import ELLIPSE, SHAPE, ellipse_property, ellipse_ring
-from pathserve.formats.rows import read_row
+from pathserve.formats.rows import parse_numbers, read_row
 from pathserve.formats.shapes import Row, columns_of
 from pathserve.labels import Columns, FeatureIssue, GeometryKind, NewAnnotation, require_name
 
@@ -93,15 +93,16 @@ class _Glass:
         Invalid
             When something is missing or makes no sense.
         """
-        origin, turned = _numbers(context, "matrix_origin", 2), _numbers(context, "matrix_orientation", 6)
-        mpp = context.slide.mpp
-        if origin is None or turned is None or mpp is None:
+        stated, mpp = context.options, context.slide.mpp
+        if "matrix_origin" not in stated or "matrix_orientation" not in stated or mpp is None:
             raise Invalid(
                 "The coordinates are millimetres on the glass. Say where the picture lies there, as the slide's own"
                 " file states it: --option matrix_origin=X,Y and --option matrix_orientation=r1,r2,r3,c1,c2,c3. The"
                 " slide's pixel size must be known too.",
                 code="slide_coordinates",
             )
+        origin = parse_numbers(stated["matrix_origin"], 2, "matrix_origin")
+        turned = parse_numbers(stated["matrix_orientation"], 6, "matrix_orientation")
         rows, columns = np.array(turned[:3]), np.array(turned[3:])
         if (
             not np.isclose(np.hypot(*rows[:2]), 1)
@@ -115,19 +116,6 @@ class _Glass:
         """Turn millimetres (n, 2 or 3) into pixels (n, 2)."""
         away = points[:, :2] - self.origin
         return np.stack((away @ self.along_x, away @ self.along_y), axis=1) + 0.5
-
-
-def _numbers(context: ReadContext, name: str, count: int) -> list[float] | None:
-    text = context.options.get(name)
-    if text is None:
-        return None
-    try:
-        found = [float(part) for part in text.split(",")]
-    except ValueError:
-        found = []
-    if len(found) != count or not all(map(math.isfinite, found)):
-        raise Invalid(f"The option {name} is {count} numbers with commas between them.", code="bad_option")
-    return found
 
 
 class _Group:

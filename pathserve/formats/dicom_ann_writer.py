@@ -62,6 +62,7 @@ def write_annotations(batches: Iterator[Columns], out: BinaryIO, context: WriteC
                     "DICOM annotations have at most 2 GiB; export fewer, or another format.", code="file_too_large"
                 )
     made, _, instance = new_file(SOP_CLASS, "ANN", context)
+    made.Laterality = ""
     made.ReferencedImageSequence = Sequence([reference(instance)])
     made.AnnotationCoordinateType = "2D"
     made.PixelOriginInterpretation = "VOLUME"

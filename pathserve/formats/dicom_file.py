@@ -176,7 +176,6 @@ def new_file(sop_class: str, modality: str, context: WriteContext) -> tuple[Data
         setattr(made, name, "")
     for name in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"):
         setattr(made, name, "")
-    made.Laterality = ""
     made.Modality, made.SeriesNumber, made.InstanceNumber = modality, 1, 1
     made.Manufacturer, made.ManufacturerModelName = "PathServe", "PathServe"
     made.DeviceSerialNumber, made.SoftwareVersions = "0", "0.1.0"

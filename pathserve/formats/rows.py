@@ -108,6 +108,24 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 - a JSON value
         raise Invalid("This is no JSON.", code="not_json") from None
 
 
+def parse_numbers(text: str, count: int, name: str) -> list[float]:
+    """Read an option that is some finite numbers with commas between them.
+
+    Raises
+    ------
+    Invalid
+        When it is not.
+    """
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if len(found) != count or not all(map(math.isfinite, found)):
+        wanted = "one number" if count == 1 else f"{count} numbers with commas between them"
+        raise Invalid(f"The option {name} is {wanted}.", code="bad_option")
+    return found
+
+
 def _rest(value: object) -> dict[str, Any]:
     """Read the properties that have no column: a JSON object, or a struct."""
     if isinstance(value, str):
