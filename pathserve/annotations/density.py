@@ -16,6 +16,7 @@ Stored form of a `Summary`, which lies beside its chunk::
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import google_crc32c
 import imagecodecs
@@ -28,6 +29,7 @@ from pathserve.annotations.packing import Packer, Unpacker, damaged
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.integer[Any]]
 
 NEAREST = 16
 """Smallest downsample at which small objects are counted instead of drawn."""
@@ -38,10 +40,11 @@ BIN_PIXELS = 4
 SMALL = 2.5
 """An object whose box is smaller than this many screen pixels is counted."""
 
-PYRAMID_FROM = 2
-"""First level that a `DensityPyramid` holds (a downsample of 64)."""
+PYRAMID_FROM = 1
+"""First level that a `DensityPyramid` holds (a downsample of 32)."""
 
 _BIN = NEAREST * BIN_PIXELS
+_THRESHOLDS = SMALL * NEAREST * 2.0 ** np.arange(100)  # of levels: a side below is small there
 _MOST_BIN = 1 << 17
 _BLOCK_BITS = 6
 _FRAME = struct.Struct("<4sII")
@@ -50,11 +53,15 @@ _MAGIC = b"PSad"
 
 def first_levels(boxes: Floats) -> npt.NDArray[np.uint8]:
     """Give the first level at which each object is counted, from (N, 4) boxes; before it, the object is drawn."""
-    with np.errstate(over="ignore"):
-        sides = np.minimum(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]), 1e30)
-    # frexp gives e with side / 40 in [2**(e - 1), 2**e): the first level whose threshold, 40 * 2**level, is above it.
-    levels: npt.NDArray[np.uint8] = np.maximum(np.frexp(sides / (NEAREST * SMALL))[1], 0).astype(np.uint8)
+    levels: npt.NDArray[np.uint8] = np.searchsorted(_THRESHOLDS, longer_sides(boxes), side="right").astype(np.uint8)
     return levels
+
+
+def longer_sides(boxes: Floats) -> Floats:
+    """Give the longer side of each of (N, 4) boxes."""
+    with np.errstate(over="ignore"):
+        sides: Floats = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    return sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +71,17 @@ class Counts:
     Parameters
     ----------
     bins
-        (K, 2) int64: column and row on the grid of bins of a level.
+        (K, 2) whole numbers: column and row on the grid of bins of a level.
     classes, states
-        (K,) int64: indices into the names; class -1 is none.
+        (K,) whole numbers: indices into the names; class -1 is none.
     counts
-        (K,) int64; below 0 for what is to be taken away.
+        (K,) whole numbers; below 0 for what is to be taken away.
     """
 
-    bins: Ints
-    classes: Ints
-    states: Ints
-    counts: Ints
+    bins: Whole
+    classes: Whole
+    states: Whole
+    counts: Whole
     class_names: tuple[str, ...]
     state_names: tuple[str, ...]
 
@@ -113,7 +120,7 @@ class Bins:
         edges = np.ceil(np.array([x, y, x + side, y + side]) / width - 0.5).astype(np.int64)
         return cls(downsample.bit_length() - NEAREST.bit_length(), *edges.tolist())
 
-    def hold(self, bins: Ints) -> npt.NDArray[np.bool_]:
+    def hold(self, bins: Whole) -> npt.NDArray[np.bool_]:
         """Tell which of (K, 2) bins are among these."""
         x, y = bins[:, 0], bins[:, 1]
         inside: npt.NDArray[np.bool_] = (x >= self.x0) & (x < self.x1) & (y >= self.y0) & (y < self.y1)
@@ -147,8 +154,17 @@ class Summary:
 
     def tile(self, bins: Bins) -> Counts:
         """Give the counts of a tile, unmerged."""
-        moved = replace(self.counts, bins=self.counts.bins >> bins.level)
-        return _some(moved, bins.hold(moved.bins) & (self.levels <= bins.level))
+        moved = self.counts.bins >> bins.level
+        wanted = np.flatnonzero(bins.hold(moved) & (self.levels <= bins.level))
+        kept = self.counts
+        return Counts(
+            moved[wanted],
+            kept.classes[wanted],
+            kept.states[wanted],
+            kept.counts[wanted],
+            kept.class_names,
+            kept.state_names,
+        )
 
     def encode(self) -> bytes:
         """Put it into bytes, of the form in the module's docstring."""
@@ -224,20 +240,20 @@ class _Level:
 
 
 class DensityPyramid:
-    """Counts of one layer at a downsample of 64 and above, so that a tile far out is a short run of a few arrays.
+    """Counts of one layer at a downsample of 32 and above, so that a tile far out is a short run of a few arrays.
 
-    Nearer levels take the summaries of the few chunks under a tile. Immutable; some 5 bytes for each object of a slide
-    full of cells.
+    The nearest level takes the summaries of the few chunks under a tile. Immutable; some 14 bytes for each object of a
+    slide full of cells.
 
     Parameters
     ----------
     summaries
         Those of all chunks of the layer.
     levels
-        How many levels, from a downsample of 64 on, it shall answer.
+        How many levels, from a downsample of 32 on, it shall answer.
     """
 
-    def __init__(self, summaries: Iterable[Summary], *, levels: int = 14) -> None:
+    def __init__(self, summaries: Iterable[Summary], *, levels: int = 15) -> None:
         near, far = _joined(summaries)
         self._levels: list[_Level] = []
         for level in range(PYRAMID_FROM, PYRAMID_FROM + levels):
@@ -247,7 +263,7 @@ class DensityPyramid:
             near = merge((near, *(_starting(one, level) for one in far)))
             blocks = _block(near.bins[:, 0], near.bins[:, 1])
             order = np.argsort(blocks, kind="stable")
-            self._levels.append(_Level(blocks[order], _some(near, order)))
+            self._levels.append(_Level(blocks[order], _compact(_some(near, order))))
 
     @property
     def nbytes(self) -> int:
@@ -269,9 +285,20 @@ class DensityPyramid:
         return _some(found, bins.hold(found.bins))
 
 
-def _block(columns: Ints, rows: Ints) -> Ints:
+def _compact(counts: Counts) -> Counts:
+    """Give the same in half the bytes."""
+    return replace(
+        counts,
+        bins=counts.bins.astype(np.int32),
+        classes=counts.classes.astype(np.int32),
+        states=counts.states.astype(np.int32),
+        counts=counts.counts.astype(np.int32),
+    )
+
+
+def _block(columns: Whole, rows: Whole) -> Ints:
     """Give the numbers of the blocks that have some bins."""
-    found: Ints = ((rows >> _BLOCK_BITS) << 32) + (columns >> _BLOCK_BITS)
+    found: Ints = ((rows.astype(np.int64) >> _BLOCK_BITS) << 32) + (columns >> _BLOCK_BITS)
     return found
 
 
@@ -313,7 +340,7 @@ def merge(several: Iterable[Counts]) -> Counts:
     return Counts(np.stack((columns, rows), axis=1), classes, states, counts[there], class_names, state_names)
 
 
-def _renamed(several: Sequence[tuple[tuple[str, ...], Ints]]) -> tuple[Ints, tuple[str, ...]]:
+def _renamed(several: Sequence[tuple[tuple[str, ...], Whole]]) -> tuple[Ints, tuple[str, ...]]:
     """Put indices into different lists of names into indices into one."""
     names: dict[str, int] = {}
     found = [np.empty(0, np.int64)]

@@ -587,7 +587,7 @@ def put_objects(
     for m in range(len(rows)):
         row = rows[m]
         kind = kinds[row]
-        mine = tag_bytes[tag_starts[tags[m]] : tag_starts[tags[m] + 1]]
+        mine = tag_bytes[tag_starts[tags[m]] : tag_starts[tags[m] + 1]].copy()
         for wanted in range(POINTS, POLYGONS + 1):
             size = _ZERO
             cursor[:] = 0
@@ -602,15 +602,17 @@ def put_objects(
     return out[:at]
 
 
-@_entry(U1, RI1, RI1, RI1, RU1, RI1)
-def put_counts(xs: Array, ys: Array, tags: Array, tag_bytes: Array, tag_starts: Array) -> Array:
-    """Write one point feature at each (xs, ys) (whole units) with its tags, which are given as in `put_objects`."""
+@_entry(U1, RI1, RI1, RI1, RU1, RI1, RI1)
+def put_counts(xs: Array, ys: Array, tags: Array, tag_bytes: Array, tag_starts: Array, values: Array) -> Array:
+    """Write one point feature at each (xs, ys) (whole units), with tags as in `put_objects` and a value behind."""
     out, at = np.empty(32 * len(xs) + 64, np.uint8), _ZERO
-    geometry = np.empty(32, np.uint8)
+    geometry, mine = np.empty(32, np.uint8), np.empty(len(tag_bytes) + 16, np.uint8)
     for i in range(len(xs)):
         size = _varint(geometry, _ZERO, _MOVE_ONCE)
         size = _zigzag(geometry, size, xs[i])
         size = _zigzag(geometry, size, ys[i])
-        mine = tag_bytes[tag_starts[tags[i]] : tag_starts[tags[i] + 1]]
-        out, at = _put_feature(out, at, _ZERO, mine, POINTS, geometry, size)
+        first, end = tag_starts[tags[i]], tag_starts[tags[i] + 1]
+        mine[: end - first] = tag_bytes[first:end]
+        tagged = _varint(mine, end - first, values[i])
+        out, at = _put_feature(out, at, _ZERO, mine[:tagged], POINTS, geometry, size)
     return out[:at]

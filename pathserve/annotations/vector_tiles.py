@@ -24,7 +24,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from pathserve.annotations.density import NEAREST, Bins, Counts, first_levels, merge
+from pathserve.annotations.density import BIN_PIXELS, NEAREST, SMALL, Bins, Counts, longer_sides, merge
 from pathserve.labels import Columns
 
 Ints = npt.NDArray[np.int64]
@@ -84,15 +84,14 @@ class TileBox:
         wanted: npt.NDArray[np.bool_] = (
             (boxes[:, 0] <= x1) & (boxes[:, 2] >= x0) & (boxes[:, 1] <= y1) & (boxes[:, 3] >= y0)
         )
-        bins = self.bins
-        if bins is not None:
-            wanted &= first_levels(boxes) > bins.level
+        smallest = self.smallest()
+        if smallest:
+            wanted &= longer_sides(boxes) >= smallest
         return wanted
 
     def smallest(self) -> float:
         """Longest box side in level-0 pixels below which an object has no feature here; 0 when all have."""
-        bins = self.bins
-        return 0.0 if bins is None else 2.5 * self.downsample
+        return 0.0 if self.downsample < NEAREST else SMALL * self.downsample
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +174,15 @@ class _Layer:
 
     def tags(self, named: Mapping[str, Value]) -> bytes:
         """Give the packed tags of a feature (4.4)."""
-        return b"".join(
-            _varint(self._keys.setdefault(key, len(self._keys)))
-            + _varint(self._values.setdefault((type(value), value), len(self._values)))
-            for key, value in named.items()
-        )
+        return b"".join(self.key(key) + _varint(self.value(value)) for key, value in named.items())
+
+    def key(self, name: str) -> bytes:
+        """Give the place of a key, as tags have it."""
+        return _varint(self._keys.setdefault(name, len(self._keys)))
+
+    def value(self, value: Value) -> int:
+        """Give the place of a value."""
+        return self._values.setdefault((type(value), value), len(self._values))
 
     def add(self, features: npt.NDArray[np.uint8]) -> None:
         """Take features as a kernel wrote them."""
@@ -252,14 +255,12 @@ def _named(columns: Columns, class_index: int, state: int, exhaustive: int) -> d
 def _put_counts(layer: _Layer, name: str, counts: Counts, tile: TileBox) -> None:
     if not len(counts.counts):
         return
-    most = int(counts.counts.max()) + 1
-    different, tags = np.unique(counts.classes * most + counts.counts, return_inverse=True)
-    packed = []
-    for look in different.tolist():
-        class_index, count = divmod(look, most)
-        named: dict[str, Value] = {"class": counts.class_names[class_index]} if class_index >= 0 else {}
-        packed.append(layer.tags(named | {"layer": name, "count": count}))
-    width = 4 * tile.downsample
+    classes, tags = np.unique(counts.classes, return_inverse=True)
+    named: list[dict[str, Value]] = [{"class": counts.class_names[i]} if i >= 0 else {} for i in classes.tolist()]
+    packed = [layer.tags(one | {"layer": name}) + layer.key("count") for one in named]
+    numbers, places_of = np.unique(counts.counts, return_inverse=True)
+    values = np.array([layer.value(number) for number in numbers.tolist()], np.int64)
+    width = BIN_PIXELS * tile.downsample
     centres = (counts.bins + 0.5) * width - (tile.x, tile.y)
     places = np.rint(centres * (EXTENT / tile.side)).astype(np.int64)
     layer.add(
@@ -268,6 +269,7 @@ def _put_counts(layer: _Layer, name: str, counts: Counts, tile: TileBox) -> None
             np.ascontiguousarray(places[:, 1]),
             tags,
             *_bytes_of(packed),
+            values[places_of],
         )
     )
 
@@ -299,6 +301,10 @@ def _bytes_of(pieces: list[bytes]) -> tuple[npt.NDArray[np.uint8], Ints]:
 
 
 def _varint(value: int) -> bytes:
+    if value < 1 << 7:
+        return bytes((value,))
+    if value < 1 << 14:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
     while value >= 1 << 7:
         out.append(value & 0x7F | 0x80)
