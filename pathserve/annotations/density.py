@@ -3,29 +3,14 @@
 Bins are squares of 4 screen pixels: 64 level-0 pixels at a downsample of 16, twice that at every further level. An
 object counts in the bin of the centre of its box, and only where the longer side of its box is under 2.5 screen pixels;
 elsewhere it is drawn. Level 0 of this module is a downsample of 16, level 1 one of 32, and so on.
-
-Stored form of a `Summary`, which lies beside its chunk::
-
-    4s   magic "PSad"
-    u32  CRC-32C of all that follows
-    u32  bytes when unpacked
-    then one zstd frame: text (JSON) {"classes": [...], "states": [...]}; u32 entries K; integers, as `packing` has
-    them: columns and rows of bins (each as difference to the entry before), levels, classes, states, counts
 """
 
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import google_crc32c
-import imagecodecs
 import numpy as np
 import numpy.typing as npt
-import orjson
-
-from pathserve.annotations.chunks import Attributes
-from pathserve.annotations.packing import Packer, Unpacker, damaged
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -47,8 +32,6 @@ _BIN = NEAREST * BIN_PIXELS
 _THRESHOLDS = SMALL * NEAREST * 2.0 ** np.arange(100)  # of levels: a side below is small there
 _MOST_BIN = 1 << 17
 _BLOCK_BITS = 6
-_FRAME = struct.Struct("<4sII")
-_MAGIC = b"PSad"
 
 
 def first_levels(boxes: Floats) -> npt.NDArray[np.uint8]:
@@ -166,42 +149,6 @@ class Summary:
             kept.state_names,
         )
 
-    def encode(self) -> bytes:
-        """Put it into bytes, of the form in the module's docstring."""
-        out, kept = Packer(), self.counts
-        out.text(orjson.dumps({"classes": kept.class_names, "states": kept.state_names}))
-        out.raw(struct.pack("<I", len(kept.counts)))
-        for column in (np.diff(kept.bins[:, 0], prepend=0), np.diff(kept.bins[:, 1], prepend=0), self.levels):
-            out.ints(column.astype(np.int64))
-        for column in (kept.classes, kept.states, kept.counts):
-            out.ints(column)
-        raw = out.packed()
-        body = struct.pack("<I", len(raw)) + bytes(imagecodecs.zstd_encode(raw, level=3))
-        return _MAGIC + struct.pack("<I", google_crc32c.value(body)) + body
-
-    @classmethod
-    def decode(cls, data: bytes) -> "Summary":
-        """Read what `encode` wrote.
-
-        Raises
-        ------
-        Corrupt
-            When the bytes are damaged.
-        """
-        if len(data) <= _FRAME.size:
-            raise damaged()
-        magic, crc, size = _FRAME.unpack_from(data)
-        if magic != _MAGIC or google_crc32c.value(data[8:]) != crc:
-            raise damaged()
-        source = Unpacker(bytes(imagecodecs.zstd_decode(data[_FRAME.size :], out=size)))
-        names = orjson.loads(source.text())
-        count = source.u32()
-        bins = np.stack((np.cumsum(source.ints(count)), np.cumsum(source.ints(count))), axis=1)
-        levels = source.ints(count).astype(np.uint8)
-        classes, states, counts = source.ints(count), source.ints(count), source.ints(count)
-        source.end()
-        return cls(Counts(bins, classes, states, counts, tuple(names["classes"]), tuple(names["states"])), levels)
-
 
 def summarize(
     boxes: Floats,
@@ -223,12 +170,6 @@ def summarize(
     rows, columns, levels, class_indices, state_indices = table
     merged = Counts(np.stack((columns, rows), axis=1), class_indices, state_indices, counts, *names)
     return Summary(merged, levels.astype(np.uint8))
-
-
-def chunk_density(attributes: Attributes) -> bytes:
-    """Give the encoded `Summary` of a chunk."""
-    kept = attributes
-    return summarize(kept.boxes, kept.classes, kept.class_names, kept.states, kept.state_names).encode()
 
 
 @dataclass(frozen=True, slots=True)

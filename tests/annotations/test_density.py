@@ -8,20 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pathserve.annotations.chunks import Chunk, encode_chunk
 from pathserve.annotations.density import (
     PYRAMID_FROM,
     Bins,
     Counts,
     DensityPyramid,
     Summary,
-    chunk_density,
     first_levels,
     merge,
     summarize,
 )
 from pathserve.annotations.vector_tiles import TileBox, TileCounts, TilePart, encode_tile
-from pathserve.errors import Corrupt
 from pathserve.labels import Columns, NewAnnotation
 
 CLASSES, STATES = ("tumour", "stroma"), ("draft", "approved")
@@ -125,24 +122,6 @@ def test_edits_are_taken_away_and_added(rows, fresh, data):
         assert (edited.counts > 0).all()
 
 
-@settings(max_examples=60, deadline=None)
-@given(ROWS, st.data())
-def test_a_stored_summary_comes_back_or_is_refused(rows, data):
-    whole = summary(*table(rows))
-    good = whole.encode()
-    read = Summary.decode(good)
-    assert read.levels.tolist() == whole.levels.tolist()
-    for name in ("bins", "classes", "states", "counts"):
-        assert getattr(read.counts, name).tolist() == getattr(whole.counts, name).tolist()
-    assert (read.counts.class_names, read.counts.state_names) == (CLASSES, STATES)
-    bad = bytearray(good)
-    bad[data.draw(st.integers(0, len(bad) - 1))] ^= data.draw(st.integers(1, 255))
-    with pytest.raises(Corrupt):
-        Summary.decode(bytes(bad))
-    with pytest.raises(Corrupt):
-        Summary.decode(good[: data.draw(st.integers(0, len(good) - 1))])
-
-
 @pytest.mark.parametrize("far", [1e7, 1e300, -1e300])
 def test_places_out_of_all_reason_still_count(far):
     boxes = np.array([[far, far, far, far], [5, 5, 6, 6]])
@@ -164,9 +143,8 @@ def cells(count: int, size: float) -> Columns:
 
 def test_a_tile_holds_each_object_once_in_one_of_its_layers():
     parts = [cells(300, 12.0), replace(cells(40, 44.0), numbers=np.arange(301, 341))]
-    chunks = [Chunk(encode_chunk(columns)) for columns in parts]
     tile = TileBox(0, 0, 4096, 16)
-    summaries = [Summary.decode(chunk_density(chunk.attributes())) for chunk in chunks]
+    summaries = [summarize(one.boxes(), one.classes, one.class_names, one.states, one.state_names) for one in parts]
     data = encode_tile(
         [TilePart(columns, columns.boxes()) for columns in parts],
         tile,
