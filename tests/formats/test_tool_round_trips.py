@@ -1,6 +1,8 @@
-"""What other tools' formats give back of what was written in them."""
+"""What other tools' formats give back of what was written in them, and whether it obeys those tools' own schemas."""
 
+import hashlib
 import io
+import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +10,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import hypothesis.strategies as st
+import jsonschema
+import lxml.etree
 import numpy as np
+import ome_types
 import pytest
 import shapely.geometry
 from hypothesis import given, settings
@@ -26,6 +31,8 @@ SCHEMA = ClassSchema(
         AnnotationClass('<b> & "co" é', (0, 250, 9), 3),
     )
 )
+DATA = Path(__file__).parent.parent / "data"
+DSA_SCHEMA = DATA / "large_image_annotation_1.35.6.schema.json"
 OFFSET = {"offset": "1500000,-2500000"}
 
 WHOLE = ("asap", "imagescope", "omexml", "dsa", "w3c", "cytomine", "wkt")
@@ -270,3 +277,63 @@ def total(annotations: list[NewAnnotation], losses: dict[str, int]) -> tuple[flo
 
 def _parts(shape: Any) -> list[Any]:
     return list(shape.geoms) if hasattr(shape, "geoms") else [shape]
+
+
+many = st.lists(annotation(), min_size=1, max_size=5, unique_by=lambda item: item.id)
+
+
+def test_the_schema_is_the_one_that_its_list_tells():
+    assert hashlib.sha256(DSA_SCHEMA.read_bytes()).hexdigest() in (DATA / "README.md").read_text()
+
+
+@settings(max_examples=15)
+@given(annotations=many)
+def test_histomicsui_takes_what_we_write(annotations):
+    text, _ = written("dsa", annotations)
+    jsonschema.Draft6Validator(json.loads(DSA_SCHEMA.read_text())).validate(json.loads(text))
+
+
+@settings(max_examples=15)
+@given(annotations=many)
+def test_ome_xml_obeys_its_schema_and_ome_types_reads_it(annotations):
+    text, _ = written("omexml", annotations)
+    document = lxml.etree.fromstring(text)
+    schema = lxml.etree.XMLSchema(lxml.etree.parse(Path(ome_types.__file__).parent / "ome-2016-06.xsd"))
+    schema.assertValid(document)
+    rois = ome_types.from_xml(text.decode()).rois
+    assert len(rois) == len(annotations)
+    for roi, item in zip(rois, annotations, strict=True):
+        assert roi.union is not None
+        assert roi.union[0].text == (item.class_name or "")
+        if item.geometry["type"] == "Point":
+            assert [roi.union[0].x, roi.union[0].y] == item.geometry["coordinates"]
+
+
+def test_asap_finds_every_group_in_its_list():
+    """ASAP refuses a file with a group that is not listed (XmlRepository.cpp)."""
+    hole = [[1.0, 1.0], [2.0, 1.0], [2.0, 2.0], [1.0, 1.0]]
+    shell = [[0.0, 0.0], [9.0, 0.0], [9.0, 9.0], [0.0, 0.0]]
+    items = [
+        NewAnnotation({"type": "Polygon", "coordinates": [shell, hole]}, class_name="Tumor"),
+        NewAnnotation({"type": "Polygon", "coordinates": [shell, hole]}),
+        NewAnnotation({"type": "Point", "coordinates": [0.0, 0.0]}, class_name="_0"),
+    ]
+    document = lxml.etree.fromstring(written("asap", items)[0])
+    listed = {group.get("Name"): group.get("PartOfGroup") for group in document.iter("Group")}
+    named = {item.get("PartOfGroup") for item in document.iter("Annotation")} | set(listed.values())
+    assert named - {"None"} <= set(listed)
+    for item in document.iter("Annotation"):
+        orders = [int(c.get("Order")) for c in item.iter("Coordinate")]
+        assert orders == list(range(len(orders)))
+        assert item.get("Type") in ("Dot", "PointSet", "Polygon", "Spline", "Rectangle", "Measurement")
+
+
+@pytest.mark.parametrize("known", registry.FORMATS, ids=lambda known: known.name)
+def test_formats_are_told_apart_by_content(known):
+    """What we write in one format is taken for that one."""
+    names = {"asap", "imagescope", "halo", "ndpa", "dlup", "omexml", "dsa", "w3c", "camelyon", "cytomine", "wkt"}
+    if known.name in names | {"histomicstk"}:
+        shell = [[0.0, 0.0], [9.0, 0.0], [9.0, 9.0], [0.0, 0.0]]
+        items = [NewAnnotation({"type": "Polygon", "coordinates": [shell]}, class_name="Tumor")]
+        text, _ = written(known.name, items, offset="0,0")
+        assert [other.name for other in registry.FORMATS if other.recognise(text)] == [known.name]
