@@ -12,6 +12,7 @@ from itertools import groupby
 from threading import Lock
 
 import numpy as np
+import numpy.typing as npt
 
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
 from pathserve.annotations.chunks import Attributes
@@ -34,6 +35,7 @@ _CHUNK = "s.id, s.layer, s.size, s.scattered, s.first_number, s.last_number, s.b
 _STATE = "s.slide = ? and s.born <= ? and (s.died is null or s.died > ?) "
 _MEETS = "s.x0 < ? and s.x1 >= ? and s.y0 < ? and s.y1 >= ? "
 
+Codes = npt.NDArray[np.int32]
 _Pieces = dict[int, list[Counts]]
 """Counts by layer."""
 
@@ -53,7 +55,7 @@ class VectorTiles:
         self._db = db
         self._reader = reader
         # Chunks never change, so nothing kept here goes stale; of rows that are history there are only ever more.
-        self._summaries: ByteBudgetCache[int, Summary] = ByteBudgetCache(_SUMMARY_BYTES, lambda s: s.nbytes)
+        self._summaries: ByteBudgetCache[tuple[int, ...], Summary] = ByteBudgetCache(_SUMMARY_BYTES, lambda s: s.nbytes)
         self._gone: ByteBudgetCache[tuple[int, int], Summary] = ByteBudgetCache(_HIDDEN_BYTES, lambda s: s.nbytes)
         self._pyramids: ByteBudgetCache[tuple[int, ...], DensityPyramid] = ByteBudgetCache(
             _PYRAMID_BYTES, lambda p: p.nbytes
@@ -105,7 +107,7 @@ class VectorTiles:
         """Count row by row, for questions that summaries cannot answer."""
         pieces: _Pieces = defaultdict(list)
         for found in _each(tx, self._reader, plan, columns=False):
-            pieces[found.source.layer].append(_summary(found.attributes, found.rows).tile(bins))
+            pieces[found.source.layer].append(_summary_of([(found.attributes, found.rows)]).tile(bins))
         return pieces
 
     def _summed(self, tx: Transaction, plan: Plan, bins: Bins) -> _Pieces:
@@ -116,7 +118,7 @@ class VectorTiles:
             return pieces
         if bins.level < PYRAMID_FROM:
             for ref in _chunks(tx, f"{_STATE}and {_MEETS}", [slide, revision, revision, *_around(reach)]):
-                pieces[ref.layer] += [s.tile(bins) for s in self._summaries_of(tx, [ref])]
+                pieces[ref.layer].append(self._summary(tx, [ref]).tile(bins))
         else:
             for layer, refs in self._refs(tx, slide, revision).items():
                 if layer in plan.layers:
@@ -148,20 +150,20 @@ class VectorTiles:
         with self._building:  # whoever comes second finds it done
             known = self._pyramids.get(key)
             if known is None:
-                known = DensityPyramid(self._summaries_of(tx, refs))
+                # Neighbours in time make a group, so that later chunks leave most groups as they are.
+                groups = [tuple(some) for _, some in groupby(refs, key=lambda ref: ref.id // SOURCES_AT_ONCE)]
+                known = DensityPyramid(self._summary(tx, some) for some in groups)
                 self._pyramids.put(key, known)
         return known
 
-    def _summaries_of(self, tx: Transaction, refs: Sequence[ChunkRef]) -> Iterator[Summary]:
-        for start in range(0, len(refs), SOURCES_AT_ONCE):
-            some = refs[start : start + SOURCES_AT_ONCE]
-            known = {ref.id: self._summaries.get(ref.id) for ref in some}
-            missing = [ref for ref in some if known[ref.id] is None]
-            for ref, found in zip(missing, self._reader.attributes(tx, missing), strict=True):
-                made = _summary(found, None)
-                self._summaries.put(ref.id, made)
-                known[ref.id] = made
-            yield from (summary for summary in known.values() if summary is not None)
+    def _summary(self, tx: Transaction, refs: Sequence[ChunkRef]) -> Summary:
+        """Give one summary of some chunks."""
+        key = tuple(ref.id for ref in refs)
+        known = self._summaries.get(key)
+        if known is None:
+            known = _summary_of([(found, None) for found in self._reader.attributes(tx, refs)])
+            self._summaries.put(key, known)
+        return known
 
     def _history(self, tx: Transaction, slide: str, revision: int, reach: Box) -> Iterator[tuple[int, Summary]]:
         """Give by layer where those rows of chunks are that are history at a revision."""
@@ -178,7 +180,7 @@ class VectorTiles:
             summary = self._gone.get((ref.id, len(some)))
             if summary is None:
                 (found,) = self._reader.attributes(tx, [ref])
-                summary = _summary(found, np.array([as_int(row[-1]) for row in some], np.int64))
+                summary = _summary_of([(found, np.array([as_int(row[-1]) for row in some], np.int64))])
                 self._gone.put((ref.id, len(some)), summary)
             yield ref.layer, summary
 
@@ -210,9 +212,21 @@ def _named(layers: Mapping[int, LayerState], pieces: _Pieces) -> Iterable[TileCo
     return [TileCounts(state.layer.name, pieces[i]) for i, state in layers.items() if i in pieces]
 
 
-def _summary(found: Attributes, rows: Rows | None) -> Summary:
-    some: Rows | slice = slice(None) if rows is None else rows
-    return summarize(found.boxes[some], found.classes[some], found.class_names, found.states[some], found.state_names)
+def _summary_of(several: Sequence[tuple[Attributes, Rows | None]]) -> Summary:
+    """Count some rows, or all, of some attributes together."""
+    some = [(found, slice(None) if rows is None else rows) for found, rows in several]
+    classes, class_names = _joined([(found.classes[rows], found.class_names) for found, rows in some])
+    states, state_names = _joined([(found.states[rows], found.state_names) for found, rows in some])
+    boxes = np.concatenate([found.boxes[rows] for found, rows in some])
+    return summarize(boxes, classes, class_names, states, state_names)
+
+
+def _joined(several: Sequence[tuple[Codes, tuple[str, ...]]]) -> tuple[Codes, tuple[str, ...]]:
+    """Put indices into different names into indices into one tuple of names."""
+    names = dict[str, int]()
+    tables = [np.array([*(names.setdefault(n, len(names)) for n in own), -1], np.int32) for _, own in several]
+    codes = [table[own] for table, (own, _) in zip(tables, several, strict=True)]
+    return np.concatenate(codes), tuple(names)
 
 
 def _live(tx: Transaction, slide: str, revision: int, reach: Box) -> Iterator[tuple[int, Summary]]:
@@ -233,7 +247,7 @@ def _live(tx: Transaction, slide: str, revision: int, reach: Box) -> Iterator[tu
         yield layer, summarize(boxes, classes, class_names, states, state_names)
 
 
-def _codes(values: Iterable[Value]) -> tuple["np.ndarray[tuple[int], np.dtype[np.int32]]", tuple[str, ...]]:
+def _codes(values: Iterable[Value]) -> tuple[Codes, tuple[str, ...]]:
     names = dict[str, int]()
     codes = [-1 if value is None else names.setdefault(str(value), len(names)) for value in values]
     return np.array(codes, np.int32), tuple(names)

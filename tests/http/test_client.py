@@ -11,7 +11,6 @@ from pathserve.config import Settings
 from pathserve.errors import Busy, Invalid, NotFound, Unauthenticated
 from pathserve.server.services import Services
 
-
 NOBODY = "x"
 
 
