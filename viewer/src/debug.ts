@@ -20,7 +20,7 @@ declare global {
 }
 
 export function debugSurface(workspace: Workspace, ready: Promise<void>): DebugSurface {
-  const { view, interaction, queue, counts, live, touched } = workspace
+  const { view, interaction, queue, counts, live, touched, picking } = workspace
   const current = (): NonNullable<typeof view.view.value> => {
     const now = view.view.peek()
     if (!now) throw new Error('The slide is not on the screen yet: wait for pathserve.ready.')
@@ -40,6 +40,8 @@ export function debugSurface(workspace: Workspace, ready: Promise<void>): DebugS
         objects: counts.total.peek(),
         chosen: interaction.group.peek()?.numbers.length ?? 0,
         hover: interaction.hover.peek()?.number ?? null,
+        /** Counts the places under the pointer that have been looked at. */
+        looks: picking.looks,
         edition: live.edition.peek(),
         settled: touched.touches.peek().size === 0,
         draft: interaction.draft.peek()?.vertices ?? null,

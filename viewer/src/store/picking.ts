@@ -28,6 +28,8 @@ export class Picking {
   private reader: ObjectReader | null = null
   private wanted: Place | null = null
   private looking = false
+  /** How many places under the pointer have been looked at. */
+  looks = 0
   /** Rises with every choice: what an older one still finds is not wanted any more. */
   private choice = 0
 
@@ -103,6 +105,7 @@ export class Picking {
       while (this.wanted) {
         const place = this.wanted
         const picked = await this.pick(place)
+        this.looks++
         // Nobody points any more.
         if (this.wanted === null) break
         this.show(picked)

@@ -45,6 +45,14 @@ describe('a touched object', () => {
     expect([touched.drawnElsewhere(2), touched.drawnElsewhere(3)]).toEqual([[4], []])
   })
 
+  it('that is none does not make tiles be asked for', () => {
+    const touched = new Touched()
+    touched.begin('a', null)
+    const before = touched.touches.value
+    touched.settle(5)
+    expect(touched.touches.value).toBe(before)
+  })
+
   it('of an earlier visit is hidden once its number is known', () => {
     const touched = new Touched()
     touched.begin('a', null)

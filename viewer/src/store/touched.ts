@@ -55,11 +55,13 @@ export class Touched {
 
   /** Tiles of an edition are on the screen: what they have needs nobody else to show it. */
   settle(edition: number): void {
-    const left = new Map<string, Touch>()
-    for (const [id, touch] of this.touches.peek()) {
-      const seen = touch.savedAt !== null && touch.savedAt <= edition
-      if (!seen) left.set(id, touch)
-      else if (touch.dirty) left.set(id, { ...touch, before: touch.saved, savedAt: null })
+    const seen = [...this.touches.peek()].filter(([, { savedAt }]) => savedAt !== null && savedAt <= edition)
+    // Most often there are none, and then nobody is to be told of a change.
+    if (seen.length === 0) return
+    const left = new Map(this.touches.peek())
+    for (const [id, touch] of seen) {
+      if (touch.dirty) left.set(id, { ...touch, before: touch.saved, savedAt: null })
+      else left.delete(id)
     }
     this.touches.value = left
   }

@@ -28,6 +28,9 @@ import { Touched } from './touched'
 import type { GroupChange } from './undo'
 import { ViewStore } from './view'
 
+/** The same list each time: tiles are painted anew only for another one. */
+const NONE: readonly number[] = []
+
 export class Workspace {
   readonly slide: Signal<Slide>
   readonly classes = signal<readonly AnnotationClass[]>([])
@@ -282,7 +285,7 @@ export class Workspace {
       hiddenLayers: [...hiddenLayers.value],
       hiddenClasses: [...hiddenClasses.value],
       drawnElsewhere: this.touched.drawnElsewhere(this.live.edition.value),
-      chosen: group.value?.numbers ?? [],
+      chosen: group.value?.numbers ?? NONE,
     }
   }
 

@@ -4,14 +4,16 @@ import { decodeTile } from './mvt'
 import { type Draw, ObjectDesk } from './object-desk'
 import type { Ask, FromObjectWorker, ToObjectWorker } from './object-protocol'
 import { binPicture } from './paint-density'
-import { paintObjects } from './paint-objects'
+import { paintObjects, sortObjects } from './paint-objects'
+import { SmallPainter } from './paint-small'
 import { SampleStore } from './sample-store'
 
 /** Decoded tiles that are kept: some hundreds of full ones, so that a change of colours fetches nothing. */
 const BUDGET_BYTES = 96 << 20
 
 let canvas: OffscreenCanvas | null = null
-let bins: OffscreenCanvas | null = null
+let pasted: OffscreenCanvas | null = null
+const small = new SmallPainter()
 
 function contextOf(target: OffscreenCanvas): OffscreenCanvasRenderingContext2D {
   const context = target.getContext('2d')
@@ -23,18 +25,30 @@ function sized(old: OffscreenCanvas | null, side: number): OffscreenCanvas {
   return old?.width === side ? old : new OffscreenCanvas(side, side)
 }
 
-const draw: Draw = (tile, look, style, { place, part, side, ratio }) => {
+/** Lay pixels over the picture, as large as it is. */
+function paste(
+  context: OffscreenCanvasRenderingContext2D,
+  pixels: Uint8ClampedArray<ArrayBuffer>,
+  across: number,
+  side: number,
+): void {
+  pasted = sized(pasted, across)
+  contextOf(pasted).putImageData(new ImageData(pixels, across, across), 0, 0)
+  context.imageSmoothingEnabled = false
+  context.drawImage(pasted, 0, 0, side, side)
+}
+
+const draw: Draw = (tile, look, { filled }, { place, part, side, ratio }) => {
+  const bins = binPicture(tile, look, side, place.unit)
+  const sorted = sortObjects(tile, part, look, side, ratio)
+  if (!bins && sorted.small.length === 0 && sorted.groups.length === 0) return null
   canvas = sized(canvas, side)
   const context = contextOf(canvas)
-  const picture = binPicture(tile, look, side, place.unit)
-  if (picture) {
-    bins = sized(bins, picture.across)
-    contextOf(bins).putImageData(new ImageData(picture.pixels, picture.across, picture.across), 0, 0)
-    context.imageSmoothingEnabled = false
-    context.drawImage(bins, 0, 0, side, side)
+  if (bins) paste(context, bins.pixels, bins.across, side)
+  paintObjects({ context, ratio }, tile, part, look, sorted, filled)
+  if (sorted.small.length > 0) {
+    paste(context, small.paint(tile, part, look, { side, ratio, filled }, sorted.small), side, side)
   }
-  const painted = paintObjects({ context, side, ratio }, tile, part, look, style.filled)
-  if (painted === 0 && !picture) return null
   // Gives the picture away and leaves an empty canvas.
   return canvas.transferToImageBitmap()
 }

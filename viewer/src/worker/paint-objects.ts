@@ -2,14 +2,13 @@
 import { cssColor } from '../model/annotation-class'
 import type { TilePart } from '../model/vector-tile'
 import { LINE, type ObjectTile, POINT, POLYGON, sizeOf } from './object-tile'
+import { isSmall } from './paint-small'
 import type { TileLook } from './tile-look'
 
 type Context = OffscreenCanvasRenderingContext2D
 
 export interface Canvas {
   readonly context: Context
-  /** Pixels of the square picture. */
-  readonly side: number
   /** Pixels of the picture for each CSS pixel. */
   readonly ratio: number
 }
@@ -101,35 +100,51 @@ function brushFor(tile: ObjectTile, index: number, look: TileLook, filled: boole
   return { stroke: cssColor(color), fill, dash: frame ? [8, 4] : [], width: LINE_WIDTH }
 }
 
-/** Paint all objects that the part shows; answers how many. */
-export function paintObjects(
-  canvas: Canvas,
-  tile: ObjectTile,
-  part: TilePart,
-  look: TileLook,
-  filled: boolean,
-): number {
+/** The objects that a part shows, as they are painted. */
+export interface Sorted {
+  /** Plain outlines of a few pixels. */
+  readonly small: readonly number[]
+  /** Those that look alike, in the order of painting: large ones first, so that small ones lie on top. */
+  readonly groups: readonly (readonly number[])[]
+  readonly chosen: readonly number[]
+}
+
+/** Find what of a tile is painted in a picture of `side` pixels. */
+export function sortObjects(tile: ObjectTile, part: TilePart, look: TileLook, side: number, ratio: number): Sorted {
   const groups = new Map<string, number[]>()
+  const small: number[] = []
   const chosen: number[] = []
-  let count = 0
   for (let index = 0; index < sizeOf(tile); index++) {
-    if (!look.shown(index) || !isInside(tile, index, part, canvas.side)) continue
-    count++
-    // Letters sort as they shall be painted: large ones first.
+    if (!look.shown(index) || !isInside(tile, index, part, side)) continue
+    if (isSmall(tile, index, part.scale / ratio)) {
+      small.push(index)
+      continue
+    }
     const key = `${isLarge(tile, index, part.scale) ? 'a' : 'b'} ${tile.exhaustive[index]} ${tile.classes[index]}`
     const group = groups.get(key)
     if (group) group.push(index)
     else groups.set(key, [index])
     if (look.chosen(index)) chosen.push(index)
   }
+  const sorted = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, indices]) => indices)
+  return { small, groups: sorted, chosen }
+}
+
+/** Paint all but the small ones. */
+export function paintObjects(
+  canvas: Canvas,
+  tile: ObjectTile,
+  part: TilePart,
+  look: TileLook,
+  { groups, chosen }: Sorted,
+  filled: boolean,
+): void {
   canvas.context.lineJoin = 'round'
-  for (const [, indices] of [...groups].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const indices of groups) {
     paintAlike(canvas, tile, part, brushFor(tile, indices[0] as number, look, filled), indices)
   }
-  if (chosen.length > 0) {
-    const rim = { stroke: 'rgb(0 0 0 / 0.6)', fill: null, dash: [], width: 4 }
-    paintAlike(canvas, tile, part, rim, chosen)
-    paintAlike(canvas, tile, part, { ...rim, stroke: '#fff', fill: 'rgb(255 255 255 / 0.3)', width: 2 }, chosen)
-  }
-  return count
+  if (chosen.length === 0) return
+  const rim = { stroke: 'rgb(0 0 0 / 0.6)', fill: null, dash: [], width: 4 }
+  paintAlike(canvas, tile, part, rim, chosen)
+  paintAlike(canvas, tile, part, { ...rim, stroke: '#fff', fill: 'rgb(255 255 255 / 0.3)', width: 2 }, chosen)
 }
