@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.chunk_writer import NewChunk, Placed, forget_batch, insert_chunks, make_chunk, place
+from pathserve.annotations.compaction import tidy
 from pathserve.annotations.heads import adopt, find_heads, find_places, release_unpublished
 from pathserve.annotations.known_rows import (
     Digests,
@@ -192,6 +193,7 @@ class BulkWriter:
         touched = self._write_chunks(progress or (lambda _: None))
         revision = self._db.write(lambda tx: self._publish(tx, touched))
         self._written = False
+        tidy(self._db, self._reader, self._slide, revision, len(self._next))
         return revision
 
     def _take_classes(self, columns: Columns, colors: Mapping[str, Color]) -> None:

@@ -5,6 +5,7 @@ earlier states still read the old chunks and versions, and history stays in ``fe
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -17,10 +18,13 @@ from pathserve.annotations.hilbert import cut
 from pathserve.annotations.reading import read_versions
 from pathserve.annotations.revisions import current_revision, lock_slide
 from pathserve.db import Database, Transaction, as_int, now, placeholders
+from pathserve.errors import Busy
 from pathserve.labels import Columns
 
 _CHUNKS_AT_ONCE = 16
 _VERSIONS_AT_ONCE = 16 * 1024
+_MANY = 1000
+_EVERY = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,16 @@ def compact(db: Database, reader: ChunkReader, slide: str, rule: CompactionRule 
     rule = rule or CompactionRule()
     units = db.read(lambda tx: [*_worn_chunks(tx, slide, rule), *_loose_versions(tx, slide, rule)])
     return sum(_fold(db, reader, slide, unit) for unit in units)
+
+
+def tidy(db: Database, reader: ChunkReader, slide: str, revision: int, touched: int) -> None:
+    """Fold what is due after a write that touched many annotations, and after every 512th revision.
+
+    The write is done by then: should others keep the database busy, a later one folds.
+    """
+    if touched >= _MANY or revision % _EVERY == 0:
+        with suppress(Busy):
+            compact(db, reader, slide)
 
 
 def _worn_chunks(tx: Transaction, slide: str, rule: CompactionRule) -> list[_Unit]:

@@ -1,6 +1,6 @@
 """Writes and reads of annotations. Nothing is ever overwritten: a write appends versions or chunks and moves heads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pathserve.annotations.bulk import BulkWriter
 from pathserve.annotations.chunk_reader import ChunkReader
-from pathserve.annotations.compaction import CompactionRule, compact
+from pathserve.annotations.compaction import CompactionRule, compact, tidy
 from pathserve.annotations.counting import count_by_layer
 from pathserve.annotations.edits import Edit, Edited, NotEdited, apply_edits
 from pathserve.annotations.heads import contents_at, require_head
@@ -97,12 +97,8 @@ class AnnotationStore:
                 partial(read_columns, reader=self._reader, plan=plan, sources=some, properties=properties)
             )
 
-    def count(self, query: AnnotationQuery) -> int:
-        """Count an answer, exactly."""
-        return self.summary(query).total
-
     def summary(self, query: AnnotationQuery) -> Summary:
-        """Count an answer by class, layer and state, exactly."""
+        """Count an answer, all of it and by class, layer and state, exactly."""
         return self._db.read(lambda tx: summarise(tx, self._reader, query))
 
     def changes(self, slide: str, *, since: int, limit: int) -> list[Change]:
@@ -206,6 +202,7 @@ class AnnotationStore:
             refused += done.refused
             created += done.created
             revision = done.revision
+        tidy(self._db, self._reader, slide, revision, created)
         return Added(ids, created, refused, revision)
 
     def replace(self, feature_id: UUID, new: NewAnnotation, *, expected: int, author: str) -> Annotation:
@@ -232,7 +229,7 @@ class AnnotationStore:
             add_missing_classes(tx, head.slide, [new], author=author)
             return append_version(tx, feature_id, head, content, author=author)
 
-        return self._db.write(work)
+        return _edit(self._db, self._reader, work)
 
     def delete(self, feature_id: UUID, *, expected: int, author: str) -> Annotation:
         """Mark one annotation as deleted; its history stays and `revert` brings it back."""
@@ -244,7 +241,7 @@ class AnnotationStore:
             content = contents_at(tx, [(feature_id, head.revision)])[feature_id]
             return append_version(tx, feature_id, head, content, author=author, deleted=True)
 
-        return self._db.write(work)
+        return _edit(self._db, self._reader, work)
 
     def revert(self, feature_id: UUID, revision: int, *, expected: int, author: str) -> Annotation:
         """Write the content of an earlier revision as the next version; undeletes.
@@ -263,7 +260,7 @@ class AnnotationStore:
             content = contents_at(tx, [(feature_id, revision)])[feature_id]
             return append_version(tx, feature_id, head, content, author=author)
 
-        return self._db.write(work)
+        return _edit(self._db, self._reader, work)
 
     def edit_many(self, slide: str, edits: Sequence[Edit], *, author: str) -> list[Edited | NotEdited]:
         """Make those of some edits whose annotations are still as their writer saw them, as one revision.
@@ -272,7 +269,11 @@ class AnnotationStore:
         -------
         An answer for each edit, in their order; `NotEdited` says what is current instead.
         """
-        return self._db.write(lambda tx: apply_edits(tx, self._reader, slide, edits, author=author))
+        answers = self._db.write(lambda tx: apply_edits(tx, self._reader, slide, edits, author=author))
+        made = [answer.revision for answer in answers if isinstance(answer, Edited)]
+        if made:
+            tidy(self._db, self._reader, slide, made[0], len(made))
+        return answers
 
     def bulk(self, slide: str, *, layer: str, author: str, kind: LayerKind = "imported") -> BulkWriter:
         """Begin to add very many annotations to one layer as one revision.
@@ -287,3 +288,9 @@ class AnnotationStore:
     def compact(self, slide: str, rule: CompactionRule | None = None) -> int:
         """Fold what is due on a slide (`compaction`); changes no answer, and gives how many things were folded."""
         return compact(self._db, self._reader, slide, rule)
+
+
+def _edit(db: Database, reader: ChunkReader, work: Callable[[Transaction], Annotation]) -> Annotation:
+    annotation = db.write(work)
+    tidy(db, reader, annotation.slide, annotation.revision, 1)
+    return annotation

@@ -56,7 +56,7 @@ class IngestQueue:
     """
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, jobs: Jobs, *, sweeps: Sequence[Callable[[], None]] = ()
+        self, settings: Settings, catalog: Catalog, jobs: Jobs, *, sweeps: Sequence[Callable[[], object]] = ()
     ) -> None:
         self._settings = settings
         self._catalog = catalog

@@ -13,7 +13,7 @@ from anyio import CapacityLimiter
 from starlette.concurrency import run_in_threadpool
 
 from pathserve.access import Accounts, Actor, Members, digest
-from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas, Layers
+from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas, Layers, sweep_unpublished
 from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.tile_reader import VectorTiles
 from pathserve.cache import ByteBudgetCache
@@ -176,7 +176,7 @@ class Services:
             pseudonyms=pseudonyms,
             accounts=accounts,
             members=Members(db),
-            annotations=AnnotationStore(db, reader=chunks),
+            annotations=AnnotationStore(db, spool=settings.data, reader=chunks),
             classes=ClassSchemas(db),
             layers=Layers(db),
             vector_tiles=VectorTiles(db, chunks),
@@ -184,7 +184,12 @@ class Services:
             tiles=tiles,
             jobs=jobs,
             uploads=uploads,
-            queue=IngestQueue(settings, catalog, jobs, sweeps=(uploads.sweep, tiles.sweep, presence.sweep)),
+            queue=IngestQueue(
+                settings,
+                catalog,
+                jobs,
+                sweeps=(uploads.sweep, tiles.sweep, presence.sweep, partial(sweep_unpublished, db)),
+            ),
             slides=Lookups(db, catalog.find_slide),
             _sessions=Lookups(db, accounts.session_actor),
             _tokens=Lookups(db, accounts.token_actor),
