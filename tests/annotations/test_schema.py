@@ -10,6 +10,8 @@ from pathserve.db.schema import MIGRATIONS
 from pathserve.errors import Invalid, NotFound, Stale
 from pathserve.labels import AnnotationClass, CodedTerm, NewAnnotation
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 NEOPLASM = CodedTerm("SCT", "108369006", "Neoplasm")
 
 

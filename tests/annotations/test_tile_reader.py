@@ -146,6 +146,7 @@ def test_filters_hold_for_what_is_drawn_and_for_what_is_counted(
             assert seen(tiles, query, z, 4) == expected(there, z), (more, z)
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_folding_changes_no_tile(db: Database, reader: ChunkReader, filled: AnnotationStore, slide: str) -> None:
     tiles, query = VectorTiles(db, reader), AnnotationQuery(slide)
     asked = list(product((0, 2, 3), (2, 3, 4)))
@@ -157,6 +158,7 @@ def test_folding_changes_no_tile(db: Database, reader: ChunkReader, filled: Anno
     assert {(z, revision): seen(fresh, query, z, revision) for z, revision in asked} == before
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_a_layer_that_was_taken_away_is_in_earlier_tiles_alone(
     db: Database, reader: ChunkReader, filled: AnnotationStore, slide: str
 ) -> None:
