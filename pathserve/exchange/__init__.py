@@ -3,7 +3,7 @@
 from pathserve.exchange.exporting import Export, ExportOptions, begin_export
 from pathserve.exchange.frames import Fit, Frame, FrameOptions, Matrix, Tissue
 from pathserve.exchange.importing import ImportOptions, import_file
-from pathserve.exchange.options import frame_options, parse_conflict
+from pathserve.exchange.options import frame_options, parse_conflict, parse_told
 from pathserve.exchange.report import MAX_NAMED, ExportReport, ImportReport, Issues
 from pathserve.exchange.slide import slide_frame, slide_tissue
 
@@ -24,6 +24,7 @@ __all__ = [
     "frame_options",
     "import_file",
     "parse_conflict",
+    "parse_told",
     "slide_frame",
     "slide_tissue",
 ]

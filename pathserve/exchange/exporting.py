@@ -15,10 +15,11 @@ from pathserve.labels import ClassSchema, Columns
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """What somebody says about an export: the format, and the frame of its coordinates."""
+    """What somebody says about an export: the format, the frame of its coordinates, and what the format is told."""
 
     form: Format
     frame: FrameOptions = field(default_factory=FrameOptions)
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 def _no_progress(done: int) -> None:
@@ -82,5 +83,5 @@ def begin_export(
         raise Unsupported(f"{options.form.title} is read and not written.", code="not_writable")
     settled = settle(options.frame, options.form, frame)
     revision = store.resolve(query.slide, query.as_of)
-    context = WriteContext(slide=frame, losses=Losses(), schema=schema, revisions=revisions)
+    context = WriteContext(slide=frame, losses=Losses(), schema=schema, revisions=revisions, options=options.told)
     return Export(store, replace(query, as_of=revision), options.form, settled, revision, context)

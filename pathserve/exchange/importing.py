@@ -1,7 +1,7 @@
 """A file's way into the store: recognised, read, moved to level-0 pixels, through the gate, published all at once."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -58,6 +58,8 @@ class ImportOptions:
         writes it as the next version.
     force
         Keeps repairs that lose more than 1 % of an outline's area.
+    told
+        What the format has to be told beside its frame: ``{"image": "7"}``; see docs/reference/formats.md.
     """
 
     layer: str
@@ -66,6 +68,7 @@ class ImportOptions:
     frame: FrameOptions = field(default_factory=FrameOptions)
     on_conflict: OnConflict = "report"
     force: bool = False
+    told: Mapping[str, str] = field(default_factory=dict)
     max_vertices: int = _LIMITS.max_vertices
     max_features: int = 50_000_000
 
@@ -156,7 +159,10 @@ class _Import:
     ) -> None:
         self._options, self._matrix, self._slide, self._bulk = options, frame.to_slide, slide_frame, bulk
         self.context = ReadContext(
-            slide=slide_frame, max_vertices=options.max_vertices, max_features=options.max_features
+            slide=slide_frame,
+            max_vertices=options.max_vertices,
+            max_features=options.max_features,
+            options=options.told,
         )
         self.fit = fit
         self._ids = ContentIds(slide, options.layer)

@@ -1,6 +1,7 @@
 """Options of imports and exports as people write them."""
 
 import math
+from collections.abc import Sequence
 from typing import get_args
 
 from pathserve.annotations import OnConflict
@@ -8,6 +9,9 @@ from pathserve.errors import Invalid
 from pathserve.exchange.frames import IDENTITY, FrameOptions, Matrix
 from pathserve.formats.contract import Origin, Unit
 from pathserve.geometry import Mpp
+
+MAX_TOLD, MAX_TOLD_NAMES = 10_000, 20
+"""Most characters of what a format is told at once, and how often."""
 
 
 def frame_options(
@@ -39,6 +43,23 @@ def frame_options(
         mpp=None if mpp is None else _mpp(mpp),
         affine=IDENTITY if affine is None else _affine(affine),
     )
+
+
+def parse_told(texts: Sequence[str]) -> dict[str, str]:
+    """Read what a format is told, each ``NAME=VALUE``.
+
+    Raises
+    ------
+    Invalid
+        When one has no name, is too long, or a name stands twice.
+    """
+    told: dict[str, str] = {}
+    for text in texts:
+        name, mark, value = text.partition("=")
+        if not mark or not name or name in told or len(text) > MAX_TOLD or len(told) >= MAX_TOLD_NAMES:
+            raise Invalid("An option of a format is NAME=VALUE, each name once.", code="bad_option")
+        told[name] = value
+    return told
 
 
 def parse_conflict(text: str) -> OnConflict:
