@@ -26,8 +26,8 @@ from pathserve.exchange.frames import (
 )
 from pathserve.exchange.identity import ContentIds
 from pathserve.exchange.report import ImportReport, Issues
-from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, SlideFrame
-from pathserve.formats.registry import by_name, recognise
+from pathserve.formats.contract import Format, Item, ReadContext, SlideFrame
+from pathserve.formats.registry import by_name, recognise_path
 from pathserve.geometry.gate import passing
 from pathserve.geometry.validity import CheckedGeometry, check_geometry
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
@@ -139,10 +139,7 @@ def import_file(
 
 
 def _format_of(path: Path, name: str | None) -> Format:
-    if name is not None:
-        return by_name(name)
-    with path.open("rb") as file:
-        return recognise(file.read(HEAD_BYTES))
+    return recognise_path(path) if name is None else by_name(name)
 
 
 class _Import:

@@ -44,15 +44,40 @@ Bands = Callable[[], Iterator[LabelImage]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Mask:
+class Mask:
+    """A label image.
+
+    Parameters
+    ----------
+    bands
+        Gives it in bands of rows from the top, each time anew.
+    names
+        Class -> value, when it says so itself.
+    """
+
     bands: Bands
     names: dict[str, int] | None = None
 
 
 def read_mask(path: Path, context: ReadContext) -> Iterator[Item]:
     """Read a mask by bands of rows; a PNG is decoded whole."""
-    mask = _open(path, context)
-    names = _class_map(path, mask, context)
+    yield from items_of_mask(_open(path, context), path.parent, context)
+
+
+def items_of_mask(mask: Mask, folder: Path | None, context: ReadContext) -> Iterator[Item]:
+    """Trace a mask by what its values are.
+
+    Parameters
+    ----------
+    folder
+        Where a table of classes may lie beside it.
+
+    Raises
+    ------
+    Invalid
+        When nobody says what they are, or a value of a class mask has no name.
+    """
+    names = _class_map(folder, mask, context)
     kind = context.options.get("kind", "class" if names else None)
     if kind not in ("class", "instance", None):
         raise Invalid("The option kind is class or instance.", code="bad_option")
@@ -100,16 +125,16 @@ def _known(bands: Iterator[LabelImage], names: dict[int, str]) -> Iterator[Label
         yield np.where(band == IGNORE, BACKGROUND, band) if values else band
 
 
-def _open(path: Path, context: ReadContext) -> _Mask:
+def _open(path: Path, context: ReadContext) -> Mask:
     with path.open("rb") as file:
         head = file.read(512)
     if is_tiff(head):
-        return _Mask(open_tiff(path).bands)
+        return Mask(open_tiff(path).bands)
     if is_array(head):
         array = open_array(path, context.options.get("member"))
-        return _Mask(array.bands, array.names)
+        return Mask(array.bands, array.names)
     picture = _picture(path)
-    return _Mask(lambda: _rows(picture))
+    return Mask(lambda: _rows(picture))
 
 
 def _picture(path: Path) -> npt.NDArray[Any]:
@@ -134,10 +159,10 @@ def _rows(picture: npt.NDArray[Any]) -> Iterator[LabelImage]:
         yield picture[first : first + _BAND_ROWS]
 
 
-def _class_map(path: Path, mask: _Mask, context: ReadContext) -> dict[str, int] | None:
+def _class_map(folder: Path | None, mask: Mask, context: ReadContext) -> dict[str, int] | None:
     """Give the class map, from the first place that has one."""
     stated = context.options.get("classes")
-    names = _stated(stated) if stated is not None else (mask.names or _table_beside(path, context))
+    names = _stated(stated) if stated is not None else (mask.names or _table_in(folder, context))
     for name in names or {}:
         require_name(name, "class name")
     if names and len(set(names.values())) < len(names):
@@ -155,9 +180,9 @@ def _stated(text: str) -> dict[str, int]:
     return names
 
 
-def _table_beside(path: Path, context: ReadContext) -> dict[str, int] | None:
+def _table_in(folder: Path | None, context: ReadContext) -> dict[str, int] | None:
     """Read HistomicsTK's table of classes when there is one in the folder."""
-    tables = list(itertools.islice(path.parent.glob("*GTcodes.csv"), 2))
+    tables = [] if folder is None else list(itertools.islice(folder.glob("*GTcodes.csv"), 2))
     if len(tables) != 1 or not tables[0].is_file() or tables[0].stat().st_size > _MAX_TABLE:
         return None
     names: dict[str, int] = {}

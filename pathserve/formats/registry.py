@@ -1,5 +1,7 @@
 """All annotation formats, and which of them a file is: told by its content, never by its name."""
 
+from pathlib import Path
+
 from pathserve.errors import Invalid, PathServeError, Unsupported
 from pathserve.formats import (
     asap,
@@ -16,6 +18,7 @@ from pathserve.formats import (
     halo,
     imagescope,
     label_mask,
+    label_zarr,
     ncrf,
     ndpa,
     omexml,
@@ -37,6 +40,7 @@ FORMATS: tuple[Format, ...] = (
     dicom_ann.DICOM_ANN,
     dicom_seg.DICOM_SEG,
     label_mask.LABEL_MASK,
+    label_zarr.OME_ZARR_LABELS,
     coco.COCO,
     asap.ASAP,
     imagescope.IMAGESCOPE,
@@ -91,6 +95,22 @@ def recognise(head: bytes) -> Format:
     if found is None:
         raise _refusal(head)
     return found
+
+
+def recognise_path(path: Path) -> Format:
+    """Tell the format of a file, or of a folder that is one.
+
+    Raises
+    ------
+    Unsupported, Invalid
+        As for `recognise`.
+    """
+    if path.is_dir():
+        if not label_zarr.is_label_folder(path):
+            raise Unsupported("This folder is no annotation of a format known here.", code="unknown_format")
+        return label_zarr.OME_ZARR_LABELS
+    with path.open("rb") as file:
+        return recognise(file.read(HEAD_BYTES))
 
 
 def _refusal(head: bytes) -> PathServeError:
