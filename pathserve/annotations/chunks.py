@@ -22,8 +22,10 @@ Geometry
     where it starts, so that last positions are left out; numbers: the positions, as difference to the one before in the
     ring; a ring's first as difference to the first of the ring before.
 JSON
-    integers: lengths of the N properties; the properties; u32 number of whole geometries, their rows (integers), a text
-    each; the same for the geometries as drawn.
+    integers: lengths of the N properties; u8 form of the properties: 0 as they are; 1 and 2 with their decimal numbers
+    taken out (see `json_numbers`): a text, then for 1 the numbers as a text, for 2 u32 how many, u32 stride, and the
+    numbers in the order `json_numbers.by_column`; u32 number of whole geometries, their rows (integers), a text each;
+    the same for the geometries as drawn.
 
 `packing` has the form of integers, numbers and texts.
 """
@@ -39,6 +41,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from pathserve.annotations import json_numbers
 from pathserve.annotations.packing import Packer, Unpacker, damaged
 from pathserve.labels import Columns
 from pathserve.labels.columns import areas
@@ -55,6 +58,9 @@ _HEAD = struct.Struct("<4sHH4I9I")
 _CRC = struct.Struct("<I")
 _ATTRIBUTES, _GEOMETRY, _JSON = range(3)
 _LEVEL = 3
+_AS_TEXT, _AS_FLOATS = 1, 2
+_MANY_BYTES = 256
+"""Above so many bytes of properties an annotation, their numbers are taken out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +235,9 @@ class Chunk:
 
     def _json(self) -> tuple[list[bytes], dict[int, bytes], dict[int, bytes]]:
         source = Unpacker(self._section(_JSON))
-        lengths = source.ints(self._rows)
-        properties = [source.raw(length) for length in lengths.tolist()]
+        ends = np.cumsum(source.ints(self._rows)).tolist()
+        whole = _whole_texts(source, ends[-1])
+        properties = [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
         geometries, drawn = _texts(source), _texts(source)
         source.end()
         return properties, geometries, drawn
@@ -313,13 +320,59 @@ def _geometry(columns: Columns) -> bytes:
 def _json(columns: Columns) -> bytes:
     out = Packer()
     out.ints(np.fromiter(map(len, columns.properties), np.int64, len(columns)))
-    out.raw(b"".join(columns.properties))
+    _put_texts(out, columns.properties)
     for texts in (columns.geometries, columns.drawn):
         out.raw(struct.pack("<I", len(texts)))
         out.ints(np.fromiter(texts, np.int64, len(texts)))
         for text in texts.values():
             out.text(text)
     return out.packed()
+
+
+def _put_texts(out: Packer, texts: Sequence[bytes]) -> None:
+    """Put properties in the form that packs best."""
+    whole = b"".join(texts)
+    taken = json_numbers.take_out(whole) if len(whole) > _MANY_BYTES * len(texts) else None
+    if taken is None or not taken[2]:
+        out.raw(b"\0" + whole)
+        return
+    rest, numbers, number_count = taken
+    values = json_numbers.as_floats(numbers)
+    out.raw(bytes((_AS_TEXT if values is None else _AS_FLOATS,)))
+    out.text(rest)
+    if values is None:
+        out.text(numbers)
+    else:
+        stride = _stride(texts)
+        out.raw(struct.pack("<II", number_count, stride))
+        out.floats(values[json_numbers.by_column(number_count, stride)])
+
+
+def _stride(texts: Sequence[bytes]) -> int:
+    """Give how many decimal numbers a typical one of the texts has; the longest ones are what counts."""
+    typical = sorted(texts, key=len)[len(texts) * 3 // 4]
+    taken = json_numbers.take_out(typical)
+    return max(1, taken[2] if taken else 1)
+
+
+def _whole_texts(source: Unpacker, size: int) -> bytes:
+    form = source.raw(1)[0]
+    if form == 0:
+        return source.raw(size)
+    rest = source.text()
+    if form == _AS_TEXT:
+        numbers = source.text()
+    else:
+        count, stride = source.u32(), source.u32()
+        if not stride:
+            raise damaged()
+        values = np.empty(count)
+        values[json_numbers.by_column(count, stride)] = source.floats((count,))
+        numbers = json_numbers.as_text(values)
+    whole = json_numbers.put_back(rest, numbers, size)
+    if whole is None:
+        raise damaged()
+    return whole
 
 
 def _texts(source: Unpacker) -> dict[int, bytes]:
