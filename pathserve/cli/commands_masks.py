@@ -16,7 +16,7 @@ from pathserve.annotations import AnnotationQuery, AnnotationStore
 from pathserve.catalog import SlideRecord
 from pathserve.cli.options import Data, Store, open_services
 from pathserve.cli.output import note
-from pathserve.datasets import read_mask
+from pathserve.datasets import read_mask, schema_of
 from pathserve.errors import Conflict, Invalid, TooLarge
 from pathserve.geometry import PixelGrid
 from pathserve.labels import ClassSchema
@@ -53,7 +53,7 @@ def mask(
         # One revision and one schema for all strips, whatever is drawn meanwhile.
         revision = services.annotations.resolve(slide, as_of)
         query = AnnotationQuery(slide, classes=tuple(class_ or ()), layers=tuple(layer or ()), as_of=revision)
-        schema = services.classes.of(record.project)
+        schema = schema_of(services.db, services.classes, record.project, slide, as_of)
         _write(_Drawing(services.annotations, schema, query, grid, kind), output, services.settings.max_output_pixels)
     note(f"{grid.width:,} x {grid.height:,} pixels written.")
 

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
+import orjson
 
-from pathserve.annotations import AnnotationQuery, AnnotationStore
+from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas
+from pathserve.db import Database
 from pathserve.geometry import PixelGrid
-from pathserve.labels import EXHAUSTIVE, Annotation, ClassSchema
+from pathserve.labels import EXHAUSTIVE, Annotation, ClassSchema, Columns, NewAnnotation
 from pathserve.masks import (
     MaskKind,
     Window,
@@ -35,9 +39,11 @@ def read_mask(
 
     Parameters
     ----------
+    schema
+        `schema_of` gives that of the query's revision.
     query
-        Slide and filters; its ``bbox`` is replaced by what the grid needs. A named revision gives the same mask as long
-        as the schema's priorities stand.
+        Slide and filters; its ``bbox`` is replaced by what the grid needs. A named revision with its schema gives the
+        same mask for ever.
     window
         Only this part of the grid, as for `pathserve.masks.rasterize`: the same bits as in the whole.
 
@@ -56,10 +62,24 @@ def read_mask(
     query = replace(query, as_of=store.resolve(query.slide, query.as_of))
     needed = replace(query, bbox=needed_region(grid, kind, window=window).bounds)
     # Marked areas hold wherever they lie and whatever the filters leave out: a slide that has one has unknown places.
-    marked = replace(query, classes=(), layers=(), authors=(), states=(), min_score=None, exhaustive_only=True)
-    annotations = store.each(needed)
-    areas = store.each(marked) if as_kind(kind) is MaskKind.SEMANTIC else ()
-    return draw_mask(annotations, areas, schema, grid, kind, asked=query.classes, window=window)
+    marked = AnnotationQuery(query.slide, as_of=query.as_of, exhaustive_only=True)
+    objects = list(store.columns(needed, properties=False))
+    areas = list(store.columns(marked)) if as_kind(kind) is MaskKind.SEMANTIC else []
+    return draw_columns(objects, areas, schema, grid, kind, asked=query.classes, window=window)
+
+
+def schema_of(
+    db: Database, classes: ClassSchemas, project: str, slide: str, as_of: int | datetime | None
+) -> ClassSchema:
+    """Give a project's classes as they were at a revision of one of its slides, or at a moment; None is now."""
+    if as_of is None:
+        return classes.of(project)
+    if isinstance(as_of, datetime):
+        return classes.at(project, as_of)
+    revision = as_of
+    row = db.read(lambda tx: tx.row("select at from revision where slide = ? and revision = ?", slide, revision))
+    # Before the first revision there is nothing to draw.
+    return classes.of(project) if row is None else classes.at(project, datetime.fromisoformat(str(row[0])))
 
 
 def draw_mask(
@@ -72,16 +92,31 @@ def draw_mask(
     asked: Sequence[str] = (),
     window: Window | None = None,
 ) -> npt.NDArray[Any]:
+    """Draw single annotations as a mask; otherwise as `draw_columns`."""
+    objects, marked = _columns(annotations), _columns(areas)
+    return draw_columns(objects, marked, schema, grid, kind, asked=asked, window=window)
+
+
+def draw_columns(
+    several: Sequence[Columns],
+    areas: Sequence[Columns],
+    schema: ClassSchema,
+    grid: PixelGrid,
+    kind: MaskKind | str,
+    *,
+    asked: Sequence[str] = (),
+    window: Window | None = None,
+) -> npt.NDArray[Any]:
     """Draw annotations as a mask.
 
     They are drawn in the order of their class's priority, then revision, then number, so the last of these lies on top,
-    whatever the order of ``annotations``. Exhaustive areas are not drawn as objects. Objects without a class have no
+    whatever their order in ``several``. Exhaustive areas are not drawn as objects. Objects without a class have no
     value and are drawn in all kinds but semantic.
 
     Parameters
     ----------
     areas
-        All exhaustively annotated areas of the slide; only semantic masks look at them.
+        All exhaustively annotated areas of the slide, with their properties; only semantic masks look at them.
     asked
         The classes that the mask is about; empty means all of the schema.
     window
@@ -92,49 +127,57 @@ def draw_mask(
     Invalid
         When there is no such kind.
     """
-    priority = {item.name: item.priority for item in schema}
-    objects = sorted(
-        (a for a in annotations if not a.properties.get(EXHAUSTIVE)),
-        key=lambda a: (priority.get(a.class_name or "", 0), a.revision, a.number),
-    )
-    geometries = [a.geometry for a in objects]
+    found = Columns.join(several) if several else Columns.of([])
+    priorities = {item.name: item.priority for item in schema}
+    ranks = np.array([*(priorities.get(name, 0) for name in found.class_names), priorities.get("", 0)])[found.classes]
+    order = np.lexsort((found.numbers, found.revisions, ranks))
+    objects = found.take(order[~found.exhaustive[order]])
     match as_kind(kind):
         case MaskKind.SEMANTIC:
             return _semantic(objects, areas, schema, grid, asked, window)
         case MaskKind.INSTANCE:
-            return instance(geometries, [a.number for a in objects], grid, window=window)
+            return instance(objects, objects.numbers, grid, window=window)
         case MaskKind.BOUNDARY:
-            return boundary(geometries, grid, window=window)
+            return boundary(objects, grid, window=window)
         case MaskKind.DISTANCE:
-            return distance(geometries, grid, window=window)
+            return distance(objects, grid, window=window)
         case MaskKind.COVERAGE:
-            return coverage(geometries, grid, window=window)
+            return coverage(objects, grid, window=window)
 
 
 def _semantic(
-    objects: Sequence[Annotation],
-    areas: Iterable[Annotation],
+    objects: Columns,
+    areas: Sequence[Columns],
     schema: ClassSchema,
     grid: PixelGrid,
     asked: Sequence[str],
     window: Window | None,
 ) -> npt.NDArray[Any]:
     values = schema.values
-    drawn = [a for a in objects if a.class_name in values]
     wanted = set(asked) or set(values)
-    whole, partly, any_area = list[Any](), list[Any](), False
-    for area in areas:
-        any_area = True
-        marked = area.properties[EXHAUSTIVE]
-        if not isinstance(marked, list) or wanted <= set(map(str, marked)):
-            whole.append(area.geometry)
-        elif wanted & set(map(str, marked)):
-            partly.append(area.geometry)
+    # A class that the schema does not know has no value, and nor has an object without one.
+    table = np.array([*(values.get(name, 0) for name in objects.class_names), 0])[objects.classes]
+    drawn = objects.take(table > 0)
+    marked = Columns.join(areas) if areas else Columns.of([])
+    whole, partly = list[int](), list[int]()
+    for row, properties in enumerate(marked.properties):
+        classes = orjson.loads(properties)[EXHAUSTIVE]
+        if not isinstance(classes, list) or wanted <= set(map(str, classes)):
+            whole.append(row)
+        elif wanted & set(map(str, classes)):
+            partly.append(row)
     return semantic(
-        [a.geometry for a in drawn],
-        [values[a.class_name] for a in drawn if a.class_name is not None],
+        drawn,
+        table[table > 0],
         grid,
-        exhaustive=whole if any_area else None,
-        partly_exhaustive=partly,
+        exhaustive=marked.take(np.array(whole, np.int64)) if len(marked) else None,
+        partly_exhaustive=marked.take(np.array(partly, np.int64)),
         window=window,
     )
+
+
+def _columns(annotations: Iterable[Annotation]) -> list[Columns]:
+    listed = list(annotations)
+    made = Columns.of([NewAnnotation(a.geometry, a.id, a.class_name, None, a.properties) for a in listed])
+    numbers = np.array([a.number for a in listed], np.int64)
+    return [replace(made, numbers=numbers, revisions=np.array([a.revision for a in listed], np.int64))]

@@ -278,14 +278,14 @@ def areas(columns: Columns) -> Floats:
         shells = np.zeros(len(first), np.bool_)
         shells[columns.part_starts[:-1]] = True
         signed = np.where(shells, rings, -rings)
-        signed[~_areal(columns)] = 0.0
+        signed[~areal_rings(columns)] = 0.0
         sums = np.add.reduceat(signed, columns.part_starts[columns.starts[:-1]])
         single = np.clip(np.nan_to_num(sums), 0.0, np.finfo(np.float32).max).astype(np.float32)
     found: Floats = single.astype(np.float64)
     return found
 
 
-def _areal(columns: Columns) -> npt.NDArray[np.bool_]:
+def areal_rings(columns: Columns) -> npt.NDArray[np.bool_]:
     """Tell which rings enclose an area: those of polygons, and closed ones of collections."""
     kinds = np.repeat(columns.kinds, np.diff(columns.part_starts[columns.starts]))
     first, end = columns.ring_starts[:-1], columns.ring_starts[1:]

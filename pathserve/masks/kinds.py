@@ -12,7 +12,7 @@ from pathserve.geometry import PixelGrid, Region
 from pathserve.labels import BACKGROUND, IGNORE
 from pathserve.masks.area_share import covered_share
 from pathserve.masks.outline_distance import edge_distance
-from pathserve.masks.outlines import Geometry, outlines_of
+from pathserve.masks.outlines import Geometries, outlines_of
 from pathserve.masks.raster import Window, axes_of, draw, rasterize
 
 
@@ -78,12 +78,12 @@ def needed_region(grid: PixelGrid, kind: MaskKind | str, *, window: Window | Non
 
 
 def semantic(
-    geometries: Sequence[Geometry],
-    values: Sequence[int],
+    geometries: Geometries,
+    values: Sequence[int] | npt.NDArray[np.integer[Any]],
     grid: PixelGrid,
     *,
-    exhaustive: Sequence[Geometry] | None = None,
-    partly_exhaustive: Sequence[Geometry] = (),
+    exhaustive: Geometries | None = None,
+    partly_exhaustive: Geometries = (),
     window: Window | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Draw class values; later geometries on top.
@@ -117,7 +117,11 @@ def semantic(
 
 
 def instance(
-    geometries: Sequence[Geometry], numbers: Sequence[int], grid: PixelGrid, *, window: Window | None = None
+    geometries: Geometries,
+    numbers: Sequence[int] | npt.NDArray[np.integer[Any]],
+    grid: PixelGrid,
+    *,
+    window: Window | None = None,
 ) -> npt.NDArray[np.uint32]:
     """Draw object numbers (above 0), later geometries on top; 0 where there is no object.
 
@@ -129,7 +133,7 @@ def instance(
     return mask
 
 
-def boundary(geometries: Sequence[Geometry], grid: PixelGrid, *, window: Window | None = None) -> npt.NDArray[np.uint8]:
+def boundary(geometries: Geometries, grid: PixelGrid, *, window: Window | None = None) -> npt.NDArray[np.uint8]:
     """Mark the pixels whose object differs from that of a neighbour left, right, above or below.
 
     Pixels on both sides of an outline are marked, those of the background too. The grid goes on without end: pixels at
@@ -149,9 +153,7 @@ def boundary(geometries: Sequence[Geometry], grid: PixelGrid, *, window: Window 
     return differs.astype(np.uint8)
 
 
-def distance(
-    geometries: Sequence[Geometry], grid: PixelGrid, *, window: Window | None = None
-) -> npt.NDArray[np.float32]:
+def distance(geometries: Geometries, grid: PixelGrid, *, window: Window | None = None) -> npt.NDArray[np.float32]:
     """Measure from each pixel's centre to the nearest edge of the object on top there; 0 where there is none.
 
     The distance is exact to the outline, whole objects are measured, and what lies over an object's other parts
@@ -165,9 +167,7 @@ def distance(
     return edge_distance(outlines_of(geometries), _topmost(geometries, grid, window), x_axis, y_axis)
 
 
-def coverage(
-    geometries: Sequence[Geometry], grid: PixelGrid, *, window: Window | None = None
-) -> npt.NDArray[np.float32]:
+def coverage(geometries: Geometries, grid: PixelGrid, *, window: Window | None = None) -> npt.NDArray[np.float32]:
     """Measure the share of each pixel's area that the geometries cover together.
 
     Returns
@@ -178,7 +178,7 @@ def coverage(
     return covered_share(outlines_of(geometries), x_axis, y_axis)
 
 
-def _topmost(geometries: Sequence[Geometry], grid: PixelGrid, window: Window | None) -> npt.NDArray[np.uint32]:
+def _topmost(geometries: Geometries, grid: PixelGrid, window: Window | None) -> npt.NDArray[np.uint32]:
     """Give each pixel the place (from 1) of the geometry on top there, or 0."""
     places = np.arange(1, len(geometries) + 1, dtype=np.uint32)
     top: npt.NDArray[np.uint32] = draw(outlines_of(geometries), places, grid, window=window)

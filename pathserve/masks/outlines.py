@@ -11,9 +11,13 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from pathserve.errors import Invalid
+from pathserve.labels import Columns
+from pathserve.labels.columns import areal_rings
 from pathserve.masks.axis import MAX_COORDINATE, Floats, Integers
 
 Geometry = Mapping[str, Any] | BaseGeometry
+Geometries = Sequence[Geometry] | npt.NDArray[np.object_] | Columns
+"""GeoJSON geometry objects, shapely geometries, or both; or the rows of columns, whose arrays are taken as they are."""
 
 _POLYGON = 3
 
@@ -40,13 +44,13 @@ class Outlines:
     owner: Integers
 
 
-def outlines_of(geometries: Sequence[Geometry] | npt.NDArray[np.object_]) -> Outlines:
+def outlines_of(geometries: Geometries) -> Outlines:
     """Take geometries apart.
 
     Parameters
     ----------
     geometries
-        GeoJSON geometry objects or shapely geometries, or both.
+        GeoJSON geometry objects or shapely geometries, or both; or columns.
 
     Returns
     -------
@@ -57,7 +61,9 @@ def outlines_of(geometries: Sequence[Geometry] | npt.NDArray[np.object_]) -> Out
     Invalid
         When something is no geometry or a coordinate is not finite or beyond `MAX_COORDINATE`.
     """
-    if len(geometries) and all(isinstance(geometry, BaseGeometry) for geometry in geometries):
+    if isinstance(geometries, Columns):
+        xy, lengths, ring_part, owner = _from_columns(geometries)
+    elif len(geometries) and all(isinstance(geometry, BaseGeometry) for geometry in geometries):
         xy, lengths, ring_part, owner = _from_shapely(np.array(geometries, dtype=object))
     else:
         xy, lengths, ring_part, owner = _from_mappings(geometries)
@@ -71,6 +77,18 @@ def outlines_of(geometries: Sequence[Geometry] | npt.NDArray[np.object_]) -> Out
 
 
 _Arrays = tuple[Floats, Integers, Integers, Integers]
+
+
+def _from_columns(columns: Columns) -> _Arrays:
+    """Give vertices, ring lengths, polygon of each ring and annotation of each polygon."""
+    part_owner = np.repeat(np.arange(len(columns)), np.diff(columns.starts))
+    ring_part = np.repeat(np.arange(len(part_owner)), np.diff(columns.part_starts))
+    lengths = np.diff(columns.ring_starts)
+    rings = areal_rings(columns)
+    parts = np.zeros(len(part_owner), np.bool_)
+    parts[ring_part[rings]] = True
+    place = np.cumsum(parts) - 1
+    return columns.xy[np.repeat(rings, lengths)], lengths[rings], place[ring_part[rings]], part_owner[parts]
 
 
 def _from_shapely(geometries: npt.NDArray[np.object_]) -> _Arrays:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pathserve.errors import Invalid
 from pathserve.geometry import PixelGrid
 from pathserve.masks.axis import Axis
-from pathserve.masks.outlines import Geometry, Outlines, outlines_of
+from pathserve.masks.outlines import Geometries, Outlines, outlines_of
 from pathserve.masks.scanline import fill, paint
 
 RegionLike = tuple[float, float, int, int] | PixelGrid
@@ -20,7 +20,7 @@ Window = tuple[int, int, int, int]
 
 
 def rasterize(
-    geometries: Sequence[Geometry],
+    geometries: Geometries,
     values: Sequence[int] | npt.NDArray[np.integer[Any]],
     region: RegionLike,
     downsample: float | tuple[float, float] = 1.0,
@@ -39,7 +39,7 @@ def rasterize(
     Parameters
     ----------
     geometries
-        GeoJSON geometry objects or shapely geometries, in level-0 pixels.
+        GeoJSON geometry objects or shapely geometries, or `labels.Columns`, in level-0 pixels.
     values
         One whole number for each geometry.
     region

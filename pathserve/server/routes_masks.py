@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from pathserve.access import Action
-from pathserve.datasets import TileMaskPair, encode_pair_npz, read_mask
+from pathserve.datasets import TileMaskPair, encode_pair_npz, read_mask, schema_of
 from pathserve.masks import encode_npy, encode_png
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.params_annotations import MaskQuery, PairQuery
@@ -19,8 +19,9 @@ async def mask(call: Call[MaskQuery]) -> Response:
     question = query.question(slide)
 
     def work() -> bytes:
+        schema = schema_of(services.db, services.classes, slide.project, slide.id, question.as_of)
         with call.timed("read"):
-            array = read_mask(services.annotations, services.classes.of(slide.project), question, grid, query.kind)
+            array = read_mask(services.annotations, schema, question, grid, query.kind)
         with call.timed("encode"):
             return encode_png(array) if query.format == "png" else encode_npy(array)
 
@@ -36,7 +37,7 @@ async def pair(call: Call[PairQuery]) -> Response:
     question = query.question(slide)
 
     def work() -> bytes:
-        schema = services.classes.of(slide.project)
+        schema = schema_of(services.db, services.classes, slide.project, slide.id, question.as_of)
         with call.timed("read"):
             labels = read_mask(services.annotations, schema, question, grid, query.kind)
             pixels = services.tiles.region(slide.id, grid, color=query.color, view=query.view)

@@ -1,4 +1,6 @@
 import io
+import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -6,15 +8,17 @@ import numpy as np
 import orjson
 import pytest
 import shapely
+from shapely.affinity import translate
 from shapely.geometry import box, mapping, shape
 
-from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas
+from pathserve import masks
+from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas, Edit
 from pathserve.catalog import Catalog, make_slide_id
-from pathserve.datasets import TileMaskPair, draw_mask, encode_pair_npz, read_mask
+from pathserve.datasets import TileMaskPair, draw_mask, encode_pair_npz, read_mask, schema_of
 from pathserve.errors import Invalid
 from pathserve.formats.geojson import parse_features
 from pathserve.geometry import PixelGrid, Size
-from pathserve.labels import Annotation, AnnotationClass, ClassSchema
+from pathserve.labels import Annotation, AnnotationClass, ClassSchema, Columns, NewAnnotation
 from pathserve.masks import MaskKind
 from pathserve.pixels import Level, SlideInfo
 
@@ -152,6 +156,80 @@ def test_a_mask_of_the_store_is_that_of_its_outlines(stored):
     assert mask.any()
     numbers = read_mask(store, schema, AnnotationQuery(slide), grid, "instance")
     assert set(np.unique(numbers)) <= set(range(1296))
+
+
+@pytest.fixture
+def several(db, stored):
+    """The nuclei once more as chunks, a few of them changed, and areas; in a store of their own order."""
+    store, _, slide, nuclei = stored
+    moved = [
+        NewAnnotation(mapping(translate(shape(n.geometry), 3, 1)), uuid4(), n.class_name, None, n.properties)
+        for n in nuclei[:600]
+    ]
+    with store.bulk(slide, layer="model", author="model") as bulk:
+        bulk.add(Columns.of(moved))
+        bulk.publish()
+    store.edit_many(slide, [Edit(n.id, 2, class_name="dead") for n in moved[:50]], author="ada")
+    areas = [box(300, 200, 800, 700), box(600, 600, 900, 900)]
+    marks = [True, ["neoplastic", "dead"]]
+    new = [NewAnnotation(mapping(a), properties={"exhaustive": m}) for a, m in zip(areas, marks, strict=True)]
+    store.add(slide, new, layer="areas", author="ada")
+    return store, slide
+
+
+@pytest.mark.parametrize("window", [None, (40, 30, 100, 90)])
+@pytest.mark.parametrize("kind", list(MaskKind))
+def test_a_mask_out_of_arrays_is_that_of_one_annotation_after_another(db, several, kind, window):
+    store, slide = several
+    classes = ClassSchemas(db)
+    low = classes.of("default")
+    schema = classes.set("default", [replace(c, priority=c.value % 3) for c in low])
+    grid = PixelGrid(310, 205.5, 200, 150, 2.0161290322580645, 2.0161290322580645)
+    found = list(store.each(AnnotationQuery(slide)))
+    values, priority = schema.values, {c.name: c.priority for c in schema}
+    objects = [a for a in found if "exhaustive" not in a.properties]
+    objects.sort(key=lambda a: (priority.get(a.class_name, 0), a.revision, a.number))
+    shapes = [a.geometry for a in objects]
+    whole, partly = (a.geometry for a in found if "exhaustive" in a.properties)
+    expected = {
+        MaskKind.SEMANTIC: lambda: masks.semantic(
+            [a.geometry for a in objects if a.class_name],
+            [values[a.class_name] for a in objects if a.class_name],
+            grid,
+            exhaustive=[whole],
+            partly_exhaustive=[partly],
+            window=window,
+        ),
+        MaskKind.INSTANCE: lambda: masks.instance(shapes, [a.number for a in objects], grid, window=window),
+        MaskKind.BOUNDARY: lambda: masks.boundary(shapes, grid, window=window),
+        MaskKind.DISTANCE: lambda: masks.distance(shapes, grid, window=window),
+        MaskKind.COVERAGE: lambda: masks.coverage(shapes, grid, window=window),
+    }[kind]()
+    mask = read_mask(store, schema, AnnotationQuery(slide), grid, kind, window=window)
+    assert np.array_equal(mask, expected)
+    assert len(np.unique(mask)) > 1
+
+
+def test_a_mask_of_the_past_has_the_classes_of_the_past(db, several):
+    store, slide = several
+    classes = ClassSchemas(db)
+    pair = [NewAnnotation(mapping(box(400, 400, 500, 500)), class_name=name) for name in ("dead", "neoplastic")]
+    revision = store.add(slide, pair, layer="a", author="a").revision
+    grid = PixelGrid(300, 200, 400, 400)
+
+    def drawn(as_of):
+        schema = schema_of(db, classes, "default", slide, as_of)
+        return read_mask(store, schema, AnnotationQuery(slide, as_of=as_of), grid, "semantic")
+
+    before = drawn(None)
+    time.sleep(0.002)  # moments are kept in milliseconds
+    classes.set("default", [replace(c, priority=int(c.name == "dead")) for c in classes.of("default")])
+    assert not np.array_equal(drawn(None), before)
+    assert np.array_equal(drawn(revision), before)
+    assert not drawn(0).any()
+    store.add(slide, [NewAnnotation(mapping(box(0, 0, 1, 1)), class_name="new")], layer="a", author="a")
+    assert np.array_equal(drawn(None), drawn(revision + 1))
+    assert np.array_equal(drawn(revision), before)
 
 
 def test_a_pair_is_read_by_numpy_without_pickle_and_has_the_same_bytes_each_time():
