@@ -242,7 +242,7 @@ class PostgresServer:
         Which the user that it runs as can enter; root may not run it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.user = "postgres" if os.getuid() == 0 else None
@@ -251,7 +251,7 @@ class PostgresServer:
             shutil.chown(folder, self.user, self.user)
         # Texts of this server sort as an English reader expects, which is not how PathServe's do.
         words = ["-U", "pathserve", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu"]
-        self._run("initdb", "-D", str(self.data), *words, "--icu-locale=en-US", "--no-sync")
+        self._run("initdb", "-D", str(self.data), *words, "--icu-locale=en-US", "--no-sync", *more)
 
     def command(self, *more: str) -> list[str]:
         """Give the words that start it."""
@@ -273,6 +273,8 @@ class PostgresServer:
             try:
                 psycopg.connect(self.url("postgres")).close()
             except psycopg.OperationalError:
+                is_over = self._process is None or self._process.poll() is not None
+                assert not is_over, (self.folder / "log").read_text()
                 assert time.monotonic() < deadline, (self.folder / "log").read_text()
                 time.sleep(0.02)
             else:
@@ -290,6 +292,20 @@ class PostgresServer:
             self._process.wait(60)
             while any(Path(f"/proc/{pid}").exists() for pid in own):
                 time.sleep(0.005)
+
+    @contextmanager
+    def on(self, data: Path) -> Iterator[None]:
+        """Run it on another folder for a while."""
+        own, self.data = self.data, data
+        try:
+            if self.user is not None:
+                subprocess.run(["chown", "-R", f"{self.user}:", str(data)], check=True)
+            data.chmod(0o700)
+            self.start()
+            yield
+        finally:
+            self.stop(signal.SIGQUIT)
+            self.data = own
 
     def url(self, database: str) -> str:
         """Give the address of a database."""
@@ -317,13 +333,13 @@ def postgres_program(name: str) -> Path:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
-    """Run a PostgreSQL server for a while."""
+def running_postgres(*more: str) -> Iterator[PostgresServer]:
+    """Run a PostgreSQL server for a while; ``more`` says how its cluster is made."""
     # Not in pytest's own folders: they are closed to the user that the server runs as, and too deep for a socket.
     folder = Path(tempfile.mkdtemp(prefix="pathserve-pg-"))
     server = None
     try:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, *more)
         server.start()
         yield server
     finally:
@@ -340,7 +356,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def private_postgres() -> Callable[[], AbstractContextManager[PostgresServer]]:
+def private_postgres() -> Callable[..., AbstractContextManager[PostgresServer]]:
     """Give what runs another one for a while."""
     return running_postgres
 

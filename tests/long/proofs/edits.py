@@ -18,7 +18,6 @@ from pathserve.geometry import Mpp, Size
 from pathserve.pixels import Level, SlideInfo
 
 PROGRAM = """
-import itertools
 import os
 import sys
 import threading
@@ -31,7 +30,8 @@ from pathserve.db import open_database
 from pathserve.errors import Busy, NotFound
 from pathserve.labels import NewAnnotation
 
-where, slide, out, most = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+where, slide, out, most = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+out = int(out) if out.isdigit() else os.open(out, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 store = AnnotationStore(db := open_database(where if where.startswith("postgresql:") else Path(where)))
 
 
@@ -83,15 +83,18 @@ WRITERS = 4
 
 
 def program() -> str:
-    """Give the writers' program; its arguments: address or file, slide, descriptor to tell to, most edits of each."""
+    """Give the writers' program.
+
+    Its arguments: the database, the slide, the descriptor or file to tell to, and how many edits each makes at most.
+    """
     return PROGRAM.replace("WRITERS", str(WRITERS))
 
 
-def prepare(where: Path | str) -> str:
+def prepare(where: Path | str, slide_id: str | None = None) -> str:
     """Make a slide that nobody has written to, and the database when there is none; gives the slide's id."""
     info = SlideInfo("aperio", (Level(Size(10_000, 10_000), 1.0),), Mpp(0.25, 0.25), True, 40.0, "jpeg")
     db = open_database(where)
-    slide_id = make_slide_id()
+    slide_id = slide_id or make_slide_id()
     Catalog(db).add_slide(
         slide_id=slide_id,
         project="default",
@@ -176,6 +179,8 @@ def _versions(store: AnnotationStore, feature: UUID) -> set[tuple[str, int]]:
 
 def _wrong_wholes(db: Database, slide: str) -> list[str]:
     """Find transactions of which only a part is there: each made one revision, one version, and moved one head."""
+    if not db.read(lambda tx: tx.row("select 1 from slide where id = ?", slide)):
+        return []  # not made yet; what was acknowledged is looked for anyway
     (revision,), (revisions, last), (versions,), (heads,), (changes,) = db.read(
         lambda tx: [
             tx.row("select revision from slide where id = ?", slide) or (None,),

@@ -1,7 +1,7 @@
 """Which changes a program and its children make to a folder, as the kernel sees them: recorded with strace.
 
 Whoever writes, it is seen: Python, SQLite's C code, a worker process. What cannot be modelled (a file that is written
-through shared memory, a name that is linked) ends the reading of the recording with an error, so nothing is missed
+through shared memory) ends the reading of the recording with an error, so nothing is missed
 silently. SQLite's ``-shm`` file is left out: it is no part of what a disk must keep, and is made anew.
 """
 
@@ -54,9 +54,12 @@ class Truncate:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """The moment at which everything done to a file or folder by the first ``before`` operations is on the disk."""
+    """The moment at which everything done to a file or folder by the first ``before`` operations is on the disk.
 
-    node: int
+    ``node`` is None when it was done to all of them.
+    """
+
+    node: int | None
     before: int
 
 
@@ -166,6 +169,7 @@ class _Reader:
             b"lseek": self._seek,
             b"ftruncate": self._truncate,
             **dict.fromkeys((b"rename", b"renameat", b"renameat2"), self._rename),
+            **dict.fromkeys((b"link", b"linkat"), self._link),
             **dict.fromkeys((b"unlink", b"unlinkat", b"rmdir"), self._unlink),
             **dict.fromkeys((b"mkdir", b"mkdirat"), self._mkdir),
             b"mmap": self._map,
@@ -185,6 +189,8 @@ class _Reader:
             node = self._at(given.paths[0])
             if node is not None:
                 self.recording.operations.append(Sync(node, before))
+        elif name == b"sync":
+            self.recording.operations.append(Sync(None, before))
         elif name in self._handlers:
             self._handlers[name](given, result)
         elif any(self._is_inside(path) for path in (*given.paths, *given.texts)):
@@ -285,6 +291,15 @@ class _Reader:
         if source is None or target is None or node is None:
             raise RuntimeError("the recorded program moved something in or out of the folder")
         self._name((*source, None), (*target, node))
+
+    def _link(self, given: _Arguments, result: int) -> None:
+        old, new = given.named(0), given.named(1)
+        if not (self._is_inside(old) or self._is_inside(new)):
+            return
+        target, node = self._place(new), self._at(old)
+        if target is None or node is None:
+            raise RuntimeError("the recorded program linked something into or out of the folder")
+        self._name((*target, node))
 
     def _unlink(self, given: _Arguments, result: int) -> None:
         path = given.named()
