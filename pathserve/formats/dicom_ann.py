@@ -23,9 +23,9 @@ import orjson
 from pydicom.dataset import Dataset
 
 from pathserve.errors import Invalid, TooLarge, Unsupported
-from pathserve.formats.contract import Format, Item, ReadContext
-from pathserve.formats.dicom_ann_writer import OURS, PRIVATE, PRIVATE_GROUP, SCHEME, SOP_CLASS, write_annotations
-from pathserve.formats.dicom_file import DAMAGED, ERRORS, algorithm_of, is_dicom, read_file, term, term_json
+from pathserve.formats.contract import Item, ReadContext
+from pathserve.formats.dicom_ann_writer import OURS, PRIVATE, PRIVATE_GROUP, SCHEME
+from pathserve.formats.dicom_file import DAMAGED, ERRORS, algorithm_of, read_file, term, term_json
 from pathserve.formats.drawn_shapes import ELLIPSE, SHAPE, ellipse_property, ellipse_ring
 from pathserve.formats.rows import parse_numbers, read_row
 from pathserve.formats.shapes import Row, columns_of
@@ -329,16 +329,3 @@ def _ellipse(points: Floats) -> tuple[list[list[float]], dict[str, Any]] | None:
     rotation = math.degrees(math.atan2(long_axis[1], long_axis[0]))
     shape = (float(centre[0]), float(centre[1]), *radii, rotation)
     return ellipse_ring(*shape), ellipse_property(*shape)
-
-
-DICOM_ANN = Format(
-    name="dicom-ann",
-    title="DICOM Microscopy Bulk Simple Annotations",
-    endings=(".dcm",),
-    media_type="application/dicom",
-    recognise=lambda head: is_dicom(head, SOP_CLASS),
-    read=read_annotations,
-    write=write_annotations,
-    origin=None,
-    unit=None,
-)

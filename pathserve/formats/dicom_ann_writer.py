@@ -18,6 +18,7 @@ from pydicom.uid import generate_uid
 
 from pathserve.errors import TooLarge
 from pathserve.formats.contract import WriteContext
+from pathserve.formats.dicom import ANNOTATIONS
 from pathserve.formats.dicom_file import (
     new_file,
     reference,
@@ -31,7 +32,6 @@ from pathserve.formats.rows import note_drawn, own_columns
 from pathserve.formats.shapes import shapes_of
 from pathserve.labels import CodedTerm, Columns, GeometryKind
 
-SOP_CLASS = "1.2.840.10008.5.1.4.1.1.91.1"
 PRIVATE_GROUP, PRIVATE, OURS = 0x0077, "PATHSERVE 1", 0x01
 
 MAX_BYTES = 2**31
@@ -61,7 +61,7 @@ def write_annotations(batches: Iterator[Columns], out: BinaryIO, context: WriteC
                 raise TooLarge(
                     "DICOM annotations have at most 2 GiB; export fewer, or another format.", code="file_too_large"
                 )
-    made, _, instance = new_file(SOP_CLASS, "ANN", context)
+    made, _, instance = new_file(ANNOTATIONS, "ANN", context)
     made.Laterality = ""
     made.ReferencedImageSequence = Sequence([reference(instance)])
     made.AnnotationCoordinateType = "2D"

@@ -42,22 +42,7 @@ ERRORS = (
 """What the package raises when a file is damaged."""
 
 DAMAGED = "The DICOM file is damaged, or was cut off."
-_MARK, _MARK_AT = b"DICM", 128
-_META_BYTES = 4096
 _DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1")
-
-
-def is_dicom(head: bytes, *classes: str) -> bool:
-    """Tell whether a file is DICOM of one of some SOP classes, by its own meta information."""
-    if head[_MARK_AT : _MARK_AT + 4] != _MARK:
-        return False
-    meta = head[:_META_BYTES]
-    # (0002,0002), UI, length, value: explicit and little-endian in every file.
-    found = meta.find(b"\x02\x00\x02\x00UI")
-    if found < 0:
-        return False
-    (length,) = struct.unpack_from("<H", meta, found + 6) if len(meta) >= found + 8 else (0,)
-    return meta[found + 8 : found + 8 + length].rstrip(b"\x00 ").decode("latin-1") in classes
 
 
 def read_file(path: Path) -> Dataset:

@@ -20,9 +20,8 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.utils import iter_pixels
 
 from pathserve.errors import Invalid, TooLarge, Unsupported
-from pathserve.formats.contract import Format, Item, ReadContext
-from pathserve.formats.dicom_file import DAMAGED, ERRORS, algorithm_of, is_dicom, read_file, term, term_json
-from pathserve.formats.dicom_seg_writer import LABEL_MAP, SOP_CLASS, write_segmentation
+from pathserve.formats.contract import Item, ReadContext
+from pathserve.formats.dicom_file import DAMAGED, ERRORS, algorithm_of, read_file, term, term_json
 from pathserve.formats.rows import parse_numbers
 from pathserve.formats.shapes import Row
 from pathserve.formats.traced import items_of_traced
@@ -273,16 +272,3 @@ def _near_whole(ratio: float) -> float:
     """Give a ratio, or the whole number that it is but for rounding."""
     whole = float(max(round(ratio), 1))
     return whole if abs(ratio - whole) <= 0.01 * whole else ratio
-
-
-DICOM_SEG = Format(
-    name="dicom-seg",
-    title="DICOM Segmentation",
-    endings=(".dcm",),
-    media_type="application/dicom",
-    recognise=lambda head: is_dicom(head, SOP_CLASS, LABEL_MAP),
-    read=read_segmentation,
-    write=write_segmentation,
-    origin=None,
-    unit=None,
-)

@@ -16,14 +16,13 @@ from pydicom.uid import generate_uid
 
 from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.formats.contract import WriteContext
+from pathserve.formats.dicom import SEGMENTATION
 from pathserve.formats.dicom_file import new_file, reference, term_sequence, write_file
 from pathserve.formats.rows import note_drawn, parse_numbers
 from pathserve.geometry import PixelGrid
 from pathserve.labels import CodedTerm, Columns, GeometryKind
 from pathserve.masks.outlines import Outlines
 from pathserve.masks.raster import draw
-
-SOP_CLASS, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 
 TILE = 512
 MAX_BYTES = 2**31 - 2**20
@@ -145,7 +144,7 @@ def _file(
     frames: list[bytes],
     places: list[tuple[int, int, int]],
 ) -> Dataset:
-    made, _, instance = new_file(SOP_CLASS, "SEG", context)
+    made, _, instance = new_file(SEGMENTATION, "SEG", context)
     made.PatientOrientation = ""
     made.ImageType = ["DERIVED", "PRIMARY"]
     made.ContentLabel = "SEGMENTATION"
