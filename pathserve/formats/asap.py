@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
 from pathserve.formats import pieces
 from pathserve.formats.colors import Color, hex_color, parse_color
@@ -132,12 +132,8 @@ def _geometry(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read the coordinates; gives the geometry and what must be kept to write it again as it was."""
     holder = element.child("Coordinates")
-    if holder is None:
-        raise Invalid("The annotation has no coordinates.", code="no_geometry")
-    if holder.full:
-        raise TooLarge(f"A geometry may have at most {context.max_vertices:,} vertices.", code="too_many_vertices")
-    ring = pieces.positions(holder.numbers, width=3, first=1)
-    orders = list(holder.numbers[0::3])
+    ring = pieces.vertices(holder, context, width=3, first=1)
+    orders = [] if holder is None else list(holder.numbers[0::3])
     if orders != sorted(orders):
         ring = [position for _, position in sorted(zip(orders, ring, strict=True), key=lambda pair: pair[0])]
     kind = element.get("Type")

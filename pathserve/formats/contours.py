@@ -50,12 +50,10 @@ def _read(path: Path, mark: str, context: ReadContext) -> Iterator[Item]:
 
 
 def _annotation(row: Mapping[str, str], context: ReadContext) -> NewAnnotation:
-    xs, ys = (row.get(name, "").split(",") for name in ("coords_x", "coords_y"))
+    xs, ys = (pieces.read_numbers(row.get(name, ""), ",", context) for name in ("coords_x", "coords_y"))
     if len(xs) != len(ys):
         raise Invalid("The row has more coordinates of one kind than of the other.", code="bad_coordinates")
-    if len(xs) > context.max_vertices:
-        raise Invalid(f"A geometry may have at most {context.max_vertices:,} vertices.", code="too_many_vertices")
-    ring = pieces.positions([number(part) for pair in zip(xs, ys, strict=True) for part in pair])
+    ring = pieces.positions([number for pair in zip(xs, ys, strict=True) for number in pair])
     if number(row.get("has_holes", "0")) == 1:
         context.losses.note("holes_missing", "The table says that contours have holes, and does not hold these.")
     kept = {key: value for key, value in row.items() if key not in _OWN}

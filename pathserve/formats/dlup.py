@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
 from pathserve.formats import pieces
 from pathserve.formats.colors import hex_color, parse_color
@@ -96,9 +96,7 @@ def _polygon(element: Element, context: ReadContext) -> list[shapes.Ring]:
 
 
 def _ring(element: Element, context: ReadContext) -> shapes.Ring:
-    if element.full:
-        raise TooLarge(f"A geometry may have at most {context.max_vertices:,} vertices.", code="too_many_vertices")
-    return pieces.positions(element.numbers)
+    return pieces.vertices(element, context)
 
 
 def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> None:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
+from pathserve.errors import Invalid, PathServeError, Unsupported
 from pathserve.formats import drawn_shapes as shapes
 from pathserve.formats import pieces
 from pathserve.formats.colors import parse_color
@@ -200,9 +200,7 @@ class _Shapes:
     def _ring(self, points: object) -> shapes.Ring:
         if not isinstance(points, list) or not points:
             raise Invalid("The element has no points.", code="no_geometry")
-        if len(points) > self._context.max_vertices:
-            most = self._context.max_vertices
-            raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
+        pieces.check_count(len(points), self._context)
         return [self._position(point) for point in points]
 
     def _position(self, point: object) -> list[float]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
 from pathserve.formats import pieces
 from pathserve.formats.colors import bgr_color, packed_bgr
@@ -81,12 +81,7 @@ def _outline(element: Element, layer: Element | None, number: int, context: Read
 
 
 def _geometry(element: Element, properties: dict[str, Any], context: ReadContext) -> dict[str, Any]:
-    holder = element.child("Vertices")
-    if holder is None:
-        raise Invalid("The region has no vertices.", code="no_geometry")
-    if holder.full:
-        raise TooLarge(f"A geometry may have at most {context.max_vertices:,} vertices.", code="too_many_vertices")
-    ring = pieces.positions(holder.numbers)
+    ring = pieces.vertices(element.child("Vertices"), context)
     match element.get("Type"), len(ring):
         case "Rectangle", 2:
             properties[shapes.SHAPE] = "rectangle"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.errors import PathServeError
 from pathserve.formats import drawn_shapes as shapes
 from pathserve.formats import pieces
 from pathserve.formats.colors import bgr_color, packed_bgr
@@ -126,12 +126,7 @@ def _attributes(element: Element) -> tuple[Mark | None, dict[str, str]]:
 
 
 def _geometry(element: Element, properties: dict[str, Any], context: ReadContext) -> dict[str, Any]:
-    holder = element.child("Vertices")
-    if holder is None:
-        raise Invalid("The region has no vertices.", code="no_geometry")
-    if holder.full:
-        raise TooLarge(f"A geometry may have at most {context.max_vertices:,} vertices.", code="too_many_vertices")
-    ring = pieces.positions(holder.numbers)
+    ring = pieces.vertices(element.child("Vertices"), context)
     kind, shape = element.get("Type"), element.get("GeoShape")
     if kind in ("3", "4") and len(ring) > 1:
         properties[shapes.SHAPE] = "arrow" if kind == "3" else "ruler"

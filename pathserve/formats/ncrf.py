@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
 from pathserve.formats import pieces
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
@@ -55,9 +55,7 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
 def _annotation(value: object, context: ReadContext) -> NewAnnotation:
     if not isinstance(value, dict) or not isinstance(value.get("vertices"), list):
         raise Invalid("The polygon has no vertices.", code="no_geometry")
-    if len(value["vertices"]) > context.max_vertices:
-        most = context.max_vertices
-        raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
+    pieces.check_count(len(value["vertices"]), context)
     ring = [_position(vertex) for vertex in value["vertices"]]
     if not ring:
         raise Invalid("The polygon has no vertices.", code="no_geometry")

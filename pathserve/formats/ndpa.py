@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
 from pathserve.formats import pieces
 from pathserve.formats.colors import hex_color, parse_color
@@ -133,12 +133,7 @@ def _geometry(drawn: Element, glass: _Glass, properties: dict[str, Any], context
 
 
 def _freehand(drawn: Element, glass: _Glass, properties: dict[str, Any], context: ReadContext) -> dict[str, Any]:
-    holder = drawn.child("pointlist")
-    if holder is None:
-        raise Invalid("The annotation has no points.", code="no_geometry")
-    if holder.full:
-        raise TooLarge(f"A geometry may have at most {context.max_vertices:,} vertices.", code="too_many_vertices")
-    ring = glass.pixels(pieces.positions(holder.numbers))
+    ring = glass.pixels(pieces.vertices(drawn.child("pointlist"), context))
     if drawn.text_of("specialtype") == "rectangle":
         properties[shapes.SHAPE] = "rectangle"
     if drawn.text_of("closed") == "0" and len(ring) > 1:

@@ -170,13 +170,10 @@ class _Shapes:
         return found
 
     def _points(self) -> shapes.Ring:
-        parts = [part for part in _NUMBERS.split(self._shape.get("Points")) if part]
-        if len(parts) > 2 * self._context.max_vertices:
-            most = self._context.max_vertices
-            raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
-        if len(parts) % 2:
+        numbers = pieces.read_numbers(self._shape.get("Points"), ",", self._context)
+        if len(numbers) % 2:
             raise Invalid("The points of the shape are not pairs of numbers.", code="bad_coordinates")
-        return pieces.positions([number(part) for part in parts])
+        return pieces.positions(numbers)
 
     def _ellipse(self) -> dict[str, Any]:
         x, y, rx, ry = self._numbers("X", "Y", "RadiusX", "RadiusY")

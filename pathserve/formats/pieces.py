@@ -19,7 +19,7 @@ from pathserve.errors import Invalid, TooLarge
 from pathserve.formats.contract import Item, ReadContext, WriteContext
 from pathserve.formats.drawn_shapes import Ring, close_ring
 from pathserve.formats.geojson import ORIGINAL_ID
-from pathserve.formats.xml_events import allowed
+from pathserve.formats.xml_events import Element, allowed, number
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation, require_name
 
 ORIGINAL_AUTHOR, ORIGINAL_CREATED = "original_author", "original_created"
@@ -29,6 +29,7 @@ NAME, DESCRIPTION, NEGATIVE = "name", "description", "negative"
 
 _SIMPLE = {"MultiPoint": "Point", "MultiLineString": "LineString", "MultiPolygon": "Polygon"}
 _DEEPEST = 8
+_BLOCK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +301,56 @@ def limited(items: Iterator[Item], context: ReadContext) -> Iterator[Item]:
         if count > context.max_features:
             raise TooLarge(f"At most {context.max_features:,} features are taken at once.", code="too_many_features")
         yield item
+
+
+def check_count(count: int, context: ReadContext) -> None:
+    """Refuse a geometry of too many vertices.
+
+    Raises
+    ------
+    TooLarge
+        When it has more than the context allows.
+    """
+    if count > context.max_vertices:
+        raise TooLarge(f"A geometry may have at most {context.max_vertices:,} vertices.", code="too_many_vertices")
+
+
+def vertices(holder: Element | None, context: ReadContext, *, width: int = 2, first: int = 0) -> Ring:
+    """Give the positions that an element holds, as `positions` does it.
+
+    Raises
+    ------
+    Invalid
+        When there is no such element, or it has no vertices or one that is no finite number.
+    TooLarge
+        When it has too many.
+    """
+    if holder is None:
+        raise Invalid("The object has no vertices.", code="no_geometry")
+    check_count(context.max_vertices + holder.full, context)
+    return positions(holder.numbers, width=width, first=first)
+
+
+def read_numbers(text: str, mark: str, context: ReadContext) -> "array[float]":
+    """Read many numbers of a text with blanks or ``mark`` between them; NaN for what is none.
+
+    They are read in blocks, so that a long text holds nobody up.
+
+    Raises
+    ------
+    TooLarge
+        When there are more than positions can have.
+    """
+    found = array("d")
+    place = 0
+    while place < len(text):
+        end = place + _BLOCK
+        while end < len(text) and text[end] != mark and not text[end].isspace():
+            end += 1
+        found.extend(number(part) for part in text[place:end].replace(mark, " ").split())
+        check_count(len(found) // 2, context)
+        place = end
+    return found
 
 
 def positions(numbers: "array[float] | Sequence[float]", *, width: int = 2, first: int = 0) -> Ring:

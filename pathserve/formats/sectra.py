@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import pieces
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext
 from pathserve.formats.drawn_shapes import Ring
@@ -58,9 +58,7 @@ def _read(path: Path, context: ReadContext) -> Iterator[Item]:
 def _annotation(given: object, context: ReadContext) -> NewAnnotation:
     if not isinstance(given, dict) or given.get("type") != "Area" or not isinstance(given.get("content"), list):
         raise Invalid("Of Sectra's annotations only areas are read.", code="unknown_shape")
-    if len(given["content"]) > context.max_vertices:
-        most = context.max_vertices
-        raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
+    pieces.check_count(len(given["content"]), context)
     ring = [_position(point) for point in given["content"]]
     if len(ring) < 3:
         raise Invalid("The outline has fewer than three corners.", code="short_ring")

@@ -130,7 +130,7 @@ def _ellipse(name: str, number: Callable[[str], float], drawn: Drawn) -> None:
 
 
 def _points(text: str) -> Ring:
-    numbers = [float(found) for found in _NUMBER.findall(text)]
+    numbers = [float(found[0]) for found in _NUMBER.finditer(text)]
     if not numbers or len(numbers) % 2 or not all(map(math.isfinite, numbers)):
         raise Invalid("The points of a shape are not pairs of finite numbers.", code="bad_svg")
     return [[x, y] for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
@@ -140,7 +140,7 @@ class _Path:
     """Follows the commands of one path."""
 
     def __init__(self, text: str, drawn: Drawn) -> None:
-        self._tokens = _COMMAND.findall(text)
+        self._tokens = [(found[1], found[2]) for found in _COMMAND.finditer(text)]
         self._drawn = drawn
         self._at, self._begun = (0.0, 0.0), (0.0, 0.0)
         self._control: tuple[str, tuple[float, float]] | None = None  # kind and place of the last control point

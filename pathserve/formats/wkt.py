@@ -12,11 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
-import shapely
-import shapely.geometry
-from shapely.errors import ShapelyError
 
-from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import pieces
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, WriteContext
 from pathserve.formats.delimited import header_of, lines_of, rows_of
@@ -29,8 +26,13 @@ TEXT = re.compile(
 )
 """How a geometry begins."""
 
-MAX_COLLECTIONS = 16
-"""Most collections within one geometry."""
+MAX_COLLECTIONS = 4
+"""Collections may lie this deep within one another."""
+
+_TYPES = ("Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "GeometryCollection")
+_KINDS = {name.upper(): name for name in _TYPES}
+_LEVELS = {"Point": 0, "LineString": 1, "Polygon": 2, "MultiPoint": 1, "MultiLineString": 2, "MultiPolygon": 3}
+_TOKEN = re.compile(r"[A-Za-z]+|[(),]|[^\s(),A-Za-z][^\s(),]*|\s+")
 
 _SRID = re.compile(r"\s*SRID=\d+;", re.IGNORECASE)
 _COLUMNS = ("wkt", "geometry", "geom", "the_geom")
@@ -89,7 +91,7 @@ def _read_table(path: Path, column: str, mark: str, context: ReadContext) -> Ite
 
 
 def parse_wkt(text: str, context: ReadContext) -> dict[str, Any]:
-    """Read one geometry.
+    """Read one geometry, token by token, so that a large one holds nobody up for long.
 
     Raises
     ------
@@ -98,32 +100,105 @@ def parse_wkt(text: str, context: ReadContext) -> dict[str, Any]:
     TooLarge
         When it has too many vertices.
     """
-    if text.count(",") >= context.max_vertices:
-        most = context.max_vertices
-        raise TooLarge(f"A geometry may have at most {most:,} vertices.", code="too_many_vertices")
-    # The parser below goes into collections by recursion, as deep as the text does.
-    if TEXT.match(text) is None or text.upper().count("GEOMETRYCOLLECTION") > MAX_COLLECTIONS:
-        raise Invalid("The text is no well-known text of a geometry.", code="bad_wkt")
-    try:
-        found = shapely.from_wkt(_SRID.sub("", text.strip(), count=1))
-        if found.is_empty:
+    start = _SRID.match(text)
+    return _Parser(text, 0 if start is None else start.end(), context).whole()
+
+
+class _Parser:
+    """Reads the geometry that a text is."""
+
+    def __init__(self, text: str, start: int, context: ReadContext) -> None:
+        self._tokens = (match[0] for match in _TOKEN.finditer(text, start) if not match[0].isspace())
+        self._context = context
+        self._vertices = 0
+
+    def whole(self) -> dict[str, Any]:
+        """Read it all."""
+        geometry = self._geometry(self._next(), 0)
+        if next(self._tokens, None) is not None:
+            raise _none()
+        return geometry
+
+    def _next(self) -> str:
+        word = next(self._tokens, None)
+        if word is None:
+            raise _none()
+        return word
+
+    def _geometry(self, name: str, depth: int) -> dict[str, Any]:
+        kind = _KINDS.get(name.upper())
+        word = self._next()
+        if word.upper() in ("Z", "M", "ZM"):
+            word = self._next()
+        if word.upper() == "EMPTY":
             raise Invalid("The geometry is empty.", code="no_geometry")
-        return _listed(shapely.geometry.mapping(found))
-    except (ShapelyError, ValueError, TypeError, NotImplementedError):
-        raise Invalid("The text is no well-known text of a geometry.", code="bad_wkt") from None
+        if kind is None or word != "(" or depth > MAX_COLLECTIONS:
+            raise _none()
+        if kind == "GeometryCollection":
+            return {"type": kind, "geometries": self._members(depth)}
+        coordinates = self._nested(1)
+        levels = _LEVELS[kind]
+        if kind == "MultiPoint":
+            coordinates = [part[0] if isinstance(part[0], list) else part for part in coordinates]
+        if kind == "Point":
+            coordinates = coordinates[0]
+        if not _has_levels(coordinates, levels):
+            raise _none()
+        return {"type": kind, "coordinates": coordinates}
+
+    def _members(self, depth: int) -> list[dict[str, Any]]:
+        found = [self._geometry(self._next(), depth + 1)]
+        while (word := self._next()) == ",":
+            found.append(self._geometry(self._next(), depth + 1))
+        if word != ")":
+            raise _none()
+        return found
+
+    def _nested(self, depth: int) -> list[Any]:
+        """Read what stands in brackets, of which the first one was read."""
+        found: list[Any] = []
+        position: list[float] = []
+        for word in self._tokens:
+            if word == "(":
+                if depth > 3 or position:
+                    raise _none()
+                found.append(self._nested(depth + 1))
+            elif word in ",)":
+                if position:
+                    found.append(position)
+                    position = []
+                    self._count()
+                if word == ")":
+                    return found if found else _empty()
+            else:
+                position.append(_number(word))
+        raise _none()
+
+    def _count(self) -> None:
+        self._vertices += 1
+        pieces.check_count(self._vertices, self._context)
 
 
-def _listed(mapped: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a geometry with lists, as JSON has them."""
-    if mapped["type"] == "GeometryCollection":
-        return {"type": mapped["type"], "geometries": [_listed(member) for member in mapped["geometries"]]}
-    if mapped["type"] == "LinearRing":
-        return {"type": "LineString", "coordinates": _lists(mapped["coordinates"])}
-    return {"type": mapped["type"], "coordinates": _lists(mapped["coordinates"])}
+def _none() -> Invalid:
+    return Invalid("The text is no well-known text of a geometry.", code="bad_wkt")
 
 
-def _lists(value: Any) -> Any:  # noqa: ANN401 - depth goes by geometry type
-    return [_lists(inner) for inner in value] if isinstance(value, tuple | list) else value
+def _empty() -> list[Any]:
+    raise _none()
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise _none() from None
+
+
+def _has_levels(coordinates: Any, levels: int) -> bool:  # noqa: ANN401 - depth goes by geometry type
+    """Tell whether lists lie as deep within one another as the type wants, with two or three numbers at the bottom."""
+    if levels == 0:
+        return len(coordinates) in (2, 3, 4) and all(isinstance(part, float) for part in coordinates)
+    return all(isinstance(part, list) and _has_levels(part, levels - 1) for part in coordinates)
 
 
 def write_wkt(geometry: Mapping[str, Any]) -> str:

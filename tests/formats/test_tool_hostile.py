@@ -242,7 +242,11 @@ def test_selectors_that_cannot_be_are_refused_one_by_one(tmp_path, value, code):
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        ("POLYGON ((0 0, 1 0, 1 1))", "bad_wkt"),
+        ("POLYGON (0 0, 1 0, 1 1)", "bad_wkt"),
+        ("POINT ((1 2))", "bad_wkt"),
+        ("POINT (1)", "bad_wkt"),
+        ("LINESTRING ()", "bad_wkt"),
+        ("POINT (1 2) x", "bad_wkt"),
         ("POLYGON ((0 0, 1 0, 1 1, 0 0)", "bad_wkt"),
         ("POINT EMPTY", "no_geometry"),
         ("POINT (x y)", "bad_wkt"),
