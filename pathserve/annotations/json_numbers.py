@@ -4,6 +4,7 @@ A cell of QuPath has some hundred measurements as text of 17 digits each. As flo
 """
 
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 
 import numpy as np
@@ -65,6 +66,4 @@ def as_text(values: npt.NDArray[np.float64]) -> bytes:
 
 @cache
 def _kernels() -> ModuleType:
-    from pathserve.annotations import number_kernels
-
-    return number_kernels
+    return import_module("pathserve.annotations.number_kernels")

@@ -10,68 +10,30 @@ Sutherland and Hodgman (CACM 17(1), 1974), lines as by Liang and Barsky (ACM TOG
 Mapbox Vector Tile Specification 2.1, section 4.3.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-import numba
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
-Arrays = tuple[Array, ...]
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+from pathserve.annotations.compiling import BYTE, FLOAT, INT, Array, Arrays, entry, given, inner, plain
 
 BUFFER = 256.0
 EXTENT = 4096.0
 RUN = 256
 
-
-def _plain(value: Any) -> int:  # noqa: ANN401 - a number of numpy's
-    """Call a number an int for the type checker. numba compiles a function anew for each literal, but not for these."""
-    named: int = value
-    return named
-
-
-POINTS = _plain(np.int64(1))
-LINES = _plain(np.int64(2))
-POLYGONS = _plain(np.int64(3))
+POINTS, LINES, POLYGONS = plain(np.int64(1)), plain(np.int64(2)), plain(np.int64(3))
 _COLLECTION = 7
 _CLOSED = 4
 
 _MIN_SIDE = 16.0
 """Sides of what stands for a polygon that is too small to be drawn: one screen pixel of a tile of 256."""
 
-_MIN_LINE = _plain(np.int64(8))
+_MIN_LINE = plain(np.int64(8))
+
+_ZERO, _MOVE_ONCE, _CLOSE = plain(np.int64(0)), plain(np.int64(1 << 3 | 1)), plain(np.int64(1 << 3 | 7))
+_NO, _YES = plain(np.bool_(0)), plain(np.bool_(1))
+
+_BYTES, _INTS = given(BYTE), given(INT)
 
 
-_INT, _BYTE = numba.int64, numba.uint8
-U1 = _BYTE[::1]
-RU1, RI1, RF1, RF2 = (
-    numba.types.Array(kept, ndim, "C", readonly=True)
-    for kept, ndim in ((_BYTE, 1), (_INT, 1), (numba.float64, 1), (numba.float64, 2))
-)
-
-_ZERO = _plain(np.int64(0))
-_MOVE_ONCE = _plain(np.int64(1 << 3 | 1))
-_CLOSE = _plain(np.int64(1 << 3 | 7))
-_YES = _plain(np.bool_(1))
-_NO = _plain(np.bool_(0))
-
-
-def _inner(function: Kernel) -> Kernel:
-    """Compile what only other kernels call; it is part of them in the cache, so most processes never compile it."""
-    compiled: Any = numba.njit(nogil=True)(function)
-    kernel: Kernel = compiled
-    return kernel
-
-
-def _entry(returns: Any, *arguments: Any) -> Callable[[Kernel], Kernel]:  # noqa: ANN401 - numba's own types
-    """Compile what Python calls, for one signature, or take it from the cache."""
-    compiled: Callable[[Kernel], Kernel] = numba.njit(returns(*arguments), cache=True, nogil=True)
-    return compiled
-
-
-@_inner
+@inner
 def _varint(out: Array, at: int, value: int) -> int:
     """Write an unsigned number in base 128; gives the place behind it."""
     while value >= 128:
@@ -82,12 +44,12 @@ def _varint(out: Array, at: int, value: int) -> int:
     return at + 1
 
 
-@_inner
+@inner
 def _zigzag(out: Array, at: int, value: int) -> int:
     return _varint(out, at, (value << 1) ^ (value >> 63))
 
 
-@_inner
+@inner
 def _room(out: Array, at: int, more: int) -> Array:
     """Give an array with what is in ``out`` and room for ``more`` bytes at ``at``."""
     if at + more <= len(out):
@@ -97,7 +59,7 @@ def _room(out: Array, at: int, more: int) -> Array:
     return larger
 
 
-@_inner
+@inner
 def _distance(px: float, py: float, ax: float, ay: float, bx: float, by: float) -> float:
     """Give the squared distance of a point to a segment."""
     dx, dy = bx - ax, by - ay
@@ -110,7 +72,7 @@ def _distance(px: float, py: float, ax: float, ay: float, bx: float, by: float) 
     return (px - ax) ** 2 + (py - ay) ** 2
 
 
-@_inner
+@inner
 def _peucker(points: Array, first: int, last: int, tolerance: float, keep: Array, stack: Array) -> None:
     """Mark in ``keep`` what must stay between two positions that stay; both are marked by the caller."""
     stack[0, 0], stack[0, 1] = first, last
@@ -130,7 +92,7 @@ def _peucker(points: Array, first: int, last: int, tolerance: float, keep: Array
             depth += 2
 
 
-@_inner
+@inner
 def _outside(points: Array, first: int, last: int) -> bool:
     """Tell whether a run lies on one side of what the tile keeps."""
     low, high = -BUFFER, EXTENT + BUFFER
@@ -144,7 +106,7 @@ def _outside(points: Array, first: int, last: int) -> bool:
     return left or right or above or below
 
 
-@_inner
+@inner
 def _farthest(points: Array, count: int) -> int:
     """Give the position that is farthest from the first one."""
     far, at = -1.0, _ZERO
@@ -155,7 +117,7 @@ def _farthest(points: Array, count: int) -> int:
     return at
 
 
-@_inner
+@inner
 def _simplify_run(points: Array, first: int, last: int, tolerance: float, keep: Array, stack: Array) -> None:
     """Mark in ``keep`` what stays between two positions that stay; nothing does in a run outside the tile."""
     if last - first < 2:
@@ -168,7 +130,7 @@ def _simplify_run(points: Array, first: int, last: int, tolerance: float, keep: 
         keep[first + 1 : last] = True
 
 
-@_inner
+@inner
 def _simplify(points: Array, count: int, tolerance: float, ring: int, keep: Array, stack: Array) -> int:
     """Move the positions that stay to the front and give their number; a closed ring has its first position last."""
     if count <= 2:
@@ -191,7 +153,7 @@ def _simplify(points: Array, count: int, tolerance: float, ring: int, keep: Arra
     return kept
 
 
-@_inner
+@inner
 def _clip_side(source: Array, count: int, target: Array, axis: int, bound: float, sign: float) -> int:
     """Keep what is on one side of a line: sign * (coordinate - bound) <= 0; gives the number of positions."""
     kept = _ZERO
@@ -213,7 +175,7 @@ def _clip_side(source: Array, count: int, target: Array, axis: int, bound: float
     return kept
 
 
-@_inner
+@inner
 def _clip_ring(points: Array, count: int) -> tuple[Array, int]:
     """Clip an open list of a ring's corners; gives the corners and their number."""
     source = points
@@ -226,7 +188,7 @@ def _clip_ring(points: Array, count: int) -> tuple[Array, int]:
     return source, count
 
 
-@_inner
+@inner
 def _rounded(points: Array, count: int, whole: Array, ring: int) -> int:
     """Round to whole units without repeating one; gives the number that is left."""
     kept = _ZERO
@@ -240,7 +202,7 @@ def _rounded(points: Array, count: int, whole: Array, ring: int) -> int:
     return kept
 
 
-@_inner
+@inner
 def _doubled_area(whole: Array, count: int) -> int:
     """Give twice the signed area by the surveyor's formula: positive is an exterior ring (4.3.3.3)."""
     total = _ZERO
@@ -250,7 +212,7 @@ def _doubled_area(whole: Array, count: int) -> int:
     return total
 
 
-@_inner
+@inner
 def _put_path(
     out: Array, at: int, whole: Array, count: int, kind: int, backwards: int, cursor: Array
 ) -> tuple[Array, int]:
@@ -272,7 +234,7 @@ def _put_path(
     return out, at
 
 
-@_inner
+@inner
 def _load(xy: Array, first: int, end: int, origin: Array, scale: float, points: Array) -> int:
     for i in range(first, end):
         points[i - first, 0] = (xy[i, 0] - origin[0]) * scale
@@ -280,7 +242,7 @@ def _load(xy: Array, first: int, end: int, origin: Array, scale: float, points: 
     return end - first
 
 
-@_inner
+@inner
 def _inside(points: Array, count: int) -> bool:
     low, high = -BUFFER, EXTENT + BUFFER
     inside = True
@@ -289,7 +251,7 @@ def _inside(points: Array, count: int) -> bool:
     return inside
 
 
-@_inner
+@inner
 def _stand_in(points: Array, count: int, whole: Array) -> int:
     """Make what stands for a polygon that fell to nothing: a square of a pixel, or a needle when it is long."""
     x0, y0, x1, y1 = points[0, 0], points[0, 1], points[0, 0], points[0, 1]
@@ -321,7 +283,7 @@ def _stand_in(points: Array, count: int, whole: Array) -> int:
     return 4
 
 
-@_inner
+@inner
 def _clipped(points: Array, count: int) -> tuple[Array, int]:
     """Give the open corners of a ring in the tile; none when it only touches it."""
     if count > 1 and points[0, 0] == points[count - 1, 0] and points[0, 1] == points[count - 1, 1]:
@@ -331,7 +293,7 @@ def _clipped(points: Array, count: int) -> tuple[Array, int]:
     return points, count
 
 
-@_inner
+@inner
 def _float_area(points: Array, count: int) -> float:
     total = 0.0
     for i in range(count):
@@ -342,7 +304,7 @@ def _float_area(points: Array, count: int) -> float:
     return abs(total)
 
 
-@_inner
+@inner
 def _put_ring(
     out: Array,
     at: int,
@@ -381,7 +343,7 @@ def _put_ring(
     return out, at, True
 
 
-@_inner
+@inner
 def _cut_segment(ax: float, ay: float, bx: float, by: float) -> tuple[float, float]:
     """Give the share of a segment that is in the tile, as two parameters; the first above the second when none is."""
     low, high = -BUFFER, EXTENT + BUFFER
@@ -400,7 +362,7 @@ def _cut_segment(ax: float, ay: float, bx: float, by: float) -> tuple[float, flo
     return t0, t1
 
 
-@_inner
+@inner
 def _put_piece(out: Array, at: int, piece: Array, count: int, whole: Array, cursor: Array) -> tuple[Array, int]:
     """Write a piece of a line; one that is shorter than a unit is made just long enough to be seen."""
     kept = _rounded(piece, count, whole, _NO)
@@ -410,7 +372,7 @@ def _put_piece(out: Array, at: int, piece: Array, count: int, whole: Array, curs
     return _put_path(out, at, whole, kept, LINES, _NO, cursor)
 
 
-@_inner
+@inner
 def _put_line(
     out: Array,
     at: int,
@@ -450,7 +412,7 @@ def _put_line(
     return out, at
 
 
-@_inner
+@inner
 def _put_points(
     out: Array, at: int, xy: Array, first: int, end: int, origin: Array, scale: float, whole: Array, cursor: Array
 ) -> tuple[Array, int]:
@@ -467,7 +429,7 @@ def _put_points(
     return out, at
 
 
-@_inner
+@inner
 def _part_type(xy: Array, kind: int, rings: int, first: int, end: int) -> int:
     """Give the type of geometry that a part has in a tile."""
     if kind != _COLLECTION:
@@ -478,7 +440,7 @@ def _part_type(xy: Array, kind: int, rings: int, first: int, end: int) -> int:
     return LINES if end - first > 1 else POINTS
 
 
-@_inner
+@inner
 def _put_part(
     out: Array,
     at: int,
@@ -505,7 +467,7 @@ def _put_part(
     return out, at
 
 
-@_inner
+@inner
 def _put_feature(
     out: Array, at: int, number: int, tags: Array, kind: int, geometry: Array, size: int
 ) -> tuple[Array, int]:
@@ -533,7 +495,7 @@ def _put_feature(
     return out, behind + length
 
 
-@_inner
+@inner
 def _longest(ring_starts: Array, part_starts: Array, starts: Array, rows: Array) -> int:
     """Give the most positions that one part of the rows has, and 4 more."""
     most = _ZERO
@@ -543,7 +505,7 @@ def _longest(ring_starts: Array, part_starts: Array, starts: Array, rows: Array)
     return most + 4
 
 
-@_entry(U1, RF2, RI1, RI1, RI1, RU1, RI1, RI1, RI1, RU1, RI1, RF1)
+@entry(BYTE[::1], given(FLOAT, 2), *3 * (_INTS,), _BYTES, *3 * (_INTS,), _BYTES, _INTS, given(FLOAT))
 def put_objects(
     xy: Array,
     ring_starts: Array,
@@ -602,7 +564,7 @@ def put_objects(
     return out[:at]
 
 
-@_entry(U1, RI1, RI1, RI1, RU1, RI1, RI1)
+@entry(BYTE[::1], _INTS, _INTS, _INTS, _BYTES, _INTS, _INTS)
 def put_counts(xs: Array, ys: Array, tags: Array, tag_bytes: Array, tag_starts: Array, values: Array) -> Array:
     """Write one point feature at each (xs, ys) (whole units), with tags as in `put_objects` and a value behind."""
     out, at = np.empty(32 * len(xs) + 64, np.uint8), _ZERO

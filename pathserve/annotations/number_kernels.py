@@ -1,16 +1,8 @@
 """Machine code that takes decimal numbers out of JSON text and puts them back. Loaded when first needed."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from pathserve.annotations.compiling import BYTE, INT, Array, entry, given
 
-import numba
-import numpy.typing as npt
-
-Array = npt.NDArray[Any]
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-
-_INT, _BYTES = numba.int64, numba.uint8[::1]
-_GIVEN = numba.types.Array(numba.uint8, 1, "C", readonly=True)
+_BYTES = given(BYTE)
 
 MARK = 1
 """Stands for a number; no JSON text has this byte."""
@@ -21,13 +13,7 @@ END = 44
 _QUOTE, _ESCAPE, _MINUS, _PLUS, _POINT, _E, _SMALL_E, _ZERO, _NINE = 34, 92, 45, 43, 46, 69, 101, 48, 57
 
 
-def _entry(returns: Any, *arguments: Any) -> Callable[[Kernel], Kernel]:  # noqa: ANN401 - numba's own types
-    """Compile for one signature, or take it from the cache."""
-    compiled: Callable[[Kernel], Kernel] = numba.njit(returns(*arguments), cache=True, nogil=True)
-    return compiled
-
-
-@_entry(_INT, _GIVEN, _INT)
+@entry(INT, _BYTES, INT)
 def number_end(text: Array, at: int) -> int:
     """Give the place behind the decimal number (with a point or an exponent) that starts at a place; else the place."""
     end = at
@@ -42,7 +28,7 @@ def number_end(text: Array, at: int) -> int:
     return end if decimal else at
 
 
-@_entry(_INT, _GIVEN, _BYTES, _BYTES, _INT[::1])
+@entry(INT, _BYTES, BYTE[::1], BYTE[::1], INT[::1])
 def take_out(text: Array, rest: Array, numbers: Array, sizes: Array) -> int:
     """Put ``text`` without its decimal numbers into ``rest``, and those into ``numbers``.
 
@@ -98,7 +84,7 @@ def take_out(text: Array, rest: Array, numbers: Array, sizes: Array) -> int:
     return count
 
 
-@_entry(_INT, _GIVEN, _GIVEN, _BYTES)
+@entry(INT, _BYTES, _BYTES, BYTE[::1])
 def put_back(rest: Array, numbers: Array, text: Array) -> int:
     """Undo `take_out` into ``text``; gives the bytes written, or -1 when they do not fit or numbers are missing."""
     t, n = 0, 0

@@ -19,6 +19,7 @@ Everything is pure: columns in, bytes out.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 
 import numpy as np
@@ -290,9 +291,7 @@ def _chosen(counts: Counts, classes: Collection[str] | None, states: Collection[
 @cache
 def _kernels() -> ModuleType:
     """Load machine code when it is first needed: most commands never do."""
-    from pathserve.annotations import kernels
-
-    return kernels
+    return import_module("pathserve.annotations.kernels")
 
 
 def _bytes_of(pieces: list[bytes]) -> tuple[npt.NDArray[np.uint8], Ints]:

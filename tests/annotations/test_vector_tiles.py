@@ -259,3 +259,38 @@ def test_an_empty_tile_has_no_bytes():
 def test_tiles_lie_on_the_grid_of_the_dzi():
     # A slide of 1,000 px has Deep Zoom levels 0 to 10; at level 8 a pixel is 4 level-0 pixels.
     assert TileBox.at(8, 0, 1, max_level=10, tile_size=240) == TileBox(0, 960, 960, 4)
+
+
+PLACES = st.tuples(st.integers(-60, 300), st.integers(-60, 300)).map(list) | st.tuples(
+    st.floats(-400, 600), st.floats(-400, 600)
+).map(list)
+RUNS = st.lists(PLACES, min_size=2, max_size=9)
+RINGS = st.lists(PLACES, min_size=3, max_size=9).map(lambda ring: [*ring, ring[0]])
+ANYTHING = st.one_of(
+    PLACES.map(lambda p: {"type": "Point", "coordinates": p}),
+    RUNS.map(lambda r: {"type": "LineString", "coordinates": r}),
+    st.lists(RUNS, min_size=1, max_size=3).map(lambda r: {"type": "MultiLineString", "coordinates": r}),
+    RINGS.map(lambda r: {"type": "Polygon", "coordinates": [r]}),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(ANYTHING, min_size=1, max_size=5), st.sampled_from([1, 2, 8]))
+def test_whatever_comes_the_tile_can_be_read_and_misses_nobody(geometries, downsample):
+    """Crossing, spiky, repeated and collapsed outlines too, as they come where nobody has repaired them."""
+    tile = TileBox(0, 0, 256 * downsample, downsample)
+    features = read(encode_tile([part_of(geometries)], tile))
+    drawn = {feature["id"] for feature in features}
+    inner = shapely.box(-255, -255, 4351, 4351)
+    for number, geometry in enumerate(geometries, 1):
+        true = in_tile(geometry, tile)
+        if geometry["type"] == "Polygon":
+            there = shapely.make_valid(true).intersection(inner).area > 1
+        else:
+            there = true.intersects(inner)
+        assert number in drawn or not there
+        assert number not in drawn or true.intersects(REACH.buffer(1))
+    for feature in features:
+        x0, y0, x1, y1 = shape(feature["geometry"]).bounds
+        assert min(x0, y0) >= -256 - 16
+        assert max(x1, y1) <= 4352 + 16
