@@ -180,6 +180,8 @@ class Settings:
         Most vertices of one geometry.
     max_upload_bytes
         Most bytes of one upload, or of all files of one set of uploads.
+    max_import_bytes
+        Most bytes of one file of annotations over HTTP.
     disk_reserve_bytes
         How much of the disk ingest and uploads leave free; None: 5 GiB, or 5 % of a smaller disk.
     public_url
@@ -205,6 +207,7 @@ class Settings:
     max_features: int = 1_000_000
     max_vertices: int = 1_000_000
     max_upload_bytes: int = 64 * 1024**3
+    max_import_bytes: int = 16 * 1024**3
     disk_reserve_bytes: int | None = None
     public_url: str | None = None
     counters: Path | None = None
@@ -222,6 +225,11 @@ class Settings:
     def uploads(self) -> Path:
         """The folder of what is being uploaded or waits to be ingested."""
         return self.data / "uploads"
+
+    @property
+    def imports(self) -> Path:
+        """The folder of files of annotations while they are imported; it may be deleted when no server runs."""
+        return self.data / "imports"
 
     @property
     def presence(self) -> Path:

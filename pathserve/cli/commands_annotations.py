@@ -1,15 +1,32 @@
-"""Commands about annotations: import, export."""
+"""Commands about annotations: import and export in every format."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, BinaryIO
 
-import orjson
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pathserve.annotations import AnnotationQuery
+from pathserve.annotations.revision_log import revision_log
 from pathserve.cli.options import AsJson, Data, open_services
 from pathserve.cli.output import Exit, note, say, say_json
-from pathserve.formats import geojson
+from pathserve.exchange import (
+    ExportOptions,
+    ImportOptions,
+    ImportReport,
+    begin_export,
+    frame_options,
+    import_file,
+    parse_conflict,
+    parse_told,
+    slide_frame,
+    slide_tissue,
+)
+from pathserve.formats.registry import by_name
 from pathserve.labels import clean_name
 
 annotations = typer.Typer(help="Import and export annotations.", no_args_is_help=True)
@@ -17,6 +34,20 @@ annotations = typer.Typer(help="Import and export annotations.", no_args_is_help
 Slide = Annotated[str, typer.Argument(metavar="SLIDE", help="Slide id.")]
 Layers = Annotated[list[str] | None, typer.Option("--layer", help="Only this layer; repeats.")]
 Classes = Annotated[list[str] | None, typer.Option("--class", help="Only this class; repeats.")]
+Origin = Annotated[
+    str | None, typer.Option(help="`slide`, or `bounds`: the corner of what is not empty. Default: the format's.")
+]
+Unit = Annotated[str | None, typer.Option(help="`px` or `um`. Default: the format's.")]
+MppOption = Annotated[
+    str | None, typer.Option("--mpp", metavar="X[,Y]", help="Micrometres per pixel. Default: the slide's.")
+]
+Affine = Annotated[
+    str | None,
+    typer.Option(metavar="a,b,c,d,e,f", help="x' = a x + b y + c, y' = d x + e y + f, from the file's numbers."),
+]
+Option = Annotated[
+    list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="What a format has to be told; repeats.")
+]
 
 _AUTHOR = "command line"
 
@@ -30,59 +61,155 @@ def register(app: typer.Typer) -> None:
 def import_annotations(
     slide: Slide,
     file: Annotated[Path, typer.Argument(metavar="FILE")],
+    format_: Annotated[str | None, typer.Option("--format", help="Default: told by content.")] = None,
     layer: Annotated[str, typer.Option(help="Layer to put them into, made when absent.")] = "imported",
+    origin: Origin = None,
+    unit: Unit = None,
+    mpp: MppOption = None,
+    affine: Affine = None,
+    option: Option = None,
+    on_conflict: Annotated[
+        str, typer.Option(help="Of an id that is there with other content: `report`, `new` (id) or `replace`.")
+    ] = "report",
+    force: Annotated[bool, typer.Option(help="Keep repairs that lose more than 1 % of an outline.")] = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import GeoJSON in level-0 pixels; says what was repaired or refused."""
-    layer = clean_name(layer, "layer name")
-    body = file.read_bytes()
-    with open_services(data) as services:
+    """Import annotations of any format as one revision; says what was assumed, repaired, refused and lost."""
+    options = ImportOptions(
+        layer=clean_name(layer, "layer name"),
+        author=_AUTHOR,
+        form=None if format_ is None else by_name(format_).name,
+        frame=frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine),
+        on_conflict=parse_conflict(on_conflict),
+        force=force,
+        told=parse_told(option or ()),
+    )
+    with open_services(data) as services, _bar("annotations") as moved:
         record = services.catalog.slide(slide)
-        parsed = geojson.parse_features(body, frame=record.size)
-        added = services.annotations.add(slide, parsed.annotations, layer=layer, author=_AUTHOR)
-    conflicts = [(parsed.sources[issue.index], issue) for issue in added.refused]
-    refused = sorted([*((i.index, i) for i in parsed.refused), *conflicts], key=lambda found: found[0])
-    issues = {
-        "repaired": [{"index": i.index, "code": i.code, "message": i.message} for i in parsed.repaired],
-        "refused": [{"index": index, "code": i.code, "message": i.message} for index, i in refused],
-    }
-    there_already = len(parsed.annotations) - added.created - len(added.refused)
+        report = import_file(
+            services.annotations,
+            slide,
+            file,
+            options,
+            frame=slide_frame(record, services.published),
+            tissue=slide_tissue(record, services.catalog.judgements),
+            progress=moved,
+        )
     if as_json:
-        counts = {"created": added.created, "there_already": there_already, "revision": added.revision}
-        say_json(counts | issues | {"assumed": {"format": "geojson", "origin": "slide", "unit": "px"}})
+        say_json(report.to_json())
     else:
-        say(f"{added.created:,} added, {there_already:,} there already, revision {added.revision}.")
-        say("Assumed: GeoJSON, slide origin, pixels.")
-        for word, found in issues.items():
-            for issue in found:
-                note(f"{word}: feature {issue['index']}: {issue['message']}")
-    if refused:
-        accepted = len(parsed.annotations) > len(added.refused)
-        raise typer.Exit(Exit.PARTLY if accepted else Exit.REFUSED)
+        _tell(report)
+    if report.is_partly_refused:
+        raise typer.Exit(Exit.REFUSED if report.is_refused else Exit.PARTLY)
 
 
 @annotations.command("export")
 def export_annotations(
     slide: Slide,
+    format_: Annotated[str, typer.Option("--format", help="The format.")] = "geojson",
     layer: Layers = None,
     class_: Classes = None,
     as_of: Annotated[int | None, typer.Option(help="The state at this revision.")] = None,
+    origin: Origin = None,
+    unit: Unit = None,
+    mpp: MppOption = None,
+    affine: Affine = None,
+    option: Option = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File; default: standard output.")] = None,
     data: Data = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Export GeoJSON in level-0 pixels."""
-    with open_services(data) as services:
+    """Export annotations in any format; says what it could not hold."""
+    frame = frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine)
+    options = ExportOptions(by_name(format_), frame, parse_told(option or ()))
+    with open_services(data) as services, _bar("annotations") as moved:
         record = services.catalog.slide(slide)
-        colors = {c.name: c.color for c in services.classes.of(record.project)}
-        query = AnnotationQuery(slide, layers=tuple(layer or ()), classes=tuple(class_ or ()), as_of=as_of)
-        features = [
-            geojson.feature(annotation, colors.get(annotation.class_name or ""))
-            for annotation in services.annotations.each(query)
-        ]
-    text = orjson.dumps(geojson.feature_collection(features))
+        export = begin_export(
+            services.annotations,
+            AnnotationQuery(slide, layers=tuple(layer or ()), classes=tuple(class_ or ()), as_of=as_of),
+            options,
+            frame=slide_frame(record, services.published),
+            schema=services.classes.of(record.project),
+            revisions=revision_log(services.db, slide),
+        )
+        with _sink(output) as out:
+            report = export.write(out, lambda done: moved("writing", done, None))
+    told = report.to_json()
+    if as_json and output is not None:
+        say_json(told)
+        return
+    note(f"{report.written:,} annotations of revision {report.revision} written; {_frame_words(told['frame'])}.")
+    for loss in told["losses"]:
+        note(f"lost: {loss['message']} ({loss['count']:,})")
+
+
+@contextmanager
+def _sink(output: Path | None) -> Iterator[BinaryIO]:
+    """Give where an export goes; a file is there when all of it is."""
     if output is None:
-        say(text.decode())
-    else:
-        output.write_bytes(text + b"\n")
-        note(f"{len(features):,} annotations written; slide origin, pixels.")
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    part = output.with_name(output.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _bar(shown: str) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show a bar on standard error (none when that is no terminal), moved by what it gives."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[phase]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(shown, total=None, phase="")
+
+        def moved(phase: str, done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total, phase=phase)
+
+        yield moved
+
+
+def _tell(report: ImportReport) -> None:
+    """Print a report for people."""
+    told = report.to_json()
+    say(
+        f"{report.created:,} added, {report.known:,} there already, {report.replaced:,} replaced, "
+        f"{report.refused.count:,} refused, revision {report.revision}."
+    )
+    said = [f"{report.form.title}" + (" (by content)" if "format" in report.assumed else "")]
+    said += [_frame_words(told["frame"])]
+    assumed = [name for name in report.assumed if name != "format"]
+    say(", ".join(said) + (f"; {' and '.join(assumed)} assumed." if assumed else "."))
+    if report.made_ids:
+        say(f"{report.made_ids:,} had no id: theirs were made from their content.")
+    if report.outside:
+        say(f"{report.outside:,} lie outside of the slide, at least in part.")
+    for fit in told["fit"]:
+        tissue = "" if fit["on_tissue"] is None else f", {fit['on_tissue']:.1%} on tissue"
+        say(f"If origin were {fit['origin']} and unit {fit['unit']}: {fit['on_slide']:.1%} on the slide{tissue}.")
+    for word in ("repaired", "refused"):
+        for issue in told[word]:
+            note(f"{word}: feature {issue['index']}: {issue['message']}")
+        more = told[f"{word}_count"] - len(told[word])
+        if more:
+            note(f"{word}: {more:,} more.")
+    for loss in told["losses"]:
+        note(f"lost or changed: {loss['message']} ({loss['count']:,})")
+
+
+def _frame_words(frame: dict[str, Any]) -> str:
+    if frame["origin"] is None:
+        return "the format's own frame"
+    unit = "pixels" if frame["unit"] == "px" else "micrometres"
+    return f"{frame['origin']} origin, {unit}"

@@ -1,6 +1,6 @@
 """The connection to a server."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -82,20 +82,41 @@ class Client:
         raise error_of(response.status_code, _problem(response.content))
 
     @contextmanager
-    def lines(self, path: str, *, headers: Mapping[str, str]) -> Iterator[Iterator[str]]:
-        """Read an answer line by line, as it comes.
+    def lines(
+        self,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        query: Query | None = None,
+        body: Iterable[bytes] | None = None,
+    ) -> Iterator[Iterator[str]]:
+        """Read an answer line by line, as it comes; with a body, to a POST of it.
 
         Raises
         ------
         PathServeError
             For every answer that is no success; `Busy` when the connection is lost.
         """
+        with self._answer("GET" if body is None else "POST", path, query, headers, body) as response:
+            yield response.iter_lines()
+
+    @contextmanager
+    def blocks(self, path: str, *, query: Query | None = None) -> Iterator[Iterator[bytes]]:
+        """Read an answer block by block, as it comes; raises as `lines`."""
+        with self._answer("GET", path, query, {}, None) as response:
+            yield response.iter_bytes()
+
+    @contextmanager
+    def _answer(
+        self, method: str, path: str, query: Query | None, headers: Mapping[str, str], body: Iterable[bytes] | None
+    ) -> Iterator[httpx2.Response]:
         timeout = httpx2.Timeout(_SILENCE_SECONDS)
+        sent = self._http.stream(method, path, params=query or [], headers=dict(headers), content=body, timeout=timeout)
         try:
-            with self._http.stream("GET", path, headers=dict(headers), timeout=timeout) as response:
+            with sent as response:
                 if not response.is_success:
                     raise error_of(response.status_code, _problem(response.read()))
-                yield response.iter_lines()
+                yield response
         except (httpx2.TransportError, httpx2.StreamError) as error:
             raise errors.Busy("The connection to the server was lost.", code="unreachable") from error
 

@@ -1,8 +1,9 @@
 """One slide on the server: its pixels, masks and annotations."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import orjson
 
 from pathserve.client.annotations import Filters, Happening, box_query, filter_query, happenings, pages, send_edits
+from pathserve.client.files import FrameOptions, ImportOptions, frame_query, save_file, send_file
 from pathserve.client.pixels import array_of, grid, look, parts, unpack
 from pathserve.client.wire import JSON, Query, Wire
 from pathserve.geometry import Mpp
@@ -272,6 +274,63 @@ class Slide:
         )
         result: dict[str, Any] = orjson.loads(report)
         return result
+
+    def import_annotations(
+        self,
+        path: Path,
+        *,
+        format: str | None = None,
+        layer: str | None = None,
+        progress: Callable[[str, int, int | None], None] | None = None,
+        **options: Unpack[ImportOptions],
+    ) -> dict[str, Any]:
+        """Import a file of annotations as one revision.
+
+        Parameters
+        ----------
+        format
+            Name of the format; None tells it by the content.
+        layer
+            As in `add_annotations`.
+        progress
+            Told the phase, how many annotations are done, and of how many if that is known.
+
+        Returns
+        -------
+        What was created, there already, replaced, repaired, refused and lost; members as in the reference of the HTTP
+        interface.
+
+        Raises
+        ------
+        PathServeError
+            When nothing came in.
+        """
+        return send_file(
+            self.client, f"/api/slides/{self.id}/annotations/import", path, format, layer, options, progress
+        )
+
+    def export_annotations(
+        self,
+        path: Path,
+        *,
+        format: str = "geojson",
+        bbox: tuple[float, float, float, float] | None = None,
+        frame: FrameOptions | None = None,
+        **filters: Unpack[Filters],
+    ) -> None:
+        """Write annotations to a file; it is there when all of it is.
+
+        Parameters
+        ----------
+        format
+            Name of the format.
+        frame
+            The frame of its coordinates, where it is not the format's own.
+        bbox, filters
+            As in `annotations`.
+        """
+        query = [("format", format), *frame_query(frame or {}), *box_query(bbox), *filter_query(filters)]
+        save_file(self.client, f"/api/slides/{self.id}/annotations/export", path, query)
 
     def edit_annotations(self, edits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Edit many annotations; each 10,000 are one revision of the slide.

@@ -1,6 +1,6 @@
 """What the parts of the client share: how it asks, and which error an answer is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -42,8 +42,19 @@ class Wire(Protocol):
         """Send one request and give the answer's bytes."""
         ...
 
-    def lines(self, path: str, *, headers: Mapping[str, str]) -> AbstractContextManager[Iterator[str]]:
-        """Read an answer line by line, as it comes."""
+    def lines(
+        self,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        query: Query | None = None,
+        body: Iterable[bytes] | None = None,
+    ) -> AbstractContextManager[Iterator[str]]:
+        """Read an answer line by line, as it comes; with a body, to a POST of it."""
+        ...
+
+    def blocks(self, path: str, *, query: Query | None = None) -> AbstractContextManager[Iterator[bytes]]:
+        """Read an answer block by block, as it comes."""
         ...
 
 

@@ -43,6 +43,8 @@ MAX_SECRET = 200
 _UPLOADING_THREADS = 8
 _MAX_STREAMS, _STREAMS_OF_ONE = 128, 32
 _MAX_SENDINGS, _SENDINGS_OF_ONE = 64, 16
+_MAX_IMPORTS, _IMPORTS_OF_ONE = 4, 2
+_EXCHANGE_THREADS = 12
 _VECTOR_TILE_BYTES, _ENTRY_BYTES = 64 * 1024 * 1024, 512
 
 
@@ -114,6 +116,10 @@ class Services:
         Places of those who follow events.
     sending
         Places of long answers that are sent block by block.
+    exchanging
+        Places of imports of files of annotations, each of which takes some memory.
+    exchange_threads
+        Threads of imports, and of those who wait for the blocks of exports.
     metrics
         What this process counts.
     vector_cache
@@ -147,6 +153,8 @@ class Services:
     uploading: CapacityLimiter = field(repr=False)
     streams: Places = field(repr=False)
     sending: Places = field(repr=False)
+    exchanging: Places = field(repr=False)
+    exchange_threads: CapacityLimiter = field(repr=False)
     stopping: threading.Event = field(repr=False)
     metrics: Metrics = field(repr=False)
     presence: Presence = field(repr=False)
@@ -197,6 +205,8 @@ class Services:
             making=Turns(processors),
             uploading=CapacityLimiter(_UPLOADING_THREADS),
             sending=Places(_MAX_SENDINGS, _SENDINGS_OF_ONE),
+            exchanging=Places(_MAX_IMPORTS, _IMPORTS_OF_ONE),
+            exchange_threads=CapacityLimiter(_EXCHANGE_THREADS),
             streams=Places(_MAX_STREAMS, _STREAMS_OF_ONE, metrics.tally(Tally.STREAMS)),
             stopping=threading.Event(),
             metrics=metrics,

@@ -132,6 +132,7 @@ def test_annotations_go_in_and_come_out(run, slide: str, tmp_path: Path) -> None
     assert exported[0]["properties"]["layer"] == "readers"
     again = run("annotations", "import", slide, out, "--json")
     assert (again.returncode, json.loads(again.stdout)["created"]) == (0, 0)
+    assert json.loads(again.stdout)["there_already"] == 1
     assert run("annotations", "import", slide, tmp_path / "absent").returncode == 1
     assert run("annotations", "import", "nothing", file).returncode == 1
     assert json.loads(run("annotations", "export", slide, "--layer", "other").stdout)["features"] == []
