@@ -5,6 +5,7 @@ read is the outer outlines, each an object; what our own reader needs to have th
 element of its group, a line of JSON for each object.
 """
 
+from array import array
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -27,7 +28,7 @@ from pathserve.formats.dicom_file import (
     write_algorithm,
     write_file,
 )
-from pathserve.formats.drawn_shapes import box_of, ellipse_of, rectangle_ring
+from pathserve.formats.drawn_shapes import ELLIPSE, SHAPE, box_of, ellipse_of, rectangle_ring
 from pathserve.formats.rows import note_drawn, own_columns
 from pathserve.formats.shapes import shapes_of
 from pathserve.labels import CodedTerm, Columns, GeometryKind
@@ -43,6 +44,7 @@ SCHEME = "99PATHSERVE"
 
 _NO_CLASS = "unclassified"
 _BATCH = 1024
+_SIMPLE = {int(GeometryKind.POINT): "POINT", int(GeometryKind.LINE): "POLYLINE", int(GeometryKind.POLYGON): "POLYGON"}
 
 Points = npt.NDArray[np.float64]
 Piece = tuple[str, Points]
@@ -105,25 +107,33 @@ def _add(columns: Columns, groups: dict[bytes, "_Group"], context: WriteContext)
 
 def _pieces(columns: Columns, row: int, shape: Any, properties: Mapping[str, Any]) -> tuple[list[Piece], bool]:  # noqa: ANN401
     """Take a geometry apart into what DICOM has; tells also whether its one piece is all of it."""
-    kind = columns.kinds[row]
-    if kind == GeometryKind.POLYGON and row not in columns.geometries:
-        geometry = columns.geometry(row)
-        ellipse, box = ellipse_of(properties, geometry), box_of(properties, geometry)
-        if ellipse is not None:
-            x, y, rx, ry, rotation = ellipse
-            long, short, turn = (rx, ry, rotation) if rx >= ry else (ry, rx, rotation + 90)
-            ends = rectangle_ring(0, 0, 2 * long, 2 * short, turn)
-            middle = [
-                [(a[k] + b[k]) / 2 for k in (0, 1)]
-                for a, b in ((ends[3], ends[0]), (ends[1], ends[2]), (ends[0], ends[1]), (ends[2], ends[3]))
-            ]
-            return [("ELLIPSE", np.array(middle) + np.array((x, y)))], False
-        if box is not None:
-            return [("RECTANGLE", np.array(geometry["coordinates"][0][:4], np.float64))], True
-    pieces = [_piece(part) for part in _single(shape)]
-    simple = kind in (GeometryKind.POINT, GeometryKind.LINE, GeometryKind.POLYGON) and row not in columns.geometries
-    holes = kind == GeometryKind.POLYGON and bool(shape.interiors)
-    return pieces, simple and not holes
+    kind = int(columns.kinds[row])
+    if row in columns.geometries or kind not in _SIMPLE:
+        return [_piece(part) for part in _single(shape)], False
+    part = columns.starts[row]
+    ring, end = columns.part_starts[part], columns.part_starts[part + 1]
+    points = columns.xy[columns.ring_starts[ring] : columns.ring_starts[ring + 1]]
+    if kind != GeometryKind.POLYGON:
+        return [(_SIMPLE[kind], points)], True
+    if ELLIPSE in properties or SHAPE in properties:
+        drawn = _drawn(columns.geometry(row), properties)
+        if drawn is not None:
+            return [drawn], drawn[0] == "RECTANGLE"
+    # Rings are open in DICOM.
+    return [("POLYGON", points[:-1])], bool(end - ring == 1)
+
+
+def _drawn(geometry: Mapping[str, Any], properties: Mapping[str, Any]) -> Piece | None:
+    """Give the ellipse or the rectangle that a polygon was drawn as, if it still is."""
+    ellipse, box = ellipse_of(properties, geometry), box_of(properties, geometry)
+    if ellipse is not None:
+        x, y, rx, ry, rotation = ellipse
+        long, short, turn = (rx, ry, rotation) if rx >= ry else (ry, rx, rotation + 90)
+        corners = np.array(rectangle_ring(0, 0, 2 * long, 2 * short, turn))
+        # The ends of the long axis, then those of the short one: the middles of opposite sides.
+        middles = (corners[[3, 1, 0, 2]] + corners[[0, 2, 1, 3]]) / 2
+        return "ELLIPSE", middles + np.array((x, y))
+    return None if box is None else ("RECTANGLE", np.array(geometry["coordinates"][0][:4], np.float64))
 
 
 def _single(shape: Any) -> Iterator[Any]:  # noqa: ANN401 - of shapely
@@ -142,25 +152,34 @@ def _piece(part: Any) -> Piece:  # noqa: ANN401 - of shapely
 
 
 class _Group:
-    """Objects of one class and one type of shape."""
+    """Objects of one class and one type of shape; holds the bytes that are to be written, and little else."""
 
     def __init__(self, name: str | None, graphic: str, about: Mapping[str, Any]) -> None:
         self._name, self._graphic, self._about = name, graphic, about
-        self._points: list[Points] = []
-        self._lines: list[bytes] = []
+        self._points, self._lines = bytearray(), bytearray()
+        self._starts = array("L")
+        self._is_single = True
         self._measured: dict[str, tuple[list[int], list[float]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._starts)
 
     def add(self, points: Points, line: bytes, properties: Mapping[str, Any]) -> None:
         """Add one object."""
-        self._points.append(points)
-        self._lines.append(line)
+        # An index is of a number, from 1.
+        self._starts.append(len(self._points) // 8 + 1)
+        self._points += points.tobytes()
+        self._is_single = self._is_single and bool((points.astype(np.float32) == points).all())
+        if self._lines:
+            self._lines += b"\n"
+        self._lines += line
         terms, values = self._about.get("measurements"), properties.get("measurements")
         if not isinstance(terms, dict) or not isinstance(values, dict):
             return
         for name, value in values.items():
             if name in terms and isinstance(value, int | float) and not isinstance(value, bool):
                 rows, numbers = self._measured.setdefault(name, ([], []))
-                rows.append(len(self._points))
+                rows.append(len(self))
                 numbers.append(float(value))
 
     def item(self, number: int, terms: Mapping[str, CodedTerm | None], used: set[str]) -> Dataset:
@@ -184,27 +203,23 @@ class _Group:
         made.AnnotationPropertyCategoryCodeSequence = term_sequence(term_of_json(about.get("category")) or _CATEGORY)
         made.AnnotationPropertyTypeCodeSequence = term_sequence(coded)
         made.AnnotationAppliesToAllOpticalPaths = "YES"
-        made.NumberOfAnnotations = len(self._points)
+        made.NumberOfAnnotations = len(self)
         made.GraphicType = self._graphic
         self._write_points(made)
         self._write_measurements(made)
         block = made.private_block(PRIVATE_GROUP, PRIVATE, create=True)
-        text = b"\n".join(self._lines)
         # A value has an even length; a blank behind JSON is none of it.
-        block.add_new(OURS, "OB", text + b" " * (len(text) % 2))
+        block.add_new(OURS, "OB", bytes(self._lines + b" " * (len(self._lines) % 2)))
         return made
 
     def _write_points(self, made: Dataset) -> None:
-        points = np.concatenate(self._points)
-        single = points.astype("<f4")
         # Half as long where nothing is lost by it.
-        if np.array_equal(single, points):
-            made.PointCoordinatesData = single.tobytes()
+        if self._is_single:
+            made.PointCoordinatesData = np.frombuffer(self._points, np.float64).astype("<f4").tobytes()
         else:
-            made.DoublePointCoordinatesData = points.astype("<f8").tobytes()
+            made.DoublePointCoordinatesData = np.frombuffer(self._points, np.float64).astype("<f8").tobytes()
         if self._graphic in ("POLYGON", "POLYLINE"):
-            lengths = np.array([2 * len(part) for part in self._points])
-            made.LongPrimitivePointIndexList = (np.cumsum(lengths) - lengths + 1).astype("<u4").tobytes()
+            made.LongPrimitivePointIndexList = np.array(self._starts, "<u4").tobytes()
 
     def _write_measurements(self, made: Dataset) -> None:
         items = []
@@ -217,7 +232,7 @@ class _Group:
                 continue
             values = Dataset()
             values.FloatingPointValues = np.array(numbers, "<f4").tobytes()
-            if len(rows) < len(self._points):
+            if len(rows) < len(self):
                 values.AnnotationIndexList = np.array(rows, "<u4").tobytes()
             item = Dataset()
             item.ConceptNameCodeSequence, item.MeasurementUnitsCodeSequence = (
