@@ -15,7 +15,7 @@ from pathserve.formats.classification import parse_classification
 from pathserve.formats.contract import Item, ReadContext
 from pathserve.formats.geojson import read_feature
 from pathserve.formats.json_head import BYTE_ORDER_MARK
-from pathserve.formats.json_text import RECORD_SEPARATOR, Found, read_document, read_item
+from pathserve.formats.json_text import RECORD_SEPARATOR, Found, apart, read_document, read_item
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 from pathserve.labels.columns import score_of, state_of
 
@@ -439,7 +439,7 @@ def _members(text: bytes, window: _Window) -> list[Found]:
     if len(text) > MAX_OBJECT_BYTES:
         raise TooLarge(f"A single object has at most {MAX_OBJECT_BYTES:,} bytes.", code="feature_too_large")
     try:
-        return [read_item(text)]
+        return apart(read_item(text))
     except orjson.JSONDecodeError:
         raise Invalid(f"The text is not JSON before it ends {window.where()}.", code="not_json") from None
 

@@ -111,7 +111,9 @@ def _documents(text: bytes) -> Iterator[list[Found]]:
         for line in lines:
             yield _record(line)
         return
-    yield _members(document, text)
+    members = _members(document, text)
+    is_list = isinstance(document, list) or (isinstance(document, dict) and document.get("type") == "FeatureCollection")
+    yield members if is_list else [part for found in members for part in apart(found)]
 
 
 def _record(text: bytes) -> list[Found]:
@@ -140,6 +142,18 @@ def _members(document: object, text: bytes) -> list[Found]:
         items = _items(_load_marking_repeated_keys(text))
         surveys = [_survey(item) for item in items]
     return [_found(item, survey) for item, survey in zip(items, surveys, strict=True)]
+
+
+def apart(found: Found) -> list[Found]:
+    """Give the members of a collection of several geometries that is a whole text: there it is a list of shapes.
+
+    spatialdata, for one, writes such. Within a Feature a collection is one object.
+    """
+    value = found.value
+    several = value.get("geometries") if isinstance(value, dict) and value.get("type") == "GeometryCollection" else None
+    if found.refusal is not None or not isinstance(several, list) or len(several) < 2:
+        return [found]
+    return [Found(member, repeated_keys=found.repeated_keys) for member in several]
 
 
 def _found(item: object, survey: "_Survey") -> Found:

@@ -29,6 +29,7 @@ FILES = {
     "ome-xml/transformations-upgrade.ome.xml": 13,
     "w3c/annotations.w3c.json": 3,
     "histomicstk/sample_contours_df.tsv": 46,
+    "spatialdata/polygon.json": 2,
     "tiatoolbox/sample_patch_extraction.json": 1860,
 }
 
