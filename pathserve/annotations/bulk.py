@@ -45,7 +45,7 @@ from pathserve.annotations.spool import Spool
 from pathserve.annotations.versions import append_versions, union_of
 from pathserve.db import Database, Transaction, as_int, now
 from pathserve.errors import Conflict, NotFound, TooLarge
-from pathserve.labels import MAX_CLASSES, Columns, require_name
+from pathserve.labels import MAX_CLASSES, CodedTerm, Columns, require_name
 
 OnConflict = Literal["report", "new", "replace"]
 Color = tuple[int, int, int]
@@ -109,6 +109,7 @@ class BulkWriter:
         self._fresh, self._next = Spool(side, spool), Spool(side, spool)
         self._ids = ImportIds()
         self._classes: dict[str, Color | None] = {}
+        self._codes: dict[str, CodedTerm] = {}
         self._written = False
         self._seen = db.read(state_of_all)
 
@@ -125,7 +126,12 @@ class BulkWriter:
             self._written = False
 
     def add(
-        self, columns: Columns, *, on_conflict: OnConflict = "report", colors: Mapping[str, Color] | None = None
+        self,
+        columns: Columns,
+        *,
+        on_conflict: OnConflict = "report",
+        colors: Mapping[str, Color] | None = None,
+        codes: Mapping[str, CodedTerm] | None = None,
     ) -> BulkAdded:
         """Take some rows, which have passed the geometry gate.
 
@@ -135,8 +141,8 @@ class BulkWriter:
             Rows whose id is all zero get one. Numbers and revisions are not looked at.
         on_conflict
             What happens to rows whose id is there with other content.
-        colors
-            Colours of classes that the schema does not have yet.
+        colors, codes
+            Colours of classes that the schema does not have yet, and what they mean in a terminology.
 
         Raises
         ------
@@ -146,6 +152,7 @@ class BulkWriter:
             When the name of a class breaks the rules.
         """
         self._take_classes(columns, colors or {})
+        self._codes.update(codes or {})
         zero = np.zeros(len(columns), np.int64)
         ids = columns.ids.copy()
         given: npt.NDArray[np.bool_] = np.asarray(ids.any(axis=1))
@@ -266,7 +273,7 @@ class BulkWriter:
     def _publish(self, tx: Transaction, box: Box | None) -> int:
         self._go_on(tx)
         lock_slide(tx, self._slide)
-        ensure_classes(tx, self._project, self._classes.items(), author=self._author)
+        ensure_classes(tx, self._project, self._classes.items(), codes=self._codes, author=self._author)
         at = now()
         layer = ensure_layer(tx, self._slide, self._layer, author=self._author, kind=self._kind, at=at).id
         revision = begin_revision(tx, self._slide, self._author, at)

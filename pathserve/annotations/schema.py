@@ -3,7 +3,7 @@
 The table ``class`` holds what is current; ``class_schema`` and ``class_version`` are append-only: every version.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -145,7 +145,12 @@ def read_schema(tx: Transaction, project: str) -> ClassSchema:
 
 
 def ensure_classes(
-    tx: Transaction, project: str, wanted: Iterable[tuple[str, tuple[int, int, int] | None]], *, author: str = ""
+    tx: Transaction,
+    project: str,
+    wanted: Iterable[tuple[str, tuple[int, int, int] | None]],
+    *,
+    codes: Mapping[str, CodedTerm] | None = None,
+    author: str = "",
 ) -> None:
     """Add the classes that the schema does not have yet, as one version of it; none when it has them all.
 
@@ -153,6 +158,8 @@ def ensure_classes(
     ----------
     wanted
         (name, color) pairs; a class without a colour gets one from the palette.
+    codes
+        What added classes mean; those that are there keep theirs.
 
     Raises
     ------
@@ -162,6 +169,10 @@ def ensure_classes(
         When the schema would pass 254 classes.
     """
     added = _add_missing(tx, project, wanted)
+    for name in added:
+        code = (codes or {}).get(name)
+        if code is not None:
+            tx.run("update class set code = ? where project = ? and name = ?", _code_text(code), project, name)
     if added:
         _append_version(tx, project, added, author)
 

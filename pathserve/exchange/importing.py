@@ -273,7 +273,10 @@ class _Import:
         self.made_ids += int(without.sum())
         columns = replace(columns, ids=self._ids.fill(columns))
         self._count_outside(columns)
-        added = self._bulk.add(columns, on_conflict=self._options.on_conflict, colors=self.context.colors)
+        context = self.context
+        added = self._bulk.add(
+            columns, on_conflict=self._options.on_conflict, colors=context.colors, codes=context.codes
+        )
         self._count(added, len(columns), places)
 
     def _count_outside(self, columns: Columns) -> None:

@@ -16,7 +16,7 @@ from pydicom.uid import RE_VALID_UID, UID, ExplicitVRLittleEndian, generate_uid
 
 from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.formats.contract import WriteContext
-from pathserve.labels import CodedTerm
+from pathserve.labels import MAX_NAME, CodedTerm
 
 WSM = UID("1.2.840.10008.5.1.4.1.1.77.1.6")
 """Class of the slides that files refer to (VL Whole Slide Microscopy Image Storage)."""
@@ -77,7 +77,11 @@ def term(sequence: object) -> CodedTerm | None:
     meaning, system = item.get("CodeMeaning"), item.get("CodingSchemeDesignator") or ""
     if code is None or not meaning:
         return None
-    return CodedTerm(str(system), str(code), str(meaning))
+    parts = [str(part).strip() for part in (system, code, meaning)]
+    # What a class schema holds has to be a name that people can read.
+    if not all(part.isprintable() and len(part) <= MAX_NAME for part in parts) or not parts[1] or not parts[2]:
+        return None
+    return CodedTerm(*parts)
 
 
 def term_json(coded: CodedTerm | None) -> dict[str, str] | None:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from pathserve.annotations import AnnotationQuery
+from pathserve.annotations import AnnotationQuery, ClassSchemas
 from pathserve.errors import Invalid
 from pathserve.exchange import ExportOptions, begin_export, parse_told
 from pathserve.formats.contract import SlideFrame
 from pathserve.formats.registry import by_name
 from pathserve.geometry import Mpp, Size
-from pathserve.labels import ClassSchema
+from pathserve.labels import ClassSchema, CodedTerm
 
 DATA = Path("/work/shared/data/annotations")
 SLIDE = SlideFrame(Size(70_000, 70_000), Mpp(0.499, 0.499))
@@ -52,6 +52,18 @@ def test_every_real_file_comes_in_and_again_out_of_our_own_export(bring, store, 
         0,
         0,
     )
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the shared test data is not on this machine")
+def test_coded_terms_and_colours_of_new_classes_go_into_the_schema(bring, db):
+    bring(DATA / "dicom-ann" / "sm_annotations.dcm", slide_frame=SLIDE)
+    bring(b'{"images":[{"id":1,"file_name":"x"}],"categories":[{"id":1,"name":"Nucleus","color":[1,2,3]},'
+          b'{"id":2,"name":"Gland","color":[4,5,6]}],"annotations":[{"id":1,"image_id":1,"category_id":2,"bbox":[1,2,3,4]},'
+          b'{"id":2,"image_id":1,"category_id":1,"bbox":[1,2,3,4]}]}')  # fmt: skip
+    schema = ClassSchemas(db).of("default")
+    assert schema.get("Nucleus").code == CodedTerm("SCT", "84640000", "Nucleus")
+    assert schema.get("Nucleus").color != (1, 2, 3)
+    assert (schema.get("Gland").color, schema.get("Gland").code) == ((4, 5, 6), None)
 
 
 def test_what_a_format_is_told():
