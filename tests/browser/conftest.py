@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
 
 from pathserve.access import Role
 from pathserve.config import Settings
@@ -171,16 +172,27 @@ class Reader:
         self.account = account
         self.problems: list[str] = []
         self.expected: list[str] = []
+        self.last_traffic = 0.0
         self.page = self.new_page()
 
     def new_page(self) -> Page:
         """Open another tab; from now on this reader works there."""
         self.page = self.context.new_page()
+        self.page.on("request", self._note_traffic)
+        self.page.on("requestfinished", self._note_traffic)
         self.page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
         self.page.on(
             "console", lambda said: self.problems.append(f"console: {said.text}") if said.type == "error" else None
         )
         return self.page
+
+    def _note_traffic(self, _: Request) -> None:
+        self.last_traffic = time.monotonic()
+
+    def wait_quiet(self) -> None:
+        """Wait until nothing has been asked for or answered for half a second; streams of events stay open."""
+        while (left := self.last_traffic + 0.5 - time.monotonic()) > 0:
+            self.page.wait_for_timeout(left * 1000)
 
     def _listen(self, said: ConsoleMessage) -> None:
         if said.type == "error":

@@ -169,7 +169,7 @@ def test_a_slider_fetches_nothing_and_never_leaves_the_screen_blank(site, reader
     samples = Samples(reader)
     open_corner(reader, stains, 0.5)
     wait_for_picture(reader, expected(site, stains, 11), WIDTH, HEIGHT)
-    reader.page.wait_for_load_state("networkidle")
+    reader.wait_quiet()
     assert samples.values("c") == {"0", "1", "2"}
     before = len(samples.asked)
     reader.page.evaluate(WATCH)
@@ -190,7 +190,7 @@ def test_a_slider_fetches_nothing_and_never_leaves_the_screen_blank(site, reader
 def test_hidden_channels_are_not_fetched_and_shown_ones_once(site, reader, stains: str) -> None:
     samples = Samples(reader)
     open_corner(reader, stains, 0.5, c="1")
-    reader.page.wait_for_load_state("networkidle")
+    reader.wait_quiet()
     assert samples.values("c") == {"1"}
     reader.page.get_by_role("switch", name="Show DAPI (Blue)").click()
     wait_for_picture(reader, expected(site, stains, 11, c="0,1"), WIDTH, HEIGHT)

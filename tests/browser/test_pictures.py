@@ -125,7 +125,7 @@ def test_each_tile_is_asked_for_once_and_is_there(site, reader) -> None:
         reader.moved_by(move)
     # a corner of the slide: most of the screen lies outside of it
     reader.open(x=2219, y=2966, z=2)
-    reader.page.wait_for_load_state("networkidle")
+    reader.wait_quiet()
     assert {status for _, status in tiles.answers} <= {200, 304}
     assert len(tiles.asked) > 40
     again = {url: count for url, count in Counter(tiles.asked).items() if count > 1}
@@ -140,13 +140,13 @@ def test_a_view_asks_for_no_tile_twice(site, reader) -> None:
     reader.page.mouse.move(*reader.around((100, 100))[0])
     for delta in (-400, -400, -400, 400, 400, 400, -900):
         reader.moved_by(lambda delta=delta: reader.page.mouse.wheel(0, delta))
-    reader.page.wait_for_load_state("networkidle")
+    reader.wait_quiet()
     assert max(Counter(tiles.asked).values()) == 1
 
 
 def test_a_second_visit_has_its_tiles_from_the_browsers_cache(site, reader) -> None:
     reader.open(x=1110, y=1480, z=1)
-    reader.page.wait_for_load_state("networkidle")
+    reader.wait_quiet()
     devtools = reader.context.new_cdp_session(reader.page)
     tiles, cached = {}, set()
 
@@ -161,7 +161,7 @@ def test_a_second_visit_has_its_tiles_from_the_browsers_cache(site, reader) -> N
     devtools.send("Network.enable")
     reader.page.reload()
     reader.wait_ready()
-    reader.page.wait_for_load_state("networkidle")
+    reader.wait_quiet()
     assert len(tiles) > 10
     assert set(tiles) <= cached
     assert {frozenset(value.replace(" ", "").split(",")) for value in tiles.values()} == {

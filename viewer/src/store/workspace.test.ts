@@ -204,6 +204,18 @@ describe('an open slide', () => {
     workspace.dispose()
   })
 
+  it('deletes the selected object, of which nothing is held any more', async () => {
+    const workspace = await open()
+    await workspace.goTo('b')
+    workspace.deleteSelected()
+    expect(workspace.queue.pending.value.get('b')).toMatchObject({ desired: null, known: { revision: 5 } })
+    expect([workspace.objects.size, workspace.interaction.selection.value]).toEqual([0, null])
+    expect([workspace.objectStyle.value.drawnElsewhere, workspace.counts.total.value]).toEqual([[2], 1])
+    workspace.editor.undo()
+    expect([workspace.objects.get('b')?.properties.number, workspace.counts.total.value]).toEqual([2, 2])
+    workspace.dispose()
+  })
+
   it('says that somebody else has changed the selected object, and shows theirs when told', async () => {
     const workspace = await open()
     await workspace.goTo('a')

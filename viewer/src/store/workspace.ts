@@ -159,9 +159,9 @@ export class Workspace {
     }
     const feature = this.selected()
     if (!feature || !this.mayEdit(feature)) return
+    this.editor.delete(feature.id)
     this.interaction.selection.value = null
     this.interaction.hover.value = null
-    this.editor.delete(feature.id)
   }
 
   /** Select an object and bring it into view. */
