@@ -25,6 +25,9 @@ _NEST = Path(pathserve.__file__).parent / "_demo" / "hgsc_nest.geojson"
 _SEED = 5
 _WRITTEN_AT_ONCE = 4096
 
+HEAD, TAIL = b'{"type":"FeatureCollection","features":[', b"]}"
+"""What stands around the Features of a written file, each of which has a line of its own."""
+
 
 def side_of(count: int) -> int:
     """Give the level-0 pixels along one side of the square that ``count`` made cells cover."""
@@ -62,7 +65,7 @@ def write(path: Path, features: Iterator[bytes]) -> int:
     """Write a FeatureCollection and give the number of its Features."""
     count, waiting = 0, list[bytes]()
     with path.open("wb") as file:
-        file.write(b'{"type":"FeatureCollection","features":[')
+        file.write(HEAD)
         for feature in features:
             waiting.append(feature)
             count += 1
@@ -71,7 +74,7 @@ def write(path: Path, features: Iterator[bytes]) -> int:
                 waiting.clear()
         if waiting:
             file.write((b"" if count == len(waiting) else b",\n") + b",\n".join(waiting))
-        file.write(b"]}\n")
+        file.write(TAIL + b"\n")
     return count
 
 
