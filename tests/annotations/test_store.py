@@ -8,6 +8,8 @@ from pathserve.catalog import Catalog
 from pathserve.errors import Invalid, NotFound, Stale, TooLarge
 from pathserve.labels import AnnotationClass, NewAnnotation
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 def square(x: float, y: float, side: float = 10.0, **rest) -> NewAnnotation:
     ring = [[x, y], [x + side, y], [x + side, y + side], [x, y + side], [x, y]]

@@ -27,6 +27,22 @@ COUNT_UP = (
 )
 
 
+_VERSION = """insert into feature_version (id, revision, slide, layer, deleted, x0, y0, x1, y1, state, exhaustive,
+    geometry, properties, author, at) values ('f', REVISION, 's', 1, 0, 0.5, 0, 1, 1, '', 0, '{}', '{}', 'ada', '')"""
+
+AN_ANNOTATION = (
+    """insert into slide (id, number, project, name, width, height, mpp_plausible, levels, tile_size, channels, planes,
+        status, generation, content_hash, created)
+        values ('s', 1, 'old', '', 9, 9, 0, 1, 256, '[]', 1, '', 1, 'c', '')""",
+    "insert into layer (slide, name, author, created) values ('s', 'l', 'ada', '')",
+    _VERSION.replace("REVISION", "1"),
+    _VERSION.replace("REVISION", "3"),
+    """insert into head (id, slide, number, layer, revision, deleted, x0, y0, x1, y1, created)
+        values ('f', 's', 7, 1, 3, 0, 0, 0, 1, 1, '')""",
+)
+"""One annotation with two versions, as the first version of PathServe kept them."""
+
+
 @pytest.fixture
 def db(postgres_url: str) -> Iterator[Database]:
     with closing(open_database(postgres_url)) as opened:
@@ -125,7 +141,12 @@ def test_tables_of_the_first_version_are_brought_up_to_date_and_a_newer_one_is_r
     with closing(PostgresDatabase(url, MIGRATIONS[:1])) as first:
         first.write(lambda tx: tx.run("insert into project (name, created) values ('old', '')"))
         first.write(lambda tx: tx.run("insert into account (name, role, created) values ('ada', 'viewer', '')"))
+        for statement in AN_ANNOTATION:
+            first.write(lambda tx, sql=statement: tx.run(sql))
     with closing(open_database(url)) as later:
+        versions = "select revision, until, geometry from feature_version order by revision"
+        assert later.read(lambda tx: tx.rows(versions)) == [(1, 3, "{}"), (3, None, "{}")]
+        assert later.read(lambda tx: tx.rows("select number, revision, first_revision from head")) == [(7, 3, 1)]
         assert later.read(lambda tx: tx.rows("select name from project")) == [("old",)]
         assert later.read(lambda tx: tx.rows("select name, restricted from account")) == [("ada", 0)]
     with pytest.raises(Unsupported, match="newer PathServe"):

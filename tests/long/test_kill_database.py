@@ -19,10 +19,10 @@ SMALL_AND_LONG = [3, pytest.param(100, marks=[pytest.mark.long, pytest.mark.time
 class Writers:
     """The writers' process, and what it has said."""
 
-    def __init__(self, where: Path | str, slide: str, *, most: int = 10**9) -> None:
+    def __init__(self, where: Path | str, slide: str, *, text: str | None = None) -> None:
         self._reading, writing = os.pipe()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", program(), str(where), slide, str(writing), str(most)], pass_fds=(writing,)
+            [sys.executable, "-c", text or program(), str(where), slide, str(writing), str(10**9)], pass_fds=(writing,)
         )
         os.close(writing)
         self.said = b""
@@ -88,3 +88,26 @@ def test_no_acknowledged_write_is_lost_when_postgresql_is_killed(own_postgres, t
     )
     assert wrong == []
     assert failed
+
+
+HASTY = """
+from pathserve.db import postgres_connection as made
+made._SETTINGS = made._SETTINGS.replace("synchronous_commit = on", "synchronous_commit = off")
+"""
+
+
+def test_the_proof_finds_commits_that_do_not_wait_for_the_disk(own_postgres) -> None:
+    # Were a database that acknowledges too early right as well, the proof would prove nothing.
+    url = own_postgres.url("postgres")
+    lost = False
+    for _ in range(5):
+        slide = prepare(url)
+        writers = Writers(url, slide, text=HASTY + program())
+        writers.hear(40)
+        own_postgres.stop(signal.SIGKILL)
+        told = writers.kill()
+        own_postgres.start()
+        lost = any("is lost" in each for each in wrong_of(url, slide, told))
+        if lost:
+            break
+    assert lost
