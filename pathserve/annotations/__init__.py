@@ -7,11 +7,13 @@ from pathserve.annotations.layer_table import Layers
 from pathserve.annotations.layers import LayerKind
 from pathserve.annotations.query import AnnotationPage, AnnotationQuery, Order, Summary
 from pathserve.annotations.revisions import Change
+from pathserve.annotations.rows import DEFAULT_STATE
 from pathserve.annotations.schema import ClassSchemas, SchemaVersion
 from pathserve.annotations.store import AnnotationStore
 from pathserve.annotations.versions import Added
 
 __all__ = [
+    "DEFAULT_STATE",
     "MAX_EDITS",
     "Added",
     "AnnotationPage",

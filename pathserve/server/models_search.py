@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from pathserve.annotations import MAX_EDITS, Edit, Edited, LayerKind, NotEdited, Summary
+from pathserve.annotations import DEFAULT_STATE, MAX_EDITS, Edit, Edited, LayerKind, NotEdited, Summary
 from pathserve.formats.geojson import FOREIGN_MEMBERS, SERVER_OWNED, check_exhaustive
 from pathserve.labels import EXHAUSTIVE, MAX_NAME, Layer, require_name
 
@@ -124,12 +124,16 @@ class EditModel(BaseModel):
         identity = self.id if self.number is None else found.get(self.number)
         if identity is None:
             return None
+        properties, state = self.properties, self.state
+        if state == DEFAULT_STATE:
+            # It goes without saying, and is stored nowhere.
+            properties, state = {**(properties or {}), "state": None}, None
         return Edit(
             id=identity,
             expected=self.revision,
             class_name=(self.class_ or "") if "class_" in self.model_fields_set else None,
-            state=self.state,
-            properties=self.properties,
+            state=state,
+            properties=properties,
             deleted=self.delete,
         )
 

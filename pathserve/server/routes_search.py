@@ -18,7 +18,7 @@ from pathserve.server.params import NoQuery, body_sentence
 from pathserve.server.params_annotations import SearchQuery
 from pathserve.server.services import Services
 
-_MAX_BODY = 8 * 1024 * 1024
+_MAX_BODY = 4 * 1024 * 1024
 
 
 async def summary(call: Call[SearchQuery]) -> Response:

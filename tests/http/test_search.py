@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from pathserve.access import Role
+from pathserve.annotations import AnnotationQuery
 
 
 def square(x: float, y: float, side: float, **properties):
@@ -241,6 +242,16 @@ def test_many_are_edited_as_one_revision(site, path: str) -> None:
     assert numbers(client, path, number=3) == [3]
 
 
+def test_what_goes_without_saying_is_not_kept(site, path: str) -> None:
+    client = site.client("annotator")
+    edit(client, path, {"number": 1, "revision": 1, "state": "draft"})
+    (stored,) = site.services.annotations.page(AnnotationQuery(site.slide, numbers=(1,)), limit=1).annotations
+    assert "state" not in stored.properties
+    (feature,) = client.get(path, params={"number": 1}).json()["features"]
+    assert feature["properties"]["state"] == "draft"
+    assert numbers(client, path, state="draft", number=1) == [1]
+
+
 def test_each_edit_of_something_that_has_changed_is_told_so(site, path: str) -> None:
     client = site.client("annotator")
     edit(client, path, {"number": 1, "revision": 1, "state": "approved"}, {"number": 2, "revision": 1, "delete": True})
@@ -318,7 +329,7 @@ def test_limits_of_edits(site, path: str) -> None:
     body = f'{{"edits": [{{"number": 1, "revision": 1, "properties": {deep}}}]}}'
     assert client.post(f"{path}/edits", content=body).status_code == 422
     assert client.post(f"{path}/edits", content=b"[" * 100_000).status_code == 422
-    assert client.post(f"{path}/edits", content=b" " * (8 * 1024 * 1024 + 1)).status_code == 413
+    assert client.post(f"{path}/edits", content=b" " * (4 * 1024 * 1024 + 1)).status_code == 413
     many = [{"number": n, "revision": 1, "state": "x"} for n in range(1, 10_001)]
     assert edit(client, path, *many).json()["done"] == 4
 
