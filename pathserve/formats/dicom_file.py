@@ -79,7 +79,7 @@ def term(sequence: object) -> CodedTerm | None:
         return None
     parts = [str(part).strip() for part in (system, code, meaning)]
     # What a class schema holds has to be a name that people can read.
-    if not all(part.isprintable() and len(part) <= MAX_NAME for part in parts) or not parts[1] or not parts[2]:
+    if not all(part and part.isprintable() and len(part) <= MAX_NAME for part in parts):
         return None
     return CodedTerm(*parts)
 

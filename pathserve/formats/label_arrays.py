@@ -21,6 +21,8 @@ _MAX_HEADER = 10_000
 _MAX_NAMES = 1024 * 1024
 _BAND_BYTES = 8 * 1024 * 1024
 _DAMAGED = "The array is damaged, or was cut off."
+_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, OSError, ValueError)
+"""What the archive's library raises when it is damaged."""
 
 Opener = Callable[[], AbstractContextManager[BinaryIO]]
 
@@ -54,7 +56,7 @@ class LabelArray:
                     count = min(rows, self.height - first)
                     data = _exactly(file, count * each)
                     yield np.frombuffer(data, self.dtype).reshape(count, self.width)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        except _ERRORS:
             raise Invalid(_DAMAGED, code="damaged") from None
 
 
@@ -77,7 +79,7 @@ def open_array(path: Path, member: str | None) -> LabelArray:
         with zipfile.ZipFile(path) as archive:
             found = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()[:1000]}
             names = _names(archive, found)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
+    except _ERRORS:
         raise Invalid(_DAMAGED, code="damaged") from None
     arrays = [name for name in found if name not in ("classes", "image")]
     chosen = member or ("mask" if "mask" in arrays else (arrays[0] if len(arrays) == 1 else None))
@@ -126,7 +128,7 @@ def _describe(open_file: Opener, size: int) -> LabelArray:
     try:
         with open_file() as file:
             shape, dtype = _read_header(file)
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError):
+    except _ERRORS:
         raise Invalid(_DAMAGED, code="damaged") from None
     if len(shape) != 2 or dtype.kind not in "iub":
         raise Unsupported("A label image has rows and columns of whole numbers.", code="no_labels")
