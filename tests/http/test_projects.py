@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from pathserve.access import Action, Role
 from pathserve.catalog import SlideFacts
-from pathserve.db import Database
+from pathserve.db import SqliteDatabase
 from pathserve.server.app import ENDPOINTS
 
 GRID = {"x": 0, "y": 0, "width": 1, "height": 1}
@@ -119,8 +119,8 @@ def test_tiles_of_a_member_ask_the_database_nothing_when_nothing_changed(divided
     tile = f"/dzi/{divided.slide}_files/11/0_0.jpeg"
     assert client.get(tile).status_code == 200
     asked = []
-    read = Database.read
-    monkeypatch.setattr(Database, "read", lambda self, work: asked.append(work) or read(self, work))
+    read = SqliteDatabase.read
+    monkeypatch.setattr(SqliteDatabase, "read", lambda self, work: asked.append(work) or read(self, work))
     for _ in range(5):
         assert client.get(tile).status_code == 200
     assert asked == []
