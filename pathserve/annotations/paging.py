@@ -16,6 +16,7 @@ import numpy.typing as npt
 import orjson
 
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
+from pathserve.annotations.directory import Directories
 from pathserve.annotations.query import ORDERS, AnnotationPage, AnnotationQuery, Order, Summary
 from pathserve.annotations.reading import (
     SOURCES_AT_ONCE,
@@ -60,6 +61,7 @@ class _Hit:
 def read_page(
     tx: Transaction,
     reader: ChunkReader,
+    directories: Directories,
     query: AnnotationQuery,
     *,
     limit: int,
@@ -88,20 +90,22 @@ def read_page(
     else:
         at = _parse_cursor(cursor, newest)
     if at.order == "number":
-        plan = make_plan(tx, query, revision=at.revision, newest=newest, after_number=at.number)
+        plan = make_plan(
+            tx, query, revision=at.revision, newest=newest, after_number=at.number, directories=directories
+        )
         hits, following = _by_number(tx, reader, plan, after=at.number, limit=limit)
     else:
-        plan = make_plan(tx, query, revision=at.revision, newest=newest)
+        plan = make_plan(tx, query, revision=at.revision, newest=newest, directories=directories)
         hits, following = _by_key(tx, reader, plan, at, limit=limit, first=cursor is None)
     annotations = _annotations(tx, reader, plan, hits)
     return AnnotationPage(annotations, at.revision, None if following is None else _make_cursor(following))
 
 
-def summarise(tx: Transaction, reader: ChunkReader, query: AnnotationQuery) -> Summary:
+def summarise(tx: Transaction, reader: ChunkReader, directories: Directories, query: AnnotationQuery) -> Summary:
     """Count an answer, exactly."""
     newest = current_revision(tx, query.slide)
-    revision = resolve_revision(tx, query.slide, query.as_of)
-    plan = make_plan(tx, query, revision=revision, newest=newest)
+    revision = newest if query.as_of is None else resolve_revision(tx, query.slide, query.as_of)
+    plan = make_plan(tx, query, revision=revision, newest=newest, directories=directories)
     classes, layers, states = Counter[str | None](), Counter[str](), Counter[str]()
     for found in each_found(tx, reader, plan):
         told, rows = found.attributes, found.rows

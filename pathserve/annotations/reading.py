@@ -15,7 +15,8 @@ import orjson
 
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
 from pathserve.annotations.chunks import Attributes
-from pathserve.annotations.layers import LayerState, layers_at
+from pathserve.annotations.directory import Directories, Directory
+from pathserve.annotations.layers import LayerState
 from pathserve.annotations.matching import (
     Rows,
     match_attributes,
@@ -125,30 +126,34 @@ def make_plan(
     newest: int,
     after_number: int = 0,
     min_extent: float = 0.0,
+    directories: Directories | None = None,
 ) -> Plan:
     """Find where an answer lies; a constant number of statements.
 
     Parameters
     ----------
+    directories
+        Where directories are kept; without them one is read each time.
     after_number
         Only annotations of a higher number are asked for; sources may hold others too.
     min_extent
         Only annotations whose box has a side of at least so many level-0 pixels are asked for; sources may hold others
         too.
     """
+    directory = (directories or Directories()).of(tx, query.slide, revision)
     layers = {
         i: state
-        for i, state in layers_at(tx, query.slide, revision).items()
+        for i, state in directory.layers.items()
         if not state.deleted and (not query.layers or state.layer.name in query.layers)
     }
     authored = frozenset(revisions_of(tx, query.slide, query.authors)) if query.authors else None
-    conditions, values = _of_chunks(query, revision, newest, after_number)
-    if min_extent:
-        conditions, values = f"{conditions}and s.max_extent >= ? ", [*values, min_extent]
-    chunks = [c for c in _chunks(tx, conditions, values) if c.layer in layers]
+    # Where an annotation lies is known of now alone.
+    holding = _holding(tx, query) if revision == newest else None
+    mask = _mask(directory, query, after_number, min_extent)
+    chunks = [directory.chunks[n] for n in np.flatnonzero(mask).tolist()]
+    chunks = [c for c in chunks if c.layer in layers and (holding is None or c.id in holding)]
     versions = [v for v in _versions(tx, query, revision, newest, after_number, min_extent) if v.layer in layers]
-    hidden = _hidden(tx, conditions, values, revision) if chunks else {}
-    return Plan(query, revision, layers, tuple(chunks), hidden, tuple(versions), authored)
+    return Plan(query, revision, layers, tuple(chunks), directory.hidden, tuple(versions), authored)
 
 
 def read_sources(
@@ -235,68 +240,52 @@ def _visible(plan: Plan, ref: ChunkRef, told: Attributes) -> Rows:
     return np.flatnonzero(mask)
 
 
-def _search_box(query: AnnotationQuery) -> tuple[str, list[Value]]:
-    """Build the condition that whatever has a box must meet to be looked at."""
-    text, values = "", list[Value]()
+def _search_boxes(query: AnnotationQuery) -> list[Box]:
+    """Give the half-open rectangles that whatever is looked at must meet."""
     boxes = list[Box]()
     if query.bbox is not None:
         boxes.append(query.bbox)
     if query.polygon is not None:
         x0, y0, x1, y1 = polygon_of(query.polygon).bounds
         boxes.append((x0, y0, float(np.nextafter(x1, np.inf)), float(np.nextafter(y1, np.inf))))
-    for x0, y0, x1, y1 in boxes:
-        text += "and s.x0 < ? and s.x1 >= ? and s.y0 < ? and s.y1 >= ? "
-        values += [x1, x0, y1, y0]
-    return text, values
+    return boxes
 
 
-def _of_chunks(query: AnnotationQuery, revision: int, newest: int, after_number: int) -> tuple[str, list[Value]]:
-    """Build the condition that a chunk (``s``) must meet to be looked at."""
-    text, values = _search_box(query)
+def _mask(directory: Directory, query: AnnotationQuery, after_number: int, min_extent: float) -> npt.NDArray[np.bool_]:
+    """Tell which chunks must be looked at."""
+    mask: npt.NDArray[np.bool_] = directory.extents >= min_extent
+    for x0, y0, x1, y1 in _search_boxes(query):
+        boxes = directory.boxes
+        mask &= (boxes[:, 0] < x1) & (boxes[:, 2] >= x0) & (boxes[:, 1] < y1) & (boxes[:, 3] >= y0)
     if query.exhaustive_only:
-        text += "and s.exhaustive > 0 "
-    if query.numbers:
-        text += "and s.first_number <= ? and s.last_number >= ? "
-        values += [max(query.numbers), min(query.numbers)]
-    # Where an annotation lies is known of now alone. A list too long for a statement leaves more to look at, not less.
-    if 0 < len(query.ids) <= _IDS_AT_ONCE and revision == newest:
-        text += f"and s.id in (select p.chunk from placed p where p.id in ({placeholders(len(query.ids))})) "  # noqa: S608 - placeholders only
-        values += [i.bytes for i in query.ids]
-    state = "s.slide = ? and s.born <= ? and (s.died is null or s.died > ?) and s.last_number > ? "
-    return state + text, [query.slide, revision, revision, after_number, *values]
+        mask &= directory.exhaustive > 0
+    if after_number or query.numbers:
+        low, high = directory.numbers.T
+        mask &= high > after_number
+        if query.numbers:
+            asked = np.sort(np.array(query.numbers, np.int64))
+            mask &= np.searchsorted(asked, low) < np.searchsorted(asked, high, side="right")
+    return mask
 
 
-def _chunks(tx: Transaction, conditions: str, values: Sequence[Value]) -> list[ChunkRef]:
+def _holding(tx: Transaction, query: AnnotationQuery) -> set[int] | None:
+    """Find the chunks that hold the ids asked for; None when any chunk may: a list may be too long for a statement."""
+    if not 0 < len(query.ids) <= _IDS_AT_ONCE:
+        return None
     rows = tx.rows(
-        "select s.id, s.layer, s.size, s.scattered, s.first_number, s.last_number, s.born from chunk s "  # noqa: S608 - placeholders only
-        f"where {conditions} order by s.first_number, s.id",
-        *values,
+        f"select distinct chunk from placed where id in ({placeholders(len(query.ids))})",  # noqa: S608 - placeholders only
+        *(i.bytes for i in query.ids),
     )
-    return [
-        ChunkRef(as_int(i), as_int(layer), as_int(size), bool(own), as_int(first), as_int(last), as_int(born))
-        for i, layer, size, own, first, last, born in rows
-    ]
-
-
-def _hidden(
-    tx: Transaction, conditions: str, values: Sequence[Value], revision: int
-) -> dict[int, npt.NDArray[np.int64]]:
-    rows = tx.rows(
-        "select o.chunk, o.place from chunk s join overridden o on o.chunk = s.id "  # noqa: S608 - placeholders only
-        f"where {conditions} and o.revision <= ? order by o.chunk",
-        *values,
-        revision,
-    )
-    return {
-        as_int(chunk): np.array([as_int(place) for _, place in places], np.int64)
-        for chunk, places in groupby(rows, lambda row: row[0])
-    }
+    return {as_int(row[0]) for row in rows}
 
 
 def _versions(
     tx: Transaction, query: AnnotationQuery, revision: int, newest: int, after_number: int, min_extent: float
 ) -> list[VersionKey]:
-    conditions, values = _search_box(query)
+    conditions, values = "", list[Value]()
+    for x0, y0, x1, y1 in _search_boxes(query):
+        conditions += "and s.x0 < ? and s.x1 >= ? and s.y0 < ? and s.y1 >= ? "
+        values += [x1, x0, y1, y0]
     if min_extent:
         conditions += "and (s.x1 - s.x0 >= ? or s.y1 - s.y0 >= ?) "
         values += [min_extent, min_extent]

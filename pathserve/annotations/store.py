@@ -10,6 +10,7 @@ from pathserve.annotations.bulk import BulkWriter
 from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.compaction import CompactionRule, compact, tidy
 from pathserve.annotations.counting import count_by_layer
+from pathserve.annotations.directory import Directories
 from pathserve.annotations.edits import Edit, Edited, NotEdited, apply_edits
 from pathserve.annotations.heads import contents_at, require_head
 from pathserve.annotations.layers import LayerKind, layers_at
@@ -51,6 +52,7 @@ class AnnotationStore:
     def __init__(self, db: Database, *, spool: Path | None = None, reader: ChunkReader | None = None) -> None:
         self._db = db
         self._reader = reader or ChunkReader()
+        self._directories = Directories()
         self._spool = spool
 
     # reads
@@ -59,7 +61,9 @@ class AnnotationStore:
         self, query: AnnotationQuery, *, limit: int, cursor: str | None = None, order: Order = "number"
     ) -> AnnotationPage:
         """Read one page of a question's answer; with a cursor, in the order that the first page had."""
-        return self._db.read(lambda tx: read_page(tx, self._reader, query, limit=limit, cursor=cursor, order=order))
+        return self._db.read(
+            lambda tx: read_page(tx, self._reader, self._directories, query, limit=limit, cursor=cursor, order=order)
+        )
 
     def each(self, query: AnnotationQuery) -> Iterator[Annotation]:
         """Read all answers, a page at a time, all of the same revision."""
@@ -83,8 +87,8 @@ class AnnotationStore:
 
         def first(tx: Transaction) -> tuple[Plan, list[Source], list[Columns]]:
             newest = current_revision(tx, query.slide)
-            revision = resolve_revision(tx, query.slide, query.as_of)
-            plan = make_plan(tx, query, revision=revision, newest=newest)
+            revision = newest if query.as_of is None else resolve_revision(tx, query.slide, query.as_of)
+            plan = make_plan(tx, query, revision=revision, newest=newest, directories=self._directories)
             sources = plan.sources
             some = sources[:SOURCES_AT_ONCE]
             return plan, sources, read_columns(tx, self._reader, plan, some, properties=properties)
@@ -99,7 +103,7 @@ class AnnotationStore:
 
     def summary(self, query: AnnotationQuery) -> Summary:
         """Count an answer, all of it and by class, layer and state, exactly."""
-        return self._db.read(lambda tx: summarise(tx, self._reader, query))
+        return self._db.read(lambda tx: summarise(tx, self._reader, self._directories, query))
 
     def changes(self, slide: str, *, since: int, limit: int) -> list[Change]:
         """List what the revisions after ``since`` did, oldest first, for whoever follows a slide.

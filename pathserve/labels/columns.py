@@ -169,27 +169,33 @@ class Columns:
     def take(self, rows: npt.NDArray[Any]) -> "Columns":
         """Give some rows (indices, or a mask of N) in the order asked for."""
         wanted = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
-        parts, starts = _gather(self.starts, wanted)
-        rings, part_starts = _gather(self.part_starts, parts)
+        if len(self.ring_starts) == len(self.starts):  # one ring each
+            starts = part_starts = np.arange(len(wanted) + 1)
+            rings = wanted
+        else:
+            parts, starts = _gather(self.starts, wanted)
+            rings, part_starts = _gather(self.part_starts, parts)
         positions, ring_starts = _gather(self.ring_starts, rings)
-        places = [(new, int(old)) for new, old in enumerate(wanted)] if self.geometries or self.drawn else []
+        # `take` is many times faster than an index array where a row is more than one number.
+        indices = wanted.tolist()
+        places = list(enumerate(indices)) if self.geometries or self.drawn else []
         return Columns(
-            ids=self.ids[wanted],
-            numbers=self.numbers[wanted],
-            revisions=self.revisions[wanted],
-            firsts=self.firsts[wanted],
-            kinds=self.kinds[wanted],
-            classes=self.classes[wanted],
+            ids=self.ids.take(wanted, axis=0),
+            numbers=self.numbers.take(wanted, axis=0),
+            revisions=self.revisions.take(wanted, axis=0),
+            firsts=self.firsts.take(wanted, axis=0),
+            kinds=self.kinds.take(wanted, axis=0),
+            classes=self.classes.take(wanted, axis=0),
             class_names=self.class_names,
-            states=self.states[wanted],
+            states=self.states.take(wanted, axis=0),
             state_names=self.state_names,
-            scores=self.scores[wanted],
-            exhaustive=self.exhaustive[wanted],
-            xy=self.xy[positions],
+            scores=self.scores.take(wanted, axis=0),
+            exhaustive=self.exhaustive.take(wanted, axis=0),
+            xy=self.xy.take(positions, axis=0),
             ring_starts=ring_starts,
             part_starts=part_starts,
             starts=starts,
-            properties=[self.properties[row] for row in wanted],
+            properties=[self.properties[row] for row in indices],
             geometries={new: self.geometries[old] for new, old in places if old in self.geometries},
             drawn={new: self.drawn[old] for new, old in places if old in self.drawn},
             layer=self.layer,
