@@ -131,6 +131,11 @@ class AnnotationsQuery(SearchQuery, PageQuery):
 
     order: Order = Field("number", description="What they are sorted by; a minus sign turns it round.")
 
+    @property
+    def looks_at_all(self) -> bool:
+        """Whether a page can take a look at every annotation of the slide, and not only at those that it gives."""
+        return self.order != "number" or any((self.filter, self.q, self.polygon))
+
 
 class VectorTileQuery(FilterQuery):
     """A vector tile."""

@@ -66,7 +66,9 @@ async def list_annotations(call: Call[AnnotationsQuery]) -> Response:
         with call.timed("encode"):
             return orjson.dumps(geojson.feature_collection(features, next=page.next, revision=page.revision))
 
-    return Response(await run_in_threadpool(work), media_type=_GEOJSON, headers=headers)
+    # What may take long waits its turn, so that nobody's searches hold up what others do.
+    body = await (call.in_turn(services.making, work) if call.query.looks_at_all else run_in_threadpool(work))
+    return Response(body, media_type=_GEOJSON, headers=headers)
 
 
 def _sequence(services: Services, slide: SlideRecord, question: AnnotationQuery, order: Order) -> Iterator[bytes]:

@@ -200,6 +200,19 @@ def test_a_wrong_filter_has_a_code_of_its_own(site, path: str) -> None:
     assert "character 1" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("query", "turns"),
+    [({}, 0), ({"bbox": "0,0,9,9"}, 0), ({"filter": "area > 1"}, 1), ({"q": "x"}, 1), ({"order": "-area"}, 1)],
+    ids=str,
+)
+def test_what_looks_at_everything_waits_its_turn(found, monkeypatch, query, turns: int) -> None:
+    making, asked = found.services.making, []
+    run = making.run
+    monkeypatch.setattr(making, "run", lambda *given: asked.append(given) or run(*given))
+    numbers(found.client("viewer"), address(found), **query)
+    assert len(asked) == turns
+
+
 def test_masks_take_the_same_filters(site, path: str) -> None:
     grid = {"x": 0, "y": 0, "width": 110, "height": 20, "format": "npy", "kind": "instance"}
     mask = f"/api/slides/{site.slide}/mask"
