@@ -5,13 +5,16 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pathserve.errors import Invalid, PathServeError, TooLarge
 from pathserve.formats import json_stream, registry, xml_events
 from pathserve.formats.contract import HEAD_BYTES, ReadContext, SlideFrame
 from pathserve.geometry import Mpp, Size
-from pathserve.labels import FeatureIssue, NewAnnotation
+from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
 FRAME = SlideFrame(Size(10_000, 8_000), Mpp(0.25, 0.25))
 POLYGON = (
@@ -288,3 +291,74 @@ def test_memory_goes_by_the_largest_object_and_not_by_the_file(tmp_path):
         tracemalloc.stop()
         assert count > 300
         assert peak < 1_000_000
+
+
+READABLE = [
+    known
+    for known in registry.FORMATS
+    if known.name
+    in (
+        *("asap", "imagescope", "halo", "ndpa", "dlup", "omexml", "dsa", "w3c"),
+        *("camelyon", "sectra", "cytomine", "histomicstk", "patches", "wkt"),
+    )
+]
+SAMPLES = {
+    "asap": asap(POLYGON.format(CORNERS) + POLYGON.format(CORNERS).replace("Polygon", "Spline")),
+    "imagescope": '<Annotations MicronsPerPixel="0.5"><Annotation Id="1" Name="a" LineColor="65280"><Regions>'
+    '<Region Id="1" Type="0" NegativeROA="0"><Vertices><Vertex X="1" Y="2"/><Vertex X="9" Y="2"/><Vertex X="9" Y="9"/>'
+    '</Vertices></Region><Region Type="2" NegativeROA="1"><Vertices><Vertex X="7" Y="3"/><Vertex X="8" '
+    'Y="4"/></Vertices>'
+    "</Region></Regions></Annotation></Annotations>",
+    "halo": '<Annotations><Annotation Name="a" LineColor="65280"><Regions><Region Type="Ellipse" HasEndcaps="0" '
+    'NegativeROA="0"><Vertices><V X="1" Y="2"/><V X="9" Y="9"/></Vertices><Comments><Comment Body="b"/></Comments>'
+    "</Region></Regions></Annotation></Annotations>",
+    "ndpa": '<annotations><ndpviewstate id="1"><title>t</title><coordformat>nanometers</coordformat><annotation '
+    'type="freehand"><closed>1</closed><pointlist><point><x>1</x><y>2</y></point><point><x>900</x><y>2</y></point>'
+    "<point><x>900</x><y>900</y></point></pointlist></annotation></ndpviewstate></annotations>",
+    "dlup": '<DlupAnnotations version="1.0"><Geometries><Polygon label="a" '
+    'color="#FF0000"><Exterior><Point x="0" y="0"/>'
+    '<Point x="1" y="0"/><Point x="1" y="1"/></Exterior></Polygon><Box label="b" xMin="0" yMin="0" xMax="1" yMax="1"/>'
+    "</Geometries></DlupAnnotations>",
+    "omexml": '<OME><ROI ID="ROI:1"><Union><Polygon Points="1,2 3,4 5,7"/><Ellipse X="1" Y="1" '
+    'RadiusX="3" RadiusY="2"/>'
+    '<Mask X="0" Y="0" Width="2" Height="2"><BinData>/w==</BinData></Mask></Union></ROI></OME>',
+    "dsa": '{"name":"n","elements":[{"type":"polyline","closed":true,"points":[[0,0,0],[9,0,0],[9,9,0]],"holes":[]},'
+    '{"type":"ellipse","center":[1,2,0],"width":3,"height":4,"rotation":0.5,"label":{"value":"l"}}]}',
+    "w3c": '[{"type":"Annotation","id":"#1","body":[{"purpose":"tagging","value":"t"}],"target":{"selector":{"type":'
+    '"SvgSelector","value":"<svg><path d=\'M0 0 L9 0 L9 9 Z M1 1 A2 3 4 0 1 5 6 Z\'/></svg>"}}}]',
+    "camelyon": '{"positive":[{"name":"a","vertices":[[0,0],[9,0],[9,9]]}],'
+    '"negative":[{"name":"b","vertices":[[7,1],[8,1],[8,2]]}]}',
+    "sectra": '{"id":"x","type":"Area","rowVersion":1,"slideId":"y","result":"5.33 mm²","content":[{"x":0.1,"y":0.2},'
+    '{"x":0.3,"y":0.2},{"x":0.3,"y":0.4}]}',
+    "cytomine": '{"collection":[{"id":1,"image":2,"term":["t"],"location":"POLYGON ((1 2, 3 4, 5 7, 1 2))"}]}',
+    "histomicstk": "group\tcolor\thas_holes\tcoords_x\tcoords_y\na\trgb(1,2,3)\t0.0\t1,9,9\t1,1,9\n",
+    "patches": '{"x":{"0":14.0,"1":3.0},"y":{"0":3.0,"1":15.0},"class":{"0":0.0,"1":1.0}}',
+    "wkt": 'id,class,wkt\n1,a,"POLYGON ((1 2, 3 4, 5 7, 1 2))"\n2,b,POINT (1 2)\n',
+}
+
+
+@pytest.mark.parametrize("known", READABLE, ids=lambda known: known.name)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_whatever_is_changed_in_a_file_ends_in_objects_or_in_a_sentence(known, data, tmp_path_factory):
+    text = bytearray(SAMPLES[known.name].encode())
+    assert known.recognise(bytes(text))
+    for _ in range(data.draw(st.integers(0, 4))):
+        place = data.draw(st.integers(0, len(text)))
+        length = data.draw(st.integers(0, 12))
+        text[place : place + length] = data.draw(
+            st.binary(max_size=6)
+            | st.sampled_from([b"", b"-1", b"NaN", b"1e308", b'"', b"<", b"[", b"}", b"\\", b"null"])
+        )
+    path = tmp_path_factory.getbasetemp() / f"changed-{known.name}"
+    path.write_bytes(bytes(text))
+    known.recognise(bytes(text))
+    assert known.read is not None
+    try:
+        items = list(known.read(path, ReadContext(slide=FRAME, options={"offset": "0,0"})))
+    except PathServeError:
+        return
+    for item in items:
+        if isinstance(item, NewAnnotation):
+            orjson.dumps(item.properties)
+            Columns.of([item])
