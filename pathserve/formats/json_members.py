@@ -13,7 +13,7 @@ from pathserve.formats.json_head import BYTE_ORDER_MARK
 BLOCK_BYTES = 256 * 1024
 """How much is read at once; scanning it takes a few milliseconds."""
 
-MAX_ITEM_BYTES = 16 * 1024 * 1024
+MAX_ITEM_BYTES = 8 * 1024 * 1024
 """Most bytes of one item."""
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]]|"', re.DOTALL)

@@ -1,4 +1,4 @@
-"""Masks out of polygons: exact, the same for a tile as for the whole. Knows neither store nor pixels."""
+"""Masks out of polygons and back: exact, the same for a tile as for the whole. Knows neither store nor pixels."""
 
 from pathserve.masks.encode import encode_npy, encode_npz, encode_png
 from pathserve.masks.kinds import (
@@ -13,9 +13,11 @@ from pathserve.masks.kinds import (
     semantic,
 )
 from pathserve.masks.raster import Window, rasterize
+from pathserve.masks.vectorize import Traced, trace_bands, vectorize
 
 __all__ = [
     "MaskKind",
+    "Traced",
     "Window",
     "as_kind",
     "boundary",
@@ -29,4 +31,6 @@ __all__ = [
     "needed_region",
     "rasterize",
     "semantic",
+    "trace_bands",
+    "vectorize",
 ]
