@@ -61,7 +61,7 @@ export class ObjectTiles {
     })
     const { counts, interaction } = workspace
     this.stops = [
-      effect(() => this.layer.setVisible(interaction.showObjects.value && counts.any.value)),
+      effect(() => this.show(interaction.showObjects.value && counts.any.value)),
       effect(() => this.layer.setOpacity(interaction.opacity.value)),
       effect(() => this.restyle()),
     ]
@@ -87,6 +87,12 @@ export class ObjectTiles {
   dispose(): void {
     for (const stop of this.stops) stop()
     this.workers.dispose()
+  }
+
+  private show(visible: boolean): void {
+    // What was complete without this layer is not complete with it.
+    this.asked.drawn = false
+    this.layer.setVisible(visible)
   }
 
   /** Tell the workers how objects look now, and ask for tiles anew when that, or what they show, has changed. */

@@ -19,6 +19,7 @@ export class ObjectWorkers {
   private readonly workers: readonly Worker[]
   private readonly waiting = new Map<number, Waiting>()
   private last = 0
+  private gone = false
 
   constructor(lost: () => void) {
     this.workers = Array.from({ length: workerCount() }, () => {
@@ -43,11 +44,12 @@ export class ObjectWorkers {
     signal?: AbortSignal,
   ): Promise<Answers[K]> {
     const worker = this.workers[((col >> 1) + (row >> 1)) % this.workers.length]
+    if (this.gone || !worker) return Promise.reject(new Error('There is no worker.'))
     const id = ++this.last
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject })
-      worker?.postMessage({ kind: 'ask', id, ask } satisfies ToObjectWorker)
-      const abort = (): void => worker?.postMessage({ kind: 'abort', id } satisfies ToObjectWorker)
+      worker.postMessage({ kind: 'ask', id, ask } satisfies ToObjectWorker)
+      const abort = (): void => worker.postMessage({ kind: 'abort', id } satisfies ToObjectWorker)
       signal?.addEventListener('abort', abort, { once: true })
     })
   }
@@ -63,6 +65,7 @@ export class ObjectWorkers {
   }
 
   private giveUp(): void {
+    this.gone = true
     for (const { reject } of this.waiting.values()) reject(new Error('The worker has ended.'))
     this.waiting.clear()
   }

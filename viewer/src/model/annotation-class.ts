@@ -1,17 +1,28 @@
 /** Classes as the schema tells them, and the colours of what has none. */
 import type { Color, Feature } from './geojson'
 
+/** What a class means in a terminology; `system` is a designator of DICOM, such as SCT for SNOMED CT. */
+export interface CodedTerm {
+  readonly system: string
+  readonly code: string
+  readonly meaning: string
+}
+
 export interface AnnotationClass {
   readonly name: string
   readonly color: Color
   readonly value: number
   readonly priority: number
   readonly hotkey: string | null
+  readonly code?: CodedTerm | null
 }
+
+export type LayerKind = 'author' | 'task' | 'model' | 'imported'
 
 export interface LayerInfo {
   readonly name: string
   readonly author: string
+  readonly kind?: LayerKind
   readonly annotations: number
 }
 

@@ -116,11 +116,15 @@ describe('editing', () => {
     const { store, editor, asked } = setUp()
     const mine = featureOf('a', square(1, 1, 1), 'Tumour')
     store.set(mine)
-    const settled = editor.resolve({ id: 'a', desired: mine } as Pending, 'both')
+    const taken: unknown[] = []
+    editor.tookTheirs = (...theirs) => taken.push(theirs)
+    const theirs = { feature: featureOf('a', square(9, 9, 9)), revision: 7 }
+    const settled = editor.resolve({ id: 'a', desired: mine, theirs } as Pending, 'both')
     // The copy is in the queue before the conflict is taken out of it.
     expect(asked).toHaveLength(1)
     await settled
     expect(store.get('a')?.geometry).toEqual(square(9, 9, 9))
+    expect(taken).toEqual([['a', theirs.feature, 7]])
     const [id, copy] = asked[0] ?? ['', null]
     expect(id).not.toBe('a')
     expect(copy).toEqual({ ...mine, id })

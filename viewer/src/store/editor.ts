@@ -13,6 +13,8 @@ export class Editor {
   readonly undoStack = new UndoStack()
   /** What the server changed when it took an object in, in its own words; '' when there is nothing to tell. */
   readonly notice = signal('')
+  /** Told when the other reader's form of an object was taken. */
+  tookTheirs: (id: string, feature: Feature | null, revision: number) => void = () => undefined
   /** Carries out a change of many objects, which is no matter of the save queue. */
   repeatGroup: (change: GroupChange) => void = () => undefined
 
@@ -70,7 +72,9 @@ export class Editor {
     }
     const shown = await this.queue.resolve(record.id, choice === 'mine' ? 'mine' : 'theirs')
     this.show(record.id, shown)
-    if (choice !== 'mine') this.undoStack.forget(record.id)
+    if (choice === 'mine') return
+    this.undoStack.forget(record.id)
+    if (record.theirs) this.tookTheirs(record.id, shown, record.theirs.revision)
   }
 
   /** Show objects that earlier visits have left in the queue as the reader wanted them. */

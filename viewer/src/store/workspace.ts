@@ -54,6 +54,7 @@ export class Workspace {
   readonly editor: Editor
   readonly groups: GroupEditor
   private reader: ObjectReader | null = null
+  private shownEdition = 0
   private readonly stops: (() => void)[] = []
 
   constructor(
@@ -67,6 +68,7 @@ export class Workspace {
     this.live = new Live(slide.id)
     this.queue = new SaveQueue(session.user, slide.id, db, (...saved) => this.saved(...saved))
     this.editor = new Editor(this.objects, this.queue, this.touched)
+    this.editor.tookTheirs = (id, feature, revision) => this.noted(id, feature, revision)
     this.groups = new GroupEditor(slide.id, this.editor, this.queue, this.live)
     const { objects, touched, interaction, queue, visible } = this
     this.picking = new Picking({ slide: slide.id, objects, touched, interaction, queue, visible })
@@ -216,7 +218,8 @@ export class Workspace {
 
   /** Tiles of the current edition are on the screen, all of them. */
   shown(edition: number): void {
-    if (this.counts.edition >= edition) this.touched.settle(edition)
+    this.shownEdition = edition
+    this.settle()
   }
 
   dispose(): void {
@@ -248,6 +251,11 @@ export class Workspace {
     }
   }
 
+  /** What both the tiles on the screen and the counts know needs nobody else to show it. */
+  private settle(): void {
+    this.touched.settle(Math.min(this.shownEdition, this.counts.edition))
+  }
+
   /** Show what has happened while nobody told. */
   private async catchUp(): Promise<void> {
     const revision = await currentRevision(this.slide.peek().id).catch(() => 0)
@@ -261,6 +269,7 @@ export class Workspace {
     try {
       const counts = await this.reader?.counts()
       if (counts) this.counts.tell(counts, edition)
+      this.settle()
     } catch {
       this.counts.fail()
     }
@@ -289,15 +298,23 @@ export class Workspace {
     }
   }
 
-  /** The server has an object as the reader wants it: tiles that show it so are asked for. */
+  /** The server has an object as the reader wants it. */
   private saved(id: string, feature: Feature | null, note: string, revision: number | null): void {
-    if (revision === null) this.touched.drop(id)
-    else {
-      const places = [this.touched.before(id), feature].flatMap((form) => (form ? [boundsOf(form.geometry)] : []))
-      const known = this.touched.before(id) !== null || feature !== null
-      this.touched.saved(id, feature, this.live.note(revision, known ? unionOf(places) : null))
-    }
+    this.noted(id, feature, revision)
     this.editor.saved(id, feature, note)
+  }
+
+  /** An object is like this on the server: tiles that show it so are asked for. */
+  private noted(id: string, feature: Feature | null, revision: number | null): void {
+    if (revision === null) {
+      this.touched.drop(id)
+      return
+    }
+    const before = this.touched.before(id)
+    const places = [before, feature].flatMap((form) => (form ? [boundsOf(form.geometry)] : []))
+    // Where an object was that an earlier visit has changed is not known before the server has told it.
+    const box = places.length > 0 ? unionOf(places) : null
+    this.touched.saved(id, feature, this.live.note(revision, box))
   }
 
   /** Find out what the server has of the objects that earlier visits have left unsaved. */

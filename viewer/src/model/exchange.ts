@@ -1,0 +1,114 @@
+/** Files of annotations: their formats, how they are read and written, and what the server reports of them. */
+
+export interface Format {
+  /** What requests call it. */
+  readonly name: string
+  readonly title: string
+  readonly endings: readonly string[]
+  readonly reads: boolean
+  readonly writes: boolean
+  /** The frame of its coordinates by default; null: the file says that itself. */
+  readonly origin: string | null
+  readonly unit: string | null
+}
+
+export interface Issue {
+  readonly index: number
+  readonly code: string
+  readonly message: string
+}
+
+/** Something that a file or a format could not hold, or that was changed. */
+export interface Loss {
+  readonly code: string
+  readonly message: string
+  readonly count: number
+}
+
+/** How much of a file would lie on the slide if its frame were this one. */
+export interface Fit {
+  readonly origin: string
+  readonly unit: string
+  readonly on_slide: number
+  readonly on_tissue: number | null
+}
+
+export interface Frame {
+  readonly origin: string | null
+  readonly unit: string | null
+}
+
+export interface ImportReport {
+  readonly format: string
+  readonly layer: string
+  readonly revision: number
+  readonly read: number
+  readonly created: number
+  readonly there_already: number
+  readonly replaced: number
+  readonly made_ids: number
+  readonly outside_slide: number
+  readonly conflicts: readonly Issue[]
+  readonly conflicts_count: number
+  readonly repaired: readonly Issue[]
+  readonly repaired_count: number
+  readonly refused: readonly Issue[]
+  readonly refused_count: number
+  readonly losses: readonly Loss[]
+  readonly frame: Frame
+  /** What nobody said. */
+  readonly assumed: readonly string[]
+  readonly fit: readonly Fit[]
+}
+
+export interface ExportReport {
+  readonly format: string
+  readonly revision: number
+  readonly written: number
+  readonly losses: readonly Loss[]
+}
+
+/** The frame of a file's coordinates as a reader states it; '' leaves it to the format. */
+export interface FrameChoice {
+  readonly origin: string
+  readonly unit: string
+  readonly mpp: string
+  readonly affine: string
+}
+
+export const NO_FRAME: FrameChoice = { origin: '', unit: '', mpp: '', affine: '' }
+
+/** Query parameters of what has been stated. */
+export function statedOf(choice: Readonly<Record<string, string>>): URLSearchParams {
+  return new URLSearchParams(Object.entries(choice).filter(([, value]) => value.trim() !== ''))
+}
+
+const ORIGINS: Readonly<Record<string, string>> = {
+  slide: 'corner of the slide',
+  bounds: 'corner of what is not empty',
+}
+const UNITS: Readonly<Record<string, string>> = { px: 'pixels', um: 'micrometres' }
+
+/** "pixels from the corner of the slide". */
+export function frameText({ origin, unit }: Frame): string {
+  if (origin === null && unit === null) return 'as the file itself says'
+  return `${UNITS[unit ?? ''] ?? unit ?? 'as the file says'} from the ${ORIGINS[origin ?? ''] ?? origin ?? 'place that the file says'}`
+}
+
+/** What was assumed, as a sentence; '' when everything was said. */
+export function assumedText({ assumed, format, frame }: ImportReport, title: string): string {
+  const parts: string[] = []
+  if (assumed.includes('format')) parts.push(`that it is ${title || format}`)
+  const framed = assumed.includes('origin') || assumed.includes('unit')
+  if (framed) parts.push(`that its coordinates are ${frameText(frame)}`)
+  return parts.length === 0 ? '' : `Assumed ${parts.join(' and ')}.`
+}
+
+/** Another frame in which clearly more of the file would lie on the slide, or on its tissue. */
+export function betterFit({ fit, frame }: ImportReport): Fit | null {
+  const now = fit.find(({ origin, unit }) => origin === frame.origin && unit === frame.unit)
+  if (!now) return null
+  const worth = ({ on_slide, on_tissue }: Fit): number => on_slide + (on_tissue ?? 0)
+  const best = [...fit].sort((a, b) => worth(b) - worth(a))[0]
+  return best && worth(best) > worth(now) + 0.1 ? best : null
+}
