@@ -81,7 +81,7 @@ def columns_of(items):
     )
 )
 def test_many_are_written_as_one_is(items):
-    written = FeatureWriter(CONTEXT).features(columns_of(items))
+    written = FeatureWriter(CONTEXT).block(columns_of(items)).split(b"\n")[:-1]
     colors = {c.name: c.color for c in SCHEMA}
     for number, (text, (geometry, class_name, properties)) in enumerate(zip(written, items, strict=True), start=1):
         properties = orjson.loads(orjson.dumps(properties))
