@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.colors import Color, hex_color, parse_color
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.holes import Outline, cut
@@ -81,7 +81,7 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
             except PathServeError as error:
                 yield FeatureIssue(0, error.code, error.message)
 
-    return pieces.limited(pieces.join(cut(outlines, context, first=groups.has_holes)), context)
+    return reading.limited(pieces.join(cut(outlines, context, first=groups.has_holes)), context)
 
 
 def _read_groups(path: Path) -> _Groups:
@@ -103,7 +103,7 @@ def _outline(element: Element, groups: _Groups, context: ReadContext) -> Outline
     group = element.get("PartOfGroup").strip()
     hole_of = groups.hole_of(group)
     properties: dict[str, Any] = {}
-    pieces.set_text(properties, pieces.NAME, element.get("Name"))
+    reading.set_text(properties, pieces.NAME, element.get("Name"))
     geometry, kept = _geometry(element, properties, context)
     kept |= {key: value for key, value in element.attributes.items() if key not in _OWN}
     color, own = groups.colors.get(group), parse_color(element.get("Color"))
@@ -119,7 +119,7 @@ def _outline(element: Element, groups: _Groups, context: ReadContext) -> Outline
         properties["asap"] = kept
     annotation = NewAnnotation(
         geometry=geometry,
-        class_name=None if group == _NO_GROUP else pieces.read_class(name),
+        class_name=None if group == _NO_GROUP else reading.read_class(name),
         class_color=color or own,
         properties=properties,
     )
@@ -132,7 +132,7 @@ def _geometry(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read the coordinates; gives the geometry and what must be kept to write it again as it was."""
     holder = element.child("Coordinates")
-    ring = pieces.vertices(holder, context, width=3, first=1)
+    ring = reading.vertices(holder, context, width=3, first=1)
     orders = [] if holder is None else list(holder.numbers[0::3])
     if orders != sorted(orders):
         ring = [position for _, position in sorted(zip(orders, ring, strict=True), key=lambda pair: pair[0])]
@@ -151,9 +151,9 @@ def _geometry(
             return {"type": "Polygon", "coordinates": [shapes.spline(ring)]}, {"control": ring}
         case "Rectangle":
             properties[shapes.SHAPE] = "rectangle"
-            return pieces.polygon(ring), {}
+            return reading.polygon(ring), {}
         case "Polygon" | "Spline":
-            return pieces.polygon(ring), {}
+            return reading.polygon(ring), {}
         case _:
             raise Invalid("The type of the annotation is none of ASAP's.", code="unknown_shape")
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.colors import parse_color
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, WriteContext
 from pathserve.formats.delimited import header_of, rows_of
@@ -38,7 +38,7 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
         found = header_of(file.read(HEAD_BYTES))
     if found is None:
         raise Invalid("The table has no header.", code="bad_table")
-    return pieces.limited(_read(path, found[1], context), context)
+    return reading.limited(_read(path, found[1], context), context)
 
 
 def _read(path: Path, mark: str, context: ReadContext) -> Iterator[Item]:
@@ -50,16 +50,16 @@ def _read(path: Path, mark: str, context: ReadContext) -> Iterator[Item]:
 
 
 def _annotation(row: Mapping[str, str], context: ReadContext) -> NewAnnotation:
-    xs, ys = (pieces.read_numbers(row.get(name, ""), ",", context) for name in ("coords_x", "coords_y"))
+    xs, ys = (reading.read_numbers(row.get(name, ""), ",", context) for name in ("coords_x", "coords_y"))
     if len(xs) != len(ys):
         raise Invalid("The row has more coordinates of one kind than of the other.", code="bad_coordinates")
-    ring = pieces.positions([number for pair in zip(xs, ys, strict=True) for number in pair])
+    ring = reading.positions([number for pair in zip(xs, ys, strict=True) for number in pair])
     if number(row.get("has_holes", "0")) == 1:
         context.losses.note("holes_missing", "The table says that contours have holes, and does not hold these.")
     kept = {key: value for key, value in row.items() if key not in _OWN}
     return NewAnnotation(
-        geometry=pieces.polygon(ring),
-        class_name=pieces.read_class(row.get("group")),
+        geometry=reading.polygon(ring),
+        class_name=reading.read_class(row.get("group")),
         class_color=parse_color(row.get("color")),
         properties={"histomicstk": kept} if kept else {},
     )

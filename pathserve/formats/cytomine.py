@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from pathserve.errors import Invalid, PathServeError
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, SlideFrame, WriteContext
 from pathserve.formats.delimited import header_of, rows_of
 from pathserve.formats.geojson import ORIGINAL_ID
@@ -52,7 +52,7 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
         When the size of the slide is not known.
     """
     height = _height(context.slide)
-    return pieces.limited(pieces.join(_parts(path, height, context)), context)
+    return reading.limited(pieces.join(_parts(path, height, context)), context)
 
 
 def _height(slide: SlideFrame) -> int:
@@ -98,10 +98,10 @@ def _part(given: object, height: int, context: ReadContext) -> Part:
         properties["cytomine"] = kept
     identity = given.get("id", given.get("ID"))
     created = given.get("created")
-    pieces.set_text(properties, pieces.ORIGINAL_CREATED, str(created) if isinstance(created, int) else created)
+    reading.set_text(properties, pieces.ORIGINAL_CREATED, str(created) if isinstance(created, int) else created)
     annotation = NewAnnotation(
         geometry=_turned(parse_wkt(location, context), height),
-        id=pieces.read_id(identity, properties),
+        id=reading.read_id(identity, properties),
         class_name=_class(kept),
         properties=properties,
     )
@@ -114,7 +114,7 @@ def _class(given: Mapping[str, Any]) -> str | None:
         value = given.get(name)
         for term in value if isinstance(value, list) else [value]:
             if isinstance(term, str) and term.strip() and not term.strip().isdigit():
-                return pieces.read_class(term)
+                return reading.read_class(term)
     return None
 
 

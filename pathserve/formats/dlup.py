@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.colors import hex_color, parse_color
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.sections import Sections
@@ -34,7 +34,7 @@ def recognise(head: bytes) -> bool:
 
 def read(path: Path, context: ReadContext) -> Iterator[Item]:
     """Read a file."""
-    return pieces.limited(_read(path, context), context)
+    return reading.limited(_read(path, context), context)
 
 
 def _read(path: Path, context: ReadContext) -> Iterator[Item]:
@@ -63,7 +63,7 @@ def _annotation(found: Found, context: ReadContext) -> NewAnnotation:
         properties["dlup"] = kept
     return NewAnnotation(
         geometry=_geometry(element, context),
-        class_name=pieces.read_class(element.get("label")),
+        class_name=reading.read_class(element.get("label")),
         class_color=parse_color(element.get("color")),
         properties=properties,
     )
@@ -72,13 +72,13 @@ def _annotation(found: Found, context: ReadContext) -> NewAnnotation:
 def _geometry(element: Element, context: ReadContext) -> dict[str, Any]:
     match element.name:
         case "Point":
-            position = pieces.positions([number(element.get("x")), number(element.get("y"))])
+            position = reading.positions([number(element.get("x")), number(element.get("y"))])
             return {"type": "Point", "coordinates": position[0]}
         case "MultiPoint":
             return {"type": "MultiPoint", "coordinates": _ring(element, context)}
         case "Box":
             corners = [number(element.get(name)) for name in ("xMin", "yMin", "xMax", "yMax")]
-            pieces.positions(corners)
+            reading.positions(corners)
             return {"type": "Polygon", "coordinates": [shapes.box_ring(*corners)]}
         case "Polygon":
             return {"type": "Polygon", "coordinates": _polygon(element, context)}
@@ -96,7 +96,7 @@ def _polygon(element: Element, context: ReadContext) -> list[shapes.Ring]:
 
 
 def _ring(element: Element, context: ReadContext) -> shapes.Ring:
-    return pieces.vertices(element, context)
+    return reading.vertices(element, context)
 
 
 def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> None:

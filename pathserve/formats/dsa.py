@@ -16,7 +16,7 @@ import orjson
 
 from pathserve.errors import Invalid, PathServeError, Unsupported
 from pathserve.formats import drawn_shapes as shapes
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.colors import parse_color
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, WriteContext
 from pathserve.formats.geojson import ORIGINAL_ID
@@ -68,7 +68,7 @@ def recognise(head: bytes) -> bool:
 
 def read(path: Path, context: ReadContext) -> Iterator[Item]:
     """Read a file."""
-    return pieces.limited(pieces.join(_read(path, context)), context)
+    return reading.limited(pieces.join(_read(path, context)), context)
 
 
 def _read(path: Path, context: ReadContext) -> Iterator[Part | FeatureIssue]:
@@ -102,7 +102,7 @@ def _part(element: object, documents: Mapping[str, str], context: ReadContext) -
     group, label = element.get("group"), element.get("label")
     value = label.get("value") if isinstance(label, dict) else label
     if isinstance(value, str):
-        pieces.set_text(properties, pieces.NAME, value)
+        reading.set_text(properties, pieces.NAME, value)
     kept: dict[str, Any] = {key: part for key, part in element.items() if key not in _PLACED}
     if isinstance(label, dict) and len(label) > 1:
         kept["label"] = {key: part for key, part in label.items() if key != "value"}
@@ -118,10 +118,10 @@ def _part(element: object, documents: Mapping[str, str], context: ReadContext) -
         kept["annotation"] = dict(documents)
     if kept:
         properties["dsa"] = kept
-    name = pieces.read_class(group) or (None if mark is not None else pieces.class_from_label(value))
+    name = reading.read_class(group) or (None if mark is not None else reading.class_from_label(value))
     annotation = NewAnnotation(
         geometry=geometry,
-        id=pieces.read_id(element.get("id"), properties),
+        id=reading.read_id(element.get("id"), properties),
         class_name=name,
         class_color=None if name is None else parse_color(element.get("lineColor")),
         properties=properties,
@@ -175,7 +175,7 @@ class _Shapes:
         if self._element.get("closed") is not True:
             return {"type": "LineString", "coordinates": points}
         if len(points) < 3:
-            return pieces.polygon(points)
+            return reading.polygon(points)
         holes = self._element.get("holes") or []
         if not isinstance(holes, list):
             raise Invalid("The holes of the element are no array.", code="bad_coordinates")
@@ -200,7 +200,7 @@ class _Shapes:
     def _ring(self, points: object) -> shapes.Ring:
         if not isinstance(points, list) or not points:
             raise Invalid("The element has no points.", code="no_geometry")
-        pieces.check_count(len(points), self._context)
+        reading.check_count(len(points), self._context)
         return [self._position(point) for point in points]
 
     def _position(self, point: object) -> list[float]:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.colors import bgr_color, packed_bgr
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.holes import Outline, cut
@@ -53,7 +53,7 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
                 yield FeatureIssue(0, error.code, error.message)
 
     first = mentions(path, "NegativeROA", "1")
-    return pieces.limited(pieces.join(cut(outlines, context, first=first)), context)
+    return reading.limited(pieces.join(cut(outlines, context, first=first)), context)
 
 
 def _outline(element: Element, layer: Element | None, number: int, context: ReadContext) -> Outline:
@@ -64,16 +64,16 @@ def _outline(element: Element, layer: Element | None, number: int, context: Read
     comments = [] if holder is None else [child.attributes for child in holder.children if child.name == "Comment"]
     if comments:
         region["Comments"] = comments
-        pieces.set_text(properties, pieces.DESCRIPTION, comments[0].get("Body"))
-        pieces.set_text(properties, pieces.ORIGINAL_AUTHOR, comments[0].get("Author"))
-        pieces.set_text(properties, pieces.ORIGINAL_CREATED, comments[0].get("CreatedTime"))
+        reading.set_text(properties, pieces.DESCRIPTION, comments[0].get("Body"))
+        reading.set_text(properties, pieces.ORIGINAL_AUTHOR, comments[0].get("Author"))
+        reading.set_text(properties, pieces.ORIGINAL_CREATED, comments[0].get("CreatedTime"))
     properties["halo"] = {
         "region": region,
         "layer": {key: value for key, value in given.items() if key not in _LAYER_OWN},
     }
     annotation = NewAnnotation(
         geometry=_geometry(element, properties, context),
-        class_name=pieces.read_class(given.get("Name")),
+        class_name=reading.read_class(given.get("Name")),
         class_color=bgr_color(given.get("LineColor")),
         properties=properties,
     )
@@ -81,7 +81,7 @@ def _outline(element: Element, layer: Element | None, number: int, context: Read
 
 
 def _geometry(element: Element, properties: dict[str, Any], context: ReadContext) -> dict[str, Any]:
-    ring = pieces.vertices(element.child("Vertices"), context)
+    ring = reading.vertices(element.child("Vertices"), context)
     match element.get("Type"), len(ring):
         case "Rectangle", 2:
             properties[shapes.SHAPE] = "rectangle"
@@ -98,7 +98,7 @@ def _geometry(element: Element, properties: dict[str, Any], context: ReadContext
         case "Pin", _:
             return {"type": "Point", "coordinates": ring[0]}
         case "Polygon" | "Rectangle" | "Ellipse", _:
-            return pieces.polygon(ring)
+            return reading.polygon(ring)
         case _:
             raise Invalid("The type of the region is none of HALO's.", code="unknown_shape")
 

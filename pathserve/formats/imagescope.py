@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from pathserve.errors import PathServeError
 from pathserve.formats import drawn_shapes as shapes
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.colors import bgr_color, packed_bgr
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.holes import Outline, cut
@@ -56,7 +56,7 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
                     yield FeatureIssue(0, error.code, error.message)
 
     first = mentions(path, "NegativeROA", "1")
-    return pieces.limited(pieces.join(cut(outlines, context, first=first)), context)
+    return reading.limited(pieces.join(cut(outlines, context, first=first)), context)
 
 
 class _Layer:
@@ -102,10 +102,10 @@ def _outline(element: Element, layer: _Layer, context: ReadContext) -> Outline:
     properties["imagescope"] = {"region": region, "layer": layer.kept()}
     geometry = _geometry(element, properties, context)
     layer_name = "" if layer.element is None else layer.element.get("Name")
-    label = None if mark is not None else pieces.class_from_label(properties.get(pieces.NAME))
+    label = None if mark is not None else reading.class_from_label(properties.get(pieces.NAME))
     annotation = NewAnnotation(
         geometry=geometry,
-        class_name=pieces.read_class(layer_name) or label,
+        class_name=reading.read_class(layer_name) or label,
         class_color=None if layer.element is None else bgr_color(layer.element.get("LineColor")),
         properties=properties,
     )
@@ -126,7 +126,7 @@ def _attributes(element: Element) -> tuple[Mark | None, dict[str, str]]:
 
 
 def _geometry(element: Element, properties: dict[str, Any], context: ReadContext) -> dict[str, Any]:
-    ring = pieces.vertices(element.child("Vertices"), context)
+    ring = reading.vertices(element.child("Vertices"), context)
     kind, shape = element.get("Type"), element.get("GeoShape")
     if kind in ("3", "4") and len(ring) > 1:
         properties[shapes.SHAPE] = "arrow" if kind == "3" else "ruler"
@@ -136,7 +136,7 @@ def _geometry(element: Element, properties: dict[str, Any], context: ReadContext
             ring = shapes.box_ring(*ring[0], *ring[1])
         if len(ring) in (4, 5):
             properties[shapes.SHAPE] = "rectangle"
-        return pieces.polygon(ring)
+        return reading.polygon(ring)
     corners = ring if kind == "2" and len(ring) == 2 else _box_of_tips(ring) if shape == "Ellipse" else None
     if corners is not None:
         (x0, y0), (x1, y1) = corners
@@ -144,7 +144,7 @@ def _geometry(element: Element, properties: dict[str, Any], context: ReadContext
         properties[shapes.ELLIPSE] = shapes.ellipse_property(*ellipse)
         context.losses.note("curve_flattened", "Curves became polygons that differ from them by at most 0.1 px.")
         return {"type": "Polygon", "coordinates": [shapes.ellipse_ring(*ellipse)]}
-    return pieces.polygon(ring)
+    return reading.polygon(ring)
 
 
 def _box_of_tips(ring: shapes.Ring) -> shapes.Ring | None:

@@ -12,7 +12,7 @@ import orjson
 
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.holes import Outline, cut
 from pathserve.formats.json_head import outline
@@ -49,19 +49,19 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
                 else:
                     yield Outline(part, negative=name == "negative")
 
-    return pieces.limited(pieces.join(cut(outlines, context)), context)
+    return reading.limited(pieces.join(cut(outlines, context)), context)
 
 
 def _annotation(value: object, context: ReadContext) -> NewAnnotation:
     if not isinstance(value, dict) or not isinstance(value.get("vertices"), list):
         raise Invalid("The polygon has no vertices.", code="no_geometry")
-    pieces.check_count(len(value["vertices"]), context)
+    reading.check_count(len(value["vertices"]), context)
     ring = [_position(vertex) for vertex in value["vertices"]]
     if not ring:
         raise Invalid("The polygon has no vertices.", code="no_geometry")
     properties: dict[str, Any] = {}
-    pieces.set_text(properties, pieces.NAME, value.get("name"))
-    return NewAnnotation(geometry=pieces.polygon(ring), class_name=TUMOR, properties=properties)
+    reading.set_text(properties, pieces.NAME, value.get("name"))
+    return NewAnnotation(geometry=reading.polygon(ring), class_name=TUMOR, properties=properties)
 
 
 def _position(vertex: object) -> list[float]:

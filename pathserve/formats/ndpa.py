@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.colors import hex_color, parse_color
 from pathserve.formats.contract import Format, Item, ReadContext, SlideFrame, WriteContext
 from pathserve.formats.geojson import ORIGINAL_ID
@@ -79,7 +79,7 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
         When size or micrometres per pixel of the slide are not known, or no offset is stated.
     """
     glass = _Glass.of(context.slide, context.options.get("offset"))
-    return pieces.limited(_read(path, glass, context), context)
+    return reading.limited(_read(path, glass, context), context)
 
 
 def _read(path: Path, glass: _Glass, context: ReadContext) -> Iterator[Item]:
@@ -97,8 +97,8 @@ def _annotation(state: Element, drawn: Element, glass: _Glass, context: ReadCont
     if state.text_of("coordformat") not in ("", "nanometers"):
         raise Invalid("The coordinates are not in nanometres.", code="unknown_unit")
     properties: dict[str, Any] = {}
-    pieces.set_text(properties, pieces.NAME, state.text_of("title"))
-    pieces.set_text(properties, pieces.DESCRIPTION, state.text_of("details"))
+    reading.set_text(properties, pieces.NAME, state.text_of("title"))
+    reading.set_text(properties, pieces.DESCRIPTION, state.text_of("details"))
     properties["ndpa"] = {
         "id": state.get("id"),
         "view": {child.name: child.text.strip() for child in state.children if child.name not in _STATE_OWN},
@@ -107,7 +107,7 @@ def _annotation(state: Element, drawn: Element, glass: _Glass, context: ReadCont
     }
     return NewAnnotation(
         geometry=_geometry(drawn, glass, properties, context),
-        class_name=pieces.class_from_label(state.text_of("title")),
+        class_name=reading.class_from_label(state.text_of("title")),
         class_color=parse_color(drawn.get("color")),
         properties=properties,
     )
@@ -133,16 +133,16 @@ def _geometry(drawn: Element, glass: _Glass, properties: dict[str, Any], context
 
 
 def _freehand(drawn: Element, glass: _Glass, properties: dict[str, Any], context: ReadContext) -> dict[str, Any]:
-    ring = glass.pixels(pieces.vertices(drawn.child("pointlist"), context))
+    ring = glass.pixels(reading.vertices(drawn.child("pointlist"), context))
     if drawn.text_of("specialtype") == "rectangle":
         properties[shapes.SHAPE] = "rectangle"
     if drawn.text_of("closed") == "0" and len(ring) > 1:
         return {"type": "LineString", "coordinates": ring}
-    return pieces.polygon(ring)
+    return reading.polygon(ring)
 
 
 def _ends(drawn: Element, *names: str) -> shapes.Ring:
-    return pieces.positions([number(drawn.text_of(name)) for name in names])
+    return reading.positions([number(drawn.text_of(name)) for name in names])
 
 
 def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> None:

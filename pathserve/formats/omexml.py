@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
 from pathserve.formats import drawn_shapes as shapes
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.colors import packed_rgba
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.pieces import Mark, Part, Piece
@@ -47,7 +47,7 @@ def recognise(head: bytes) -> bool:
 
 def read(path: Path, context: ReadContext) -> Iterator[Item]:
     """Read a file's regions of interest; pictures and all else in it are passed over."""
-    return pieces.limited(pieces.join(_read(path, context)), context)
+    return reading.limited(pieces.join(_read(path, context)), context)
 
 
 def _read(path: Path, context: ReadContext) -> Iterator[Part | FeatureIssue]:
@@ -87,15 +87,15 @@ def _part(roi: Element, shape: Element, mark: Mark | None, context: ReadContext)
     properties: dict[str, Any] = {}
     label = shape.get("Text")
     name = roi.get("Name") or ("" if mark else label)
-    pieces.set_text(properties, pieces.NAME, name)
+    reading.set_text(properties, pieces.NAME, name)
     if mark is None:
-        pieces.set_text(properties, pieces.DESCRIPTION, roi.text_of("Description"))
+        reading.set_text(properties, pieces.DESCRIPTION, roi.text_of("Description"))
     kept: dict[str, Any] = {key: value for key, value in shape.attributes.items() if key not in _PLACED}
     refs = [child.get("ID") for child in roi.children if child.name == "AnnotationRef"]
     properties["ome"] = {"roi": dict(roi.attributes), "shape": kept} | ({"annotations": refs} if refs else {})
     geometry = _geometry(shape, properties, context)
     return Part(
-        NewAnnotation(geometry=geometry, class_name=pieces.read_class(label) if mark else None, properties=properties),
+        NewAnnotation(geometry=geometry, class_name=reading.read_class(label) if mark else None, properties=properties),
         mark,
     )
 
@@ -151,7 +151,7 @@ class _Shapes:
             case "Polyline":
                 return {"type": "LineString", "coordinates": self._points()}
             case "Polygon":
-                return pieces.polygon(self._points())
+                return reading.polygon(self._points())
             case "Rectangle":
                 x, y, width, height = self._numbers("X", "Y", "Width", "Height")
                 self._properties[shapes.SHAPE] = "rectangle"
@@ -170,10 +170,10 @@ class _Shapes:
         return found
 
     def _points(self) -> shapes.Ring:
-        numbers = pieces.read_numbers(self._shape.get("Points"), ",", self._context)
+        numbers = reading.read_numbers(self._shape.get("Points"), ",", self._context)
         if len(numbers) % 2:
             raise Invalid("The points of the shape are not pairs of numbers.", code="bad_coordinates")
-        return pieces.positions(numbers)
+        return reading.positions(numbers)
 
     def _ellipse(self) -> dict[str, Any]:
         x, y, rx, ry = self._numbers("X", "Y", "RadiusX", "RadiusY")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pathserve.errors import PathServeError, TooLarge
-from pathserve.formats import pieces
+from pathserve.formats import reading
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext
 from pathserve.formats.delimited import header_of, rows_of
 from pathserve.formats.json_head import outline
@@ -42,7 +42,7 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
     with path.open("rb") as file:
         table = header_of(file.read(HEAD_BYTES)) if not _starts_object(path) else None
     rows = _json_rows(path) if table is None else rows_of(path, table[1])
-    return pieces.limited(_read(rows), context)
+    return reading.limited(_read(rows), context)
 
 
 def _starts_object(path: Path) -> bool:
@@ -53,8 +53,8 @@ def _starts_object(path: Path) -> bool:
 def _read(rows: Iterator[dict[str, str]]) -> Iterator[Item]:
     for row in rows:
         try:
-            position = pieces.positions([number(row.get("x", "")), number(row.get("y", ""))])[0]
-            name = pieces.read_class(row.get("class"))
+            position = reading.positions([number(row.get("x", "")), number(row.get("y", ""))])[0]
+            name = reading.read_class(row.get("class"))
         except PathServeError as error:
             yield FeatureIssue(0, error.code, error.message)
         else:

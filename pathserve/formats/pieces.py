@@ -5,8 +5,6 @@ for them is such pieces one after another, each with a mark of ours where the fo
 not know the mark sees the pieces; our reader puts them together again.
 """
 
-import math
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,12 +13,10 @@ from uuid import UUID
 
 import orjson
 
-from pathserve.errors import Invalid, TooLarge
-from pathserve.formats.contract import Item, ReadContext, WriteContext
-from pathserve.formats.drawn_shapes import Ring, close_ring
-from pathserve.formats.geojson import ORIGINAL_ID
-from pathserve.formats.xml_events import Element, allowed, number
-from pathserve.labels import Columns, FeatureIssue, NewAnnotation, require_name
+from pathserve.formats.contract import Item, WriteContext
+from pathserve.formats.drawn_shapes import Ring
+from pathserve.formats.xml_events import allowed
+from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
 ORIGINAL_AUTHOR, ORIGINAL_CREATED = "original_author", "original_created"
 """Properties that keep who drew something in another tool, and when; author and moments of ours are the server's."""
@@ -29,7 +25,6 @@ NAME, DESCRIPTION, NEGATIVE = "name", "description", "negative"
 
 _SIMPLE = {"MultiPoint": "Point", "MultiLineString": "LineString", "MultiPolygon": "Polygon"}
 _DEEPEST = 8
-_BLOCK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,133 +282,6 @@ def _kept(first: NewAnnotation, mark: Mark) -> dict[str, Any]:
     if isinstance(name, str) and name != mark.name:
         kept[NAME] = name
     return kept
-
-
-def limited(items: Iterator[Item], context: ReadContext) -> Iterator[Item]:
-    """Pass items on.
-
-    Raises
-    ------
-    TooLarge
-        When there are more than the context allows.
-    """
-    for count, item in enumerate(items, start=1):
-        if count > context.max_features:
-            raise TooLarge(f"At most {context.max_features:,} features are taken at once.", code="too_many_features")
-        yield item
-
-
-def check_count(count: int, context: ReadContext) -> None:
-    """Refuse a geometry of too many vertices.
-
-    Raises
-    ------
-    TooLarge
-        When it has more than the context allows.
-    """
-    if count > context.max_vertices:
-        raise TooLarge(f"A geometry may have at most {context.max_vertices:,} vertices.", code="too_many_vertices")
-
-
-def vertices(holder: Element | None, context: ReadContext, *, width: int = 2, first: int = 0) -> Ring:
-    """Give the positions that an element holds, as `positions` does it.
-
-    Raises
-    ------
-    Invalid
-        When there is no such element, or it has no vertices or one that is no finite number.
-    TooLarge
-        When it has too many.
-    """
-    if holder is None:
-        raise Invalid("The object has no vertices.", code="no_geometry")
-    check_count(context.max_vertices + holder.full, context)
-    return positions(holder.numbers, width=width, first=first)
-
-
-def read_numbers(text: str, mark: str, context: ReadContext) -> "array[float]":
-    """Read many numbers of a text with blanks or ``mark`` between them; NaN for what is none.
-
-    They are read in blocks, so that a long text holds nobody up.
-
-    Raises
-    ------
-    TooLarge
-        When there are more than positions can have.
-    """
-    found = array("d")
-    place = 0
-    while place < len(text):
-        end = place + _BLOCK
-        while end < len(text) and text[end] != mark and not text[end].isspace():
-            end += 1
-        found.extend(number(part) for part in text[place:end].replace(mark, " ").split())
-        check_count(len(found) // 2, context)
-        place = end
-    return found
-
-
-def positions(numbers: "array[float] | Sequence[float]", *, width: int = 2, first: int = 0) -> Ring:
-    """Give the positions out of ``width`` numbers for each, of which x and y stand at ``first`` and after it.
-
-    Raises
-    ------
-    Invalid
-        When there is none, or one is no finite number.
-    """
-    xs, ys = numbers[first::width], numbers[first + 1 :: width]
-    if not len(xs) or not all(map(math.isfinite, xs)) or not all(map(math.isfinite, ys)):
-        raise Invalid("The object has no vertices, or one that is no finite number.", code="out_of_range")
-    return [[x, y] for x, y in zip(xs, ys, strict=True)]
-
-
-def polygon(ring: Ring) -> dict[str, Any]:
-    """Make a polygon of one ring, which is closed if it is not; what is less than a ring stays a line or a point."""
-    if len(ring) == 1:
-        return {"type": "Point", "coordinates": ring[0]}
-    if len(ring) == 2:
-        return {"type": "LineString", "coordinates": ring}
-    return {"type": "Polygon", "coordinates": [close_ring(ring)]}
-
-
-def read_class(value: object) -> str | None:
-    """Read the name of a class; blank is None.
-
-    Raises
-    ------
-    Invalid
-        When it is too long or cannot be printed.
-    """
-    if not isinstance(value, str) or not value.strip():
-        return None
-    return require_name(value.strip(), "class name")
-
-
-def class_from_label(value: object) -> str | None:
-    """Read a class out of a text that need not be one: None when it is blank or cannot name a class."""
-    try:
-        return read_class(value)
-    except Invalid:
-        return None
-
-
-def read_id(value: object, properties: dict[str, Any]) -> UUID | None:
-    """Read an id; one that is no UUID stays as a property."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, str) and len(value) == 36:
-        try:
-            return UUID(value)
-        except ValueError:
-            pass
-    properties[ORIGINAL_ID] = value
-    return None
-
-
-def set_text(properties: dict[str, Any], name: str, value: object) -> None:
-    """Set a property unless the text is blank."""
-    if isinstance(value, str) and value.strip():
-        properties[name] = value
 
 
 def moment(at: datetime) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pathserve.errors import Invalid, PathServeError
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext
 from pathserve.formats.drawn_shapes import Ring
 from pathserve.formats.json_head import Outline, outline
@@ -42,7 +42,7 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
         raise Invalid("Sectra's outlines are fractions of the picture: its size must be known.", code="size_needed")
     if context.options.get("fractions", "width") not in ("width", "own"):
         raise Invalid("The option fractions is width or own.", code="bad_option")
-    return pieces.limited(_read(path, context), context)
+    return reading.limited(_read(path, context), context)
 
 
 def _read(path: Path, context: ReadContext) -> Iterator[Item]:
@@ -58,19 +58,19 @@ def _read(path: Path, context: ReadContext) -> Iterator[Item]:
 def _annotation(given: object, context: ReadContext) -> NewAnnotation:
     if not isinstance(given, dict) or given.get("type") != "Area" or not isinstance(given.get("content"), list):
         raise Invalid("Of Sectra's annotations only areas are read.", code="unknown_shape")
-    pieces.check_count(len(given["content"]), context)
+    reading.check_count(len(given["content"]), context)
     ring = [_position(point) for point in given["content"]]
     if len(ring) < 3:
         raise Invalid("The outline has fewer than three corners.", code="short_ring")
     scale = _scale(ring, given.get("result"), context)
     properties: dict[str, Any] = {}
-    pieces.set_text(properties, pieces.NAME, given.get("name"))
-    pieces.set_text(properties, pieces.ORIGINAL_AUTHOR, given.get("modifiedInfo"))
-    pieces.set_text(properties, pieces.ORIGINAL_CREATED, given.get("modifiedAt"))
+    reading.set_text(properties, pieces.NAME, given.get("name"))
+    reading.set_text(properties, pieces.ORIGINAL_AUTHOR, given.get("modifiedInfo"))
+    reading.set_text(properties, pieces.ORIGINAL_CREATED, given.get("modifiedAt"))
     properties["sectra"] = {key: value for key, value in given.items() if key not in _OWN and value is not None}
     placed = [[x * scale[0], y * scale[1]] for x, y in ring]
-    identity = pieces.read_id(given.get("id"), properties)
-    return NewAnnotation(geometry=pieces.polygon(placed), id=identity, properties=properties)
+    identity = reading.read_id(given.get("id"), properties)
+    return NewAnnotation(geometry=reading.polygon(placed), id=identity, properties=properties)
 
 
 def _position(point: object) -> list[float]:

@@ -15,7 +15,7 @@ import shapely
 
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats import drawn_shapes as shapes
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, WriteContext
 from pathserve.formats.json_head import Outline, outline
 from pathserve.formats.json_stream import ITEMS, WHOLE, read_items
@@ -43,7 +43,7 @@ def recognise(head: bytes) -> bool:
 
 def read(path: Path, context: ReadContext) -> Iterator[Item]:
     """Read a file."""
-    return pieces.limited(pieces.join(_read(path, context)), context)
+    return reading.limited(pieces.join(_read(path, context)), context)
 
 
 def _read(path: Path, context: ReadContext) -> Iterator[Part | FeatureIssue]:
@@ -85,13 +85,13 @@ def _part(value: object, context: ReadContext) -> Part:
     if kept:
         properties["w3c"] = kept
     creator = value.get("creator")
-    pieces.set_text(properties, pieces.ORIGINAL_AUTHOR, creator.get("name") if isinstance(creator, dict) else creator)
-    pieces.set_text(properties, pieces.ORIGINAL_CREATED, value.get("created"))
+    reading.set_text(properties, pieces.ORIGINAL_AUTHOR, creator.get("name") if isinstance(creator, dict) else creator)
+    reading.set_text(properties, pieces.ORIGINAL_CREATED, value.get("created"))
     identity = value.get("id")
     short = identity.removeprefix("#").removeprefix("urn:uuid:") if isinstance(identity, str) else None
-    found = pieces.read_id(short, {})
+    found = reading.read_id(short, {})
     if found is None:
-        pieces.read_id(identity, properties)
+        reading.read_id(identity, properties)
     return Part(
         NewAnnotation(geometry=geometry, id=found, class_name=name, properties=properties), Mark.parse(value.get(_MARK))
     )
@@ -105,7 +105,7 @@ def _bodies(bodies: list[Any], properties: dict[str, Any]) -> str | None:
         if not isinstance(value, str) or not value.strip():
             continue
         if isinstance(body, dict) and body.get("purpose") in ("tagging", "classifying"):
-            name = name or pieces.read_class(value)
+            name = name or reading.read_class(value)
         else:
             properties.setdefault(pieces.DESCRIPTION, value)
     return name
@@ -130,8 +130,8 @@ def _fragment(value: str, properties: dict[str, Any], context: ReadContext) -> d
     if found is None:
         raise Invalid("The selector names no place in a picture.", code="bad_selector")
     x, y, width, height = (
-        pieces.positions([float(part) for part in found.groups()[1:]], width=4)[0]
-        + pieces.positions([float(part) for part in found.groups()[1:]], width=4, first=2)[0]
+        reading.positions([float(part) for part in found.groups()[1:]], width=4)[0]
+        + reading.positions([float(part) for part in found.groups()[1:]], width=4, first=2)[0]
     )
     if found[1] in ("percent:", "pct:"):
         size = context.slide.size
@@ -164,7 +164,7 @@ def _lines(drawn: Drawn) -> dict[str, Any]:
 def _areas(drawn: Drawn) -> dict[str, Any]:
     """Make polygons of rings by the even-odd rule: a ring within an odd number of others is a hole."""
     if len(drawn.rings) == 1:
-        return pieces.polygon(drawn.rings[0][:-1])
+        return reading.polygon(drawn.rings[0][:-1])
     rings = [ring for ring in drawn.rings if len(ring) > 3]
     if not rings:
         raise Invalid("The outlines of the selector have fewer than three corners.", code="short_ring")

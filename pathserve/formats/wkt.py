@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from pathserve.errors import Invalid, PathServeError
-from pathserve.formats import pieces
+from pathserve.formats import pieces, reading
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, WriteContext
 from pathserve.formats.delimited import header_of, lines_of, rows_of
 from pathserve.formats.rows import class_column, read_row
@@ -62,7 +62,7 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
     with path.open("rb") as file:
         table = _table_of(file.read(HEAD_BYTES))
     items = _read_lines(path, context) if table is None else _read_table(path, *table, context)
-    return pieces.limited(items, context)
+    return reading.limited(items, context)
 
 
 def _read_lines(path: Path, context: ReadContext) -> Iterator[Item]:
@@ -176,7 +176,7 @@ class _Parser:
 
     def _count(self) -> None:
         self._vertices += 1
-        pieces.check_count(self._vertices, self._context)
+        reading.check_count(self._vertices, self._context)
 
 
 def _none() -> Invalid:
