@@ -28,6 +28,8 @@ from pathserve.annotations.known_rows import (
     compare_stored,
     fresh_ids,
     id_list,
+    repeats,
+    rounds,
     row_digests,
 )
 from pathserve.annotations.layers import LayerKind, ensure_layer
@@ -161,6 +163,11 @@ class BulkWriter:
         told = columns.take(given)
         digests = row_digests(told)
         standing = self._standing(told, digests)
+        written = standing == Standing.NEW
+        if on_conflict == "replace":
+            written |= standing == Standing.CHANGED
+        again = repeats(told.ids, digests, written)
+        standing = np.where(again == Standing.NEW, standing, again)
         of = {code: np.flatnonzero(given)[standing == code] for code in Standing}
         replaced, conflicts = of[Standing.CHANGED], of[Standing.TAKEN]
         if on_conflict != "replace":
@@ -219,12 +226,13 @@ class BulkWriter:
         """Say what is there under each id."""
         standing = self._ids.compare(told.ids, digests)
         asked = np.flatnonzero(standing == Standing.NEW)
-        for start in range(0, len(asked), _IDS_AT_ONCE):
-            rows = asked[start : start + _IDS_AT_ONCE]
-            some = told.take(rows)
-            standing[rows] = self._db.read(
-                partial(compare_stored, reader=self._reader, slide=self._slide, columns=some)
-            )
+        for turn in rounds(told.ids[asked]):
+            for start in range(0, len(turn), _IDS_AT_ONCE):
+                rows = asked[turn[start : start + _IDS_AT_ONCE]]
+                some = told.take(rows)
+                standing[rows] = self._db.read(
+                    partial(compare_stored, reader=self._reader, slide=self._slide, columns=some)
+                )
         return standing
 
     def _begin(self, tx: Transaction) -> None:

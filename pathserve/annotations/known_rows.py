@@ -51,19 +51,38 @@ class ImportIds:
             self._parts.append((joined[order], digests[order]))
 
     def compare(self, ids: Ids, digests: Digests) -> npt.NDArray[np.int8]:
-        """Tell (N,) `Standing`: new, known, or taken by a row of this import that says something else."""
+        """Tell (N,) `Standing`: new, known, or taken by an earlier row of this import that says something else."""
         keys = id_keys(ids)
         found = np.zeros(len(keys), np.int8)
         for there, said in self._parts:
             place = np.minimum(np.searchsorted(there, keys), len(there) - 1)
             hit = there[place] == keys
             found[hit] = np.where(said[place[hit]] == digests[hit], Standing.KNOWN, Standing.TAKEN)
-        # A row may also repeat an earlier one among these.
-        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-        earlier = first[which]
-        again = (earlier < np.arange(len(keys))) & (found == Standing.NEW)
-        found[again] = np.where(digests[earlier] == digests, Standing.KNOWN, Standing.TAKEN)[again]
         return found
+
+
+def repeats(ids: Ids, digests: Digests, written: Mask) -> npt.NDArray[np.int8]:
+    """Tell which rows have the id of an earlier one that is written: known or taken; NEW means that they do not."""
+    found = np.zeros(len(ids), np.int8)
+    rows = np.flatnonzero(written)
+    if len(rows):
+        keys = id_keys(ids)
+        there, first = np.unique(keys[rows], return_index=True)
+        place = np.minimum(np.searchsorted(there, keys), len(there) - 1)
+        earlier = rows[first[place]]
+        again = (there[place] == keys) & (earlier < np.arange(len(keys)))
+        found[again] = np.where(digests[earlier] == digests, Standing.KNOWN, Standing.TAKEN)[again]
+    return found
+
+
+def rounds(ids: Ids) -> list[npt.NDArray[np.int64]]:
+    """Put rows into groups, nearly always one, so that no id is in any of them twice."""
+    keys = id_keys(ids)
+    order = np.argsort(keys, kind="stable")
+    begins = np.flatnonzero(np.concatenate(([True], keys[order][1:] != keys[order][:-1]))) if len(order) else order
+    turn = np.empty(len(order), np.int64)
+    turn[order] = np.arange(len(order)) - np.repeat(begins, np.diff([*begins.tolist(), len(order)]))
+    return [np.flatnonzero(turn == n) for n in range(int(turn.max(initial=-1)) + 1)]
 
 
 def id_list(ids: Ids) -> list[UUID]:
@@ -105,7 +124,10 @@ def row_digests(columns: Columns) -> Digests:
 
 
 def compare_stored(tx: Transaction, reader: ChunkReader, slide: str, columns: Columns) -> npt.NDArray[np.int8]:
-    """Tell (N,) `Standing` of the ids of some rows in the store; a few statements for all, and one for each chunk."""
+    """Tell (N,) `Standing` of the ids of some rows in the store; a few statements for all, and one for each chunk.
+
+    No id may be there twice: see `rounds`.
+    """
     standing = np.zeros(len(columns), np.int8)
     if all(tx.row(f"select 1 from {table} limit 1") is None for table in ("head", "placed")):  # noqa: S608 - constants only
         return standing

@@ -313,6 +313,16 @@ def test_an_id_that_repeats_within_an_import(store: AnnotationStore, slide: str)
     assert store.counts([slide]) == {slide: 3}
 
 
+def test_an_id_that_repeats_what_was_refused_is_refused_too(store: AnnotationStore, slide: str) -> None:
+    new = field(1)
+    write(store, slide, new)
+    twice = changed(new) * 2
+    with store.bulk(slide, layer="x", author="model") as bulk:
+        assert bulk.add(Columns.of([*twice, *new])).conflicts.tolist() == [0, 1]
+        added = bulk.add(Columns.of([*twice, *new]), on_conflict="replace")
+        assert (added.replaced.tolist(), added.known.tolist(), added.conflicts.tolist()) == ([0], [1], [2])
+
+
 def test_rows_without_an_id_get_one(store: AnnotationStore, slide: str) -> None:
     with store.bulk(slide, layer="x", author="model") as bulk:
         added = bulk.add(Columns.of([replace(item, id=None) for item in field(5)]))
