@@ -139,12 +139,13 @@ def test_a_project_token_knows_nothing_of_other_projects(site) -> None:
     annotation = made.json()["ids"][0]
     there = {"slide": site.slide, "annotation": annotation, "name": "label"}
     there |= {"level": "12", "col": "0", "row": "0", "format": "jpg"}
+    there |= {"z": "12", "x": "0", "y": "0", "layer": "annotator", "path": "zarr.json"}
     there |= {"region": "full", "size": "max", "rotation": "0", "quality": "default"}
     needed = {"region": GRID, "mask": GRID, "pair": GRID}
     about_one = [e for e in ENDPOINTS if re.search(r"\{(slide|annotation)\}", e.path) and e.path != "/slides/{slide}"]
     assert len(about_one) > 15
     for endpoint in about_one:
-        path = re.sub(r"\{(\w+)\}", lambda match: there[match[1]], endpoint.path)
+        path = re.sub(r"\{(\w+)(:path)?\}", lambda match: there[match[1]], endpoint.path)
         answer = client.request(
             endpoint.method,
             path,
