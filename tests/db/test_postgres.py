@@ -305,16 +305,19 @@ def test_it_goes_on_after_the_server_was_started_anew(own_postgres) -> None:
 # noticing
 
 
-def test_no_version_holds_while_nobody_listens(db: Database, admin) -> None:
+def test_no_version_holds_while_nobody_listens(db: Database, admin, postgres_url: str) -> None:
     wait_for(lambda: stands_still(db))
     listeners = (
         "select pg_terminate_backend(pid) from pg_stat_activity where query in ('listen pathserve_commit', 'select 1')"
     )
     seen = db.version()
     assert admin.execute(listeners).fetchone() == (True,)
-    wait_for(lambda: not stands_still(db))
+    wait_for(lambda: db.version() != seen)
     wait_for(lambda: stands_still(db))
-    assert db.version() != seen
+    seen = db.version()
+    with closing(open_database(postgres_url)) as other:
+        count_up(other)
+        wait_for(lambda: db.version() != seen)  # it listens again
 
 
 def test_no_version_holds_for_long_when_the_network_falls_silent(
