@@ -54,7 +54,7 @@ _LIMITS = Settings()
 Color = tuple[int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ParsedFeatures:
     """What a text held.
 
@@ -68,12 +68,15 @@ class ParsedFeatures:
         What was changed; such Features are among the annotations.
     refused
         Features that are not among the annotations, and why.
+    repair_seconds
+        Processor time that refusals and repairs took.
     """
 
     annotations: list[NewAnnotation] = field(default_factory=list)
     sources: list[int] = field(default_factory=list)
     repaired: list[FeatureIssue] = field(default_factory=list)
     refused: list[FeatureIssue] = field(default_factory=list)
+    repair_seconds: float = 0.0
 
 
 def parse_features(
@@ -82,6 +85,7 @@ def parse_features(
     frame: Size | None,
     max_features: int = _LIMITS.max_features,
     max_vertices: int = _LIMITS.max_vertices,
+    repair_seconds: float | None = None,
 ) -> ParsedFeatures:
     """Read a text.
 
@@ -94,6 +98,8 @@ def parse_features(
         Level-0 size of the slide, or None when it is not known.
     max_features, max_vertices
         Most features of the text, and most vertices of one geometry.
+    repair_seconds
+        Processor time that repairs may take; None: `MAX_REPAIR_SECONDS`.
 
     Returns
     -------
@@ -107,18 +113,18 @@ def parse_features(
         When it has too many features.
     """
     parsed = ParsedFeatures()
-    repairing = 0.0
+    most = MAX_REPAIR_SECONDS if repair_seconds is None else repair_seconds
     for index, found in enumerate(find_features(data, max_features=max_features)):
         notes: list[tuple[str, str]] = []
         start = time.thread_time()
         try:
-            annotation = _parse(found, notes, frame, max_vertices, may_repair=repairing < MAX_REPAIR_SECONDS)
+            annotation = _parse(found, notes, frame, max_vertices, may_repair=parsed.repair_seconds < most)
         except PathServeError as error:
-            repairing += time.thread_time() - start
+            parsed.repair_seconds += time.thread_time() - start
             parsed.refused.append(FeatureIssue(index, error.code, error.message))
             continue
         if annotation.drawn is not None:
-            repairing += time.thread_time() - start
+            parsed.repair_seconds += time.thread_time() - start
         parsed.annotations.append(annotation)
         parsed.sources.append(index)
         parsed.repaired.extend(FeatureIssue(index, code, message) for code, message in notes)

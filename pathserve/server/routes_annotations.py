@@ -33,6 +33,7 @@ from pathserve.server.models import (
 from pathserve.server.params import NoQuery, PageQuery
 from pathserve.server.params_annotations import AnnotationsQuery, LayerQuery
 from pathserve.server.problems import error_response
+from pathserve.server.sequences import Writer, write_sequence
 from pathserve.server.services import Services
 
 _GEOJSON = "application/geo+json"
@@ -89,28 +90,22 @@ def _sequence(services: Services, slide: SlideRecord, question: AnnotationQuery,
 
 async def add_annotations(call: Call[LayerQuery]) -> Response:
     """Add one Feature, a FeatureCollection or a sequence of Features."""
-    slide = call.slide()
-    services = call.services
-    body = await read_body(call.request, limit=services.settings.max_body_bytes)
-    layer = call.actor.name if call.query.layer is None else clean_name(call.query.layer, "layer name")
-    author = call.actor.name
-
-    def work() -> AddedModel:
-        parsed = _parse(services, slide, body)
-        added = services.annotations.add(slide.id, parsed.annotations, layer=layer, author=author)
-        conflicts = [IssueModel.of(issue) for issue in added.refused]
-        for conflict in conflicts:
-            conflict.index = parsed.sources[conflict.index]
-        refused = sorted([*map(IssueModel.of, parsed.refused), *conflicts], key=lambda issue: issue.index)
-        return AddedModel(
-            created=added.created,
-            ids=[str(i) for i in added.ids if i is not None],
-            repaired=[IssueModel.of(issue) for issue in parsed.repaired],
-            refused=refused,
-            revision=added.revision,
-        )
-
-    report = await run_in_threadpool(work)
+    slide, services, author = call.slide(), call.services, call.actor.name
+    layer = author if call.query.layer is None else clean_name(call.query.layer, "layer name")
+    writer = Writer(services.annotations, services.settings, slide, layer, author)
+    if _SEQUENCE in call.request.headers.get("content-type", ""):
+        written = await write_sequence(call.request, writer)
+    else:
+        body = await read_body(call.request, limit=services.settings.max_body_bytes)
+        await run_in_threadpool(writer.add, body)
+        written = writer.written
+    report = AddedModel(
+        created=written.created,
+        ids=written.ids,
+        repaired=list(map(IssueModel.of, written.repaired)),
+        refused=list(map(IssueModel.of, written.refused)),
+        revision=written.revision,
+    )
     if report.refused and not report.ids:
         first = report.refused[0]
         refusal = Invalid(f"Nothing was accepted. Feature {first.index}: {first.message}", code="all_refused")
