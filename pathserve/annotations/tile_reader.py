@@ -6,8 +6,8 @@ So a tile costs what is in it, and counts are exact at every revision.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from threading import Lock
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
 from pathserve.annotations.chunks import Attributes
 from pathserve.annotations.density import PYRAMID_FROM, Bins, Counts, DensityPyramid, Summary, summarize
+from pathserve.annotations.directory import Directories, Directory
 from pathserve.annotations.layers import LayerState
 from pathserve.annotations.matching import Rows
 from pathserve.annotations.query import AnnotationQuery, Box
@@ -29,10 +30,8 @@ from pathserve.db import Database, Transaction, Value, as_int, as_real
 _SUMMARY_BYTES = 64 * 1024 * 1024
 _HIDDEN_BYTES = 8 * 1024 * 1024
 _PYRAMID_BYTES = 128 * 1024 * 1024
-_LISTS = 64
+_DIRECTORIES = 32
 
-_CHUNK = "s.id, s.layer, s.size, s.scattered, s.first_number, s.last_number, s.born"
-_STATE = "s.slide = ? and s.born <= ? and (s.died is null or s.died > ?) "
 _MEETS = "s.x0 < ? and s.x1 >= ? and s.y0 < ? and s.y1 >= ? "
 
 Codes = npt.NDArray[np.int32]
@@ -60,7 +59,8 @@ class VectorTiles:
         self._pyramids: ByteBudgetCache[tuple[int, ...], DensityPyramid] = ByteBudgetCache(
             _PYRAMID_BYTES, lambda p: p.nbytes
         )
-        self._lists = OrderedDict[tuple[Hashable, ...], dict[int, tuple[ChunkRef, ...]]]()
+        self._directories = Directories()
+        self._groups = OrderedDict[int, _Grouped]()
         self._lock = Lock()
         self._building = Lock()
 
@@ -88,13 +88,13 @@ class VectorTiles:
 
         def work(tx: Transaction) -> bytes:
             newest = current_revision(tx, query.slide)
-            plan = make_plan(tx, asked, revision=revision, newest=newest, min_extent=tile.smallest())
+            plan = self._plan(tx, asked, revision, newest, min_extent=tile.smallest())
             parts = _parts(tx, self._reader, plan)
             bins = tile.bins
             if bins is None:
                 return encode_tile(parts, tile)
             if not _is_plain(query):
-                every = make_plan(tx, asked, revision=revision, newest=newest)
+                every = self._plan(tx, asked, revision, newest)
                 return encode_tile(parts, tile, _named(plan.layers, self._counted(tx, every, bins)))
             counts = self._summed(tx, plan, bins)
             return encode_tile(
@@ -116,33 +116,35 @@ class VectorTiles:
         slide, revision, reach = plan.query.slide, plan.revision, plan.query.bbox
         if reach is None:
             return pieces
+        known = self._grouped(self._directories.of(tx, slide, revision))
         if bins.level < PYRAMID_FROM:
-            for ref in _chunks(tx, f"{_STATE}and {_MEETS}", [slide, revision, revision, *_around(reach)]):
+            for ref in known.meeting(reach):
                 pieces[ref.layer].append(self._summary(tx, [ref]).tile(bins))
         else:
-            for layer, refs in self._refs(tx, slide, revision).items():
+            for layer, refs in known.layers.items():
                 if layer in plan.layers:
                     pieces[layer].append(self._pyramid(tx, refs).tile(bins))
-        for layer, summary in self._history(tx, slide, revision, reach):
-            pieces[layer].append(summary.tile(bins).negated())
+        for ref, rows in known.history(reach):
+            pieces[ref.layer].append(self._history(tx, ref, rows).tile(bins).negated())
         for layer, summary in _live(tx, slide, revision, reach):
             pieces[layer].append(summary.tile(bins))
         return pieces
 
-    def _refs(self, tx: Transaction, slide: str, revision: int) -> dict[int, tuple[ChunkRef, ...]]:
-        """Give all chunks of a slide at a revision, by layer; a list of thousands is read once for all its tiles."""
-        # Folding puts other chunks into the place of old ones, and the revision stays.
-        row = tx.row("select count(*), max(id) from chunk where slide = ?", slide)
-        key = (slide, revision, row)
+    def _plan(
+        self, tx: Transaction, query: AnnotationQuery, revision: int, newest: int, *, min_extent: float = 0.0
+    ) -> Plan:
+        return make_plan(
+            tx, query, revision=revision, newest=newest, min_extent=min_extent, directories=self._directories
+        )
+
+    def _grouped(self, directory: Directory) -> "_Grouped":
+        """Group a directory's chunks; those of thousands are grouped once for all their tiles."""
         with self._lock:
-            known = self._lists.get(key)
-        if known is None:
-            refs = sorted(_chunks(tx, _STATE, [slide, revision, revision]), key=lambda ref: (ref.layer, ref.id))
-            known = {layer: tuple(some) for layer, some in groupby(refs, key=lambda ref: ref.layer)}
-            with self._lock:
-                self._lists[key] = known
-                while len(self._lists) > _LISTS:
-                    self._lists.popitem(last=False)
+            known = self._groups.get(id(directory))  # it is kept with its groups, so that no other one gets its id
+            if known is None:
+                known = self._groups[id(directory)] = _Grouped.of(directory)
+                while len(self._groups) > _DIRECTORIES:
+                    self._groups.popitem(last=False)
         return known
 
     def _pyramid(self, tx: Transaction, refs: Sequence[ChunkRef]) -> DensityPyramid:
@@ -165,24 +167,50 @@ class VectorTiles:
             self._summaries.put(key, known)
         return known
 
-    def _history(self, tx: Transaction, slide: str, revision: int, reach: Box) -> Iterator[tuple[int, Summary]]:
-        """Give by layer where those rows of chunks are that are history at a revision."""
-        where = f"{_STATE}and {_MEETS}and o.revision <= ?"
-        values: list[Value] = [slide, revision, revision, *_around(reach), revision]
-        rows = tx.rows(
-            f"select {_CHUNK}, o.place from chunk s join overridden o on o.chunk = s.id where {where} order by s.id",  # noqa: S608 - constants only
-            *values,
-        )
-        for _, group in groupby(rows, key=lambda row: row[0]):
-            some = list(group)
-            ref = _ref(some[0][:-1])
-            # With every revision a chunk has more of them, never others: their number names them.
-            summary = self._gone.get((ref.id, len(some)))
-            if summary is None:
-                (found,) = self._reader.attributes(tx, [ref])
-                summary = _summary_of([(found, np.array([as_int(row[-1]) for row in some], np.int64))])
-                self._gone.put((ref.id, len(some)), summary)
-            yield ref.layer, summary
+    def _history(self, tx: Transaction, ref: ChunkRef, rows: Rows) -> Summary:
+        """Give where those rows of a chunk are that are history at a revision."""
+        # With every revision a chunk has more of them, never others: their number names them.
+        known = self._gone.get((ref.id, len(rows)))
+        if known is None:
+            (found,) = self._reader.attributes(tx, [ref])
+            known = _summary_of([(found, rows)])
+            self._gone.put((ref.id, len(rows)), known)
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Grouped:
+    """The chunks of a directory by layer, in the order in which they were made, and the place of each by its id."""
+
+    directory: Directory
+    layers: dict[int, tuple[ChunkRef, ...]]
+    places: dict[int, int]
+
+    @classmethod
+    def of(cls, directory: Directory) -> "_Grouped":
+        refs = sorted(directory.chunks, key=lambda ref: (ref.layer, ref.id))
+        layers = {layer: tuple(some) for layer, some in groupby(refs, key=lambda ref: ref.layer)}
+        return cls(directory, layers, {ref.id: place for place, ref in enumerate(directory.chunks)})
+
+    def meeting(self, reach: Box) -> list[ChunkRef]:
+        """Give the chunks that have something in a box."""
+        return [self.directory.chunks[place] for place in np.flatnonzero(_meet(self.directory.boxes, reach)).tolist()]
+
+    def history(self, reach: Box) -> list[tuple[ChunkRef, Rows]]:
+        """Give the chunks of a box with rows that are no longer current, and these rows."""
+        hidden = [(self.places[i], rows) for i, rows in self.directory.hidden.items() if i in self.places]
+        if not hidden:
+            return []
+        near = _meet(self.directory.boxes[[place for place, _ in hidden]], reach)
+        return [
+            (self.directory.chunks[place], rows) for (place, rows), is_near in zip(hidden, near, strict=True) if is_near
+        ]
+
+
+def _meet(boxes: npt.NDArray[np.float64], reach: Box) -> npt.NDArray[np.bool_]:
+    x0, y0, x1, y1 = reach
+    meet: npt.NDArray[np.bool_] = (boxes[:, 0] < x1) & (boxes[:, 2] >= x0) & (boxes[:, 1] < y1) & (boxes[:, 3] >= y0)
+    return meet
 
 
 def _is_plain(query: AnnotationQuery) -> bool:
@@ -256,12 +284,3 @@ def _codes(values: Iterable[Value]) -> tuple[Codes, tuple[str, ...]]:
 def _around(reach: Box) -> tuple[float, float, float, float]:
     x0, y0, x1, y1 = reach
     return x1, x0, y1, y0
-
-
-def _chunks(tx: Transaction, conditions: str, values: Sequence[Value]) -> list[ChunkRef]:
-    return [_ref(row) for row in tx.each(f"select {_CHUNK} from chunk s where {conditions}", *values)]  # noqa: S608 - constants only
-
-
-def _ref(row: Sequence[Value]) -> ChunkRef:
-    i, layer, size, scattered, first, last, born = map(as_int, row)
-    return ChunkRef(i, layer, size, bool(scattered), first, last, born)
