@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { featureOf, square } from '../../test/features'
 import type { Feature } from '../model/geojson'
+import type { ClassCount } from '../model/picked'
 import type { Slide } from '../model/slide'
 import type { ObjectReader } from './object-reader'
 import type { Pending } from './pending'
@@ -190,6 +191,23 @@ describe('an open slide', () => {
     await workspace.reload()
     expect(workspace.counts.state.value).toBe('ready')
     expect(workspace.counts.total.value).toBe(2)
+    workspace.dispose()
+  })
+
+  it('counts again when told, also where nothing is new', async () => {
+    const workspace = await open()
+    let [fails, asked] = [true, 0]
+    const counts = async (): Promise<ClassCount[]> => {
+      asked++
+      if (fails) throw new Error('no')
+      return []
+    }
+    workspace.attach({ ...reader, counts })
+    await workspace.reload()
+    expect([workspace.counts.state.value, asked]).toEqual(['failed', 1])
+    fails = false
+    await workspace.reload()
+    expect([workspace.counts.state.value, asked]).toEqual(['ready', 2])
     workspace.dispose()
   })
 

@@ -213,7 +213,11 @@ export class Workspace {
 
   /** Ask for classes, layers and objects again. */
   async reload(): Promise<void> {
+    const { edition } = this.live
+    const before = edition.peek()
     await this.load()
+    // Where nothing is new nothing is counted by itself.
+    if (edition.peek() > 0 && edition.peek() === before) await this.count()
   }
 
   /** Tiles of the current edition are on the screen, all of them. */
