@@ -160,7 +160,7 @@ class BulkWriter:
         given: npt.NDArray[np.bool_] = np.asarray(ids.any(axis=1))
         ids[~given] = fresh_ids(int((~given).sum()))
         columns = replace(columns, ids=ids, numbers=zero, revisions=zero, firsts=zero)
-        told = columns.take(given)
+        told = columns if given.all() else columns.take(given)
         digests = row_digests(told)
         standing = self._standing(told, digests)
         written = standing == Standing.NEW
@@ -181,7 +181,7 @@ class BulkWriter:
             ids[conflicts] = fresh_ids(len(conflicts))
             new[conflicts] = True
         self._next.add(columns.take(replaced))
-        self._fresh.add(columns.take(new))
+        self._fresh.add(columns if new.all() else columns.take(new))
         if on_conflict != "new":
             ids = ids.copy()
             ids[conflicts] = 0

@@ -19,6 +19,7 @@ from pathserve.annotations.hilbert import CHUNK_ROWS, hilbert_distance
 from pathserve.labels import Columns
 
 Keys = npt.NDArray[np.uint32]
+Order = npt.NDArray[np.int64]
 
 _RUN_ROWS = 32 * CHUNK_ROWS
 _RUN_BYTES = 48 * 1024 * 1024
@@ -92,8 +93,8 @@ class Spool:
 
     def chunks(self) -> Iterator[Columns]:
         """Give all rows as neighbourhoods of about 1,024, in the order of the Hilbert curve."""
-        for block in self._blocks():
-            yield from _cut(block)
+        for block, order in self._blocks():
+            yield from _cut(block, order)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -103,14 +104,11 @@ class Spool:
     def _flush(self) -> None:
         if not self._pending:
             return
-        self._runs.append(self._write(*self._sorted()))
-        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
-
-    def _sorted(self) -> tuple[Columns, Keys]:
         columns = Columns.join(self._pending)
         keys = self._keys(columns)
         order = np.argsort(keys, kind="stable")
-        return columns.take(order), keys[order]
+        self._runs.append(self._write(columns.take(order), keys[order]))
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
 
     def _keys(self, columns: Columns) -> Keys:
         boxes = columns.boxes()
@@ -144,11 +142,12 @@ class Spool:
         self._file.flush()
         return _Run(keys, columns.class_names, columns.state_names, sections)
 
-    def _blocks(self) -> Iterator[Columns]:
-        """Give blocks of neighbours in order; each is in memory as a whole."""
+    def _blocks(self) -> Iterator[tuple[Columns, Order]]:
+        """Give blocks of neighbours, each with the order of its rows; a block is in memory as a whole."""
         if not self._runs:
             if self._pending:
-                yield self._sorted()[0]
+                columns = Columns.join(self._pending)
+                yield columns, np.argsort(self._keys(columns), kind="stable")
             return
         self._flush()
         keys = np.sort(np.concatenate([run.keys for run in self._runs]))
@@ -162,13 +161,13 @@ class Spool:
                 pieces += [(run, at, min(at + block, last)) for at in range(first, last, block)]
             yield from self._join(pieces, 2 * block)
 
-    def _join(self, pieces: Sequence[tuple[_Run, int, int]], most: int) -> Iterator[Columns]:
+    def _join(self, pieces: Sequence[tuple[_Run, int, int]], most: int) -> Iterator[tuple[Columns, Order]]:
         while pieces:
             count = max(1, int(np.searchsorted(np.cumsum([last - first for _, first, last in pieces]), most)))
             some, pieces = pieces[:count], pieces[count:]
             joined = Columns.join([self._read(run, first, last) for run, first, last in some])
             keys = np.concatenate([run.keys[first:last] for run, first, last in some])
-            yield joined.take(np.argsort(keys, kind="stable"))
+            yield joined, np.argsort(keys, kind="stable")
 
     def _read(self, run: _Run, first: int, last: int) -> Columns:
         plain: dict[str, Any] = {name: self._array(run, name, first, last) for name in _PLAIN}
@@ -204,10 +203,10 @@ class Spool:
         return np.frombuffer(data, section.dtype).reshape(-1, *section.shape)
 
 
-def _cut(block: Columns) -> Iterator[Columns]:
+def _cut(block: Columns, order: Order) -> Iterator[Columns]:
     """Cut into chunks of about the same number of rows; fewer where they have very many positions."""
-    for rows in np.array_split(np.arange(len(block)), -(-len(block) // CHUNK_ROWS)):
-        positions = block.first_positions()[rows]
-        group = (positions - positions[0]) // _CHUNK_POSITIONS
-        for some in np.split(rows, np.flatnonzero(np.diff(group)) + 1):
-            yield block.take(some)
+    lengths = np.diff(block.first_positions())[order]
+    for some in np.array_split(np.arange(len(order)), -(-len(order) // CHUNK_ROWS)):
+        group = np.cumsum(lengths[some]) // _CHUNK_POSITIONS
+        for rows in np.split(order[some], np.flatnonzero(np.diff(group)) + 1):
+            yield block.take(rows)

@@ -1,0 +1,61 @@
+"""A spool gives every row once, whole, beside its neighbours, however many runs and whatever lies where."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from pathserve.annotations import spool as spool_module
+from pathserve.annotations.spool import Spool
+from pathserve.labels import Columns, NewAnnotation
+
+
+def things(count: int, *, at_one_place: bool = False) -> list[NewAnnotation]:
+    random = np.random.default_rng(1)
+    made = []
+    for n in range(count):
+        x, y = (5.0, 5.0) if at_one_place else random.uniform(-100, 1100, 2).tolist()
+        shapes: list[dict[str, Any]] = [
+            {"type": "Point", "coordinates": [x, y]},
+            {"type": "Polygon", "coordinates": [[[x, y], [x + 1, y], [x, y + 2], [x, y]]], "plane": {"z": n}},
+            {"type": "MultiPolygon", "coordinates": [[[[x, y], [x + 1, y], [x, y + 2], [x, y]]]] * (n % 3 + 1)},
+        ]
+        drawn = {"type": "Point", "coordinates": [n, 0]} if n % 7 == 0 else None
+        made.append(
+            NewAnnotation(shapes[n % 3], UUID(int=n + 1), f"c{n % 5}", None, {"n": n, "state": f"s{n % 2}"}, drawn)
+        )
+    return made
+
+
+@pytest.mark.parametrize("run_rows", [10**9, 700])  # in memory, and by a file of several runs
+@pytest.mark.parametrize("at_one_place", [False, True])
+def test_what_goes_in_comes_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_rows: int, at_one_place: bool
+) -> None:
+    monkeypatch.setattr(spool_module, "_RUN_ROWS", run_rows)
+    new = things(5000, at_one_place=at_one_place)
+    spool = Spool(1000.0, tmp_path)
+    for start in range(0, len(new), 333):
+        spool.add(Columns.of(new[start : start + 333]))
+    assert len(spool) == 5000
+    chunks = list(spool.chunks())
+    spool.close()
+    found = [chunk.new_annotation(row) for chunk in chunks for row in range(len(chunk))]
+    assert sorted(found, key=lambda item: item.id or UUID(int=0)) == new
+    assert max(map(len, chunks)) <= 1024
+    if not at_one_place:
+        assert len(chunks) == 5
+        # Chunks of neighbours cover the slide about once, not each all of it.
+        boxes = np.array([[*c.xy.min(axis=0), *c.xy.max(axis=0)] for c in chunks])
+        assert np.prod(boxes[:, 2:] - boxes[:, :2], axis=1).sum() < 2.5 * 1200 * 1200
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_chunk_of_very_many_positions_has_fewer_rows(tmp_path: Path) -> None:
+    ring = [[float(n), float(n % 2)] for n in range(50_000)]
+    new = [NewAnnotation({"type": "LineString", "coordinates": ring}, UUID(int=n + 1)) for n in range(12)]
+    spool = Spool(1000.0, tmp_path)
+    spool.add(Columns.of(new))
+    assert sorted(len(chunk) for chunk in spool.chunks()) == [2, 5, 5]
