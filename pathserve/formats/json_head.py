@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import orjson
 
@@ -32,8 +33,12 @@ class Outline:
     first: dict[str, "Outline"] = field(default_factory=dict)
 
 
+@lru_cache(maxsize=1)
 def outline(head: bytes) -> Outline:
-    """Read the outline of a JSON text from its first bytes; what is cut off or no JSON ends it, without an error."""
+    """Read the outline of a JSON text from its first bytes; what is cut off or no JSON ends it, without an error.
+
+    Every format asks for that of the same bytes; the newest is kept, and nobody changes it.
+    """
     walk = _Walk(_tokens(head.removeprefix(BYTE_ORDER_MARK)))
     walk.run()
     return walk.found
