@@ -5,7 +5,7 @@ import { defineConfig, type Plugin } from 'vite'
 /** Which chunk only the slide page has. */
 const SLIDE_CHUNK = 'slide-page'
 
-/** Write slide.html: index.html that names the slide page's own script too, so that both come at once. */
+/** Write slide.html: index.html that names the slide page's own scripts too, so that all come at once. */
 function slidePage(): Plugin {
   return {
     name: 'slide-html',
@@ -14,12 +14,15 @@ function slidePage(): Plugin {
       const index = bundle['index.html']
       const chunk = Object.values(bundle).find((part) => part.type === 'chunk' && part.name === SLIDE_CHUNK)
       if (index?.type !== 'asset' || chunk?.type !== 'chunk') throw new Error('There is no slide page to preload.')
+      const html = String(index.source)
       const styles = [...(chunk.viteMetadata?.importedCss ?? [])]
       const links = [
-        `<link rel="modulepreload" crossorigin href="/assets/${chunk.fileName}">`,
+        ...[chunk.fileName, ...chunk.imports.filter((name) => !html.includes(name))].map(
+          (name) => `<link rel="modulepreload" crossorigin href="/assets/${name}">`,
+        ),
         ...styles.map((name) => `<link rel="stylesheet" crossorigin href="/assets/${name}">`),
       ]
-      const source = String(index.source).replace('</head>', `  ${links.join('\n    ')}\n  </head>`)
+      const source = html.replace('</head>', `  ${links.join('\n    ')}\n  </head>`)
       this.emitFile({ type: 'asset', fileName: 'slide.html', source })
     },
   }

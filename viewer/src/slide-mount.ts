@@ -31,7 +31,8 @@ function contextOf(workspace: Workspace): ViewerContext {
     mayEdit: (feature) => workspace.mayEdit(feature),
     create: (geometry) => {
       const active = interaction.activeClass.peek()
-      return editor.create(geometry, workspace.classMap.peek().get(active ?? '') ?? null)
+      const annotationClass = workspace.classMap.peek().get(active ?? '') ?? null
+      return editor.create(geometry, annotationClass, workspace.targetLayer.peek())
     },
     reshape: (id, geometry) => editor.reshape(id, geometry),
   }

@@ -10,6 +10,7 @@ import { type MountedSlide, mountSlide } from './slide-mount'
 import { openWorkspace, type Workspace } from './store/workspace'
 import './style/slide.css'
 import './style/panel.css'
+import './style/layers.css'
 import './style/display.css'
 
 interface OpenSlide {

@@ -11,7 +11,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   worker: ['model'],
   tools: ['model', 'api', 'store'],
   canvas: ['model', 'api', 'store', 'worker'],
-  panels: ['model', 'api', 'store'],
+  panels: ['model', 'api', 'store', 'style'],
 }
 const OUTSIDE: Readonly<Record<string, RegExp>> = {
   model: /^$/,

@@ -80,8 +80,11 @@ export async function currentRevision(slide: string): Promise<number> {
   return (await request<FeaturePage>(`${collection(slide)}?limit=1`)).body.revision
 }
 
+/** Add an annotation to the layer that it names, else to the caller's own. */
 export async function createAnnotation(slide: string, feature: Feature): Promise<CreateAnswer> {
-  return (await request<CreateAnswer>(collection(slide), { method: 'POST', body: feature })).body
+  const { layer } = feature.properties
+  const query = layer === undefined ? '' : `?${new URLSearchParams({ layer })}`
+  return (await request<CreateAnswer>(`${collection(slide)}${query}`, { method: 'POST', body: feature })).body
 }
 
 export async function getAnnotation(id: string): Promise<Stored> {

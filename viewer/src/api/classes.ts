@@ -24,11 +24,14 @@ export async function getSchema(project: string): Promise<Schema> {
 
 /** Change and add classes; throws `SchemaConflict` when `version` is not the current one any more. */
 export async function putSchema(project: string, items: readonly AnnotationClass[], version: number): Promise<Schema> {
-  const body = { items: items.map(({ name, color, priority, hotkey, code }) => ({ name, color, priority, hotkey, code })) }
+  const body = {
+    items: items.map(({ name, color, priority, hotkey, code }) => ({ name, color, priority, hotkey, code })),
+  }
   try {
     return (await request<Schema>(address(project), { method: 'PUT', body, ifMatch: `"c${version}"` })).body
   } catch (error) {
-    const current = error instanceof ApiError && error.status === 412 ? (error.body.current as Schema | undefined) : null
+    const current =
+      error instanceof ApiError && error.status === 412 ? (error.body.current as Schema | undefined) : null
     throw current ? new SchemaConflict(current) : error
   }
 }

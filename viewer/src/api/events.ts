@@ -1,5 +1,6 @@
 /** What the server tells of a slide by itself. */
 import type { Box } from '../model/geometry'
+import { type Present, parsePresence } from '../model/presence'
 
 /** Objects of the slide have changed. */
 export interface SlideChange {
@@ -36,14 +37,21 @@ export function parseChange(text: string): SlideChange | null {
 
 /**
  * Listen to a slide's changes; answers how to stop. The browser connects again by itself when the line breaks. `opened`
- * is called each time that it stands: what has happened before is not told by itself.
+ * is called each time that it stands: what has happened before is not told by itself. `here` is told who looks at the
+ * slide whenever that changes.
  */
-export function followSlide(slide: string, changed: (change: SlideChange) => void, opened: () => void): () => void {
+export function followSlide(
+  slide: string,
+  changed: (change: SlideChange) => void,
+  opened: () => void,
+  here: (items: readonly Present[]) => void = () => undefined,
+): () => void {
   const source = new EventSource(`/api/slides/${encodeURIComponent(slide)}/events`)
   source.addEventListener('open', opened)
   source.addEventListener('changed', ({ data }) => {
     const change = parseChange(String(data))
     if (change) changed(change)
   })
+  source.addEventListener('presence', ({ data }) => here(parsePresence(String(data))))
   return () => source.close()
 }

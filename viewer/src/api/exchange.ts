@@ -19,7 +19,10 @@ export async function listFormats(): Promise<readonly Format[]> {
 }
 
 /** Read the events that a text holds; what is not complete yet stays for the next time. */
-export function readEvents(text: string): { readonly events: readonly (readonly [string, unknown])[]; readonly rest: string } {
+export function readEvents(text: string): {
+  readonly events: readonly (readonly [string, unknown])[]
+  readonly rest: string
+} {
   const blocks = text.split('\n\n')
   const rest = blocks.pop() ?? ''
   const events = blocks.flatMap((block) => {
@@ -42,9 +45,9 @@ export function importFile(
     const wire = new XMLHttpRequest()
     let [seen, rest, settled] = [0, '', false]
     const take = (name: string, data: unknown): void => {
-      if (name === 'progress') return tell(data as ImportProgress)
-      settled = true
-      if (name === 'report') resolve(data as ImportReport)
+      settled ||= name !== 'progress'
+      if (name === 'progress') tell(data as ImportProgress)
+      else if (name === 'report') resolve(data as ImportReport)
       else if (name === 'problem') reject(problemOf(Number((data as { status?: number }).status ?? 422), data, null))
     }
     const read = (): void => {

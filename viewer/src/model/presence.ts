@@ -6,7 +6,7 @@ export interface Present {
   readonly account: string
   /** The name that the viewer has made up for itself. */
   readonly client: string
-  /** Centre of the view. */
+  /** Top-left corner of the view before it is turned about its centre. */
   readonly x: number
   readonly y: number
   readonly width: number
@@ -36,8 +36,8 @@ export function parsePresence(text: string): readonly Present[] {
 export function cornersOfPresent({ x, y, width, height, rotation }: Present): readonly Position[] {
   const turn = (-rotation * Math.PI) / 180
   const [cos, sin] = [Math.cos(turn), Math.sin(turn)]
-  const corner = (dx: number, dy: number): Position => [x + cos * dx - sin * dy, y + sin * dx + cos * dy]
   const [a, b] = [width / 2, height / 2]
+  const corner = (dx: number, dy: number): Position => [x + a + cos * dx - sin * dy, y + b + sin * dx + cos * dy]
   return [corner(-a, -b), corner(a, -b), corner(a, b), corner(-a, b)]
 }
 

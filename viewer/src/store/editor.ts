@@ -24,11 +24,12 @@ export class Editor {
     private readonly touched: Touched = new Touched(),
   ) {}
 
-  /** Make an object; answers its id. */
-  create(geometry: Geometry, annotationClass: AnnotationClass | null): string {
+  /** Make an object on a layer (null: the reader's own); answers its id. */
+  create(geometry: Geometry, annotationClass: AnnotationClass | null, layer: string | null = null): string {
     const id = newUuid()
     const classification = annotationClass && { name: annotationClass.name, color: annotationClass.color }
-    const properties = { objectType: 'annotation', ...(classification ? { classification } : {}) }
+    const on = layer === null ? {} : { layer }
+    const properties = { objectType: 'annotation', ...on, ...(classification ? { classification } : {}) }
     this.change({ id, before: null, after: { type: 'Feature', id, geometry, properties } })
     return id
   }

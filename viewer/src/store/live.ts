@@ -3,6 +3,7 @@ import { signal } from '@preact/signals'
 import { followSlide, type SlideChange } from '../api/events'
 import { ChangeLog } from '../model/change-log'
 import type { Box } from '../model/geometry'
+import type { Present } from '../model/presence'
 
 /** Changes that come close together are shown together. */
 const GATHER_MS = 200
@@ -45,7 +46,12 @@ export class Live {
    * Follow the slide until the answer is called. A page that nobody looks at holds no connection, of which a browser
    * has few for one server. `opened` is called whenever the connection stands: something may have been missed before.
    */
-  follow(page: Document, changed: (change: SlideChange) => void, opened: () => void): () => void {
+  follow(
+    page: Document,
+    changed: (change: SlideChange) => void,
+    opened: () => void,
+    here?: (items: readonly Present[]) => void,
+  ): () => void {
     let stop: (() => void) | null = null
     const receive = (change: SlideChange): void => {
       // One's own saves are noted before their events come.
@@ -54,7 +60,7 @@ export class Live {
     }
     const look = (): void => {
       if (page.hidden) stop?.()
-      stop = page.hidden ? null : (stop ?? followSlide(this.slide, receive, opened))
+      stop = page.hidden ? null : (stop ?? followSlide(this.slide, receive, opened, here))
     }
     look()
     page.addEventListener('visibilitychange', look)

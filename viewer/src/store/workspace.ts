@@ -13,17 +13,21 @@ import { mppOf, type Slide } from '../model/slide'
 import { viewBox } from '../model/view'
 import { AnnotationStore } from './annotations'
 import { followBuilding } from './building'
+import { Company } from './company'
 import { Counts } from './counts'
 import { Display } from './display'
 import { Editor } from './editor'
 import { GroupEditor } from './group-editor'
 import { Interaction } from './interaction'
+import { LayerDesk } from './layer-desk'
 import { Live } from './live'
 import type { ObjectReader } from './object-reader'
+import { ObjectTable } from './object-table'
 import type { Pending } from './pending'
 import { memoryPendingDb, openPendingDb, type PendingDb } from './pending-db'
 import { Picking } from './picking'
 import { SaveQueue } from './queue'
+import { RowChoice } from './row-choice'
 import { Touched } from './touched'
 import type { GroupChange } from './undo'
 import { ViewStore } from './view'
@@ -53,6 +57,12 @@ export class Workspace {
   readonly queue: SaveQueue
   readonly editor: Editor
   readonly groups: GroupEditor
+  /** The layer that new objects go to; null: the reader's own. */
+  readonly targetLayer = signal<string | null>(null)
+  readonly layerDesk: LayerDesk
+  readonly company: Company
+  readonly table: ObjectTable
+  readonly tableChoice: RowChoice
   private reader: ObjectReader | null = null
   private shownEdition = 0
   private readonly stops: (() => void)[] = []
@@ -72,6 +82,16 @@ export class Workspace {
     this.groups = new GroupEditor(slide.id, this.editor, this.queue, this.live)
     const { objects, touched, interaction, queue, visible } = this
     this.picking = new Picking({ slide: slide.id, objects, touched, interaction, queue, visible })
+    const { layers, targetLayer: target } = this
+    this.layerDesk = new LayerDesk({ slide: slide.id, layers, interaction, target })
+    this.company = new Company(slide.id, session.user)
+    this.table = new ObjectTable({
+      slide: slide.id,
+      mpp: () => this.mpp,
+      view: this.view.view,
+      edition: this.live.edition,
+    })
+    this.tableChoice = new RowChoice({ interaction, rows: this.table.rows, goTo: (id) => this.goTo(id) })
   }
 
   /** Connect with what can read objects out of their tiles. */
@@ -92,6 +112,11 @@ export class Workspace {
   /** Reviewers and administrators may give a slide another name. */
   get canRename(): boolean {
     return this.session.role === 'reviewer' || this.session.role === 'admin'
+  }
+
+  /** Reviewers and administrators may change the classes of the project. */
+  get canEditClasses(): boolean {
+    return this.canRename
   }
 
   /** Admins of all projects may see what staff call the slide, its case and its patient. */
@@ -206,7 +231,9 @@ export class Workspace {
         window.document,
         (change) => void this.told(change),
         () => void this.catchUp(),
+        (items) => this.company.tell(items),
       ),
+      this.company.announce(this.view.view, window.document),
     )
     await this.counted()
   }
@@ -334,7 +361,9 @@ export class Workspace {
   }
 
   /** Somebody has changed objects: the selected one stays as the reader knows it, and says so. */
-  private async told({ revision, author, ids }: SlideChange): Promise<void> {
+  private async told(change: SlideChange): Promise<void> {
+    this.company.note(change)
+    const { revision, author, ids } = change
     const id = this.interaction.selection.peek()
     const basis = id === null ? null : this.queue.basisOf(id)
     if (id === null || basis === null || basis >= revision || this.touched.has(id)) return

@@ -1,8 +1,12 @@
+import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
-import type { LayerInfo } from '../../model/annotation-class'
-import { formatCount } from '../../model/format'
 import type { Workspace } from '../../store/workspace'
-import { Icon } from '../icons'
+import { Lazy } from '../lazy'
+import { LayerRow } from './layer-row'
+import { NewLayer } from './new-layer'
+
+const loadImport = async () => (await import('../exchange/import-dialog')).ImportDialog
+const loadExport = async () => (await import('../exchange/export-dialog')).ExportDialog
 
 function LoadNote({ workspace }: { workspace: Workspace }): JSX.Element | null {
   if (workspace.counts.state.value !== 'failed') return null
@@ -16,40 +20,86 @@ function LoadNote({ workspace }: { workspace: Workspace }): JSX.Element | null {
   )
 }
 
-export function LayerList({ workspace }: { workspace: Workspace }): JSX.Element {
-  const { layers, interaction } = workspace
-  const row = ({ name, author, annotations }: LayerInfo): JSX.Element => {
-    const shown = !interaction.hiddenLayers.value.has(name)
-    return (
-      <li key={`${name} ${author}`}>
-        <button
-          type="button"
-          class={shown ? 'row' : 'row row-off'}
-          role="switch"
-          aria-checked={shown}
-          data-testid="layer-row"
-          title={`${name} by ${author}: ${shown ? 'hide' : 'show'}`}
-          onClick={() => interaction.toggleLayer(name)}
-        >
-          <Icon name={shown ? 'eye' : 'eye-off'} size={15} />
-          <span class="clip">{name}</span>
-          {author !== name && <span class="quiet clip">{author}</span>}
-          <span class="count">{formatCount(annotations)}</span>
-        </button>
-      </li>
-    )
-  }
+/** What went wrong with a layer, or that one was taken away and can be brought back. */
+function DeskNote({ workspace }: { workspace: Workspace }): JSX.Element {
+  const { problem, removed } = workspace.layerDesk
   return (
-    <section class="panel-section" aria-labelledby="layer-heading">
-      <h2 id="layer-heading">
-        Layers <span>Objects</span>
-      </h2>
-      {layers.value.length === 0 ? (
+    <div aria-live="polite">
+      {problem.value !== '' && <p class="note note-bad">{problem.value}</p>}
+      {removed.value !== null && (
+        <p class="note">
+          “{removed.value}” is deleted.{' '}
+          <button type="button" class="link" onClick={() => void workspace.layerDesk.restore()}>
+            Bring it back
+          </button>
+        </p>
+      )}
+    </div>
+  )
+}
+
+/** How strongly all objects are drawn. */
+function Opacity({ workspace }: { workspace: Workspace }): JSX.Element {
+  const { opacity } = workspace.interaction
+  return (
+    <label class="opacity">
+      Opacity
+      <input
+        type="range"
+        min={0.1}
+        max={1}
+        step={0.05}
+        value={opacity.value}
+        onInput={(event) => {
+          opacity.value = event.currentTarget.valueAsNumber
+        }}
+      />
+    </label>
+  )
+}
+
+export function LayerList({ workspace }: { workspace: Workspace }): JSX.Element {
+  const open = useSignal<'none' | 'importing' | 'exporting'>('none')
+  const close = (): void => {
+    open.value = 'none'
+  }
+  const opener = (what: 'importing' | 'exporting', label: string, testId: string): JSX.Element => (
+    <button
+      type="button"
+      class="button"
+      data-testid={testId}
+      onClick={() => {
+        open.value = what
+      }}
+    >
+      {label}
+    </button>
+  )
+  const layers = workspace.layers.value
+  return (
+    <section class="panel-section" aria-labelledby="layer-heading" data-testid="layers">
+      <div class="section-head">
+        <h2 id="layer-heading">Layers</h2>
+        <Opacity workspace={workspace} />
+      </div>
+      {layers.length === 0 ? (
         <p class="note">No annotations yet.</p>
       ) : (
-        <ul class="rows">{layers.value.map(row)}</ul>
+        <ul class="rows">
+          {layers.map((layer) => (
+            <LayerRow key={layer.name} workspace={workspace} layer={layer} />
+          ))}
+        </ul>
       )}
+      <DeskNote workspace={workspace} />
+      {workspace.canAnnotate && <NewLayer workspace={workspace} />}
       <LoadNote workspace={workspace} />
+      <div class="layer-actions">
+        {workspace.canAnnotate && opener('importing', 'Import…', 'import-button')}
+        {opener('exporting', 'Export…', 'export-button')}
+      </div>
+      {open.value === 'importing' && <Lazy load={loadImport} props={{ workspace, onClose: close }} />}
+      {open.value === 'exporting' && <Lazy load={loadExport} props={{ workspace, onClose: close }} />}
     </section>
   )
 }

@@ -3,6 +3,7 @@ import type { JSX, TargetedPointerEvent } from 'preact'
 import { thumbnailUrl } from '../../model/slide'
 import { cornersOf } from '../../model/view'
 import type { Workspace } from '../../store/workspace'
+import { CompanyOutlines } from './company'
 
 /** Longer side of the minimap in CSS pixels. */
 const SIDE = 148
@@ -51,6 +52,7 @@ export function Minimap({ workspace }: { workspace: Workspace }): JSX.Element {
     >
       <img key={slide.status} src={overview.value} alt="" draggable={false} fetchPriority="low" />
       <svg width={width} height={height} aria-hidden="true">
+        <CompanyOutlines workspace={workspace} scale={scale} />
         <polygon class="minimap-rim" points={points.join(' ')} />
         <polygon class="minimap-box" points={points.join(' ')} />
       </svg>

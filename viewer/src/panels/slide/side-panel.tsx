@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals'
 import type { JSX, TargetedKeyboardEvent } from 'preact'
 import type { Workspace } from '../../store/workspace'
 import { DisplayPanel, hasDisplay } from '../display/display-panel'
+import { Lazy } from '../lazy'
 import { Associated } from './associated'
 import { Chosen } from './chosen'
 import { ClassList } from './class-list'
@@ -11,10 +12,17 @@ import { QualitySection } from './quality'
 import { Selected } from './selected'
 import { SlideFacts } from './slide-facts'
 
-type Tab = 'Annotate' | 'Display' | 'Slide'
+type Tab = 'Annotate' | 'Display' | 'Objects' | 'Slide'
+
+const loadObjects = async () => (await import('../objects/objects-panel')).ObjectsPanel
 
 export function SidePanel({ workspace }: { workspace: Workspace }): JSX.Element {
-  const tabs: readonly Tab[] = hasDisplay(workspace) ? ['Annotate', 'Display', 'Slide'] : ['Annotate', 'Slide']
+  const tabs: readonly Tab[] = [
+    'Annotate',
+    ...(hasDisplay(workspace) ? (['Display'] as const) : []),
+    'Objects',
+    'Slide',
+  ]
   // Whoever opens channels wants to see them first.
   const tab = useSignal<Tab>(workspace.display.composed ? 'Display' : 'Annotate')
   const turn = (event: TargetedKeyboardEvent<HTMLDivElement>): void => {
@@ -26,7 +34,7 @@ export function SidePanel({ workspace }: { workspace: Workspace }): JSX.Element 
     next?.focus()
   }
   return (
-    <aside class="side-panel" aria-label="Side panel">
+    <aside class={tab.value === 'Objects' ? 'side-panel side-wide' : 'side-panel'} aria-label="Side panel">
       <div class="tabs" role="tablist" aria-label="Side panel" onKeyDown={turn}>
         {tabs.map((name) => (
           <button
@@ -48,6 +56,7 @@ export function SidePanel({ workspace }: { workspace: Workspace }): JSX.Element 
       </div>
       <div class="side-content" id="side-content" role="tabpanel" aria-labelledby={`tab-${tab.value}`}>
         {tab.value === 'Display' && <DisplayPanel workspace={workspace} />}
+        {tab.value === 'Objects' && <Lazy load={loadObjects} props={{ workspace }} />}
         {tab.value === 'Slide' && (
           <>
             <SlideFacts workspace={workspace} />

@@ -3,6 +3,7 @@ import type { JSX, RefObject } from 'preact'
 import type { CommandId } from '../../model/commands'
 import type { Workspace } from '../../store/workspace'
 import { BuildingNote } from './building-note'
+import { ChangeNote } from './company'
 import { ConflictDialog } from './conflict'
 import { Help } from './help'
 import { HoverLabel } from './hover-label'
@@ -56,6 +57,7 @@ export function SlideView(props: Props): JSX.Element {
         <HoverLabel workspace={workspace} />
         <Mark workspace={workspace} />
         <BuildingNote workspace={workspace} />
+        <ChangeNote workspace={workspace} />
         <Notice workspace={workspace} toolKey={toolKey} />
         <ScaleBarView workspace={workspace} />
         <Minimap workspace={workspace} />

@@ -2,6 +2,7 @@ import type { JSX } from 'preact'
 import type { Workspace } from '../../store/workspace'
 import { Brand } from '../brand'
 import { UserMenu } from '../user-menu'
+import { CompanyPill } from './company'
 import { Magnification } from './magnification'
 import { SaveChip } from './save-chip'
 import { ShareButton } from './share'
@@ -20,6 +21,7 @@ export function TopBar({ workspace, onConflict, beforeShare }: Props): JSX.Eleme
       <div class="top-tools">
         <Magnification workspace={workspace} />
         <SaveChip workspace={workspace} onConflict={onConflict} />
+        <CompanyPill workspace={workspace} />
         <ShareButton beforeCopy={beforeShare} />
         <UserMenu />
       </div>

@@ -1,0 +1,65 @@
+import type { JSX } from 'preact'
+import { formatCount, plural } from '../../model/format'
+import type { Workspace } from '../../store/workspace'
+
+/** How many there are, and how many of them are here. */
+export function ObjectCount({ workspace }: { workspace: Workspace }): JSX.Element {
+  const { table } = workspace
+  const [total, here] = [table.total.value, table.rows.value.length]
+  const known = total === null ? 'Counting…' : plural(total, 'object')
+  return (
+    <p class="object-count" role="status" data-testid="object-count">
+      {known}
+      {total !== null && here < total && (
+        <span class="quiet"> · the first {formatCount(here)} are here; scroll on for more</span>
+      )}
+      {table.stale.value && (
+        <>
+          {' '}
+          <button type="button" class="link" onClick={() => void table.renew()}>
+            Objects have changed: show them as they are now
+          </button>
+        </>
+      )}
+    </p>
+  )
+}
+
+/** What can be done to the objects that are chosen. */
+export function ObjectActions({ workspace }: { workspace: Workspace }): JSX.Element | null {
+  const { interaction, groups } = workspace
+  const group = interaction.group.value
+  const count = group ? group.numbers.length : Number(interaction.selection.value !== null)
+  if (count === 0) return null
+  const busy = groups.busy.value
+  return (
+    <div class="object-actions" aria-busy={busy} data-testid="object-actions">
+      <span>{busy ? 'Saving…' : `${formatCount(count)} selected`}</span>
+      {workspace.canAnnotate && (
+        <>
+          <select
+            aria-label="Give what is selected a class"
+            disabled={busy}
+            value="-"
+            onChange={(event) => {
+              const name = event.currentTarget.value
+              event.currentTarget.value = '-'
+              workspace.classifySelected(name === '' ? null : name.slice(1))
+            }}
+          >
+            <option value="-">Change class…</option>
+            {workspace.classes.value.map(({ name }) => (
+              <option key={name} value={`=${name}`}>
+                {name}
+              </option>
+            ))}
+            <option value="">Unclassified</option>
+          </select>
+          <button type="button" class="button" disabled={busy} onClick={() => workspace.deleteSelected()}>
+            Delete <kbd>Del</kbd>
+          </button>
+        </>
+      )}
+    </div>
+  )
+}
