@@ -85,17 +85,21 @@ _POINT = """async (count) => {
     return performance.now() - start
   }
   const [hovers, selects] = [[], []]
+  let last = null
   for (let n = 0; n < count; n++) {
     const x = Math.round(box.left + 90 + Math.random() * (box.width - 180))
     const y = Math.round(box.top + 90 + Math.random() * (box.height - 180))
     const { looks } = state()
     send('pointermove', x, y, 0)
     hovers.push(await until(() => state().looks > looks))
-    if (state().hover === null) continue
-    const { selection } = state()
+    const { hover, selection } = state()
+    if (hover === null || hover === last) continue
+    last = hover
     send('pointerdown', x, y, 1)
     send('pointerup', x, y, 0)
     selects.push(await until(() => ![selection, null].includes(state().selection)))
+    // Two clicks that come close together would zoom.
+    await new Promise((resolve) => setTimeout(resolve, 400))
   }
   const rank = (list, share) => list.sort((a, b) => a - b)[Math.floor((list.length - 1) * share)] ?? 0
   return {

@@ -184,4 +184,11 @@ describe('selecting', () => {
     }
     expect(seen).toEqual(['id-5', 'id-3', 'id-8', 'id-5', 'id-8'])
   })
+
+  it('counts each of several steps that come faster than their answers', async () => {
+    const { picking, reader, interaction } = setUp()
+    reader.order = [5, 3, 8, 9]
+    await Promise.all([1, 2, 3].map(() => picking.step([0, 0, 1, 1], 1)))
+    expect(interaction.selection.value).toBe('id-8')
+  })
 })

@@ -32,6 +32,7 @@ export class Picking {
   looks = 0
   /** Rises with every choice: what an older one still finds is not wanted any more. */
   private choice = 0
+  private stepping: Promise<void> = Promise.resolve()
 
   constructor(private readonly parts: Parts) {}
 
@@ -69,8 +70,13 @@ export class Picking {
     return group.numbers.length
   }
 
-  /** Select the next (or previous) object of a box in reading order. */
-  async step(box: Box, by: 1 | -1): Promise<void> {
+  /** Select the next (or previous) object of a box in reading order; of quick steps each counts. */
+  step(box: Box, by: 1 | -1): Promise<void> {
+    this.stepping = this.stepping.then(() => this.stepNow(box, by)).catch(() => undefined)
+    return this.stepping
+  }
+
+  private async stepNow(box: Box, by: 1 | -1): Promise<void> {
     const choice = ++this.choice
     const numbers = await this.reader?.inReadingOrder(box)
     if (!numbers || numbers.length === 0 || choice !== this.choice) return
