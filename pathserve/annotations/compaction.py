@@ -142,7 +142,8 @@ def _read(tx: Transaction, reader: ChunkReader, slide: str, unit: _Unit) -> _Fol
         if shown.any():
             columns.append(told.take(shown))
         keys += _newest(tx, [UUID(bytes=told.ids[row].tobytes()) for row in hidden.tolist()])
-    # Others may have folded some of the versions meanwhile.
+    # Two chunks may both hold rows of the same annotation that are history.
+    keys = list(dict.fromkeys(keys))
     for start in range(0, len(keys), IDS_AT_ONCE):
         some = read_versions(tx, keys[start : start + IDS_AT_ONCE], layer="")
         if len(some):

@@ -1,10 +1,11 @@
 """One suite for the store of annotations on every database."""
 
 import json
-import threading
+import time
 from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -584,6 +585,20 @@ def test_folding_changes_no_answer(
     assert said(store.each(AnnotationQuery(slide)))[again.id][3] == again.revision
 
 
+def test_history_in_two_chunks_is_folded_once(store: AnnotationStore, slide: str) -> None:
+    new = field(20)
+    write(store, slide, new)
+    store.edit_many(slide, [Edit(_id(new[0]), 1, class_name="X")], author="ada")
+    # The version becomes a chunk beside the one whose row it took the place of; then that row is history too.
+    assert store.compact(slide, CompactionRule(overridden=1.0, versions=1)) == 1
+    store.edit_many(slide, [Edit(_id(new[0]), 2, class_name="Y")], author="ada")
+    assert store.compact(slide, CompactionRule(overridden=0.0, versions=1000)) == 1
+    assert store.edit_many(slide, [Edit(_id(new[0]), 3, class_name="Z")], author="ada") == [Edited(_id(new[0]), 4)]
+    found = [a.class_name for a in store.each(AnnotationQuery(slide)) if a.id == new[0].id]
+    assert found == ["Z"]
+    assert store.counts([slide]) == {slide: 20}
+
+
 def test_what_is_written_while_something_is_folded_holds(
     store: AnnotationStore, slide: str, database: Database
 ) -> None:
@@ -823,46 +838,51 @@ def test_of_eight_editors_in_competition_none_loses_an_update(
     compete(store, slide, editors=8, operations=operations // 8)
 
 
+def count_on(store: AnnotationStore, slide: str, target: UUID, author: str, *, as_many: bool) -> bool:
+    """Add one to what an object counts; False when somebody else was faster, and the store says how far it is then."""
+    seen = store.get(target)
+    count = {"n": seen.properties["n"] + 1}
+    if as_many:
+        (answer,) = store.edit_many(slide, [Edit(target, seen.revision, properties=count)], author=author)
+        assert isinstance(answer, Edited) or (answer.revision or 0) > seen.revision
+        return isinstance(answer, Edited)
+    try:
+        content = NewAnnotation(seen.geometry, properties=count)
+        store.replace(target, content, expected=seen.revision, author=author)
+    except Stale:
+        assert store.latest(target).revision > seen.revision
+        return False
+    return True
+
+
 def compete(store: AnnotationStore, slide: str, *, editors: int, operations: int) -> None:
-    """Let editors count on few objects, some of them in chunks, and see that every accepted count is there."""
+    """Let editors count on few objects, some of them in chunks, while what they write is folded.
+
+    Every count that was accepted is there, once.
+    """
     new = [square(n, n, id=uuid4(), properties={"n": 0}) for n in range(6)]
     write(store, slide, new[:3])
     store.add(slide, new[3:], layer="drawn", author="x")
     ids = [_id(item) for item in new]
-    won, wrong = Counter[UUID](), list[str]()
-    lock = threading.Lock()
 
-    def edit(editor: int) -> None:
+    def edit(editor: int) -> Counter[UUID]:
         random = np.random.default_rng(editor)
+        won = Counter[UUID]()
         for step in range(operations):
             target = ids[int(random.integers(len(ids)))]
-            seen = store.get(target)
-            count = {"n": seen.properties["n"] + 1}
-            try:
-                if step % 2:
-                    (answer,) = store.edit_many(
-                        slide, [Edit(target, seen.revision, properties=count)], author=f"e{editor}"
-                    )
-                    done = isinstance(answer, Edited)
-                    if isinstance(answer, NotEdited) and (answer.revision is None or answer.revision <= seen.revision):
-                        wrong.append("an answer without what is current")
-                else:
-                    content = NewAnnotation(seen.geometry, properties=count)
-                    store.replace(target, content, expected=seen.revision, author=f"e{editor}")
-                    done = True
-            except Stale:
-                done = False
-                if store.latest(target).revision <= seen.revision:
-                    wrong.append("stale without a newer one")
-            with lock:
-                won[target] += done
+            won[target] += count_on(store, slide, target, f"e{editor}", as_many=bool(step % 2))
+        return won
 
-    threads = [threading.Thread(target=edit, args=(n,)) for n in range(editors)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
+    folded = 0
+    with ThreadPoolExecutor(editors) as pool:
+        running = [pool.submit(edit, n) for n in range(editors)]
+        while not all(future.done() for future in running):
+            folded += store.compact(slide, ALWAYS)
+            time.sleep(0.02)
+    won = sum((future.result() for future in running), Counter[UUID]())
+    assert folded > 1
+    listed = {a.id: a.properties["n"] for a in store.each(AnnotationQuery(slide))}
+    assert listed == {i: won[i] for i in ids}
     assert sum(won.values()) > operations
     for i in ids:
         history = store.history(i)
