@@ -55,7 +55,8 @@ def passing(
     first_rings = part_starts[starts]
     vertices = np.diff(ring_starts[first_rings])
     # Written so that NaN fails as well.
-    inside: Mask = np.asarray((np.abs(xy) <= limit).all(axis=1))
+    within = np.abs(xy) <= limit
+    inside: Mask = np.asarray(within[:, 0] & within[:, 1])
     good = (vertices > 0) & (vertices <= max_vertices) & (np.diff(starts) > 0)
     good &= _all_within(inside, ring_starts[first_rings])
     rings = _good_rings(kinds, xy, ring_starts, first_rings)
@@ -89,10 +90,13 @@ def _good_rings(
     least = np.where(kind >= _POLYGON, 4, np.where(kind >= _LINE, 2, 1))
     good = np.asarray(lengths >= least)
     ends = np.minimum(first, len(xy) - 1), np.maximum(ring_starts[1:] - 1, 0)
-    closed = (xy[ends[0]] == xy[ends[1]]).all(axis=1)
+    x, y = xy[:, 0], xy[:, 1]
+    closed = (x[ends[0]] == x[ends[1]]) & (y[ends[0]] == y[ends[1]])
     good &= closed | (kind < _POLYGON)
+    if not ((kind >= _LINE) & (kind < _POLYGON)).any():
+        return good
     moves = np.zeros(len(xy), np.bool_)
-    moves[1:] = (xy[1:] != xy[:-1]).any(axis=1)
+    moves[1:] = (x[1:] != x[:-1]) | (y[1:] != y[:-1])
     moves[first[lengths > 0]] = False
     moved = np.concatenate(([0], np.cumsum(moves)))
     has_length = moved[ring_starts[1:]] > moved[first]

@@ -169,6 +169,8 @@ class Columns:
     def take(self, rows: npt.NDArray[Any]) -> "Columns":
         """Give some rows (indices, or a mask of N) in the order asked for."""
         wanted = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
+        if len(wanted) == len(self) and np.array_equal(wanted, np.arange(len(self))):
+            return self
         if len(self.ring_starts) == len(self.starts):  # one ring each
             starts = part_starts = np.arange(len(wanted) + 1)
             rings = wanted
@@ -295,7 +297,8 @@ def areal_rings(columns: Columns) -> npt.NDArray[np.bool_]:
     """Tell which rings enclose an area: those of polygons, and closed ones of collections."""
     kinds = np.repeat(columns.kinds, np.diff(columns.part_starts[columns.starts]))
     first, end = columns.ring_starts[:-1], columns.ring_starts[1:]
-    closed = (end - first >= _CLOSED) & (columns.xy[first] == columns.xy[end - 1]).all(axis=1)
+    x, y = columns.xy[:, 0], columns.xy[:, 1]
+    closed = (end - first >= _CLOSED) & (x[first] == x[end - 1]) & (y[first] == y[end - 1])
     polygons = (kinds == GeometryKind.POLYGON) | (kinds == GeometryKind.MULTI_POLYGON)
     areal: npt.NDArray[np.bool_] = polygons | ((kinds == GeometryKind.COLLECTION) & closed)
     return areal
