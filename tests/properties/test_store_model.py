@@ -219,7 +219,7 @@ class StoreAgainstDict(RuleBasedStateMachine):
         if changes:
             self.put(changes)
 
-    @rule(overridden=st.sampled_from((0.0, 0.3)), versions=st.sampled_from((1, 8)))
+    @rule(overridden=st.sampled_from((0.0, 0.3, 1.0)), versions=st.sampled_from((1, 8, 1000)))
     def compact(self, overridden: float, versions: int) -> None:
         self.store.compact(self.slide, CompactionRule(overridden, versions))
 
