@@ -5,6 +5,7 @@ Nobody sees a chunk until it is born.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from pathserve.db import Transaction, as_int
 from pathserve.labels import Columns
 
 _COUNTER = "chunk"
+_PLACED_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +138,17 @@ def insert_chunks(
 
 def place(tx: Transaction, some: Placed) -> None:
     """Write where annotations lie; whatever stood there before is forgotten."""
-    tx.run_many(
-        "insert into placed (id, chunk, place) values (?, ?, ?) "
-        "on conflict (id) do update set chunk = excluded.chunk, place = excluded.place",
-        zip((row.tobytes() for row in some.ids), some.chunks.tolist(), some.places.tolist(), strict=True),
-    )
+    ids = np.ascontiguousarray(some.ids).view("V16").ravel().tolist()
+    cells = list(chain.from_iterable(zip(ids, some.chunks.tolist(), some.places.tolist(), strict=True)))
+    # Many rows in one statement: a third of the time.
+    for start in range(0, len(cells), 3 * _PLACED_AT_ONCE):
+        values = cells[start : start + 3 * _PLACED_AT_ONCE]
+        rows = ", ".join(["(?, ?, ?)"] * (len(values) // 3))
+        tx.run(
+            f"insert into placed (id, chunk, place) values {rows} "  # noqa: S608 - constants only
+            "on conflict (id) do update set chunk = excluded.chunk, place = excluded.place",
+            *values,
+        )
 
 
 def forget_batch(tx: Transaction, batch: str) -> None:
