@@ -11,6 +11,7 @@ Value = str | int | float | bytes | None
 Row = tuple[Value, ...]
 """The cells of one row."""
 
+_ALWAYS_STORABLE = frozenset((int, bool, bytes, type(None)))
 _UPPER_TO_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
@@ -51,6 +52,8 @@ def require_storable(values: Row) -> Row:
     Invalid
         When a text holds the character NUL.
     """
+    if _ALWAYS_STORABLE.issuperset(map(type, values)):
+        return values
     has_nan = False
     for value in values:
         if isinstance(value, str):

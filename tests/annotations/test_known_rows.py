@@ -1,0 +1,45 @@
+"""Ids of an import, held against a plain dict."""
+
+import numpy as np
+
+from pathserve.annotations.known_rows import ImportIds, Standing, repeats, rounds
+
+
+def _expected(met, ids, digests):
+    told = [met.get(i.tobytes()) for i in ids]
+    return [
+        Standing.NEW if there is None else Standing.KNOWN if there == digest else Standing.TAKEN
+        for there, digest in zip(told, digests.tolist(), strict=True)
+    ]
+
+
+def test_ids_of_an_import_are_found_again_whatever_their_number():
+    rng = np.random.default_rng(5)
+    pool = rng.integers(0, 256, (6000, 16), dtype=np.uint8)
+    pool[:3000, :8] = pool[0, :8]  # half of each is no id
+    pool[3000:, 8:] = pool[0, 8:]
+    table, met = ImportIds(), dict[bytes, int]()
+    for count in (1, 700, 3000, 3000, 3000, 3000):
+        ids, digests = pool[rng.integers(0, len(pool), count)], rng.integers(0, 2, count).astype(np.uint64)
+        standing = table.compare(ids, digests)
+        assert standing.tolist() == _expected(met, ids, digests)
+        again = repeats(ids, digests, standing == Standing.NEW)
+        fresh = (standing == Standing.NEW) & (again == Standing.NEW)
+        before = dict(met)
+        for row in np.flatnonzero(standing == Standing.NEW).tolist():
+            key, digest = ids[row].tobytes(), int(digests[row])
+            seen = met.get(key)
+            assert again[row] == (
+                Standing.NEW if seen is None else Standing.KNOWN if seen == digest else Standing.TAKEN
+            )
+            met.setdefault(key, digest)
+        assert len(met) - len(before) == int(fresh.sum())
+        table.add(ids[fresh], digests[fresh])
+    assert len(met) > 4000
+
+
+def test_no_round_has_an_id_twice():
+    ids = np.array([[n] * 16 for n in (3, 1, 3, 2, 3, 1)], np.uint8)
+    assert [turn.tolist() for turn in rounds(ids)] == [[0, 1, 3], [2, 5], [4]]
+    assert [turn.tolist() for turn in rounds(ids[[0, 1, 3]])] == [[0, 1, 2]]
+    assert rounds(ids[:0]) == []
