@@ -14,6 +14,7 @@ from pathserve.annotations import AnnotationQuery
 from pathserve.annotations.revision_log import revision_log
 from pathserve.cli.options import AsJson, Data, open_services
 from pathserve.cli.output import Exit, note, say, say_json
+from pathserve.errors import Invalid
 from pathserve.exchange import (
     ExportOptions,
     ImportOptions,
@@ -76,15 +77,16 @@ def import_annotations(
     as_json: AsJson = False,
 ) -> None:
     """Import annotations of any format as one revision; says what was assumed, repaired, refused and lost."""
-    options = ImportOptions(
-        layer=clean_name(layer, "layer name"),
-        author=_AUTHOR,
-        form=None if format_ is None else by_name(format_).name,
-        frame=frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine),
-        on_conflict=parse_conflict(on_conflict),
-        force=force,
-        told=parse_told(option or ()),
-    )
+    with _usage():
+        options = ImportOptions(
+            layer=clean_name(layer, "layer name"),
+            author=_AUTHOR,
+            form=None if format_ is None else by_name(format_).name,
+            frame=frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine),
+            on_conflict=parse_conflict(on_conflict),
+            force=force,
+            told=parse_told(option or ()),
+        )
     with open_services(data) as services, _bar("annotations") as moved:
         record = services.catalog.slide(slide)
         report = import_file(
@@ -121,8 +123,9 @@ def export_annotations(
     as_json: AsJson = False,
 ) -> None:
     """Export annotations in any format; says what it could not hold."""
-    frame = frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine)
-    options = ExportOptions(by_name(format_), frame, parse_told(option or ()))
+    with _usage():
+        frame = frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine)
+        options = ExportOptions(by_name(format_), frame, parse_told(option or ()))
     with open_services(data) as services, _bar("annotations") as moved:
         record = services.catalog.slide(slide)
         export = begin_export(
@@ -142,6 +145,15 @@ def export_annotations(
     note(f"{report.written:,} annotations of revision {report.revision} written; {_frame_words(told['frame'])}.")
     for loss in told["losses"]:
         note(f"lost: {loss['message']} ({loss['count']:,})")
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """Take what is wrong with an option for wrong usage of the command."""
+    try:
+        yield
+    except Invalid as error:
+        raise typer.BadParameter(error.message) from error
 
 
 @contextmanager

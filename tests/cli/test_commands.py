@@ -138,6 +138,27 @@ def test_annotations_go_in_and_come_out(run, slide: str, tmp_path: Path) -> None
     assert json.loads(run("annotations", "export", slide, "--layer", "other").stdout)["features"] == []
 
 
+def test_annotation_files_in_other_frames_and_formats(run, slide: str, tmp_path: Path) -> None:
+    file, out = tmp_path / "a.geojson", tmp_path / "out.geojsonl"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": [SQUARE, SQUARE]}))
+    done = run("annotations", "import", slide, file, "--affine", "2,0,100,0,2,0", "--layer", "far")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 added, 0 there already" in done.stdout
+    assert "origin and unit assumed" in done.stdout
+    assert run("annotations", "export", slide, "--format", "geojsonl", "--layer", "far", "-o", out).returncode == 0
+    first = json.loads(out.read_bytes().split(b"\x1e")[1])["geometry"]["coordinates"][0][0]
+    assert first == [
+        2 * SQUARE["geometry"]["coordinates"][0][0][0] + 100,
+        2 * SQUARE["geometry"]["coordinates"][0][0][1],
+    ]
+    for wrong in (("--origin", "moon"), ("--format", "none"), ("--affine", "1"), ("--on-conflict", "hope")):
+        assert run("annotations", "import", slide, file, *wrong).returncode == 2
+    broken = tmp_path / "broken.geojson"
+    broken.write_text("{")
+    refused = run("annotations", "import", slide, broken)
+    assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
+
+
 def test_classes_keep_their_values(run, slide: str, tmp_path: Path) -> None:
     file = tmp_path / "classes.json"
     file.write_text(json.dumps([{"name": "A", "color": [1, 2, 3]}, {"name": "B", "color": [4, 5, 6], "priority": 2}]))
