@@ -142,22 +142,22 @@ def _unplaned(data: bytes, dtype: str, width: int) -> npt.NDArray[Any]:
     return values.reshape(-1).view(dtype)
 
 
-def _exact(values: Floats, scale: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def _exact(values: Floats, scale: npt.ArrayLike) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Give k, and where k / scale is the value to the last bit (so not for -0.0, NaN, or what does not fit)."""
     with np.errstate(over="ignore", invalid="ignore"):
-        k = np.rint(values * scale)
-        fits = np.abs(k) < _MOST_K
-    k = np.where(fits, k, 0.0)
-    return k.astype(np.int64), fits & ((k / scale).view(np.int64) == values.view(np.int64)) & ~(
-        np.signbit(k) & (k == 0)
-    )
+        rounded = np.rint(values * np.asarray(scale, np.float64))
+        fits = np.abs(rounded) < _MOST_K
+    # Whole numbers have one zero only: -0.0 does not come back, nor does what is taken for 0 because it does not fit.
+    k = (rounded if fits.all() else np.where(fits, rounded, 0.0)).astype(np.int64)
+    return k, (k / scale).view(np.int64) == values.view(np.int64)
 
 
 def _shares(sample: Floats) -> dict[int, float]:
     """Tell of each scale what share of the values it gives exactly, up to the first that gives them all."""
     shares: dict[int, float] = {}
-    for scale in SCALES:
-        shares[scale] = np.count_nonzero(_exact(sample, scale)[1]) / len(sample)
+    good = _exact(sample, np.array(SCALES)[:, np.newaxis])[1]
+    for scale, count in zip(SCALES, np.count_nonzero(good, axis=1).tolist(), strict=True):
+        shares[scale] = count / len(sample)
         if shares[scale] == 1.0:
             break
     return shares

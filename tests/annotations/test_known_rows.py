@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from pathserve.annotations.known_rows import ImportIds, Standing, repeats, rounds
+from pathserve.annotations.known_rows import Digests, Ids, ImportIds, Standing, repeats, rounds
 
 
-def _expected(met, ids, digests):
+def _expected(met: dict[bytes, int], ids: Ids, digests: Digests) -> list[int]:
     told = [met.get(i.tobytes()) for i in ids]
     return [
         Standing.NEW if there is None else Standing.KNOWN if there == digest else Standing.TAKEN
@@ -13,7 +13,7 @@ def _expected(met, ids, digests):
     ]
 
 
-def test_ids_of_an_import_are_found_again_whatever_their_number():
+def test_ids_of_an_import_are_found_again_whatever_their_number() -> None:
     rng = np.random.default_rng(5)
     pool = rng.integers(0, 256, (6000, 16), dtype=np.uint8)
     pool[:3000, :8] = pool[0, :8]  # half of each is no id
@@ -38,7 +38,7 @@ def test_ids_of_an_import_are_found_again_whatever_their_number():
     assert len(met) > 4000
 
 
-def test_no_round_has_an_id_twice():
+def test_no_round_has_an_id_twice() -> None:
     ids = np.array([[n] * 16 for n in (3, 1, 3, 2, 3, 1)], np.uint8)
     assert [turn.tolist() for turn in rounds(ids)] == [[0, 1, 3], [2, 5], [4]]
     assert [turn.tolist() for turn in rounds(ids[[0, 1, 3]])] == [[0, 1, 2]]
