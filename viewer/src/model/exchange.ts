@@ -74,13 +74,23 @@ export interface FrameChoice {
   readonly unit: string
   readonly mpp: string
   readonly affine: string
+  /** What a format has to be told, as NAME=VALUE; semicolons stand between several. */
+  readonly option: string
 }
 
-export const NO_FRAME: FrameChoice = { origin: '', unit: '', mpp: '', affine: '' }
+export const NO_FRAME: FrameChoice = { origin: '', unit: '', mpp: '', affine: '', option: '' }
 
 /** Query parameters of what has been stated. */
 export function statedOf(choice: Readonly<Record<string, string>>): URLSearchParams {
-  return new URLSearchParams(Object.entries(choice).filter(([, value]) => value.trim() !== ''))
+  const pairs = Object.entries(choice).flatMap(([name, value]) =>
+    (name === 'option' ? value.split(';') : [value]).map((part) => [name, part.trim()]),
+  )
+  return new URLSearchParams(pairs.filter(([, value]) => value !== ''))
+}
+
+/** A problem in the words of the viewer: the server speaks of options as the command line has them. */
+export function problemText(detail: string): string {
+  return /--option /.test(detail) ? `${detail.replaceAll('--option ', '')} Options stand under Advanced.` : detail
 }
 
 const ORIGINS: Readonly<Record<string, string>> = {

@@ -11,17 +11,17 @@ const NOTES: Readonly<Record<string, string>> = {
   omexml: 'ROIs of OME: shapes, with the class as their text.',
   dsa: 'Shapes of HistomicsUI with holes; the class is the group.',
   w3c: 'Outlines as SVG, the class as a tag.',
-  camelyon: 'The outlines of one class, and its holes.',
+  camelyon: 'The outlines of one class (option positive=NAME), and its holes.',
   cytomine: 'Outlines as well-known text, and the class.',
   histomicstk: 'Outlines in whole pixels, and the class.',
   wkt: 'A table: id, class, outline as well-known text, properties.',
   tiatoolbox: 'A store that TIAToolbox opens: outlines, classes, properties.',
   geoparquet: 'A table for geopandas and others: outlines, classes, properties.',
   geofeather: 'The same as an Arrow file.',
-  flatgeobuf: 'Outlines with a spatial index, classes, properties.',
-  coco: 'Boxes, outlines and categories for training. No holes.',
+  flatgeobuf: 'Outlines, classes, properties, for geographic tools.',
+  coco: 'Boxes, outlines and categories for training. Holes only as masks: option rle=holes.',
   'dicom-ann': 'Outlines and points by class, for DICOM archives.',
-  'dicom-seg': 'Areas as binary frames by class, for DICOM archives.',
+  'dicom-seg': 'Areas as frames of pixels by class (option downsample=D), for DICOM archives.',
 }
 
 export function formatNote(name: string): string {

@@ -31,7 +31,7 @@ const PATHS = {
   clipped: 'M2.5 16.5c3.5 0 4-12 7.5-12s4 12 7.5 12M6.5 4.5h7',
   'fold-up': 'M5 12.5 10 7.5l5 5',
   'fold-down': 'M5 7.5l5 5 5-5',
-  more: 'M4 10h.1M10 10h.1M16 10h.1',
+  more: 'M3.400 10h1.2M9.400 10h1.2M15.400 10h1.2',
   'check-off': 'M4 4h12v12H4z',
   'check-on': 'M4 4h12v12H4zM6.5 10.200 9 12.700l4.500-5.400',
   ruler: 'M2.5 7h15v6h-15zM6 7v2.5M10 7v2.5M14 7v2.5',

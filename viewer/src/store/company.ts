@@ -66,18 +66,22 @@ export class Company {
 
   /** Tell the others where this viewer looks until the answer is called; a page that nobody looks at says nothing. */
   announce(view: { readonly value: View | null; peek(): View | null }, page: Document): () => void {
-    let [last, timer] = [Number.NEGATIVE_INFINITY, undefined as ReturnType<typeof setTimeout> | undefined]
-    const say = (): void => {
-      clearTimeout(timer)
+    let [last, saying] = [Number.NEGATIVE_INFINITY, false]
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const say = async (): Promise<void> => {
       const now = view.peek()
+      timer = setTimeout(() => void say(), RESTING_MS)
+      if (!now || page.hidden || !navigator.onLine || saying) return
+      // The server wants a pause between two: on a slow line they would arrive together.
+      saying = true
+      await putPresence(this.slide, seenIn(now, this.client))
+      saying = false
       last = Date.now()
-      timer = setTimeout(say, RESTING_MS)
-      if (now && !page.hidden && navigator.onLine) void putPresence(this.slide, seenIn(now, this.client))
     }
     const stop = effect(() => {
       if (!view.value) return
       clearTimeout(timer)
-      timer = setTimeout(say, Math.max(0, last + MOVING_MS - Date.now()))
+      timer = setTimeout(() => void say(), Math.max(0, last + MOVING_MS - Date.now()))
     })
     return () => {
       stop()

@@ -64,11 +64,9 @@ export class LayerDesk {
 
   /** Bring back what was taken away last. */
   restore(): Promise<boolean> {
+    const layer = this.removed.peek()
     return this.attempt(async () => {
-      const layer = this.removed.peek()
-      if (layer === null) return
-      await restoreLayer(this.parts.slide, layer)
-      this.removed.value = null
+      if (layer !== null) await restoreLayer(this.parts.slide, layer)
     })
   }
 

@@ -25,7 +25,7 @@ const OBJECTS: readonly TileFeature[] = [
 ]
 const BINS: readonly TileFeature[] = [
   { type: 1, paths: [[[32, 96]]], tags: { class: 'Tumour', layer: 'Cells', count: 3 } },
-  { type: 1, paths: [[[32, 96]]], tags: { layer: 'Cells', count: 70_000 } },
+  { type: 1, paths: [[[32, 96]], [[4064, 96]], [[160, 288]]], tags: { layer: 'Cells', count: 70_000 } },
 ]
 
 /** Paths of one object, as [x, y] pairs. */
@@ -67,11 +67,11 @@ describe.each([false, true])('a vector tile (keys first: %s)', (keysFirst) => {
   it('has its bins', () => {
     const { xs, ys, counts, classes } = tile.density
     expect([[...xs], [...ys], [...counts]]).toEqual([
-      [32, 32],
-      [96, 96],
-      [3, 70_000],
+      [32, 32, 4064, 160],
+      [96, 96, 96, 288],
+      [3, 70_000, 70_000, 70_000],
     ])
-    expect([...classes].map((index) => nameOf(tile, index))).toEqual(['Tumour', null])
+    expect([...classes].map((index) => nameOf(tile, index))).toEqual(['Tumour', null, null, null])
   })
 
   it('counts the bytes that it takes', () => {

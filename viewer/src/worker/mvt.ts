@@ -1,8 +1,8 @@
 /**
  * Decode vector tiles (Mapbox Vector Tile specification 2.1) straight into arrays.
  *
- * Of the two layers that PathServe writes, `objects` has one feature for each object and `density` one for each bin,
- * class and layer.
+ * Of the two layers that PathServe writes, `objects` has one feature for each object and `density` one for all bins
+ * of a class and layer that have the same count.
  */
 import { PbfReader } from 'pbf'
 import type { ObjectTile } from './object-tile'
@@ -125,16 +125,15 @@ function readDensity(pbf: PbfReader, layer: RawLayer, builder: ObjectTileBuilder
   for (const span of layer.features) {
     const { tags: tagSpan, geometry } = readFeature(pbf, span)
     readTags(pbf, layer, tagSpan, tags)
+    const count = Number(tags.get('count') ?? 0)
+    const [className, layerName] = [String(tags.get('class') ?? ''), String(tags.get('layer') ?? '')]
     pbf.pos = geometry[0]
-    pbf.readVarint()
-    const [x, y] = [pbf.readSVarint(), pbf.readSVarint()]
-    builder.addBin(
-      x,
-      y,
-      Number(tags.get('count') ?? 0),
-      String(tags.get('class') ?? ''),
-      String(tags.get('layer') ?? ''),
-    )
+    let [x, y] = [0, 0]
+    for (let left = pbf.readVarint() >> 3; left > 0 && pbf.pos < geometry[1]; left--) {
+      x += pbf.readSVarint()
+      y += pbf.readSVarint()
+      builder.addBin(x, y, count, className, layerName)
+    }
   }
 }
 

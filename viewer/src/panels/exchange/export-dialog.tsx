@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import { useMemo } from 'preact/hooks'
+import { problemText } from '../../model/exchange'
 import { formatCount, plural } from '../../model/format'
 import { formatNote } from '../../model/format-notes'
 import { ExportChoice } from '../../store/export-choice'
@@ -54,7 +55,7 @@ export function ExportDialog({ workspace, onClose }: Props): JSX.Element {
         <p class="format-note">{formatNote(choice.format.value)}</p>
         {choice.problem.value !== '' && (
           <p class="note note-bad" role="alert" data-testid="export-problem">
-            {choice.problem.value}
+            {problemText(choice.problem.value)}
           </p>
         )}
         <Losses choice={choice} />

@@ -12,7 +12,7 @@ export function Choice({ label, value, options, onChange }: ChoiceProps): JSX.El
   return (
     <label class="form-field">
       <span>{label}</span>
-      <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
+      <select aria-label={label} value={value} onChange={(event) => onChange(event.currentTarget.value)}>
         {options.map(([each, said]) => (
           <option key={each} value={each}>
             {said}
@@ -43,6 +43,7 @@ export function TextField({ label, hint, placeholder, value, list, onInput }: Te
       </span>
       <input
         type="text"
+        aria-label={hint ? `${label}, ${hint}` : label}
         value={value}
         {...(placeholder ? { placeholder } : {})}
         {...(list ? { list } : {})}

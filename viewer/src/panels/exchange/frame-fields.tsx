@@ -14,10 +14,10 @@ export function FrameFields({ frame, onChange }: Props): JSX.Element {
     frame.value = { ...frame.peek(), [part]: value }
     onChange?.()
   }
-  const { origin, unit, mpp, affine } = frame.value
+  const { origin, unit, mpp, affine, option } = frame.value
   return (
     <details class="advanced">
-      <summary>Advanced: where the coordinates count from, and in what</summary>
+      <summary>Advanced: origin and unit of coordinates, options of the format</summary>
       <div class="form-grid">
         <Choice
           label="Origin"
@@ -41,7 +41,7 @@ export function FrameFields({ frame, onChange }: Props): JSX.Element {
         />
         <TextField
           label="Micrometres per pixel"
-          hint="for micrometres; empty: the slide's"
+          hint="if not the slide's"
           placeholder="0.25 or 0.25,0.25"
           value={mpp}
           onInput={set('mpp')}
@@ -52,6 +52,13 @@ export function FrameFields({ frame, onChange }: Props): JSX.Element {
           placeholder="1,0,0,0,1,0"
           value={affine}
           onInput={set('affine')}
+        />
+        <TextField
+          label="Options"
+          hint="that a format asks for"
+          placeholder="NAME=VALUE; NAME=VALUE"
+          value={option}
+          onInput={set('option')}
         />
       </div>
     </details>

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import { useEffect, useMemo } from 'preact/hooks'
+import { problemText } from '../../model/exchange'
 import { formatBytes, formatCount } from '../../model/format'
 import { placeOfImport } from '../../store/import-place'
 import { ImportRun } from '../../store/import-run'
@@ -73,7 +74,7 @@ export function ImportDialog({ workspace, onClose }: Props): JSX.Element {
         {state === 'running' && <Running run={run} />}
         {run.problem.value !== '' && (
           <p class="note note-bad" role="alert" data-testid="import-problem">
-            {run.problem.value}
+            {problemText(run.problem.value)}
           </p>
         )}
         {report && <Report report={report} title={title} />}

@@ -33,17 +33,21 @@ function Figure({ label, count, tone = '' }: { label: string; count: number; ton
 /** What an import did, feature by feature where something was not as the file has it. */
 export function Report({ report, title }: { report: ImportReport; title: string }): JSX.Element {
   const assumed = assumedText(report, title)
+  const nothing = report.read > 0 && report.refused_count === report.read
+  // What was refused because of its id stands in the list of refusals.
+  const conflicts = report.refused.some(({ code }) => code === 'conflict') ? 0 : report.conflicts_count
   return (
     <div class="report" data-testid="import-report">
       <p>
-        {title || report.format}: {plural(report.read, 'feature')} read into the layer “{report.layer}”.
+        {title || report.format}: {plural(report.read, 'feature')} read
+        {nothing ? '; none of them came in.' : ` into the layer “${report.layer}”.`}
       </p>
       <dl class="report-numbers">
         <Figure label="created" count={report.created} tone="good" />
         <Figure label="there already" count={report.there_already} />
         <Figure label="replaced" count={report.replaced} />
         <Figure label="repaired" count={report.repaired_count} tone="warn" />
-        <Figure label="conflicts" count={report.conflicts_count} tone="bad" />
+        <Figure label="conflicts" count={conflicts} tone="bad" />
         <Figure label="refused" count={report.refused_count} tone="bad" />
       </dl>
       {assumed !== '' && <p class="quiet">{assumed}</p>}
@@ -55,7 +59,7 @@ export function Report({ report, title }: { report: ImportReport; title: string 
         <p class="quiet">{plural(report.made_ids, 'feature')} without an id: one was made from the content.</p>
       )}
       <IssueList title="Refused" issues={report.refused} count={report.refused_count} open />
-      <IssueList title="Conflicts" issues={report.conflicts} count={report.conflicts_count} open />
+      <IssueList title="Conflicts" issues={report.conflicts} count={conflicts} open />
       <IssueList title="Repaired" issues={report.repaired} count={report.repaired_count} />
       {report.losses.length > 0 && (
         <>

@@ -91,7 +91,7 @@ export function ClassList({ workspace }: { workspace: Workspace }): JSX.Element 
         )}
         <span aria-hidden="true">Hotkey</span>
       </div>
-      <ul class="rows">
+      <ul class="rows class-rows-list">
         {workspace.classes.value.map((entry) => (
           <ClassRow key={entry.name} workspace={workspace} entry={entry} />
         ))}

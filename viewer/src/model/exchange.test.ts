@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest'
+import { assumedText, betterFit, frameText, type ImportReport, NO_FRAME, problemText, statedOf } from './exchange'
+import { formatNote } from './format-notes'
+
+const report: ImportReport = {
+  format: 'qupath',
+  layer: 'l',
+  revision: 3,
+  read: 2,
+  created: 2,
+  there_already: 0,
+  replaced: 0,
+  made_ids: 0,
+  outside_slide: 0,
+  conflicts: [],
+  conflicts_count: 0,
+  repaired: [],
+  repaired_count: 0,
+  refused: [],
+  refused_count: 0,
+  losses: [],
+  frame: { origin: 'slide', unit: 'px' },
+  assumed: ['format', 'origin', 'unit'],
+  fit: [],
+}
+
+describe('what is stated', () => {
+  it('goes into the question, and nothing else', () => {
+    expect(statedOf({ ...NO_FRAME, format: 'coco', layer: ' ' }).toString()).toBe('format=coco')
+  })
+
+  it('repeats options', () => {
+    expect(statedOf({ ...NO_FRAME, option: 'image=3; rater = 2;' }).getAll('option')).toEqual(['image=3', 'rater = 2'])
+  })
+})
+
+describe('the report', () => {
+  it('says what was assumed', () => {
+    expect(assumedText(report, 'QuPath GeoJSON')).toBe(
+      'Assumed that it is QuPath GeoJSON and that its coordinates are pixels from the corner of the slide.',
+    )
+    expect(assumedText({ ...report, assumed: [] }, '')).toBe('')
+    expect(frameText({ origin: null, unit: null })).toBe('as the file itself says')
+  })
+
+  it('names a frame that fits clearly better, and none that does not', () => {
+    const lies = (origin: string, on_slide: number) => ({ origin, unit: 'px', on_slide, on_tissue: null })
+    expect(betterFit({ ...report, fit: [lies('slide', 0.2), lies('bounds', 0.9)] })?.origin).toBe('bounds')
+    expect(betterFit({ ...report, fit: [lies('slide', 0.9), lies('bounds', 0.95)] })).toBeNull()
+    expect(betterFit({ ...report, fit: [] })).toBeNull()
+  })
+
+  it('speaks of options as the dialog has them', () => {
+    expect(problemText('Say which with --option image=ID.')).toBe(
+      'Say which with image=ID. Options stand under Advanced.',
+    )
+    expect(problemText('It is no JSON.')).toBe('It is no JSON.')
+  })
+
+  it('has a word on formats', () => {
+    expect(formatNote('geojson')).toContain('Everything')
+    expect(formatNote('unheard-of')).toBe('')
+  })
+})
