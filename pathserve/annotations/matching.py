@@ -55,8 +55,8 @@ def match_attributes(query: AnnotationQuery, found: Attributes, authored: frozen
     ):
         if wanted:
             mask &= _named(wanted, names, indices)
-    mask &= _between(found.scores, query.min_score, query.max_score)
-    mask &= _between(found.areas, query.min_area, query.max_area)
+    _keep_between(mask, found.scores, query.min_score, query.max_score)
+    _keep_between(mask, found.areas, query.min_area, query.max_area)
     if query.exhaustive_only:
         mask &= found.exhaustive
     if query.numbers:
@@ -182,13 +182,11 @@ def _meets(boxes: npt.NDArray[np.float64], box: Sequence[float], *, closed: bool
     return found
 
 
-def _between(values: npt.NDArray[Any], low: float | None, high: float | None) -> Mask:
-    mask = np.ones(len(values), np.bool_)
+def _keep_between(mask: Mask, values: npt.NDArray[Any], low: float | None, high: float | None) -> None:
     if low is not None:
         mask &= values >= low
     if high is not None:
         mask &= values <= high
-    return mask
 
 
 def _named(wanted: Sequence[str], names: Sequence[str], indices: npt.NDArray[np.int32]) -> Mask:

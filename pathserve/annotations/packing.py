@@ -142,10 +142,10 @@ def _unplaned(data: bytes, dtype: str, width: int) -> npt.NDArray[Any]:
     return values.reshape(-1).view(dtype)
 
 
-def _exact(values: Floats, scale: npt.ArrayLike) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def _exact(values: Floats, scale: int | Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Give k, and where k / scale is the value to the last bit (so not for -0.0, NaN, or what does not fit)."""
     with np.errstate(over="ignore", invalid="ignore"):
-        rounded = np.rint(values * np.asarray(scale, np.float64))
+        rounded = np.rint(values * scale)
         fits = np.abs(rounded) < _MOST_K
     # Whole numbers have one zero only: -0.0 does not come back, nor does what is taken for 0 because it does not fit.
     k = (rounded if fits.all() else np.where(fits, rounded, 0.0)).astype(np.int64)

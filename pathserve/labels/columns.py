@@ -168,7 +168,7 @@ class Columns:
 
     def take(self, rows: npt.NDArray[Any]) -> "Columns":
         """Give some rows (indices, or a mask of N) in the order asked for."""
-        wanted = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
+        wanted = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64, copy=False)
         if len(wanted) == len(self) and np.array_equal(wanted, np.arange(len(self))):
             return self
         if len(self.ring_starts) == len(self.starts):  # one ring each
@@ -197,7 +197,7 @@ class Columns:
             ring_starts=ring_starts,
             part_starts=part_starts,
             starts=starts,
-            properties=[self.properties[row] for row in indices],
+            properties=list(map(self.properties.__getitem__, indices)),
             geometries={new: self.geometries[old] for new, old in places if old in self.geometries},
             drawn={new: self.drawn[old] for new, old in places if old in self.drawn},
             layer=self.layer,
@@ -349,9 +349,12 @@ def _join_offsets(several: Sequence[Ints]) -> Ints:
 
 def _gather(offsets: Ints, wanted: Ints) -> tuple[Ints, Ints]:
     """Give the members of the runs ``wanted`` and the offsets of these runs among them."""
-    lengths = offsets[wanted + 1] - offsets[wanted]
-    fresh = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
-    members = np.arange(fresh[-1]) + np.repeat(offsets[wanted] - fresh[:-1], lengths)
+    begins = offsets.take(wanted)
+    lengths = offsets.take(wanted + 1) - begins
+    fresh = np.zeros(len(wanted) + 1, np.int64)
+    np.cumsum(lengths, out=fresh[1:])
+    members = np.repeat(begins - fresh[:-1], lengths)
+    members += np.arange(len(members))
     return members, fresh
 
 
