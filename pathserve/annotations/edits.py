@@ -12,7 +12,7 @@ from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.heads import Head, adopt, contents_at
 from pathserve.annotations.layers import is_removed
 from pathserve.annotations.revisions import begin_revision, lock_slide
-from pathserve.annotations.rows import Content, content_with
+from pathserve.annotations.rows import DEFAULT_STATE, Content, content_with
 from pathserve.annotations.schema import ensure_classes
 from pathserve.annotations.versions import append_versions
 from pathserve.db import Transaction, now
@@ -29,7 +29,7 @@ class Edit:
     Parameters
     ----------
     expected
-        The revision that the writer saw.
+        The revision of this annotation that the writer saw; None when ``unless_changed_since`` says what was seen.
     class_name
         Its class from now on; an empty text for none.
     state
@@ -38,14 +38,26 @@ class Edit:
         Merged into its properties as JSON Merge Patch does (RFC 7396): null takes a member away.
     deleted
         True deletes it, False brings it back with what it said last.
+    unless_changed_since
+        The revision of the slide that the writer saw; only looked at where ``expected`` is None.
+
+    Raises
+    ------
+    Invalid
+        When neither revision is given.
     """
 
     id: UUID
-    expected: int
+    expected: int | None
     class_name: str | None = None
     state: str | None = None
     properties: Mapping[str, Any] | None = None
     deleted: bool | None = None
+    unless_changed_since: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.expected is None and self.unless_changed_since is None:
+            raise Invalid("An edit names the revision that the writer saw.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,7 @@ def apply_edits(
     Raises
     ------
     Invalid
-        When an annotation is named twice.
+        When an annotation is named twice, or an edit names a revision of the slide that is not reached yet.
     TooLarge
         When there are more than `MAX_EDITS` of them.
     """
@@ -96,6 +108,8 @@ def apply_edits(
     if any(count > 1 for count in Counter(edit.id for edit in edits).values()):
         raise Invalid("An annotation is edited once at a time.")
     locked = lock_slide(tx, slide)
+    if any((edit.unless_changed_since or 0) > locked.revision for edit in edits):
+        raise Invalid(f"This slide has the revisions 0 to {locked.revision}.")
     heads = adopt(tx, reader, [edit.id for edit in edits])
     removed = {layer for layer in {head.layer for head in heads.values()} if is_removed(tx, layer)}
     known = {i: head for i, head in heads.items() if head.slide == slide and head.layer not in removed}
@@ -116,7 +130,9 @@ def apply_edits(
 
 
 def _may(edit: Edit, head: Head) -> bool:
-    return edit.expected == head.revision and (not head.deleted or edit.deleted is False)
+    since = edit.unless_changed_since if edit.expected is None else None
+    seen = edit.expected == head.revision if since is None else head.revision <= since
+    return seen and (not head.deleted or edit.deleted is False)
 
 
 def _is_deleted(edit: Edit, head: Head) -> bool:
@@ -133,7 +149,9 @@ def _answer(edit: Edit, known: Mapping[UUID, Head], revision: int | None) -> Edi
 def _after(edit: Edit, content: Content) -> Content:
     if edit.properties is not None or edit.state is not None:
         properties = _merged(orjson.loads(content.properties), edit.properties or {})
-        if edit.state is not None:
+        if edit.state == DEFAULT_STATE:
+            properties.pop("state", None)  # it goes without saying, as in what is imported
+        elif edit.state is not None:
             properties["state"] = edit.state
         content = content_with(content, properties)
     if edit.class_name is not None:

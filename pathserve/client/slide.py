@@ -338,8 +338,9 @@ class Slide:
         Parameters
         ----------
         edits
-            Each names one annotation by ``id`` or ``number``, the ``revision`` that was seen, and what shall become of
-            it: ``class`` (a name or None), ``state``, ``properties`` (merged, RFC 7396), ``delete`` (a truth value).
+            Each names one annotation by ``id`` or ``number``, the ``revision`` of it that was seen (or the slide's as
+            ``unless_changed_since``), and what shall become of it: ``class`` (a name or None), ``state``,
+            ``properties`` (merged, RFC 7396), ``delete`` (a truth value).
 
         Returns
         -------

@@ -170,8 +170,9 @@ class ColorModel(BaseModel):
 
 
 class SlideDetailModel(SlideModel):
-    """One slide with what takes a look at its pixels' description."""
+    """One slide with what takes a look at its pixels' description, and its annotations' revision."""
 
+    revision: int = Field(description="The newest revision of its annotations; 0 before the first.")
     color: ColorModel | None = Field(description="Null when the stored slide cannot be opened.")
 
 

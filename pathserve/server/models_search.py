@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from pathserve.annotations import DEFAULT_STATE, MAX_EDITS, Edit, Edited, LayerKind, NotEdited, Summary
+from pathserve.annotations import MAX_EDITS, Edit, Edited, LayerKind, NotEdited, Summary
 from pathserve.formats.geojson import FOREIGN_MEMBERS, SERVER_OWNED, check_exhaustive
 from pathserve.labels import EXHAUSTIVE, MAX_NAME, Layer, require_name
 
@@ -90,7 +90,10 @@ class EditModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
     id: UUID | None = Field(None, description="Which one; or `number`.")
     number: Annotated[int, Field(ge=1, lt=2**63)] | None = Field(None, description="Its number on the slide.")
-    revision: _Revision = Field(description="The revision that the writer saw.")
+    revision: _Revision | None = Field(None, description="The revision of the annotation that the writer saw.")
+    unless_changed_since: _Revision | None = Field(
+        None, description="Instead of it, the revision of the slide that the writer saw."
+    )
     class_: _Name | None = Field(None, alias="class", description="Its class from now on; null for none.")
     state: _Name | None = Field(None, description="Its state from now on.")
     delete: bool | None = Field(None, description="True deletes it; false brings a deleted one back.")
@@ -113,6 +116,8 @@ class EditModel(BaseModel):
     def _makes_sense(self) -> "EditModel":
         if (self.id is None) == (self.number is None):
             raise ValueError("an edit names one annotation, by id or by number")
+        if (self.revision is None) == (self.unless_changed_since is None):
+            raise ValueError("an edit says what the writer saw, by revision or by unless_changed_since")
         if not self.model_fields_set & {"class_", "state", "delete", "properties"}:
             raise ValueError("an edit changes something: class, state, properties or delete")
         if self.state is not None:
@@ -124,17 +129,14 @@ class EditModel(BaseModel):
         identity = self.id if self.number is None else found.get(self.number)
         if identity is None:
             return None
-        properties, state = self.properties, self.state
-        if state == DEFAULT_STATE:
-            # It goes without saying, and is stored nowhere.
-            properties, state = {**(properties or {}), "state": None}, None
         return Edit(
             id=identity,
             expected=self.revision,
             class_name=(self.class_ or "") if "class_" in self.model_fields_set else None,
-            state=state,
-            properties=properties,
+            state=self.state,
+            properties=self.properties,
             deleted=self.delete,
+            unless_changed_since=self.unless_changed_since,
         )
 
 

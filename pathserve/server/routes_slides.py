@@ -44,7 +44,8 @@ async def get_slide(call: Call[NoQuery]) -> Response:
 
     def work() -> SlideDetailModel:
         (described,) = _described(call.services, [slide])
-        return SlideDetailModel(**dict(described), color=_color(call.services, slide))
+        revision = call.services.annotations.revision(slide.id)
+        return SlideDetailModel(**dict(described), revision=revision, color=_color(call.services, slide))
 
     return json_response(await run_in_threadpool(work))
 

@@ -685,6 +685,33 @@ def test_many_edits_are_one_revision_with_an_answer_each(
         store.edit_many(slide, [Edit(uuid4(), 1) for _ in range(10_001)], author="bob")
 
 
+def test_an_edit_to_a_draft_says_what_an_import_of_one_says(store: AnnotationStore, slide: str) -> None:
+    (cell,) = new = [square(1, 1, id=uuid4(), properties={"state": "approved", "name": "n"})]
+    write(store, slide, new)
+    store.edit_many(slide, [Edit(_id(cell), 1, state="draft")], author="ada")
+    assert store.get(_id(cell)).properties == {"name": "n"}
+    assert store.summary(AnnotationQuery(slide, states=("draft",))).total == 1
+
+
+def test_edits_that_name_the_slides_revision(store: AnnotationStore, slide: str) -> None:
+    cells = field(4)
+    write(store, slide, cells)
+    first, second, third, fourth = map(_id, cells)
+    store.edit_many(slide, [Edit(first, 1, class_name="X"), Edit(second, 1, deleted=True)], author="ada")
+
+    def since(i: UUID, revision: int) -> Edit:
+        return Edit(i, None, class_name="Y", unless_changed_since=revision)
+
+    answers = store.edit_many(slide, [since(i, 1) for i in (first, second, third)], author="bob")
+    assert answers == [NotEdited(first, 2, False), NotEdited(second, 2, True), Edited(third, 3)]
+    assert store.edit_many(slide, [since(first, 2)], author="bob") == [Edited(first, 4)]
+    with pytest.raises(Invalid):
+        store.edit_many(slide, [since(fourth, 5)], author="bob")
+    with pytest.raises(Invalid):
+        Edit(fourth, None, class_name="Y")
+    assert store.get(fourth).class_name == cells[3].class_name
+
+
 def _score(new: NewAnnotation) -> dict[str, Any]:
     return {"score": new.properties["score"]} if "score" in new.properties else {}
 

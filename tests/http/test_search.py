@@ -290,6 +290,32 @@ def test_each_edit_of_something_that_has_changed_is_told_so(site, path: str) -> 
     assert client.get(f"/api/annotations/{SIX[0]['id']}").json()["properties"]["classification"]["name"] == "Tumor"
 
 
+def test_edits_of_what_has_not_changed_since_the_slide_was_seen(site, path: str) -> None:
+    client = site.client("annotator")
+    seen = client.get(f"/api/slides/{site.slide}").json()["revision"]
+    assert seen == client.get(path, params={"limit": 1}).json()["revision"] == 2
+    edit(client, path, {"number": 1, "revision": 1, "state": "approved"}, {"number": 2, "revision": 1, "delete": True})
+    since = {"unless_changed_since": seen, "class": "X"}
+    answer = edit(client, path, *({"id": SIX[1]["id"]} | since, *({"number": n} | since for n in (1, 3, 5, 99))))
+    assert [(r["result"], r["revision"]) for r in answer.json()["results"]] == [
+        ("deleted", 3),
+        ("stale", 3),
+        ("done", 4),
+        ("done", 4),
+        ("not_found", None),
+    ]
+    assert client.get(f"/api/slides/{site.slide}").json()["revision"] == 4
+    assert numbers(client, path, **{"class": "X"}) == [3, 5]
+    # What nobody can have seen yet is refused, and so is an edit that says both or nothing.
+    for item in (
+        {"number": 4, "unless_changed_since": 5, "class": "Y"},
+        {"number": 4, "unless_changed_since": 4, "revision": 1, "class": "Y"},
+        {"number": 4, "class": "Y"},
+    ):
+        assert edit(client, path, item).status_code == 422
+    assert numbers(client, path, **{"class": "Y"}) == []
+
+
 def test_an_annotation_of_another_slide_is_not_there(site, path: str) -> None:
     answer = edit(
         site.client("annotator"),

@@ -77,7 +77,7 @@ export async function editAnnotations(slide: string, edits: readonly Edit[]): Pr
 
 /** The revision that a slide's annotations are at. */
 export async function currentRevision(slide: string): Promise<number> {
-  return (await request<FeaturePage>(`${collection(slide)}?limit=1`)).body.revision
+  return (await request<{ readonly revision: number }>(`/api/slides/${encodeURIComponent(slide)}`)).body.revision
 }
 
 /** Add an annotation to the layer that it names, else to the caller's own. */

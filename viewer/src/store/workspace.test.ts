@@ -114,6 +114,9 @@ describe('an open slide', () => {
     // They are in tiles: none is held by the page.
     expect(workspace.objects.size).toBe(0)
     expect(workspace.live.revision.value).toBe(5)
+    // No object is fetched to learn where the slide stands.
+    expect(asked).toContain('GET /api/slides/s')
+    expect(asked.filter((request) => request.includes('/annotations?'))).toEqual([])
     expect(workspace.mpp).toEqual({ x: 0.5, y: 0.5 })
     workspace.dispose()
   })
