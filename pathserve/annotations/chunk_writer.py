@@ -10,6 +10,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
+from pathserve.annotations.chunk_density import pack_summary, summary_of
 from pathserve.annotations.chunk_reader import split_chunk
 from pathserve.annotations.chunks import encode_chunk
 from pathserve.annotations.matching import id_keys
@@ -33,6 +34,8 @@ class NewChunk:
         Longest side of a box in it, in level-0 pixels.
     exhaustive
         How many of its rows are marked as exhaustively annotated areas.
+    density
+        What far vector tiles count of it, as `chunk_density.pack_summary` makes it.
     """
 
     parts: tuple[bytes, bytes, bytes]
@@ -41,6 +44,7 @@ class NewChunk:
     box: Box
     max_extent: float
     exhaustive: int
+    density: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ def make_chunk(columns: Columns, *, scattered: bool = False) -> NewChunk:
         box=(x0, y0, x1, y1),
         max_extent=float((boxes[:, 2:] - boxes[:, :2]).max()),
         exhaustive=int(columns.exhaustive.sum()),
+        density=pack_summary(summary_of(columns, boxes)),
     )
 
 
@@ -133,6 +138,7 @@ def insert_chunks(
             new.exhaustive,
         )
         tx.run("insert into chunk_data (chunk, attributes, geometry, json) values (?, ?, ?, ?)", chunk, *new.parts)
+        tx.run("insert into chunk_density (chunk, data) values (?, ?)", chunk, new.density)
     return ids
 
 

@@ -5,7 +5,8 @@ object counts in the bin of the centre of its box, and only where the longer sid
 elsewhere it is drawn. Level 0 of this module is a downsample of 16, level 1 one of 32, and so on.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +33,9 @@ _BIN = NEAREST * BIN_PIXELS
 _THRESHOLDS = SMALL * NEAREST * 2.0 ** np.arange(100)  # of levels: a side below is small there
 _MOST_BIN = 1 << 17
 _BLOCK_BITS = 6
+_ENTRIES_AT_ONCE = 1 << 20
+_DENSE, _DENSE_ANYWAY = 8, 1 << 16
+"""Counts are added up in a table of all that can be when it has at most so many places for each, and so many more."""
 
 
 def first_levels(boxes: Floats) -> npt.NDArray[np.uint8]:
@@ -174,9 +178,18 @@ def summarize(
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """Entries of one level in the order of blocks of 64 x 64 bins."""
+    """Entries of one level in the order of blocks of 64 x 64 bins.
+
+    Parameters
+    ----------
+    blocks
+        (B,) numbers of the blocks that have entries, in order.
+    starts
+        (B + 1,): block b has the entries ``starts[b]`` to ``starts[b + 1]``.
+    """
 
     blocks: Ints
+    starts: Ints
     counts: Counts
 
 
@@ -189,7 +202,7 @@ class DensityPyramid:
     Parameters
     ----------
     summaries
-        Those of all chunks of the layer.
+        Those of all chunks of the layer, each of one or of many.
     levels
         How many levels, from a downsample of 32 on, it shall answer.
     """
@@ -198,18 +211,16 @@ class DensityPyramid:
         near, far = _joined(summaries)
         self._levels: list[_Level] = []
         for level in range(PYRAMID_FROM, PYRAMID_FROM + levels):
-            if self._levels:
-                before = self._levels[-1].counts
-                near = replace(before, bins=before.bins >> 1)
-            near = merge((near, *(_starting(one, level) for one in far)))
-            blocks = _block(near.bins[:, 0], near.bins[:, 1])
-            order = np.argsort(blocks, kind="stable")
-            self._levels.append(_Level(blocks[order], _compact(_some(near, order))))
+            if level > PYRAMID_FROM:
+                near = replace(near, bins=near.bins >> 1)
+            made = _in_blocks((near, *(_starting(one, level) for one in far)))
+            near = made.counts
+            self._levels.append(made)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return sum(kept.blocks.nbytes + kept.counts.nbytes for kept in self._levels)
+        return sum(kept.blocks.nbytes + kept.starts.nbytes + kept.counts.nbytes for kept in self._levels)
 
     def tile(self, bins: Bins) -> Counts:
         """Give the counts of a tile at a level from `PYRAMID_FROM` on."""
@@ -218,28 +229,44 @@ class DensityPyramid:
         columns = np.array((bins.x0 >> _BLOCK_BITS, (bins.x1 - 1) >> _BLOCK_BITS))
         runs = [np.empty(0, np.int64)]
         for row in rows:
-            first, last = _block(columns << _BLOCK_BITS, np.full(2, row << _BLOCK_BITS))
-            runs.append(
-                np.arange(np.searchsorted(kept.blocks, first, "left"), np.searchsorted(kept.blocks, last, "right"))
-            )
+            first, last = _block(columns, np.full(2, row))
+            start, end = np.searchsorted(kept.blocks, first, "left"), np.searchsorted(kept.blocks, last, "right")
+            runs.append(np.arange(kept.starts[start], kept.starts[end]))
         found = _some(kept.counts, np.concatenate(runs))
-        return _some(found, bins.hold(found.bins))
+        inside = bins.hold(found.bins)
+        return found if inside.all() else _some(found, inside)
 
 
-def _compact(counts: Counts) -> Counts:
-    """Give the same in half the bytes."""
-    return replace(
-        counts,
-        bins=counts.bins.astype(np.int32),
-        classes=counts.classes.astype(np.int32),
-        states=counts.states.astype(np.int32),
-        counts=counts.counts.astype(np.int32),
+def _in_blocks(several: Iterable[Counts]) -> _Level:
+    """Add counts of one level and put them in the order of blocks."""
+    (classes, class_names), (states, state_names), bins, counts = _together(several)
+    x, y, low = bins[:, 0], bins[:, 1], (1 << _BLOCK_BITS) - 1
+    places = ((y & low) << _BLOCK_BITS) + (x & low)
+    table, counts = _merged((y >> _BLOCK_BITS, x >> _BLOCK_BITS, places, classes, states), counts)
+    rows, columns, places, classes, states = table
+    blocks = _block(columns, rows)
+    firsts = np.flatnonzero(np.diff(blocks, prepend=blocks[:1] - 1))
+    bins = np.empty((len(places), 2), np.int32)
+    bins[:, 0] = (columns << _BLOCK_BITS) + (places & low)
+    bins[:, 1] = (rows << _BLOCK_BITS) + (places >> _BLOCK_BITS)
+    made = Counts(
+        bins,
+        _narrow(classes, len(class_names)),
+        _narrow(states, len(state_names)),
+        counts.astype(np.int32),
+        class_names,
+        state_names,
     )
+    return _Level(blocks[firsts], np.append(firsts, len(blocks)), made)
+
+
+def _narrow(codes: Whole, names: int) -> Whole:
+    return codes.astype(np.int16 if names < 1 << 15 else np.int32)
 
 
 def _block(columns: Whole, rows: Whole) -> Ints:
-    """Give the numbers of the blocks that have some bins."""
-    found: Ints = ((rows.astype(np.int64) >> _BLOCK_BITS) << 32) + (columns >> _BLOCK_BITS)
+    """Give the numbers of blocks in some columns and rows of blocks."""
+    found: Ints = (rows.astype(np.int64) << 32) + columns
     return found
 
 
@@ -253,36 +280,84 @@ def _some(counts: Counts, wanted: npt.NDArray[np.bool_] | Ints) -> Counts:
     )
 
 
-def _merged(columns: Sequence[Ints], counts: Ints) -> tuple[list[Ints], Ints]:
-    """Add up the counts of equal rows of a table; gives the rows in order, the first column counting most."""
+def _merged(columns: Sequence[Whole], counts: Whole) -> tuple[list[Ints], Ints]:
+    """Add up the counts of equal rows of a table.
+
+    Gives the rows whose sum is not 0, in order, the first column counting most.
+    """
     if not len(counts):
-        return list(columns), counts
+        return [np.empty(0, np.int64) for _ in columns], np.empty(0, np.int64)
     low = [int(column.min()) for column in columns]
-    # One number for each row sorts many times faster than rows do. Even the widest bins leave room for 2**20 names.
+    # One number for each row is sorted, or looked up, many times faster than rows are. Even the widest bins leave room
+    # for 2**20 names.
     shape = [int(column.max()) - least + 1 for column, least in zip(columns, low, strict=True)]
-    keys = np.ravel_multi_index([column - least for column, least in zip(columns, low, strict=True)], shape)
+    keys = np.zeros(len(counts), np.int64)
+    for column, least, size in zip(columns, low, shape, strict=True):
+        keys *= size
+        keys += column
+        keys -= least
+    rows, sums = _summed(keys, counts, math.prod(shape))
+    found = list[Ints]()
+    for least, size in zip(reversed(low), reversed(shape), strict=True):
+        rows, places = (rows, np.zeros(len(rows), np.int64)) if size == 1 else np.divmod(rows, size)
+        found.append(places + least)
+    return found[::-1], sums
+
+
+def _summed(keys: Ints, counts: Whole, size: int) -> tuple[Ints, Ints]:
+    """Add up the counts of equal keys below ``size``; gives the keys whose sum is not 0, in order, and the sums."""
+    if size <= _DENSE * len(keys) + _DENSE_ANYWAY:
+        # float64 holds every sum that can come exactly.
+        sums = np.bincount(keys, counts, minlength=size)
+        there = np.flatnonzero(sums)
+        return there, sums[there].astype(np.int64)
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
     first = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
-    rows = order[first]
-    return [column[rows] for column in columns], np.add.reduceat(counts[order], first)
+    added = np.add.reduceat(counts[order].astype(np.int64), first)
+    kept = added != 0
+    return keys[first[kept]], added[kept]
 
 
 def merge(several: Iterable[Counts]) -> Counts:
     """Add counts of one level, negated ones too; each bin, class and state comes once, and none with 0."""
+    (classes, class_names), (states, state_names), bins, numbers = _together(several)
+    (rows, columns, classes, states), counts = _merged((bins[:, 1], bins[:, 0], classes, states), numbers)
+    return Counts(np.stack((columns, rows), axis=1), classes, states, counts, class_names, state_names)
+
+
+def choose(
+    several: Iterable[Counts], classes: Collection[str] | None = None, states: Collection[str] | None = None
+) -> Counts:
+    """Add counts of one level, but only those of some classes and states (all when None); states are not kept apart."""
+    return merge(_chosen(one, classes, states) for one in several)
+
+
+def _chosen(counts: Counts, classes: Collection[str] | None, states: Collection[str] | None) -> Counts:
+    kept = np.ones(len(counts.counts), np.bool_)
+    if classes is not None:
+        kept &= np.array([*(name in classes for name in counts.class_names), False])[counts.classes]
+    if states is not None:
+        kept &= np.array([*(name in states for name in counts.state_names), False])[counts.states]
+    some = counts if kept.all() else _some(counts, kept)
+    return replace(some, states=np.full(len(some.counts), -1, np.int16), state_names=())
+
+
+def _together(
+    several: Iterable[Counts],
+) -> tuple[tuple[Whole, tuple[str, ...]], tuple[Whole, tuple[str, ...]], Whole, Whole]:
+    """Put counts one after another: classes and states with one list of names each, bins, counts."""
     several = list(several)
-    classes, class_names = _renamed([(one.class_names, one.classes) for one in several])
-    states, state_names = _renamed([(one.state_names, one.states) for one in several])
-    bins = np.concatenate([np.empty((0, 2), np.int64), *(one.bins for one in several)])
-    numbers = np.concatenate([np.empty(0, np.int64), *(one.counts for one in several)])
-    table, counts = _merged((bins[:, 1], bins[:, 0], classes, states), numbers)
-    there = counts != 0
-    rows, columns, classes, states = (column[there] for column in table)
-    return Counts(np.stack((columns, rows), axis=1), classes, states, counts[there], class_names, state_names)
+    classes = _renamed([(one.class_names, one.classes) for one in several])
+    states = _renamed([(one.state_names, one.states) for one in several])
+    bins = np.concatenate([one.bins for one in several] or [np.empty((0, 2), np.int64)])
+    return classes, states, bins, np.concatenate([one.counts for one in several] or [np.empty(0, np.int64)])
 
 
-def _renamed(several: Sequence[tuple[tuple[str, ...], Whole]]) -> tuple[Ints, tuple[str, ...]]:
+def _renamed(several: Sequence[tuple[tuple[str, ...], Whole]]) -> tuple[Whole, tuple[str, ...]]:
     """Put indices into different lists of names into indices into one."""
+    if len(several) == 1:
+        return several[0][1], several[0][0]
     names: dict[str, int] = {}
     found = [np.empty(0, np.int64)]
     for own, indices in several:
@@ -292,12 +367,17 @@ def _renamed(several: Sequence[tuple[tuple[str, ...], Whole]]) -> tuple[Ints, tu
 
 
 def _joined(summaries: Iterable[Summary]) -> tuple[Counts, list[Summary]]:
-    """Give what is counted at `PYRAMID_FROM`, merged, and what is counted only further out."""
-    near: list[Counts] = []
-    far: list[Summary] = []
-    for batch in _batches(summaries, 256):
-        near.append(merge(one.at(PYRAMID_FROM) for one in batch))
-        far += [_later(one) for one in batch if (one.levels > PYRAMID_FROM).any()]
+    """Give what is counted at `PYRAMID_FROM`, merged now and then, and what is counted only further out."""
+    near = list[Counts]()
+    far = list[Summary]()
+    waiting = 0
+    for one in summaries:
+        near.append(one.at(PYRAMID_FROM))
+        waiting += len(one.levels)
+        if waiting > _ENTRIES_AT_ONCE:
+            near, waiting = [merge(near)], 0
+        if (one.levels > PYRAMID_FROM).any():
+            far.append(_later(one))
     return merge(near), far
 
 
@@ -310,14 +390,3 @@ def _starting(summary: Summary, level: int) -> Counts:
 def _later(summary: Summary) -> Summary:
     wanted = summary.levels > PYRAMID_FROM
     return Summary(_some(summary.counts, wanted), summary.levels[wanted])
-
-
-def _batches(items: Iterable[Summary], size: int) -> Iterator[list[Summary]]:
-    batch: list[Summary] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

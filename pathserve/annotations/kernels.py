@@ -564,17 +564,37 @@ def put_objects(
     return out[:at]
 
 
-@entry(BYTE[::1], _INTS, _INTS, _INTS, _BYTES, _INTS, _INTS)
-def put_counts(xs: Array, ys: Array, tags: Array, tag_bytes: Array, tag_starts: Array, values: Array) -> Array:
-    """Write one point feature at each (xs, ys) (whole units), with tags as in `put_objects` and a value behind."""
-    out, at = np.empty(32 * len(xs) + 64, np.uint8), _ZERO
-    geometry, mine = np.empty(32, np.uint8), np.empty(len(tag_bytes) + 16, np.uint8)
-    for i in range(len(xs)):
-        size = _varint(geometry, _ZERO, _MOVE_ONCE)
-        size = _zigzag(geometry, size, xs[i])
-        size = _zigzag(geometry, size, ys[i])
-        first, end = tag_starts[tags[i]], tag_starts[tags[i] + 1]
+@entry(BYTE[::1], _INTS, _INTS, _INTS, _INTS, _BYTES, _INTS, _INTS)
+def put_counts(
+    xs: Array, ys: Array, starts: Array, tags: Array, tag_bytes: Array, tag_starts: Array, values: Array
+) -> Array:
+    """Write features of points (4.3.4.2): feature g has those from ``starts[g]`` to ``starts[g + 1]``.
+
+    Places (xs, ys) are whole units. Tags are as in `put_objects`, with the place of a value behind each.
+    """
+    out, at = np.empty(4 * len(xs) + 32 * len(values) + 64, np.uint8), _ZERO
+    geometry, mine = np.empty(1024, np.uint8), np.empty(len(tag_bytes) + 16, np.uint8)
+    for g in range(len(values)):
+        geometry = _room(geometry, _ZERO, 20 * (starts[g + 1] - starts[g]) + 10)
+        size = _varint(geometry, _ZERO, ((starts[g + 1] - starts[g]) << 3) | 1)
+        x, y = _ZERO, _ZERO
+        for i in range(starts[g], starts[g + 1]):
+            size = _zigzag(geometry, size, xs[i] - x)
+            size = _zigzag(geometry, size, ys[i] - y)
+            x, y = xs[i], ys[i]
+        first, end = tag_starts[tags[g]], tag_starts[tags[g] + 1]
         mine[: end - first] = tag_bytes[first:end]
-        tagged = _varint(mine, end - first, values[i])
+        tagged = _varint(mine, end - first, values[g])
         out, at = _put_feature(out, at, _ZERO, mine[:tagged], POINTS, geometry, size)
+    return out[:at]
+
+
+@entry(BYTE[::1], _INTS)
+def put_numbers(numbers: Array) -> Array:
+    """Write whole numbers from 0 on as values of a layer (4.1)."""
+    out, at = np.empty(16 * len(numbers) + 16, np.uint8), _ZERO
+    for number in numbers:
+        length = _varint(out, at + 3, number) - at - 2
+        out[at], out[at + 1], out[at + 2] = 0x22, length, 0x28
+        at += length + 2
     return out[:at]

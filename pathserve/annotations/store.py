@@ -45,14 +45,21 @@ class AnnotationStore:
     ----------
     spool
         Folder for what an import holds until it is published; the system's own for temporary files when None.
-    reader
-        Who else reads chunks can share it, so that each is decoded once; its own when None.
+    reader, directories
+        Who else reads chunks can share them, so that each is read once; its own when None.
     """
 
-    def __init__(self, db: Database, *, spool: Path | None = None, reader: ChunkReader | None = None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        *,
+        spool: Path | None = None,
+        reader: ChunkReader | None = None,
+        directories: Directories | None = None,
+    ) -> None:
         self._db = db
         self._reader = reader or ChunkReader()
-        self._directories = Directories()
+        self._directories = directories or Directories()
         self._spool = spool
 
     # reads

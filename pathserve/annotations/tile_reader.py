@@ -1,19 +1,22 @@
 """Vector tiles of a slide's annotations at a revision, out of the store.
 
-What is drawn is read as every other answer is. What is counted far out comes from summaries: one for each chunk, made
-once and kept, joined to a pyramid for each layer; rows that are history are taken away again, and live versions added.
-So a tile costs what is in it, and counts are exact at every revision.
+What is drawn is read as every other answer is. What is counted far out comes from summaries: one for each chunk, stored
+beside it, joined to a pyramid for each layer; rows that are history are taken away again, and live versions added. So a
+tile costs what is in it, and counts are exact at every revision.
 """
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import groupby
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 
+from pathserve.annotations.chunk_density import pack_summary, unpack_summaries
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
 from pathserve.annotations.chunks import Attributes
 from pathserve.annotations.density import PYRAMID_FROM, Bins, Counts, DensityPyramid, Summary, summarize
@@ -25,12 +28,14 @@ from pathserve.annotations.reading import SOURCES_AT_ONCE, Found, Plan, make_pla
 from pathserve.annotations.revisions import current_revision
 from pathserve.annotations.vector_tiles import TileBox, TileCounts, TilePart, encode_tile
 from pathserve.cache import ByteBudgetCache
-from pathserve.db import Database, Transaction, Value, as_int, as_real
+from pathserve.db import Database, Transaction, Value, as_int, as_real, placeholders
+from pathserve.errors import Busy
 
 _SUMMARY_BYTES = 64 * 1024 * 1024
 _HIDDEN_BYTES = 8 * 1024 * 1024
 _PYRAMID_BYTES = 128 * 1024 * 1024
 _DIRECTORIES = 32
+_CHUNKS_AT_ONCE = 256
 
 _MEETS = "s.x0 < ? and s.x1 >= ? and s.y0 < ? and s.y1 >= ? "
 
@@ -46,20 +51,19 @@ class VectorTiles:
 
     Parameters
     ----------
-    reader
-        That of the store: both use the same decoded chunks.
+    reader, directories
+        Those of the store: both use the same decoded chunks and directories.
     """
 
-    def __init__(self, db: Database, reader: ChunkReader) -> None:
+    def __init__(self, db: Database, reader: ChunkReader, directories: Directories | None = None) -> None:
         self._db = db
         self._reader = reader
         # Chunks never change, so nothing kept here goes stale; of rows that are history there are only ever more.
-        self._summaries: ByteBudgetCache[tuple[int, ...], Summary] = ByteBudgetCache(_SUMMARY_BYTES, lambda s: s.nbytes)
+        self._summaries: ByteBudgetCache[int, Summary] = ByteBudgetCache(_SUMMARY_BYTES, lambda s: s.nbytes)
         self._gone: ByteBudgetCache[tuple[int, int], Summary] = ByteBudgetCache(_HIDDEN_BYTES, lambda s: s.nbytes)
-        self._pyramids: ByteBudgetCache[tuple[int, ...], DensityPyramid] = ByteBudgetCache(
-            _PYRAMID_BYTES, lambda p: p.nbytes
-        )
-        self._directories = Directories()
+        self._pyramids: ByteBudgetCache[bytes, DensityPyramid] = ByteBudgetCache(_PYRAMID_BYTES, lambda p: p.nbytes)
+        self._directories = directories or Directories()
+        self._unstored: dict[int, bytes] = {}
         self._groups = OrderedDict[int, _Grouped]()
         self._lock = Lock()
         self._building = Lock()
@@ -101,13 +105,16 @@ class VectorTiles:
                 parts, tile, _named(plan.layers, counts), classes=query.classes or None, states=query.states or None
             )
 
-        return self._db.read(work)
+        made = self._db.read(work)
+        if self._unstored:
+            self._store_summaries()
+        return made
 
     def _counted(self, tx: Transaction, plan: Plan, bins: Bins) -> _Pieces:
         """Count row by row, for questions that summaries cannot answer."""
         pieces: _Pieces = defaultdict(list)
         for found in _each(tx, self._reader, plan, columns=False):
-            pieces[found.source.layer].append(_summary_of([(found.attributes, found.rows)]).tile(bins))
+            pieces[found.source.layer].append(_summary_of(found.attributes, found.rows).tile(bins))
         return pieces
 
     def _summed(self, tx: Transaction, plan: Plan, bins: Bins) -> _Pieces:
@@ -118,12 +125,13 @@ class VectorTiles:
             return pieces
         known = self._grouped(self._directories.of(tx, slide, revision))
         if bins.level < PYRAMID_FROM:
-            for ref in known.meeting(reach):
-                pieces[ref.layer].append(self._summary(tx, [ref]).tile(bins))
+            near = [ref for ref in known.meeting(reach) if ref.layer in plan.layers]
+            for ref, summary in zip(near, self._each_summary(tx, near), strict=True):
+                pieces[ref.layer].append(summary.tile(bins))
         else:
-            for layer, refs in known.layers.items():
+            for layer, some in known.layers.items():
                 if layer in plan.layers:
-                    pieces[layer].append(self._pyramid(tx, refs).tile(bins))
+                    pieces[layer].append(self._pyramid(tx, some).tile(bins))
         for ref, rows in known.history(reach):
             pieces[ref.layer].append(self._history(tx, ref, rows).tile(bins).negated())
         for layer, summary in _live(tx, slide, revision, reach):
@@ -147,25 +155,63 @@ class VectorTiles:
                     self._groups.popitem(last=False)
         return known
 
-    def _pyramid(self, tx: Transaction, refs: Sequence[ChunkRef]) -> DensityPyramid:
-        key = tuple(ref.id for ref in refs)
-        with self._building:  # whoever comes second finds it done
-            known = self._pyramids.get(key)
-            if known is None:
-                # Neighbours in time make a group, so that later chunks leave most groups as they are.
-                groups = [tuple(some) for _, some in groupby(refs, key=lambda ref: ref.id // SOURCES_AT_ONCE)]
-                known = DensityPyramid(self._summary(tx, some) for some in groups)
-                self._pyramids.put(key, known)
+    def _pyramid(self, tx: Transaction, some: "_Group") -> DensityPyramid:
+        known = self._pyramids.get(some.key)
+        if known is None:
+            with self._building:  # whoever comes second finds it done
+                known = self._pyramids.get(some.key)
+                if known is None:
+                    known = DensityPyramid(self._all_summaries(tx, some.refs))
+                    self._pyramids.put(some.key, known)
         return known
 
-    def _summary(self, tx: Transaction, refs: Sequence[ChunkRef]) -> Summary:
-        """Give one summary of some chunks."""
-        key = tuple(ref.id for ref in refs)
-        known = self._summaries.get(key)
-        if known is None:
-            known = _summary_of([(found, None) for found in self._reader.attributes(tx, refs)])
-            self._summaries.put(key, known)
-        return known
+    def _each_summary(self, tx: Transaction, refs: Sequence[ChunkRef]) -> list[Summary]:
+        """Give the summaries of a few chunks; one statement for all that are not kept."""
+        found = {ref.id: self._summaries.get(ref.id) for ref in refs}
+        missing = [ref for ref in refs if found[ref.id] is None]
+        for ref, data in zip(missing, self._packed(tx, missing), strict=True):
+            made = unpack_summaries([data])
+            self._summaries.put(ref.id, made)
+            found[ref.id] = made
+        return [summary for ref in refs if (summary := found[ref.id]) is not None]
+
+    def _all_summaries(self, tx: Transaction, refs: Sequence[ChunkRef]) -> Iterator[Summary]:
+        """Give the summaries of many chunks, some hundred as one."""
+        for start in range(0, len(refs), _CHUNKS_AT_ONCE):
+            yield unpack_summaries(self._packed(tx, refs[start : start + _CHUNKS_AT_ONCE]))
+
+    def _packed(self, tx: Transaction, refs: Sequence[ChunkRef]) -> list[bytes]:
+        """Give the stored summaries of some chunks; what older chunks lack is made."""
+        if not refs:
+            return []
+        rows = tx.rows(
+            f"select chunk, data from chunk_density where chunk in ({placeholders(len(refs))})",  # noqa: S608 - placeholders only
+            *(ref.id for ref in refs),
+        )
+        found = {as_int(chunk): data for chunk, data in rows if isinstance(data, bytes)}
+        lacking = [ref for ref in refs if ref.id not in found]
+        for start in range(0, len(lacking), SOURCES_AT_ONCE):
+            some = lacking[start : start + SOURCES_AT_ONCE]
+            told = self._reader.attributes(tx, some)
+            made = {r.id: pack_summary(_summary_of(one)) for r, one in zip(some, told, strict=True)}
+            found |= made
+            with self._lock:
+                self._unstored |= made
+        return [found[ref.id] for ref in refs]
+
+    def _store_summaries(self) -> None:
+        """Store what chunks lacked that were written before summaries were; should that fail, it is made again."""
+        with self._lock:
+            made, self._unstored = self._unstored, {}
+        rows = [(data, chunk) for chunk, data in made.items()]
+        with suppress(Busy):
+            self._db.write(
+                lambda tx: tx.run_many(
+                    "insert into chunk_density (chunk, data) select id, ? from chunk where id = ? "
+                    "on conflict (chunk) do nothing",
+                    rows,
+                )
+            )
 
     def _history(self, tx: Transaction, ref: ChunkRef, rows: Rows) -> Summary:
         """Give where those rows of a chunk are that are history at a revision."""
@@ -173,23 +219,36 @@ class VectorTiles:
         known = self._gone.get((ref.id, len(rows)))
         if known is None:
             (found,) = self._reader.attributes(tx, [ref])
-            known = _summary_of([(found, rows)])
+            known = _summary_of(found, rows)
             self._gone.put((ref.id, len(rows)), known)
         return known
 
 
 @dataclass(frozen=True, slots=True)
+class _Group:
+    """Chunks of one layer in the order in which they were made, and a key that tells them from all others."""
+
+    refs: tuple[ChunkRef, ...]
+    key: bytes
+
+    @classmethod
+    def of(cls, refs: Iterable[ChunkRef]) -> "_Group":
+        some = tuple(refs)
+        return cls(some, sha256(np.array([ref.id for ref in some], np.int64).tobytes()).digest())
+
+
+@dataclass(frozen=True, slots=True)
 class _Grouped:
-    """The chunks of a directory by layer, in the order in which they were made, and the place of each by its id."""
+    """The chunks of a directory by layer, and the place of each by its id."""
 
     directory: Directory
-    layers: dict[int, tuple[ChunkRef, ...]]
+    layers: dict[int, _Group]
     places: dict[int, int]
 
     @classmethod
     def of(cls, directory: Directory) -> "_Grouped":
         refs = sorted(directory.chunks, key=lambda ref: (ref.layer, ref.id))
-        layers = {layer: tuple(some) for layer, some in groupby(refs, key=lambda ref: ref.layer)}
+        layers = {layer: _Group.of(some) for layer, some in groupby(refs, key=lambda ref: ref.layer)}
         return cls(directory, layers, {ref.id: place for place, ref in enumerate(directory.chunks)})
 
     def meeting(self, reach: Box) -> list[ChunkRef]:
@@ -240,21 +299,10 @@ def _named(layers: Mapping[int, LayerState], pieces: _Pieces) -> Iterable[TileCo
     return [TileCounts(state.layer.name, pieces[i]) for i, state in layers.items() if i in pieces]
 
 
-def _summary_of(several: Sequence[tuple[Attributes, Rows | None]]) -> Summary:
-    """Count some rows, or all, of some attributes together."""
-    some = [(found, slice(None) if rows is None else rows) for found, rows in several]
-    classes, class_names = _joined([(found.classes[rows], found.class_names) for found, rows in some])
-    states, state_names = _joined([(found.states[rows], found.state_names) for found, rows in some])
-    boxes = np.concatenate([found.boxes[rows] for found, rows in some])
-    return summarize(boxes, classes, class_names, states, state_names)
-
-
-def _joined(several: Sequence[tuple[Codes, tuple[str, ...]]]) -> tuple[Codes, tuple[str, ...]]:
-    """Put indices into different names into indices into one tuple of names."""
-    names = dict[str, int]()
-    tables = [np.array([*(names.setdefault(n, len(names)) for n in own), -1], np.int32) for _, own in several]
-    codes = [table[own] for table, (own, _) in zip(tables, several, strict=True)]
-    return np.concatenate(codes), tuple(names)
+def _summary_of(found: Attributes, rows: Rows | None = None) -> Summary:
+    """Count some rows, or all, of a chunk."""
+    some = slice(None) if rows is None else rows
+    return summarize(found.boxes[some], found.classes[some], found.class_names, found.states[some], found.state_names)
 
 
 def _live(tx: Transaction, slide: str, revision: int, reach: Box) -> Iterator[tuple[int, Summary]]:

@@ -6,7 +6,8 @@ A tile has up to two layers, extent 4096, y down:
     One feature for each annotation (for a collection one for each type of geometry in it): ``id`` is its number on the
     slide; tags ``class``, ``layer``, ``state`` (absent when none or draft), ``exhaustive`` (true for such areas).
 ``density``
-    One point at the centre of each bin of 4 screen pixels and class and layer; tags ``class``, ``layer``, ``count``.
+    For each class and layer one point at the centre of each bin of 4 screen pixels; tags ``class``, ``layer``,
+    ``count``. Bins of the same three are the points of one feature.
 
 Up to a downsample of 8 every object is in ``objects``. Further out an object whose box is under 2.5 screen pixels is in
 ``density`` alone (see `density`), so each is in exactly one of the two. Shapes are simplified by at most half a screen
@@ -16,7 +17,7 @@ pixel.
 Everything is pure: columns in, bytes out.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -25,7 +26,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from pathserve.annotations.density import BIN_PIXELS, NEAREST, SMALL, Bins, Counts, longer_sides, merge
+from pathserve.annotations.density import BIN_PIXELS, NEAREST, SMALL, Bins, Counts, choose, longer_sides
 from pathserve.labels import Columns
 
 Ints = npt.NDArray[np.int64]
@@ -154,8 +155,7 @@ def encode_tile(
     density = _Layer("density")
     bins = tile.bins
     if bins is not None:
-        for one in counts:
-            _put_counts(density, one.layer, _chosen(merge(one.pieces), classes, states), tile)
+        _put_counts(density, [(one.layer, choose(one.pieces, classes, states)) for one in counts], tile)
     return objects.encoded() + density.encoded()
 
 
@@ -172,6 +172,12 @@ class _Layer:
         self._keys: dict[str, int] = {}
         self._values: dict[tuple[type, Value], int] = {}
         self._features: list[bytes] = []
+        self._more_values = b""
+
+    @property
+    def values(self) -> int:
+        """How many values there are by now."""
+        return len(self._values)
 
     def tags(self, named: Mapping[str, Value]) -> bytes:
         """Give the packed tags of a feature (4.4)."""
@@ -190,6 +196,10 @@ class _Layer:
         if features.size:
             self._features.append(features.tobytes())
 
+    def end(self, values: npt.NDArray[np.uint8]) -> None:
+        """Take values as a kernel wrote them; no others may come behind."""
+        self._more_values = values.tobytes()
+
     def encoded(self) -> bytes:
         """Give the layer as field 3 of a tile (4.1); nothing when it has no features."""
         if not self._features:
@@ -201,6 +211,7 @@ class _Layer:
                 *self._features,
                 *(_field(0x1A, key.encode()) for key in self._keys),
                 *(_field(0x22, _value(value)) for _, value in self._values),
+                self._more_values,
                 b"\x28" + _varint(EXTENT),
             )
         )
@@ -253,39 +264,35 @@ def _named(columns: Columns, class_index: int, state: int, exhaustive: int) -> d
     return named
 
 
-def _put_counts(layer: _Layer, name: str, counts: Counts, tile: TileBox) -> None:
-    if not len(counts.counts):
+def _put_counts(layer: _Layer, several: Sequence[tuple[str, Counts]], tile: TileBox) -> None:
+    """Put counts of some layers, each with its name: one feature for all bins of a class with the same count."""
+    packed, looks = list[bytes](), [np.empty(0, np.int64)]
+    for name, counts in several:
+        classes, tags = np.unique(counts.classes, return_inverse=True)
+        looks.append(tags + len(packed))
+        named: list[dict[str, Value]] = [{"class": counts.class_names[i]} if i >= 0 else {} for i in classes.tolist()]
+        packed += [layer.tags(one | {"layer": name}) + layer.key("count") for one in named]
+    if not packed:
         return
-    classes, tags = np.unique(counts.classes, return_inverse=True)
-    named: list[dict[str, Value]] = [{"class": counts.class_names[i]} if i >= 0 else {} for i in classes.tolist()]
-    packed = [layer.tags(one | {"layer": name}) + layer.key("count") for one in named]
-    numbers, places_of = np.unique(counts.counts, return_inverse=True)
-    values = np.array([layer.value(number) for number in numbers.tolist()], np.int64)
+    numbers, indices = np.unique(np.concatenate([counts.counts for _, counts in several]), return_inverse=True)
+    groups = np.concatenate(looks) * len(numbers) + indices
+    order = np.argsort(groups, kind="stable")  # row by row: small steps are few bytes
+    groups = groups[order]
+    firsts = np.flatnonzero(np.diff(groups, prepend=-1))
     width = BIN_PIXELS * tile.downsample
-    centres = (counts.bins + 0.5) * width - (tile.x, tile.y)
+    centres = (np.concatenate([counts.bins for _, counts in several])[order] + 0.5) * width - (tile.x, tile.y)
     places = np.rint(centres * (EXTENT / tile.side)).astype(np.int64)
     layer.add(
         _kernels().put_counts(
             np.ascontiguousarray(places[:, 0]),
             np.ascontiguousarray(places[:, 1]),
-            tags,
+            np.append(firsts, len(groups)),
+            groups[firsts] // len(numbers),
             *_bytes_of(packed),
-            values[places_of],
+            groups[firsts] % len(numbers) + layer.values,
         )
     )
-
-
-def _chosen(counts: Counts, classes: Collection[str] | None, states: Collection[str] | None) -> Counts:
-    """Leave out other classes and states, and add up the states of what is left."""
-    kept = np.ones(len(counts.counts), np.bool_)
-    if classes is not None:
-        kept &= np.array([*(name in classes for name in counts.class_names), False])[counts.classes]
-    if states is not None:
-        kept &= np.array([*(name in states for name in counts.state_names), False])[counts.states]
-    nothing = np.full(int(kept.sum()), -1, np.int64)
-    return merge(
-        [Counts(counts.bins[kept], counts.classes[kept], nothing, counts.counts[kept], counts.class_names, ())]
-    )
+    layer.end(_kernels().put_numbers(numbers))
 
 
 @cache

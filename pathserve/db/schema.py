@@ -400,6 +400,17 @@ _CLASS_VERSIONS = Migration(
     ),
 )
 
+_CHUNK_DENSITY = Migration(
+    "densities of chunks",
+    (
+        # What far vector tiles count of a chunk (`annotations.chunk_density`); older chunks get theirs when asked for.
+        """create table chunk_density (
+            chunk integer primary key references chunk (id) on delete cascade,
+            data blob not null
+        )""",
+    ),
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     _FIRST,
     _CASES,
@@ -410,5 +421,6 @@ MIGRATIONS: tuple[Migration, ...] = (
     _QUALITY,
     _CHUNKS,
     _CLASS_VERSIONS,
+    _CHUNK_DENSITY,
 )
 """Applied in order; their count is the data folder's format version."""

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from pathserve.annotations import vector_tiles
 from pathserve.config import Settings
 from pathserve.errors import PathServeError
 from pathserve.server import (
@@ -107,10 +108,13 @@ def create_app(settings: Settings, *, runs_jobs: bool = True) -> Starlette:
         ingest = Thread(target=services.queue.loop, args=(services.stopping,), name="ingest-queue", daemon=True)
         if runs_jobs:
             ingest.start()
+        ready = Thread(target=vector_tiles.prepare, name="vector-tiles", daemon=True)
+        ready.start()
         yield {STATE: Door(FastPath(services), Connections(most_connections(open_files())))}
         services.stopping.set()
         if runs_jobs:
             await run_in_threadpool(ingest.join, STOP_SECONDS)
+        await run_in_threadpool(ready.join, STOP_SECONDS)
         services.close()
 
     routes: list[BaseRoute] = [endpoint.route(services) for endpoint in ENDPOINTS]

@@ -15,7 +15,7 @@ from pathserve.server.params_annotations import VectorTileQuery
 from pathserve.server.routes_tiles import IMMUTABLE, REVALIDATE, not_modified, tile_index
 from pathserve.tiles import DeepZoom
 
-_FORM = 1
+_FORM = 2
 """Counts up with every change of what tiles hold, so that no cache keeps tiles of an older form."""
 
 

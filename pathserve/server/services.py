@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from pathserve.access import Accounts, Actor, Members, digest
 from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas, Layers, sweep_unpublished
 from pathserve.annotations.chunk_reader import ChunkReader
+from pathserve.annotations.directory import Directories
 from pathserve.annotations.tile_reader import VectorTiles
 from pathserve.cache import ByteBudgetCache
 from pathserve.catalog import Catalog, Pseudonyms, SlideRecord
@@ -173,7 +174,7 @@ class Services:
         metrics = Metrics(settings.counters)
         tiles = TileService(published, counts=metrics.tally(Tally.INDEX_HITS, 2))
         presence = Presence(settings.presence)
-        chunks = ChunkReader()
+        chunks, directories = ChunkReader(), Directories()
         processors = max(1, (os.cpu_count() or 1) // settings.processes)
         limits = UploadLimits(settings.max_upload_bytes, partial(require_room, settings))
         uploads = Uploads(db, settings.uploads, limits, partial(_enqueue, jobs))
@@ -184,10 +185,10 @@ class Services:
             pseudonyms=pseudonyms,
             accounts=accounts,
             members=Members(db),
-            annotations=AnnotationStore(db, spool=settings.data, reader=chunks),
+            annotations=AnnotationStore(db, spool=settings.data, reader=chunks, directories=directories),
             classes=ClassSchemas(db),
             layers=Layers(db),
-            vector_tiles=VectorTiles(db, chunks),
+            vector_tiles=VectorTiles(db, chunks, directories),
             published=published,
             tiles=tiles,
             jobs=jobs,

@@ -12,7 +12,8 @@ import shapely
 from shapely.geometry import shape
 
 from pathserve.annotations import AnnotationQuery, AnnotationStore, CompactionRule, Edit
-from pathserve.annotations.chunk_reader import ChunkReader
+from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
+from pathserve.annotations.directory import read_directory
 from pathserve.annotations.filters import parse_filter
 from pathserve.annotations.layer_table import Layers
 from pathserve.annotations.tile_reader import VectorTiles
@@ -77,7 +78,8 @@ def seen(tiles: VectorTiles, query: AnnotationQuery, z: int, revision: int) -> t
         drawn |= {feature["id"] for feature in decoded.get("objects", {}).get("features", ())}
         for feature in decoded.get("density", {}).get("features", ()):
             tags = feature["properties"]
-            counts[tags.get("class"), tags["layer"]] += tags["count"]
+            bins = shapely.get_num_geometries(shape(feature["geometry"]))
+            counts[tags.get("class"), tags["layer"]] += tags["count"] * int(bins)
     return drawn, counts
 
 
@@ -172,21 +174,64 @@ def test_a_layer_that_was_taken_away_is_in_earlier_tiles_alone(
     assert {layer for _, layer in seen(tiles, query, 1, 6)[1]} <= {"renamed", "ada"}
 
 
-def test_a_tile_reads_each_chunk_once(
-    db: Database, reader: ChunkReader, filled: AnnotationStore, slide: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = Counter[int]()
-    attributes = reader.attributes
+@pytest.fixture
+def asked(reader: ChunkReader, monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
+    """How often the attributes of each chunk were asked for."""
+    found, attributes = Counter[int](), reader.attributes
 
     def counted(tx: Any, refs: Any) -> Any:
-        asked.update(ref.id for ref in refs)
+        found.update(ref.id for ref in refs)
         return attributes(tx, refs)
 
     monkeypatch.setattr(reader, "attributes", counted)
+    return found
+
+
+def test_a_tile_reads_each_chunk_once(
+    db: Database, reader: ChunkReader, filled: AnnotationStore, slide: str, asked: Counter[int]
+) -> None:
     tiles, query = VectorTiles(db, reader), AnnotationQuery(slide)
+    asked.clear()
     tiles.tile(query, TileBox.at(0, 0, 0, max_level=LEVELS, tile_size=256), revision=4)
     first = asked.total()
-    assert first > 0
+    assert first > 0  # those with rows that are history
     for tile in grid(1):  # a downsample of 64: no cell is drawn, and all are counted already
         tiles.tile(query, tile, revision=4)
     assert asked.total() == first
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_what_is_counted_of_a_chunk_lies_beside_it(
+    db: Database, reader: ChunkReader, filled: AnnotationStore, slide: str, asked: Counter[int]
+) -> None:
+    """No chunk is read for a far tile, whether it comes from an import or was folded; only of older ones once."""
+    filled.compact(slide, CompactionRule(overridden=0.0, versions=1))
+    query = AnnotationQuery(slide, classes=("Tumor", "Stroma"), states=("draft",))
+    far = [TileBox.at(z, 0, 0, max_level=LEVELS, tile_size=256) for z in (0, 1, 3)]
+
+    def seen_anew() -> list[bytes]:
+        tiles = VectorTiles(db, reader)
+        return [tiles.tile(query, tile, revision=4) for tile in far]
+
+    def stored() -> list[Any]:
+        return db.read(lambda tx: tx.rows("select chunk, data from chunk_density order by chunk"))
+
+    asked.clear()
+    expected, before = seen_anew(), stored()
+    drawn = {ref.id for ref in read_drawn(db, slide)}
+    assert all(expected)
+    assert set(asked) <= drawn
+    db.write(lambda tx: tx.run("delete from chunk_density"))  # as those of earlier versions are
+    asked.clear()
+    assert seen_anew() == expected
+    assert set(asked) > drawn
+    assert stored() == [row for row in before if row[0] in asked]
+    asked.clear()
+    assert seen_anew() == expected
+    assert set(asked) <= drawn
+
+
+def read_drawn(db: Database, slide: str) -> list[ChunkRef]:
+    """Chunks with something large enough to be drawn at a downsample of 16."""
+    directory = db.read(lambda tx: read_directory(tx, slide, 4))
+    return [ref for ref, extent in zip(directory.chunks, directory.extents, strict=True) if extent >= 40]

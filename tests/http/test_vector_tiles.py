@@ -1,9 +1,17 @@
 """Vector tiles over HTTP: the grid, caches, revisions, filters. What is in them: tests/annotations."""
 
+import subprocess
+import sys
+from threading import Event
+
 import mapbox_vector_tile
 import pytest
+from starlette.testclient import TestClient
 
 from pathserve.access import Role
+from pathserve.annotations import vector_tiles
+from pathserve.config import Settings
+from pathserve.server import create_app
 
 
 def square(x: float, y: float, side: float, name: str):
@@ -63,14 +71,14 @@ def test_a_tile_of_a_revision_never_changes(site) -> None:
     first = get(site, "12/0/0", r=1)
     assert (first.headers["cache-control"], first.headers["etag"]) == (
         "private, max-age=31536000, immutable",
-        '"v1-1"',
+        '"v2-1"',
     )
     add(site, square(50, 50, 10, "Tumor"))
     assert get(site, "12/0/0", r=1).content == first.content
     assert numbers(get(site, "12/0/0", r=2)) == [1, 3]
     assert numbers(get(site, "12/0/0", r=0)) == []
     assert get(site, "12/0/0", r=3).status_code == 422
-    assert get(site, "12/0/0", r=3, headers={"if-none-match": '"v1-3"'}).status_code == 422
+    assert get(site, "12/0/0", r=3, headers={"if-none-match": '"v2-3"'}).status_code == 422
 
 
 def test_without_a_revision_a_tile_is_asked_for_again(site) -> None:
@@ -82,7 +90,7 @@ def test_without_a_revision_a_tile_is_asked_for_again(site) -> None:
     add(site, square(50, 50, 10, "Tumor"))
     changed = get(site, "12/0/0", headers=known)
     assert numbers(changed) == [1, 3]
-    assert changed.headers["etag"] == '"v1-2"'
+    assert changed.headers["etag"] == '"v2-2"'
     assert numbers(get(site, "12/0/0", as_of="1")) == [1]
     assert get(site, "12/0/0", as_of="1", r="1").status_code == 422
 
@@ -137,3 +145,13 @@ def test_whoever_may_not_see_the_slide_gets_no_tile(site) -> None:
     get(site, "12/0/0", r=1)
     answer = hidden.get(f"/api/slides/{site.slide}/annotations/tiles/12/0/0", params={"r": 1})
     assert (answer.status_code, answer.json()["detail"]) == (404, "There is no such slide.")
+
+
+def test_no_tile_waits_for_machine_code_to_load(tmp_path, monkeypatch) -> None:
+    """A server loads it when it starts, in a thread; commands that only import the same modules never do."""
+    done = Event()
+    monkeypatch.setattr(vector_tiles, "prepare", done.set)
+    with TestClient(create_app(Settings(data=tmp_path / "data"))):
+        assert done.wait(30)
+    program = "import sys, pathserve.cli, pathserve.server; assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
