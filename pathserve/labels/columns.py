@@ -278,9 +278,9 @@ def areas(columns: Columns) -> Floats:
         return np.zeros(len(columns))
     with np.errstate(over="ignore", invalid="ignore"):
         # From each ring's own first position: far from the origin the products would eat the digits.
-        local = columns.xy - np.repeat(columns.xy[first], end - first, axis=0)
-        after = np.concatenate((local[1:], local[:1]))
-        cross = local[:, 0] * after[:, 1] - local[:, 1] * after[:, 0]
+        x, y = (values - np.repeat(values[first], end - first) for values in columns.xy.T)
+        cross = np.zeros(len(x))
+        np.subtract(x[:-1] * y[1:], y[:-1] * x[1:], out=cross[:-1])
         cross[end - 1] = 0.0
         rings = np.abs(np.add.reduceat(cross, first)) / 2
         shells = np.zeros(len(first), np.bool_)

@@ -111,6 +111,19 @@ def test_what_is_certainly_simple_is_valid_to_geos(rings):
             assert shape.area > 0
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_ring_that_goes_around_its_middle_twice_is_not_simple(backwards):
+    def around(corners, turns):
+        angles = 2 * math.pi * turns * np.arange(corners) / corners
+        ring = (50 + 20 * np.stack([np.cos(angles), np.sin(angles)], axis=1)).tolist()
+        return [*ring, ring[0]][:: -1 if backwards else 1]
+
+    rings = [around(corners, turns) for corners in (5, 7, 9, 25) for turns in (1, 2)]
+    c = of([{"type": "Polygon", "coordinates": [ring]} for ring in rings])
+    found = certainly_simple(c.xy, c.ring_starts, np.arange(len(rings)))
+    assert found.tolist() == [True, False] * 4 == [shapely.Polygon(ring).is_valid for ring in rings]
+
+
 def test_most_real_outlines_need_no_second_look(sample_field):
     features = orjson.loads(sample_field.with_suffix(".geojson").read_bytes())["features"]
     c = of([feature["geometry"] for feature in features])
