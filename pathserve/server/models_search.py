@@ -11,7 +11,8 @@ from pathserve.formats.geojson import FOREIGN_MEMBERS, SERVER_OWNED, check_exhau
 from pathserve.labels import EXHAUSTIVE, MAX_NAME, Layer, require_name
 
 _Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-_Revision = Annotated[int, Field(ge=0, lt=2**63)]
+_Revision = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+_Number = Annotated[int, Field(ge=1, lt=2**63, strict=True)]
 _NO_PROPERTIES = SERVER_OWNED | {"classification", "state", FOREIGN_MEMBERS}
 
 
@@ -89,14 +90,16 @@ class EditModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     id: UUID | None = Field(None, description="Which one; or `number`.")
-    number: Annotated[int, Field(ge=1, lt=2**63)] | None = Field(None, description="Its number on the slide.")
+    number: _Number | None = Field(None, description="Its number on the slide.")
     revision: _Revision | None = Field(None, description="The revision of the annotation that the writer saw.")
     unless_changed_since: _Revision | None = Field(
         None, description="Instead of it, the revision of the slide that the writer saw."
     )
     class_: _Name | None = Field(None, alias="class", description="Its class from now on; null for none.")
     state: _Name | None = Field(None, description="Its state from now on.")
-    delete: bool | None = Field(None, description="True deletes it; false brings a deleted one back.")
+    delete: Annotated[bool, Field(strict=True)] | None = Field(
+        None, description="True deletes it; false brings a deleted one back."
+    )
     properties: dict[str, Any] | None = Field(
         None, description="Merged into its properties as JSON merge patch does (RFC 7396)."
     )
@@ -108,8 +111,6 @@ class EditModel(BaseModel):
             return None
         if _NO_PROPERTIES & given.keys():
             raise ValueError("class and state are members of the edit, and what the server owns stays as it is")
-        if given.get(EXHAUSTIVE) is not None:
-            check_exhaustive(given[EXHAUSTIVE])
         return given
 
     @model_validator(mode="after")
@@ -120,9 +121,22 @@ class EditModel(BaseModel):
             raise ValueError("an edit says what the writer saw, by revision or by unless_changed_since")
         if not self.model_fields_set & {"class_", "state", "delete", "properties"}:
             raise ValueError("an edit changes something: class, state, properties or delete")
+        return self
+
+    def check(self) -> None:
+        """Refuse names and marks that an annotation cannot have.
+
+        Raises
+        ------
+        Invalid
+            With the code of what is wrong: ``bad_name`` or ``bad_exhaustive``.
+        """
         if self.state is not None:
             require_name(self.state, "state")
-        return self
+        if self.class_ is not None:
+            require_name(self.class_, "class name")
+        if self.properties is not None and self.properties.get(EXHAUSTIVE) is not None:
+            check_exhaustive(self.properties[EXHAUSTIVE])
 
     def edit(self, found: Mapping[int, UUID]) -> Edit | None:
         """Give it as a value; None when no annotation has this number."""

@@ -278,7 +278,7 @@ def _parse(query_string: bytes, model: type[_M]) -> _M:
 
 def _sentence(error: ValidationError) -> str:
     place, kind, message = _first_mistake(error)
-    name = _safe(place[0]) if place else ""
+    name = next((_safe(part) for part in place if isinstance(part, str)), "")
     if kind == "missing":
         return f"The parameter {name} is missing."
     if kind == "extra_forbidden":
@@ -287,9 +287,12 @@ def _sentence(error: ValidationError) -> str:
 
 
 def body_sentence(error: ValidationError) -> str:
-    """Tell what is wrong with a JSON body, as `parse_query` does of parameters: its first mistake, never a value."""
+    """Tell what is wrong with a JSON body, as `parse_query` does of parameters: its first mistake, never a value.
+
+    What stands in a list is named by its index from 0: ``edits[3].class``.
+    """
     place, kind, message = _first_mistake(error)
-    name = ".".join(map(_safe, place))
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{_safe(part)}" for part in place).removeprefix(".")
     if kind == "missing":
         return f"The body's member {name} is missing."
     if kind == "extra_forbidden":
@@ -297,13 +300,12 @@ def body_sentence(error: ValidationError) -> str:
     return f"The body's member {name}: {message}." if name else f"The body: {message}."
 
 
-def _first_mistake(error: ValidationError) -> tuple[tuple[str, ...], str, str]:
-    """Give where the first mistake is, by names without places in lists, its kind, and what it is in plain words."""
+def _first_mistake(error: ValidationError) -> tuple[tuple[str | int, ...], str, str]:
+    """Give where the first mistake is, by names and places in lists, its kind, and what it is in plain words."""
     first = error.errors(include_url=False, include_input=False)[0]
-    place = tuple(part for part in first["loc"] if isinstance(part, str))
     # Of these pydantic tells which of our classes it would have.
     message = "it must be an object" if first["type"] in _NO_OBJECT else first["msg"].removeprefix("Value error, ")
-    return place, first["type"], message
+    return first["loc"], first["type"], message
 
 
 def _safe(name: str) -> str:

@@ -56,9 +56,15 @@ def _parse(body: bytes) -> EditsBody:
         raise Invalid("The body is no JSON.") from error
     require_shallow(given, "A body of edits")
     try:
-        return EditsBody.model_validate(given)
+        wanted = EditsBody.model_validate(given)
     except ValidationError as error:
         raise Invalid(body_sentence(error)) from error
+    for index, edit in enumerate(wanted.edits):
+        try:
+            edit.check()
+        except Invalid as error:
+            raise Invalid(f"The body's member edits[{index}]: {error.message}", code=error.code) from error
+    return wanted
 
 
 def _by_number(services: Services, slide: str, numbers: Sequence[int]) -> dict[int, UUID]:

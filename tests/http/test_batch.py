@@ -187,18 +187,18 @@ def test_what_is_malformed_or_too_much_is_refused_as_a_whole(reader, body, statu
     ("body", "detail"),
     [
         ([], "The body: it must be an object."),
-        ({"regions": [7]}, "The body's member regions: it must be an object."),
-        ({"regions": [{"x": 0, "y": 0, "width": 1}]}, "The body's member regions.height is missing."),
+        ({"regions": [7]}, "The body's member regions[0]: it must be an object."),
+        ({"regions": [{"x": 0, "y": 0, "width": 1}]}, "The body's member regions[0].height is missing."),
         ({"tiles": [], "tlies": []}, "The body has no member tlies."),
         (
             {"regions": [{"x" * 100: 0, "x": 0, "y": 0, "width": 1, "height": 1}]},
-            "The body has no member regions.given.",
+            "The body has no member regions[0].given.",
         ),
         (
             {"regions": [{"x": 0, "y": 0, "width": 1, "height": 1, "mpp": 1, "downsample": 1}]},
-            "The body's member regions: give mpp or downsample, not both.",
+            "The body's member regions[0]: give mpp or downsample, not both.",
         ),
-        ({"tiles": [[12, 0, "0"]]}, "The body's member tiles: Input should be a valid integer."),
+        ({"tiles": [[12, 0, "0"]]}, "The body's member tiles[0][2]: Input should be a valid integer."),
     ],
 )
 def test_what_is_wrong_is_told_in_plain_words(reader, body, detail: str) -> None:

@@ -347,6 +347,10 @@ def test_an_annotation_of_another_slide_is_not_there(site, path: str) -> None:
         {"number": 1, "revision": 1, "properties": {"exhaustive": "yes"}},
         {"number": 1, "revision": 1, "geometry": None},
         {"id": "x", "revision": 1, "delete": True},
+        {"number": 1, "revision": "1", "state": "x"},
+        {"number": 1, "revision": True, "state": "x"},
+        {"number": 1.0, "revision": 1, "state": "x"},
+        {"number": 1, "revision": 1, "delete": 1},
         5,
     ],
     ids=str,
@@ -355,6 +359,7 @@ def test_edits_that_make_no_sense_change_nothing(found, item) -> None:
     client, path = found.client("annotator"), address(found)
     answer = edit(client, path, {"number": 2, "revision": 1, "state": "approved"}, item)
     assert answer.status_code == 422, answer.text
+    assert "edits[1]" in answer.json()["detail"]
     assert client.get(f"{path}/summary").json()["revision"] == 2
 
 
