@@ -87,7 +87,7 @@ def make_chunk(columns: Columns, *, scattered: bool = False) -> NewChunk:
     x0, y0 = boxes[:, :2].min(axis=0).tolist()
     x1, y1 = boxes[:, 2:].max(axis=0).tolist()
     return NewChunk(
-        parts=split_chunk(encode_chunk(columns)),
+        parts=split_chunk(encode_chunk(columns, boxes)),
         size=len(columns),
         numbers=(int(columns.numbers.min()), int(columns.numbers.max())) if scattered else None,
         box=(x0, y0, x1, y1),

@@ -258,13 +258,15 @@ class Chunk:
         return raw
 
 
-def encode_chunk(columns: Columns) -> bytes:
+def encode_chunk(columns: Columns, boxes: Floats | None = None) -> bytes:
     """Put annotations of one layer into one block of bytes.
 
     Parameters
     ----------
     columns
         1 to `MAX_ROWS` rows, each with at least one position; `hilbert.cut` gives good ones.
+    boxes
+        Those of the rows, when they are at hand.
 
     Raises
     ------
@@ -273,7 +275,7 @@ def encode_chunk(columns: Columns) -> bytes:
     """
     if not 0 < len(columns) <= MAX_ROWS:
         raise ValueError("a chunk holds 1 to 1,048,576 annotations")
-    raws = (_attributes(columns), _geometry(columns), _json(columns))
+    raws = (_attributes(columns, columns.boxes() if boxes is None else boxes), _geometry(columns), _json(columns))
     stored = [imagecodecs.zstd_encode(raw, level=_LEVEL) if raw else b"" for raw in raws]
     sizes = (len(columns), len(columns.part_starts) - 1, len(columns.ring_starts) - 1, len(columns.xy))
     table = [
@@ -285,7 +287,7 @@ def encode_chunk(columns: Columns) -> bytes:
     return b"".join((head, _CRC.pack(google_crc32c.value(head)), *stored))
 
 
-def _attributes(columns: Columns) -> bytes:
+def _attributes(columns: Columns, boxes: Floats) -> bytes:
     out = Packer()
     names = {"classes": columns.class_names, "states": columns.state_names, "layer": columns.layer}
     out.text(orjson.dumps(names))
@@ -295,7 +297,7 @@ def _attributes(columns: Columns) -> bytes:
     for small in (columns.kinds, columns.classes, columns.states, columns.exhaustive):
         out.ints(small.astype(np.int64))
     out.floats(columns.scores)
-    out.floats(columns.boxes(), _boxes_away)
+    out.floats(boxes, _boxes_away)
     out.raw(areas(columns).astype("<f4").tobytes())
     return out.packed()
 
@@ -312,7 +314,7 @@ def _geometry(columns: Columns) -> bytes:
     if closed:
         keep = np.ones(len(xy), np.bool_)
         keep[end - 1] = False
-        xy, lengths = xy[keep], lengths - 1
+        xy, lengths = xy.take(np.flatnonzero(keep), axis=0), lengths - 1
     out.floats(xy, lambda k: _positions_away(k, lengths))
     return out.packed()
 
@@ -391,7 +393,8 @@ def _boxes_back(changed: Ints) -> Ints:
 
 def _positions_away(k: Ints, lengths: Ints) -> Ints:
     first = np.cumsum(lengths) - lengths
-    changed = np.diff(k, axis=0, prepend=0)
+    changed = k.copy()
+    changed[1:] -= k[:-1]
     changed[first] = np.diff(k[first], axis=0, prepend=0)
     return changed
 

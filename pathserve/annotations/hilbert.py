@@ -30,18 +30,21 @@ def hilbert_distance(x: Ints, y: Ints, order: int) -> Ints:
     Ints
         (N,) in [0, 4**order). Cells that follow each other share an edge.
     """
-    x, y = x.copy(), y.copy()
+    x, y = x.astype(np.int32), y.astype(np.int32)
     place = np.zeros(len(x), np.int64)
     for step in range(order - 1, -1, -1):
-        half = 1 << step
         right, low = (x >> step) & 1, (y >> step) & 1
-        place += (((3 * right) ^ low) << 2 * step).astype(np.int64)
-        # Each quarter is the same curve, mirrored (lower right) or turned about its diagonal (both upper ones).
-        x, y = x & (half - 1), y & (half - 1)
-        mirrored = (right == 1) & (low == 0)
-        x, y = np.where(mirrored, half - 1 - x, x), np.where(mirrored, half - 1 - y, y)
-        turned = low == 0
-        x, y = np.where(turned, y, x), np.where(turned, x, y)
+        place <<= 2
+        place |= (3 * right) ^ low
+        # Each quarter is the same curve, mirrored (lower right) or turned about its diagonal (both upper ones): all
+        # bits below are turned over, or change places. What is above is not looked at again.
+        turned = low - 1
+        mirrored = turned & -right
+        x ^= mirrored
+        y ^= mirrored
+        changed = (x ^ y) & turned
+        x ^= changed
+        y ^= changed
     return place
 
 

@@ -281,7 +281,11 @@ class _Import:
 
     def _count_outside(self, columns: Columns) -> None:
         if self._slide.size is not None:
-            boxes, size = columns.boxes(), self._slide.size
+            size = self._slide.size
+            x, y = columns.xy.T
+            if x.min() >= 0 and y.min() >= 0 and x.max() <= size.width and y.max() <= size.height:
+                return
+            boxes = columns.boxes()
             self.outside += int(((boxes[:, :2] < 0) | (boxes[:, 2:] > (size.width, size.height))).any(axis=1).sum())
 
     def _count(self, added: BulkAdded, many: int, places: npt.NDArray[np.int64]) -> None:
