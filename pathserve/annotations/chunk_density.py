@@ -2,7 +2,7 @@
 
 One is a zstd frame, little-endian: uint8 form (1), uint32 entries N, uint32 bytes of names, the names (JSON: a list of
 classes and one of states), then N entries in 19 planes of N bytes: the first bytes of all, then the second, and so on.
-An entry has int32 column and row of its bin, uint32 count, int32 class (-1 for none), int16 state, uint8 first level.
+An entry has int32 column and row of its bin, int32 count, int32 class (-1 for none), int16 state, uint8 first level.
 """
 
 import struct
@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from pathserve.annotations.density import Counts, Summary, summarize
+from pathserve.annotations.density import Counts, Summary, Whole, summarize
 from pathserve.annotations.packing import damaged
 from pathserve.labels import Columns
 
 _FORM = 1
 _HEAD = struct.Struct("<BII")
-_FIELDS = (("column", "<i4"), ("row", "<i4"), ("count", "<u4"), ("class", "<i4"), ("state", "<i2"), ("level", "<u1"))
+_FIELDS = (("column", "<i4"), ("row", "<i4"), ("count", "<i4"), ("class", "<i4"), ("state", "<i2"), ("level", "<u1"))
 _WIDTH = sum(np.dtype(kind).itemsize for _, kind in _FIELDS)
 _LEVEL = 3
 
@@ -56,7 +56,7 @@ def unpack_summaries(several: Sequence[bytes]) -> Summary:
     read = [_read(data) for data in several]
     planes = np.concatenate([np.empty((_WIDTH, 0), np.uint8), *(planes for _, planes in read)], axis=1)
     sizes = np.array([planes.shape[1] for _, planes in read], np.int64)
-    values, at = dict[str, npt.NDArray[np.int64]](), 0
+    values, at = dict[str, Whole](), 0
     for name, kind in _FIELDS:
         end = at + np.dtype(kind).itemsize
         values[name] = np.ascontiguousarray(planes[at:end].T).view(kind)[:, 0]
@@ -66,8 +66,9 @@ def unpack_summaries(several: Sequence[bytes]) -> Summary:
     classes, class_names = _renamed(values["class"], [own for own, _ in tables], sizes), tuple(names.classes)
     states, state_names = _renamed(values["state"], [own for _, own in tables], sizes), tuple(names.states)
     bins = np.stack((values["column"], values["row"]), axis=1)
-    counts = Counts(bins, classes, states, values["count"].astype(np.int64), class_names, state_names)
-    return Summary(counts, values["level"].astype(np.uint8))
+    return Summary(
+        Counts(bins, classes, states, values["count"], class_names, state_names), values["level"].astype(np.uint8)
+    )
 
 
 class _Names:
@@ -95,12 +96,14 @@ def _places(own: Sequence[str], names: dict[str, int]) -> npt.NDArray[np.int32]:
     return np.array([*(names.setdefault(name, len(names)) for name in own), -1], np.int32)
 
 
-def _renamed(
-    codes: npt.NDArray[np.int64], tables: Sequence[npt.NDArray[np.int32]], sizes: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int32]:
+def _renamed(codes: Whole, tables: Sequence[npt.NDArray[np.int32]], sizes: npt.NDArray[np.int64]) -> Whole:
     """Put the codes of several summaries, one after another, into those of one; sizes are their numbers of entries."""
     if not len(codes):
-        return np.empty(0, np.int32)
+        return codes
+    if all(table is tables[0] for table in tables):  # the first names are those of all
+        if not -1 <= int(codes.min()) <= int(codes.max()) < len(tables[0]) - 1:
+            raise damaged()
+        return codes
     lengths = np.array([len(table) for table in tables], np.int64)
     firsts = np.repeat(np.cumsum(lengths) - lengths, sizes)
     lasts = np.repeat(lengths, sizes) - 1

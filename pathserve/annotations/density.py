@@ -134,10 +134,22 @@ class Summary:
         """Bytes of all arrays."""
         return self.counts.nbytes + self.levels.nbytes
 
+    def negated(self) -> "Summary":
+        """Give what takes these away."""
+        return replace(self, counts=self.counts.negated())
+
+    @classmethod
+    def join(cls, several: Sequence["Summary"]) -> "Summary":
+        """Put at least one after another; what is negated is not taken away yet."""
+        (classes, class_names), (states, state_names), bins, counts = _together(one.counts for one in several)
+        levels = np.concatenate([one.levels for one in several])
+        return cls(Counts(bins, classes, states, counts, class_names, state_names), levels)
+
     def at(self, level: int) -> Counts:
         """Give the counts of a level, unmerged."""
         now = self.levels <= level
-        return _some(replace(self.counts, bins=self.counts.bins >> level), now)
+        moved = replace(self.counts, bins=self.counts.bins >> level)
+        return moved if now.all() else _some(moved, now)
 
     def tile(self, bins: Bins) -> Counts:
         """Give the counts of a tile, unmerged."""
@@ -359,10 +371,11 @@ def _renamed(several: Sequence[tuple[tuple[str, ...], Whole]]) -> tuple[Whole, t
     if len(several) == 1:
         return several[0][1], several[0][0]
     names: dict[str, int] = {}
-    found = [np.empty(0, np.int64)]
+    found: list[Whole] = [np.empty(0, np.int16)]
     for own, indices in several:
-        table = np.array([*(names.setdefault(name, len(names)) for name in own), -1], np.int64)
-        found.append(table[indices])
+        table = [*(names.setdefault(name, len(names)) for name in own), -1]
+        is_same = table[:-1] == list(range(len(own)))  # as nearly always
+        found.append(indices if is_same else np.array(table, np.int32)[indices])
     return np.concatenate(found), tuple(names)
 
 

@@ -5,6 +5,7 @@ beside it, joined to a pyramid for each layer; rows that are history are taken a
 tile costs what is in it, and counts are exact at every revision.
 """
 
+import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -33,10 +34,12 @@ from pathserve.errors import Busy
 
 _SUMMARY_BYTES = 64 * 1024 * 1024
 _HIDDEN_BYTES = 8 * 1024 * 1024
+_CHANGED_BYTES = 32 * 1024 * 1024
 _PYRAMID_BYTES = 128 * 1024 * 1024
 _DIRECTORIES = 32
 _CHUNKS_AT_ONCE = 256
 
+_EVERYWHERE: Box = (-math.inf, -math.inf, math.inf, math.inf)
 _MEETS = "s.x0 < ? and s.x1 >= ? and s.y0 < ? and s.y1 >= ? "
 
 Codes = npt.NDArray[np.int32]
@@ -63,6 +66,7 @@ class VectorTiles:
         self._gone: ByteBudgetCache[tuple[int, int], Summary] = ByteBudgetCache(_HIDDEN_BYTES, lambda s: s.nbytes)
         self._pyramids: ByteBudgetCache[bytes, DensityPyramid] = ByteBudgetCache(_PYRAMID_BYTES, lambda p: p.nbytes)
         self._directories = directories or Directories()
+        self._changes: ByteBudgetCache[int, _Changes] = ByteBudgetCache(_CHANGED_BYTES, lambda c: c.nbytes)
         self._unstored: dict[int, bytes] = {}
         self._groups = OrderedDict[int, _Grouped]()
         self._lock = Lock()
@@ -132,11 +136,31 @@ class VectorTiles:
             for layer, some in known.layers.items():
                 if layer in plan.layers:
                     pieces[layer].append(self._pyramid(tx, some).tile(bins))
-        for ref, rows in known.history(reach):
-            pieces[ref.layer].append(self._history(tx, ref, rows).tile(bins).negated())
-        for layer, summary in _live(tx, slide, revision, reach):
+        for layer, summary in self._changed(tx, known, slide, revision, reach, is_near=bins.level < PYRAMID_FROM):
             pieces[layer].append(summary.tile(bins))
         return pieces
+
+    def _changed(
+        self, tx: Transaction, known: "_Grouped", slide: str, revision: int, reach: Box, *, is_near: bool
+    ) -> Iterable[tuple[int, Summary]]:
+        """Give by layer what is to be added to the counts of chunks; of the whole slide, once, when many tiles ask."""
+        if is_near:
+            return self._read_changed(tx, known, slide, revision, reach)
+        kept = self._changes.get(id(known.directory))
+        if kept is None:
+            found: dict[int, list[Summary]] = defaultdict(list)
+            for layer, summary in self._read_changed(tx, known, slide, revision, _EVERYWHERE):
+                found[layer].append(summary)
+            kept = _Changes(known.directory, {layer: Summary.join(some) for layer, some in found.items()})
+            self._changes.put(id(known.directory), kept)
+        return kept.layers.items()
+
+    def _read_changed(
+        self, tx: Transaction, known: "_Grouped", slide: str, revision: int, reach: Box
+    ) -> Iterator[tuple[int, Summary]]:
+        for ref, rows in known.history(reach):
+            yield ref.layer, self._history(tx, ref, rows).negated()
+        yield from _live(tx, slide, revision, reach)
 
     def _plan(
         self, tx: Transaction, query: AnnotationQuery, revision: int, newest: int, *, min_extent: float = 0.0
@@ -264,6 +288,22 @@ class _Grouped:
         return [
             (self.directory.chunks[place], rows) for (place, rows), is_near in zip(hidden, near, strict=True) if is_near
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What edits have changed of the counts of a directory's chunks, by layer.
+
+    It keeps its directory, so that no other one gets the number that names it.
+    """
+
+    directory: Directory
+    layers: dict[int, Summary]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays, and some for each entry."""
+        return 1024 + sum(summary.nbytes for summary in self.layers.values())
 
 
 def _meet(boxes: npt.NDArray[np.float64], reach: Box) -> npt.NDArray[np.bool_]:

@@ -26,7 +26,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from pathserve.annotations.density import BIN_PIXELS, NEAREST, SMALL, Bins, Counts, choose, longer_sides
+from pathserve.annotations.density import BIN_PIXELS, NEAREST, SMALL, Bins, Counts, Whole, choose, longer_sides
 from pathserve.labels import Columns
 
 Ints = npt.NDArray[np.int64]
@@ -39,6 +39,7 @@ MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
 
 _DRAFT = ("", "draft")
 _SCREEN_SHARE = 0.5
+_MOST_LOOKED_UP = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,15 +269,16 @@ def _put_counts(layer: _Layer, several: Sequence[tuple[str, Counts]], tile: Tile
     """Put counts of some layers, each with its name: one feature for all bins of a class with the same count."""
     packed, looks = list[bytes](), [np.empty(0, np.int64)]
     for name, counts in several:
-        classes, tags = np.unique(counts.classes, return_inverse=True)
+        classes, tags = _different(counts.classes + 1)
         looks.append(tags + len(packed))
-        named: list[dict[str, Value]] = [{"class": counts.class_names[i]} if i >= 0 else {} for i in classes.tolist()]
+        named: list[dict[str, Value]] = [{"class": counts.class_names[i - 1]} if i else {} for i in classes.tolist()]
         packed += [layer.tags(one | {"layer": name}) + layer.key("count") for one in named]
     if not packed:
         return
-    numbers, indices = np.unique(np.concatenate([counts.counts for _, counts in several]), return_inverse=True)
+    numbers, indices = _different(np.concatenate([counts.counts for _, counts in several]))
     groups = np.concatenate(looks) * len(numbers) + indices
-    order = np.argsort(groups, kind="stable")  # row by row: small steps are few bytes
+    # Row by row: small steps are few bytes. And 16 bits are sorted ten times as fast.
+    order = np.argsort(groups.astype(np.uint16) if groups.max() < 1 << 16 else groups, kind="stable")
     groups = groups[order]
     firsts = np.flatnonzero(np.diff(groups, prepend=-1))
     width = BIN_PIXELS * tile.downsample
@@ -293,6 +295,16 @@ def _put_counts(layer: _Layer, several: Sequence[tuple[str, Counts]], tile: Tile
         )
     )
     layer.end(_kernels().put_numbers(numbers))
+
+
+def _different(values: Whole) -> tuple[Ints, Ints]:
+    """Give the different ones of whole numbers from 0 on, in order, and the place of each among them."""
+    if not len(values) or values.max() > _MOST_LOOKED_UP:
+        found, places = np.unique(values, return_inverse=True)
+        return found.astype(np.int64), places.astype(np.int64)
+    there = np.bincount(values)
+    there[there > 0] = 1
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[values]
 
 
 @cache
