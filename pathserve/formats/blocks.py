@@ -14,8 +14,17 @@ from pathserve.errors import Invalid, TooLarge
 from pathserve.formats.classification import parse_classification
 from pathserve.formats.contract import Item, ReadContext
 from pathserve.formats.geojson import read_feature
+from pathserve.formats.json_faults import Places
 from pathserve.formats.json_head import BYTE_ORDER_MARK
-from pathserve.formats.json_text import RECORD_SEPARATOR, Found, apart, read_document, read_item
+from pathserve.formats.json_text import (
+    RECORD_SEPARATOR,
+    Found,
+    apart,
+    read_around,
+    read_document,
+    read_item,
+    read_member,
+)
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 from pathserve.labels.columns import score_of, state_of
 
@@ -59,7 +68,8 @@ class _Window:
         self.place = self.end = 0
         self.final = False
         self._before = 0  # bytes of the file before data[0]
-        self._lines = 1
+        self._lines = 1  # of the file, at data[0]
+        self._counted = 0, 1  # a place of the window, and its line
 
     def more(self) -> bool:
         """Read on; False at the end of the file.
@@ -83,6 +93,7 @@ class _Window:
             data = np.zeros(self.size + 1, np.uint8)
         self._lines += self.data[: self.place].tobytes().count(b"\n")
         self._before += self.place
+        self._counted = 0, self._lines
         data[:kept] = self.data[self.place : self.end].copy()
         self.data, self.place, self.end = data, 0, kept
         free = memoryview(data.data)[: self.size]
@@ -115,9 +126,15 @@ class _Window:
 
     def where(self, place: int | None = None) -> str:
         """Say where in the file a place of the window is."""
-        at = self.place if place is None else place
-        lines = self._lines + self.data[:at].tobytes().count(b"\n")
-        return f"at byte {self._before + at:,}, line {lines:,}"
+        byte, line = self.spot(self.place if place is None else place)
+        return f"at byte {byte:,}, line {line:,}"
+
+    def spot(self, place: int) -> tuple[int, int]:
+        """Give the byte and the line of the file at a place of the window."""
+        counted, lines = self._counted if place >= self._counted[0] else (0, self._lines)
+        lines += self.data[counted:place].tobytes().count(b"\n")
+        self._counted = place, lines
+        return self._before + place, lines
 
 
 _BLANK_BYTES = np.frombuffer(_BLANKS, np.uint8)
@@ -235,17 +252,24 @@ class Blocks:
                 return
             start, window.place = window.place, place
             text = window.text(start, place)
+            places = Places(text, *window.spot(start))
             self._require_end()
-            yield from map(self._read, _members(text, window))
+            yield from map(self._read, _members(text, places))
             return
         header = window.text(window.place, place - 1)
+        before = Places(header, *window.spot(window.place))
         one_line = b"\n" not in header
         window.place = place
         lines = window.where().rpartition(" ")[2]
         yield from self._items(scan.ARRAY)
         ended, place = self._look(_rest_of_object)
         trailer = window.text(window.place, place)
-        _require_collection(header + b"[]" + trailer, window)
+        after = Places(trailer, *window.spot(window.place))
+
+        def where(at: int) -> str:
+            return before.where(at) if at < len(header) else after.where(max(at - len(header) - 2, 0))
+
+        read_around(header + b"[]" + trailer, where, self._context.losses.note)
         one_line = one_line and window.where(place).rpartition(" ")[2] == lines
         window.place = place
         if one_line and self._blank_until_newline():
@@ -306,12 +330,11 @@ class Blocks:
                 arrays.rows.counts[scan.EXPECT] = 0
                 return
             if ended == scan.BAD:
-                raise self._not_json(self._count, window.place)
+                wanted = "a comma or the end of the array" if arrays.rows.counts[scan.EXPECT] == 1 else "a feature"
+                message = f"It is not JSON {window.where()}: {wanted} should follow {self._count:,} features."
+                raise Invalid(message, code="not_json")
             if ended == scan.MORE and not window.more():
                 raise Invalid(f"The text is cut off after {self._count:,} features, {window.where()}.", code="not_json")
-
-    def _not_json(self, index: int, place: int) -> Invalid:
-        return Invalid(f"The text is not JSON at feature {index:,}, {self._window.where(place)}.", code="not_json")
 
     def _block(self, is_sequence: bool) -> Iterator[Item]:
         """Give what the kernel found, in its order."""
@@ -344,11 +367,7 @@ class Blocks:
         if is_sequence:
             yield from map(self._read, read_document(text))
             return
-        try:
-            found = read_item(text)
-        except orjson.JSONDecodeError:
-            raise self._not_json(index, start) from None
-        yield self._read(found)
+        yield self._read(read_member(text, lambda at: self._window.where(start + at)))
 
     def _read(self, found: Found) -> NewAnnotation | FeatureIssue:
         return read_found(found, self._context)
@@ -435,20 +454,11 @@ def _rest_of_object(data: npt.NDArray[np.uint8], place: int, end: int) -> tuple[
     return int(ended), int(found)
 
 
-def _members(text: bytes, window: _Window) -> list[Found]:
+def _members(text: bytes, places: Places) -> list[Found]:
     if len(text) > MAX_OBJECT_BYTES:
         raise TooLarge(f"A single object has at most {MAX_OBJECT_BYTES:,} bytes.", code="feature_too_large")
-    try:
-        return apart(read_item(text))
-    except orjson.JSONDecodeError:
-        raise Invalid(f"The text is not JSON before it ends {window.where()}.", code="not_json") from None
-
-
-def _require_collection(text: bytes, window: _Window) -> None:
-    """Check what stands around the features of a collection."""
-    try:
-        around = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise Invalid(f"The text around the features is not JSON; it ends {window.where()}.", code="not_json") from None
-    if around.get("type") != "FeatureCollection" or around.get("features") != []:
-        raise Invalid("The features do not stand in a FeatureCollection.", code="not_geojson")
+    found = read_member(text, places.where)
+    if found.refusal is not None:
+        code, message = found.refusal
+        raise Invalid(message, code=code)
+    return apart(found)

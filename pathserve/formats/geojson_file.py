@@ -51,7 +51,8 @@ def read_geojson(path: Path, context: ReadContext) -> Iterator[Item]:
     the largest feature.
     """
     if path.stat().st_size <= PLAIN_BYTES:
-        for found in find_features(path.read_bytes(), max_features=context.max_features):
+        text, note = path.read_bytes(), context.losses.note
+        for found in find_features(text, max_features=context.max_features, note=note):
             yield read_found(found, context)
         return
     with path.open("rb", buffering=0) as file:

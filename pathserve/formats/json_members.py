@@ -18,6 +18,7 @@ MAX_ITEM_BYTES = 8 * 1024 * 1024
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]]|"', re.DOTALL)
 _SCALAR = re.compile(rb'[^\s,\]}{\["]+')
+_CLOSED = (b"{", b"[", b'"')
 _BLANK = re.compile(rb"[ \t\r\n]*+")
 
 
@@ -129,23 +130,27 @@ class _Walk:
 
     def _end(self) -> int:
         """Find the end of the value here; -1 when it lies beyond what was read."""
-        first = self._text[self._place : self._place + 1]
-        if first not in (b"{", b"[", b'"'):
-            match = _SCALAR.match(self._text, self._place)
-            end = match.end() if match else self._place
-            return end if end < len(self._text) else -1
-        depth = 0
-        for match in _TOKEN.finditer(self._text, self._place):
-            token = match[0]
-            if token in (b"{", b"["):
-                depth += 1
-            elif token in (b"}", b"]"):
-                depth -= 1
-            elif token == b'"':
-                return -1
-            if depth == 0:
-                return match.end()
-        return -1
+        end = value_end(self._text, self._place)
+        return end if end < len(self._text) or self._text[self._place : self._place + 1] in _CLOSED else -1
+
+
+def value_end(text: bytes, place: int) -> int:
+    """Give the end of the value at ``place`` by its quotes and brackets alone; -1 when the text ends before."""
+    if text[place : place + 1] not in _CLOSED:
+        match = _SCALAR.match(text, place)
+        return match.end() if match else place
+    depth = 0
+    for match in _TOKEN.finditer(text, place):
+        token = match[0]
+        if token in (b"{", b"["):
+            depth += 1
+        elif token in (b"}", b"]"):
+            depth -= 1
+        elif token == b'"':
+            return -1
+        if depth == 0:
+            return match.end()
+    return -1
 
 
 def _cut_off() -> Invalid:

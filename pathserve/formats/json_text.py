@@ -2,7 +2,8 @@
 
 import gc
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +12,19 @@ import numpy as np
 import orjson
 
 from pathserve.errors import Invalid, TooLarge
-
-MAX_DEPTH = 64
-"""Objects and arrays may lie this deep within one another, the coordinates of a geometry apart."""
+from pathserve.formats.json_faults import MAX_DEPTH, TOO_DEEP, Places, Where, fault, take_apart, within_record
+from pathserve.formats.json_members import value_end
 
 RECORD_SEPARATOR = b"\x1e"
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTE, _COLON = b'":'
 _COUNT_BLOCK = 4 * 1024 * 1024
+_INT64_DIGITS = 20
+_COLLECTION_MEMBERS = frozenset({"type", "features", "bbox"})
+
+Note = Callable[[str, str, int], None]
+"""Takes a code, a sentence and a count, as `pathserve.formats.contract.Losses.note` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,15 @@ class Found:
 class _RepeatedKeys(dict[str, Any]):
     """An object whose text named a member twice."""
 
+    names: frozenset[str] = frozenset()
+    """Which members."""
 
-def find_features(data: bytes, *, max_features: int) -> Iterator[Found]:
+
+def _no_note(code: str, message: str, count: int) -> None:
+    """Take note of nothing."""
+
+
+def find_features(data: bytes, *, max_features: int, note: Note = _no_note) -> Iterator[Found]:
     """Walk through the features of a text.
 
     Parameters
@@ -55,22 +67,24 @@ def find_features(data: bytes, *, max_features: int) -> Iterator[Found]:
         (RFC 8142), or one JSON text a line.
     max_features
         Most features.
+    note
+        Told what a collection says beside its features, which is not kept.
 
     Yields
     ------
-    Each member in order. A sequence is read record by record; a record that is not JSON is one refused member.
-    Memory: the text and its largest document as Python objects, about ten times the text.
+    Each member in order. A member that is not JSON is refused alone, with its place, when the text's brackets and
+    commas tell where it ends. Memory: the text and its largest document as Python objects, about ten times the text.
 
     Raises
     ------
     Invalid
-        When the text as a whole is not JSON, or not GeoJSON.
+        When the text as a whole is not JSON, or not GeoJSON; says where.
     TooLarge
         When there are more than ``max_features``.
     """
     count = 0
     with _collector_paused():
-        for document in _documents(data.removeprefix(_BYTE_ORDER_MARK)):
+        for document in _documents(data.removeprefix(_BYTE_ORDER_MARK), note):
             for found in document:
                 count += 1
                 if count > max_features:
@@ -84,9 +98,20 @@ def read_item(text: bytes) -> Found:
         value = orjson.loads(text)
         survey = _survey(value)
         if survey.keys != _count_colons(text):
-            value = _load_marking_repeated_keys(text)
+            try:
+                value = _load_marking_repeated_keys(text)
+            except RecursionError:
+                return Found(None, refusal=TOO_DEEP)
             survey = _survey(value)
     return _found(value, survey)
+
+
+def read_member(text: bytes, where: Where) -> Found:
+    """Read one member by itself: refused when it is no JSON; ``where`` says where a byte of it is."""
+    try:
+        return read_item(text)
+    except orjson.JSONDecodeError as error:
+        return Found(None, refusal=fault(text, error, where))
 
 
 def read_document(text: bytes) -> list[Found]:
@@ -95,7 +120,7 @@ def read_document(text: bytes) -> list[Found]:
         return _record(text)
 
 
-def _documents(text: bytes) -> Iterator[list[Found]]:
+def _documents(text: bytes, note: Note) -> Iterator[list[Found]]:
     """Walk through the JSON documents of a text, each as its members."""
     if text.lstrip()[:1] == RECORD_SEPARATOR:
         for record in text.lstrip().split(RECORD_SEPARATOR):
@@ -104,14 +129,19 @@ def _documents(text: bytes) -> Iterator[list[Found]]:
         return
     try:
         document = orjson.loads(text)
-    except orjson.JSONDecodeError:
+    except orjson.JSONDecodeError as error:
         lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) < 2 or not _is_json_object(lines[0]):
-            raise Invalid("The text is not JSON.", code="not_json") from None
-        for line in lines:
-            yield _record(line)
+        if len(lines) > 1 and _is_whole_object(lines[0]):
+            for line in lines:
+                yield _record(line)
+            return
+        found = _read_apart(text, note)
+        if found is None:
+            code, message = fault(text, error, Places(text).where)
+            raise Invalid(message, code=code) from None
+        yield found
         return
-    members = _members(document, text)
+    members = _members(document, text, note)
     is_list = isinstance(document, list) or (isinstance(document, dict) and document.get("type") == "FeatureCollection")
     yield members if is_list else [part for found in members for part in apart(found)]
 
@@ -119,29 +149,95 @@ def _documents(text: bytes) -> Iterator[list[Found]]:
 def _record(text: bytes) -> list[Found]:
     """Read one record of a sequence."""
     try:
-        return _members(orjson.loads(text), text)
-    except (orjson.JSONDecodeError, Invalid):
-        return [Found(None, refusal=("not_json", "The record is not JSON, or is cut off."))]
+        return _members(orjson.loads(text), text, _no_note)
+    except orjson.JSONDecodeError as error:
+        return [Found(None, refusal=fault(text, error, within_record))]
+    except Invalid as error:
+        return [Found(None, refusal=(error.code, error.message))]
 
 
-def _is_json_object(text: bytes) -> bool:
-    try:
-        return isinstance(orjson.loads(text), dict)
-    except orjson.JSONDecodeError:
-        return False
+def _is_whole_object(text: bytes) -> bool:
+    """Tell whether a line is one object, if its brackets are right."""
+    text = text.strip()
+    return text.startswith(b"{") and value_end(text, 0) == len(text)
 
 
-def _members(document: object, text: bytes) -> list[Found]:
+def _members(document: object, text: bytes, note: Note) -> list[Found]:
     """Find the features of a document and what is wrong with their text."""
     items = _items(document)
     surveys = [_survey(item) for item in items]
     around = 0
-    if isinstance(document, dict) and items is document.get("features"):
-        around = 1 + _survey({key: value for key, value in document.items() if key != "features"}).keys
-    if around + sum(survey.keys for survey in surveys) != _count_colons(text):
-        items = _items(_load_marking_repeated_keys(text))
-        surveys = [_survey(item) for item in items]
-    return [_found(item, survey) for item, survey in zip(items, surveys, strict=True)]
+    is_collection = isinstance(document, dict) and items is document.get("features")
+    if isinstance(document, dict) and is_collection:
+        beside = {key: value for key, value in document.items() if key != "features"}
+        around = 1 + _survey(beside).keys
+    if around + sum(survey.keys for survey in surveys) == _count_colons(text):
+        if isinstance(document, dict) and is_collection:
+            _note_members(document, note)
+        return [_found(item, survey) for item, survey in zip(items, surveys, strict=True)]
+    if not is_collection and not isinstance(document, list):
+        return [read_item(text)]
+    found = _read_apart(text, note)
+    if found is None:
+        raise Invalid("The collection names its features in no way that can be followed.", code="not_geojson")
+    return found
+
+
+def _read_apart(text: bytes, note: Note) -> list[Found] | None:
+    """Read the features of an array or collection one by one, also when some are no JSON; None where none are found."""
+    found = take_apart(text, "features")
+    if found is None:
+        return None
+    where = Places(text).where
+    around = text[: found.start] + b"[]" + text[found.end :]
+    if around.strip() != b"[]":
+        removed = found.end - found.start - 2
+        read_around(around, lambda at: where(at + removed * (at > found.start)), note)
+    where = Places(text).where
+    return [read_member(text[a:b], _moved(where, a)) for a, b in found.items]
+
+
+def _moved(where: Where, start: int) -> Where:
+    return lambda place: where(start + place)
+
+
+def read_around(text: bytes, where: Where, note: Note) -> None:
+    """Check what stands around the features of a collection, and take note of what is not kept.
+
+    Parameters
+    ----------
+    text
+        The collection, with an empty array of features.
+    where
+        Says where a byte of it is.
+
+    Raises
+    ------
+    Invalid
+        When it is no JSON, no FeatureCollection, or has several members ``features``.
+    """
+    found = read_member(text, where)
+    if found.refusal is not None:
+        code, message = found.refusal
+        raise Invalid(message, code=code)
+    around = found.value
+    if isinstance(around, _RepeatedKeys) and "features" in around.names:
+        message = "The collection names its features more than once; it cannot be told which are meant."
+        raise Invalid(message, code="features_repeated")
+    if around.get("type") != "FeatureCollection" or around.get("features") != []:
+        raise Invalid("The features do not stand in a FeatureCollection.", code="not_geojson")
+    if found.repeated_keys:
+        note("duplicate_key", "An object named a member twice; the last one was taken.", 1)
+    _note_members(around, note)
+
+
+def _note_members(collection: Mapping[str, Any], note: Note) -> None:
+    """Take note of members of a collection that are passed over."""
+    if "crs" in collection:
+        note("crs_ignored", "The collection names a reference system; its coordinates were taken for the slide's.", 1)
+    others = len(collection.keys() - _COLLECTION_MEMBERS - {"crs"})
+    if others:
+        note("collection_members", "Members of the collection itself, beside its features, are not kept.", others)
 
 
 def apart(found: Found) -> list[Found]:
@@ -157,8 +253,7 @@ def apart(found: Found) -> list[Found]:
 
 
 def _found(item: object, survey: "_Survey") -> Found:
-    too_deep = ("too_deep", f"It is nested more than {MAX_DEPTH} levels deep.")
-    return Found(item, refusal=too_deep if survey.too_deep else None, repeated_keys=survey.repeated)
+    return Found(item, refusal=TOO_DEEP if survey.too_deep else None, repeated_keys=survey.repeated)
 
 
 def _items(document: object) -> list[Any]:
@@ -221,19 +316,20 @@ def _load_marking_repeated_keys(text: bytes) -> object:
 
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         members = dict(pairs)
-        return members if len(members) == len(pairs) else _RepeatedKeys(members)
+        if len(members) == len(pairs):
+            return members
+        marked = _RepeatedKeys(members)
+        marked.names = frozenset(name for name, many in Counter(name for name, _ in pairs).items() if many > 1)
+        return marked
 
-    try:
-        return json.loads(text, object_pairs_hook=build, parse_int=_whole_number)
-    except (RecursionError, ValueError):
-        raise Invalid("The text is nested too deeply or holds numbers that are too long.", code="not_json") from None
+    return json.loads(text, object_pairs_hook=build, parse_int=_whole_number)
 
 
-def _whole_number(text: str) -> int:
-    number = int(text)
-    if not -(2**63) <= number < 2**64:
-        raise ValueError("longer than JSON is written with here")
-    return number
+def _whole_number(text: str) -> int | float:
+    """Read a whole number as `orjson` does: what 64 bits do not hold is a float."""
+    if len(text) <= _INT64_DIGITS and -(2**63) <= int(text) < 2**64:
+        return int(text)
+    return float(text)
 
 
 def _count_colons(text: bytes) -> int:

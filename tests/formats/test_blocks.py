@@ -271,18 +271,16 @@ GOOD = orjson.dumps(feature(SQUARE, id=ID))
         (b"[" + GOOD + b",]", "not_json", "line 1"),
         (b"[" + GOOD + b" " + GOOD + b"]", "not_json", "line 1"),
         (b"[" + GOOD + b"] x", "not_json", "goes on"),
-        (b"[" + GOOD + b',{"type":"Point","coordinates":[NaN,1]}]', "not_json", "feature 1,"),
-        (b"[\n" + GOOD + b',\n{"type":"Point","coordinates":[1e999,1]}]', "not_json", "line 3"),
-        (b"[" + GOOD.replace(b"9.25", b"Infinity") + b"]", "not_json", "feature 0,"),
-        (b'[{"a":"\xff"}]', "not_json", "feature 0,"),
         (b"[" * 100_000, "not_json", "after 0 features"),
-        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "not_json", "line 1"),
-        (b'[{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}]", "not_json", "feature 0,"),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "too_deep", "levels"),
         (b'{"type":"FeatureCollection","features":[' + GOOD + b"]", "not_json", "cut off"),
         (b'{"type":"FeatureCollection","features":[' + GOOD + b'],"a":}', "not_json", ""),
         (b'{"type":"Feature","features":[' + GOOD + b"]}", "not_geojson", ""),
         (b'{"features":[' + GOOD + b"]}", "not_geojson", ""),
-        (b'{"type":"FeatureCollection","features":[],"features":[1]}', "not_geojson", ""),
+        (b'{"type":"FeatureCollection","features":[],"features":[1]}', "features_repeated", ""),
+        (b'{"type":"FeatureCollection","features":[],\n"features":[]}', "features_repeated", ""),
+        (b'{"type":"FeatureCollection",\n"features":[],\n"a":NaN}', "not_json", "byte 48, line 3: NaN"),
+        (b'{"type":"FeatureCollection",\n"a":NaN,"features":[]}', "not_json", "byte 33, line 2: NaN"),
         (GOOD + b"{}", "not_json", "goes on"),
         (b"{", "not_json", "line 1"),
     ],
@@ -294,12 +292,39 @@ def test_a_wrong_text_is_refused_with_its_place(data, code, place, small):
     assert place in refused.value.message
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "place"),
+    [
+        (b'{"type":"Point","coordinates":[NaN,1]}', "not_json", 31),
+        (b'{"type":"Point","coordinates":[1e999,1]}', "out_of_range", 31),
+        (GOOD.replace(b"9.25", b"Infinity"), "not_json", GOOD.index(b"9.25")),
+        (b'{"a":"b\xff"}', "not_json", 7),
+        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too_deep", None),
+    ],
+)
+def test_a_feature_that_is_no_json_is_refused_alone_with_its_place(text, code, place, small):
+    before = b'{"type":"FeatureCollection","features":[\n' + GOOD + b",\n"
+    found, many = fast(before + text + b",\n" + GOOD + b"]}")
+    assert many == 2
+    assert [item.code if isinstance(item, FeatureIssue) else "" for item in found] == ["", code, ""]
+    assert place is None or f"at byte {len(before) + place:,}, line 3:" in found[1].message
+
+
+def test_what_a_collection_says_beside_its_features_is_told(small):
+    context = ReadContext()
+    fast(b'{"crs":{},"type":"FeatureCollection","bbox":[1],"features":[' + GOOD + b'],"name":"x"}', context)
+    assert [(code, count) for code, _, count in context.losses.items()] == [
+        ("crs_ignored", 1),
+        ("collection_members", 1),
+    ]
+
+
 def test_a_damaged_record_of_a_sequence_is_refused_alone(small):
     for start, between in ((b"", b"\n"), (b"\x1e", b"\n\x1e")):
         data = start + between.join([GOOD, b'{"type": "Fea', b"7", GOOD + b" x", orjson.dumps(POINT), GOOD[:-1]])
         found, many = fast(data)
         codes = [item.code if isinstance(item, FeatureIssue) else "" for item in found]
-        assert codes == ["", "not_json", "not_json", "not_json", "", "not_json"]
+        assert codes == ["", "not_json", "not_geojson", "not_json", "", "not_json"]
         assert many == 1
 
 

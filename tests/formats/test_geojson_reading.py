@@ -9,6 +9,7 @@ from shapely.geometry import shape
 
 from pathserve.errors import Invalid, TooLarge
 from pathserve.formats import json_text
+from pathserve.formats.contract import Losses
 from pathserve.formats.geojson import parse_features
 from pathserve.geometry import Size
 
@@ -72,8 +73,10 @@ def test_every_wrapping_is_read(data, kinds):
         (orjson.dumps(COLLECTION)[:-20], "not_json"),
         (orjson.dumps(COLLECTION, option=orjson.OPT_INDENT_2)[:-20], "not_json"),
         (b'{"type": "Point", "coordinates": [NaN, 1]}', "not_json"),
-        (b'{"type": "Point", "coordinates": [1e999, 1]}', "not_json"),
-        (b"[" * 100_000, "not_json"),
+        (b'{"type": "Point", "coordinates": [1e999, 1]}', "out_of_range"),
+        (b"[" * 100_000, "too_deep"),
+        (b'{"type":"FeatureCollection","features":[],"features":[' + orjson.dumps(POINT) + b"]}", "features_repeated"),
+        (b'{"features":null,"type":"FeatureCollection","features":[]}', "features_repeated"),
         (b"3", "not_geojson"),
         (b'"text"', "not_geojson"),
         (b'{"type": "FeatureCollection"}', "not_geojson"),
@@ -114,10 +117,83 @@ def test_a_wrong_feature_is_refused_alone_with_its_place(item, code):
     assert parsed.sources == [0, 2]
 
 
+UNREADABLE = [
+    (b'{"type":"Point","coordinates":[NaN,1]}', "not_json", 31),
+    (b'{"type":"Point","coordinates":[1,-Infinity]}', "not_json", 34),
+    (b'{"type":"Point","coordinates":[1e999,1]}', "out_of_range", 31),
+    (b'{"type":"Point","coordinates":[1,2],"a":' + b"9" * 400 + b"}", "out_of_range", 40),
+    (b'{"type":"Point","coordinates":[1,2],"a":"\xc3\xa9\\ud800"}', "not_json", 43),
+    (b'{"type":"Point","coordinates":[1,2],"a":"b\xff"}', "not_json", 42),
+    (b'{"type":"Point","coordinates":[1,2],"a":"b\0"}', "not_json", 42),
+    (b'{"type":"Point","coordinates":[1,2],"a":"\\"\\x]"}', "not_json", 43),
+    (b'{"type":"Point","coordinates":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too_deep", None),
+    (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "too_deep", None),
+    (b'{"a":1,"a":' + b"[" * 1000 + b"]" * 1000 + b"}", "too_deep", None),
+]
+AROUND = [
+    (b"[", b"]"),
+    (b'{"features":[', b'],"type":"FeatureCollection"}'),
+    (b'{\n"type":"FeatureCollection","a":{"features":[1]},"features" : [', b"]}"),
+]
+
+
+@pytest.mark.parametrize(("start", "end"), AROUND)
+@pytest.mark.parametrize(("text", "code", "place"), UNREADABLE)
+def test_a_feature_that_is_no_json_is_refused_alone_with_its_place(start, end, text, code, place):
+    good = orjson.dumps(feature(SQUARE))
+    before = start + good + b",\n"
+    parsed = parse(before + text + b" , " + good + end)
+    assert parsed.sources == [0, 2]
+    (issue,) = parsed.refused
+    assert (issue.index, issue.code) == (1, code)
+    if place is not None:
+        lines = before.count(b"\n") + 1
+        assert f"at byte {len(before) + place:,}, line {lines}:" in issue.message
+
+
+@pytest.mark.parametrize(("text", "code", "place"), UNREADABLE)
+def test_a_line_that_is_no_json_is_refused_alone_wherever_it_stands(text, code, place):
+    good = orjson.dumps(feature(SQUARE))
+    for texts in ([text, good, good], [good, text, good], [good, good, text]):
+        parsed = parse(b"\n".join(texts))
+        assert [(issue.index, issue.code) for issue in parsed.refused] == [(texts.index(text), code)]
+        assert place is None or f"at byte {place} of its record" in parsed.refused[0].message
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        (b'{"type":"FeatureCollection",\n"features":[{"type":"Feature"}],\n"a":NaN}', "byte 66, line 3: NaN"),
+        (b'{"type":"FeatureCollection",\n"b":\x01,"features":[{"type":"Feature"}]}', "byte 33, line 2:"),
+        (b"[{},\n{}\n{}]", "byte 8, line 3:"),
+        (b'[{},\n{"a":"b]', "it ends in the middle"),
+    ],
+)
+def test_a_text_that_cannot_be_followed_is_refused_with_its_place(data, place):
+    with pytest.raises(Invalid) as refused:
+        parse(data)
+    assert refused.value.code == "not_json"
+    assert place in refused.value.message
+
+
+def test_whole_numbers_beyond_64_bits_are_floats_whether_members_are_repeated_or_not():
+    for before in (b"", b'"b":1,"b":1,'):
+        (found,) = json_text.find_features(b'{"type":"Point",' + before + b'"a":18446744073709551616}', max_features=1)
+        assert found.value["a"] == 2.0**64
+
+
+def test_what_a_collection_says_beside_its_features_is_told():
+    losses = Losses()
+    text = orjson.dumps({**COLLECTION, "crs": {"type": "name"}, "name": "x", "next": None, "bbox": [0, 0, 1, 1]})
+    for data in (text, text.replace(b'"features":[', b'"features":[{"a":NaN},')):
+        list(json_text.find_features(data, max_features=100, note=losses.note))
+    assert [(code, count) for code, _, count in losses.items()] == [("crs_ignored", 2), ("collection_members", 4)]
+
+
 def test_a_damaged_record_of_a_sequence_is_refused_alone():
     for start, between in ((b"", b"\n"), (b"\x1e", b"\n\x1e")):
         parsed = parse(start + between.join([orjson.dumps(feature()), b'{"type": "Fea', b"7", orjson.dumps(POINT)]))
-        assert [(issue.index, issue.code) for issue in parsed.refused] == [(1, "not_json"), (2, "not_json")]
+        assert [(issue.index, issue.code) for issue in parsed.refused] == [(1, "not_json"), (2, "not_geojson")]
         assert parsed.sources == [0, 3]
 
 
