@@ -182,7 +182,12 @@ class Reader:
         self.page.on("requestfinished", self._note_traffic)
         self.page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
         self.page.on(
-            "console", lambda said: self.problems.append(f"console: {said.text}") if said.type == "error" else None
+            "console",
+            lambda said: (
+                self.problems.append(f"console: {said.text} {said.location.get('url', '')}")
+                if said.type == "error"
+                else None
+            ),
         )
         return self.page
 

@@ -126,6 +126,45 @@ def test_the_viewer_with_a_selection_and_its_dialogs(site, member) -> None:
     assert violations(member) == []
 
 
+def test_layers_classes_objects_and_the_dialogs_of_files(site, member, shared_data) -> None:
+    site.add([SHELL])
+    member.open(x=1100, y=1200, z=0.2)
+    if member.test_id("class-row").count() == 0:
+        member.test_id("tool-toggle-panel").click()
+    member.page.get_by_role("button", name="Rename or delete given").click()
+    member.page.get_by_role("button", name="Delete…").click()
+    assert violations(member) == []
+    member.page.get_by_role("button", name="Keep").click()
+
+    member.test_id("edit-classes").click()
+    member.page.get_by_role("button", name="New class").click()
+    expect(member.page.get_by_text("A class needs a name.")).to_be_visible()
+    assert violations(member) == []
+    member.key("Escape")
+
+    member.test_id("import-button").click()
+    member.page.get_by_text("Advanced:").click()
+    assert violations(member) == []
+    file = shared_data / "annotations" / "dlup" / "dlup_xml_example.xml"
+    member.test_id("import-file").set_input_files(str(file))
+    member.test_id("start-import").click()
+    expect(member.test_id("import-report")).to_be_visible()
+    assert violations(member) == []
+    member.key("Escape")
+
+    member.test_id("export-button").click()
+    member.test_id("look-export").click()
+    expect(member.test_id("export-report")).to_be_visible()
+    assert violations(member) == []
+    member.key("Escape")
+
+    member.page.get_by_role("tab", name="Objects").click()
+    member.test_id("object-row").first.click()
+    expect(member.test_id("object-actions")).to_be_visible()
+    assert violations(member) == []
+    assert member.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_drawing_and_an_unknown_slide(site, member) -> None:
     member.expect_problem("status of 404")
     member.open(x=1100, y=1200, z=0.2)
