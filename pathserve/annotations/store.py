@@ -24,6 +24,7 @@ from pathserve.annotations.versions import (
     add_batch,
     add_missing_classes,
     append_version,
+    conflict_at,
     find_current,
     read_history,
 )
@@ -37,9 +38,8 @@ _BATCH = 5000
 class AnnotationStore:
     """The annotations of all slides; every method blocks its thread, and a write is durable when it returns.
 
-    A slide's revision grows by one with each write of any of its annotations (with each batch of at most 5,000 for
-    writes of many one by one), so a revision names one state of the whole slide. A class that the project's schema does
-    not have yet is added by the write that names it.
+    A slide's revision grows by one with each write of any of its annotations, so a revision names one state of the
+    whole slide. A class that the project's schema does not have yet is added by the write that names it.
 
     Parameters
     ----------
@@ -179,42 +179,42 @@ class AnnotationStore:
     # writes
 
     def add(self, slide: str, new: Sequence[NewAnnotation], *, layer: str, author: str) -> Added:
-        """Write new annotations, in batches of at most 5,000, each one revision.
+        """Write new annotations as one revision.
 
         An annotation whose id is there with the same content is nothing new, so that a retry after a lost answer
-        changes nothing; with other content it is refused.
+        changes nothing; with other content it is refused. More than 5,000 are written as `bulk` does.
 
         Raises
         ------
         NotFound
             When there is no such slide.
+        Conflict
+            As `BulkWriter.publish`.
         """
+        if len(new) > _BATCH:
+            return self._add_many(slide, new, layer=layer, author=author)
+        added = self._db.write(
+            partial(add_batch, reader=self._reader, slide=slide, batch=new, layer=layer, author=author)
+        )
+        tidy(self._db, self._reader, slide, added.revision, added.created)
+        return added
+
+    def _add_many(self, slide: str, new: Sequence[NewAnnotation], *, layer: str, author: str) -> Added:
         ids = list[UUID | None]()
         refused = list[FeatureIssue]()
-        created = 0
-        revision = self.revision(slide)
-        if len(new) > _BATCH:
-            # What a later batch would be refused for is refused before the first one is written.
-            self._db.write(lambda tx: add_missing_classes(tx, slide, new, author=author))
-        for start in range(0, len(new), _BATCH):
-            batch = new[start : start + _BATCH]
-            done = self._db.write(
-                partial(
-                    add_batch,
-                    reader=self._reader,
-                    slide=slide,
-                    batch=batch,
-                    start=start,
-                    layer=layer,
-                    author=author,
-                )
-            )
-            ids += done.ids
-            refused += done.refused
-            created += done.created
-            revision = done.revision
-        tidy(self._db, self._reader, slide, revision, created)
-        return Added(ids, created, refused, revision)
+        known = 0
+        with self.bulk(slide, layer=layer, author=author, kind="author") as bulk:
+            for start in range(0, len(new), _BATCH):
+                some = new[start : start + _BATCH]
+                colors = {n.class_name: n.class_color for n in reversed(some) if n.class_name and n.class_color}
+                done = bulk.add(Columns.of(some), colors=colors)
+                conflicts = set(done.conflicts.tolist())
+                given = enumerate(done.ids)
+                ids += [None if row in conflicts else UUID(bytes=bytes(i.tobytes())) for row, i in given]
+                refused += [conflict_at(start + row) for row in sorted(conflicts)]
+                known += len(done.known)
+            revision = bulk.publish()
+        return Added(ids, len(new) - known - len(refused), refused, revision)
 
     def replace(self, feature_id: UUID, new: NewAnnotation, *, expected: int, author: str) -> Annotation:
         """Write the next version of one annotation.

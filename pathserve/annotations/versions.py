@@ -182,11 +182,10 @@ def add_batch(
     *,
     slide: str,
     batch: Sequence[NewAnnotation],
-    start: int,
     layer: str,
     author: str,
 ) -> Added:
-    """Add some annotations as one revision; ``start`` is the place of the first one in the whole input."""
+    """Add some annotations as one revision."""
     ids = list[UUID | None]()
     refused = list[FeatureIssue]()
     fresh = dict[UUID, Content]()
@@ -198,9 +197,7 @@ def add_batch(
         if there is None:
             fresh[feature_id] = content
         elif isinstance(there, str) or not there.says_same(content):
-            refused.append(
-                FeatureIssue(start + place, "conflict", "An annotation of this id is there with other content.")
-            )
+            refused.append(conflict_at(place))
             ids.append(None)
             continue
         ids.append(feature_id)
@@ -209,6 +206,11 @@ def add_batch(
     add_missing_classes(tx, slide, batch, author=author)
     release_unpublished(tx, [item.id for item in batch if item.id in fresh])
     return Added(ids, len(fresh), refused, _insert(tx, slide, fresh, layer, author))
+
+
+def conflict_at(index: int) -> FeatureIssue:
+    """Say that the annotation at this place of the input is there with other content."""
+    return FeatureIssue(index, "conflict", "An annotation of this id is there with other content.")
 
 
 def stored_contents(tx: Transaction, reader: ChunkReader, slide: str, ids: Sequence[UUID]) -> dict[UUID, Content | str]:

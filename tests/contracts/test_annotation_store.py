@@ -685,6 +685,25 @@ def test_many_edits_are_one_revision_with_an_answer_each(
         store.edit_many(slide, [Edit(uuid4(), 1) for _ in range(10_001)], author="bob")
 
 
+def test_many_added_one_by_one_are_one_revision(store: AnnotationStore, slide: str) -> None:
+    first = field(3)
+    store.add(slide, first, layer="hand", author="ada")
+    new = field(6000, seed=1)
+    clash = square(5, 5, id=first[1].id)
+    whole = [*new[:5500], first[0], clash, new[0], *new[5500:], square(1, 1, class_name="New", class_color=(1, 2, 3))]
+    added = store.add(slide, whole, layer="hand", author="ada")
+    assert (added.created, added.revision) == (6001, 2)
+    assert [(issue.index, issue.code) for issue in added.refused] == [(5501, "conflict")]
+    known = [item.id for item in whole]
+    assert added.ids[:-1] == [*known[:5501], None, *known[5502:-1]]
+    state = said(store.each(AnnotationQuery(slide)))
+    assert {i for i, (*_, revision, _, _) in state.items() if revision == 2} == {*(_id(n) for n in new), added.ids[-1]}
+    assert len(state) == 6004
+    assert {(layer.name, layer.kind, count) for layer, count in store.layers(slide)} == {("hand", "author", 6004)}
+    again = store.add(slide, new, layer="hand", author="ada")
+    assert (again.created, again.revision, again.refused) == (0, 2, [])
+
+
 def test_an_edit_to_a_draft_says_what_an_import_of_one_says(store: AnnotationStore, slide: str) -> None:
     (cell,) = new = [square(1, 1, id=uuid4(), properties={"state": "approved", "name": "n"})]
     write(store, slide, new)
