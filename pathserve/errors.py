@@ -78,9 +78,19 @@ class Conflict(PathServeError):
 
 
 class Stale(Conflict):
-    """A write named a revision that is no longer the current one."""
+    """A write named a revision that is no longer the current one.
+
+    Parameters
+    ----------
+    revision
+        The current one, of an annotation or of a class schema, where it is known.
+    """
 
     code = "stale"
+
+    def __init__(self, message: str, *, code: str | None = None, revision: int | None = None) -> None:
+        super().__init__(message, code=code)
+        self.revision = revision
 
 
 class PreconditionNeeded(Conflict):

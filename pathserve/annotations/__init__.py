@@ -3,6 +3,7 @@
 from pathserve.annotations.bulk import BulkAdded, BulkWriter, OnConflict, sweep_unpublished
 from pathserve.annotations.compaction import CompactionRule
 from pathserve.annotations.edits import MAX_EDITS, Edit, Edited, NotEdited
+from pathserve.annotations.found_edits import EditedFound, edit_found
 from pathserve.annotations.layer_table import Layers
 from pathserve.annotations.layers import LayerKind
 from pathserve.annotations.query import AnnotationPage, AnnotationQuery, Order, Summary
@@ -26,6 +27,7 @@ __all__ = [
     "CompactionRule",
     "Edit",
     "Edited",
+    "EditedFound",
     "LayerKind",
     "Layers",
     "NotEdited",
@@ -33,5 +35,6 @@ __all__ = [
     "Order",
     "SchemaVersion",
     "Summary",
+    "edit_found",
     "sweep_unpublished",
 ]

@@ -160,7 +160,10 @@ def require_head(tx: Transaction, reader: ChunkReader, feature_id: UUID, expecte
     if head is None or is_removed(tx, head.layer):
         raise NotFound("There is no such annotation.")
     if head.revision != expected:
-        raise Stale("This annotation was changed meanwhile; read it again and write with its current revision.")
+        raise Stale(
+            "This annotation was changed meanwhile; read it again and write with its current revision.",
+            revision=head.revision,
+        )
     return head
 
 

@@ -1,4 +1,4 @@
-"""Commands about annotations: import and export in every format."""
+"""Commands about files of annotations: import and export in every format."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,9 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pathserve.annotations import AnnotationQuery
 from pathserve.annotations.revision_log import revision_log
-from pathserve.cli.options import AsJson, Data, open_services
+from pathserve.cli.options import AsJson, Data, open_services, usage
 from pathserve.cli.output import Exit, note, say, say_json
-from pathserve.errors import Invalid
 from pathserve.exchange import (
     ExportOptions,
     ImportOptions,
@@ -30,7 +29,7 @@ from pathserve.exchange import (
 from pathserve.formats.registry import by_name
 from pathserve.labels import clean_name
 
-annotations = typer.Typer(help="Import and export annotations.", no_args_is_help=True)
+annotations = typer.Typer(help="Find, edit, import and export annotations.", no_args_is_help=True)
 
 Slide = Annotated[str, typer.Argument(metavar="SLIDE", help="Slide id.")]
 Layers = Annotated[list[str] | None, typer.Option("--layer", help="Only this layer; repeats.")]
@@ -50,7 +49,8 @@ Option = Annotated[
     list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="What a format has to be told; repeats.")
 ]
 
-_AUTHOR = "command line"
+AUTHOR = "command line"
+"""Who has done what commands do."""
 
 
 def register(app: typer.Typer) -> None:
@@ -77,10 +77,10 @@ def import_annotations(
     as_json: AsJson = False,
 ) -> None:
     """Import annotations of any format as one revision; says what was assumed, repaired, refused and lost."""
-    with _usage():
+    with usage():
         options = ImportOptions(
             layer=clean_name(layer, "layer name"),
-            author=_AUTHOR,
+            author=AUTHOR,
             form=None if format_ is None else by_name(format_).name,
             frame=frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine),
             on_conflict=parse_conflict(on_conflict),
@@ -123,7 +123,7 @@ def export_annotations(
     as_json: AsJson = False,
 ) -> None:
     """Export annotations in any format; says what it could not hold."""
-    with _usage():
+    with usage():
         frame = frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine)
         options = ExportOptions(by_name(format_), frame, parse_told(option or ()))
     with open_services(data) as services, _bar("annotations") as moved:
@@ -145,15 +145,6 @@ def export_annotations(
     note(f"{report.written:,} annotations of revision {report.revision} written; {_frame_words(told['frame'])}.")
     for loss in told["losses"]:
         note(f"lost: {loss['message']} ({loss['count']:,})")
-
-
-@contextmanager
-def _usage() -> Iterator[None]:
-    """Take what is wrong with an option for wrong usage of the command."""
-    try:
-        yield
-    except Invalid as error:
-        raise typer.BadParameter(error.message) from error
 
 
 @contextmanager

@@ -15,9 +15,11 @@ from pathserve.cli import (
     commands_ingest,
     commands_inspect,
     commands_jobs,
+    commands_layers,
     commands_masks,
     commands_projects,
     commands_pseudonyms,
+    commands_search,
     commands_serve,
     commands_slides,
 )
@@ -38,7 +40,9 @@ commands_ingest.register(app)
 commands_jobs.register(app)
 commands_slides.register(app)
 commands_inspect.register(app)
+commands_search.register()
 commands_annotations.register(app)
+commands_layers.register(app)
 commands_classes.register(app)
 commands_masks.register(app)
 commands_accounts.register(app)

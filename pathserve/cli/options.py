@@ -16,6 +16,7 @@ from pathserve.config import (
     disk_reserve,
     store_address,
 )
+from pathserve.errors import Invalid
 from pathserve.server.services import Services
 
 Data = Annotated[
@@ -70,6 +71,15 @@ def with_database_option(command: Any) -> Any:  # noqa: ANN401 - Typer brings Cl
         holder.command()(_takes_database)
         command.params += typer.main.get_command(holder).params
     return command
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """Take what is wrong with an option for wrong usage of the command."""
+    try:
+        yield
+    except Invalid as error:
+        raise typer.BadParameter(error.message) from error
 
 
 @contextmanager

@@ -255,7 +255,8 @@ def feature(annotation: Annotation, color: Color | None) -> dict[str, Any]:
         "author": annotation.author,
         "number": annotation.number,
         "revision": annotation.revision,
-        "provenance": {"created": moment(annotation.created), "updated": moment(annotation.updated)},
+        "provenance": {"created": moment(annotation.created), "updated": moment(annotation.updated)}
+        | ({"deleted": True} if annotation.deleted else {}),
     }
     properties, beside = write_properties(annotation.properties, annotation.class_name, color)
     properties |= server
