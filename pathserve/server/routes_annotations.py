@@ -1,18 +1,23 @@
 """Annotations over HTTP: GeoJSON in level-0 pixels, with revisions and conditional writes."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, BinaryIO
 
 import orjson
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from pathserve.access import Action
 from pathserve.annotations import AnnotationQuery, Order
+from pathserve.annotations.revision_log import revision_log
 from pathserve.catalog import SlideRecord
 from pathserve.errors import Invalid, NotFound, Stale
 from pathserve.formats import geojson
+from pathserve.formats.contract import WriteContext
+from pathserve.formats.geojson_text import write_sequence
 from pathserve.labels import Annotation, NewAnnotation, clean_name
+from pathserve.server.blocks import BlockResponse
 from pathserve.server.bodies import (
     etag,
     expected_revision,
@@ -22,6 +27,7 @@ from pathserve.server.bodies import (
     require_shallow,
 )
 from pathserve.server.endpoint import Answer, Call, Endpoint
+from pathserve.server.exchanging import with_first, written_blocks
 from pathserve.server.models import (
     AddedModel,
     FeatureModel,
@@ -33,11 +39,12 @@ from pathserve.server.models import (
 from pathserve.server.params import NoQuery, PageQuery
 from pathserve.server.params_annotations import AnnotationsQuery, LayerQuery
 from pathserve.server.problems import error_response
-from pathserve.server.sequences import Writer, write_sequence
+from pathserve.server.sequences import Writer, add_sequence
 from pathserve.server.services import Services
 
 _GEOJSON = "application/geo+json"
 _SEQUENCE = "application/geo+json-seq"
+_SEQUENCE_PAGE = 1000
 
 
 def feature_writer(services: Services, slide: SlideRecord) -> Callable[[Annotation], dict[str, Any]]:
@@ -53,10 +60,11 @@ async def list_annotations(call: Call[AnnotationsQuery]) -> Response:
     services = call.services
     headers = {"cache-control": "no-store"}
     if _SEQUENCE in call.request.headers.get("accept", ""):
-        # The first page is read before the answer begins, so that a wrong question still gets its error.
-        with call.timed("read"):
-            pages = await run_in_threadpool(_sequence, services, slide, question, call.query.order)
-        return StreamingResponse(pages, media_type=_SEQUENCE, headers=headers)
+        order = call.query.order if "order" in call.query.model_fields_set else None
+        write = partial(_write_sequence, services, slide, question, order)
+        # The first block is waited for, so that a wrong question still gets its error.
+        blocks = await with_first(written_blocks(write, services.exchange_threads))
+        return BlockResponse(blocks, services.sending, call.actor, headers=headers | {"content-type": _SEQUENCE})
 
     def work() -> bytes:
         with call.timed("read"):
@@ -72,20 +80,21 @@ async def list_annotations(call: Call[AnnotationsQuery]) -> Response:
     return Response(body, media_type=_GEOJSON, headers=headers)
 
 
-def _sequence(services: Services, slide: SlideRecord, question: AnnotationQuery, order: Order) -> Iterator[bytes]:
+def _write_sequence(
+    services: Services, slide: SlideRecord, question: AnnotationQuery, order: Order | None, out: BinaryIO
+) -> None:
+    """Write all that a question finds; in no particular order it is many times as fast."""
+    store = services.annotations
+    if order is None:
+        context = WriteContext(schema=services.classes.of(slide.project), revisions=revision_log(services.db, slide.id))
+        write_sequence(store.columns(question), out, context)
+        return
     write = feature_writer(services, slide)
-    size = 1000
-    first = services.annotations.page(question, limit=size, order=order)
-
-    def each_page() -> Iterator[bytes]:
-        page = first
-        while True:
-            yield b"".join(geojson.feature_sequence(map(write, page.annotations)))
-            if page.next is None:
-                return
-            page = services.annotations.page(question, limit=size, cursor=page.next)
-
-    return each_page()
+    page = store.page(question, limit=_SEQUENCE_PAGE, order=order)
+    out.writelines(geojson.feature_sequence(map(write, page.annotations)))
+    while page.next is not None:
+        page = store.page(question, limit=_SEQUENCE_PAGE, cursor=page.next)
+        out.writelines(geojson.feature_sequence(map(write, page.annotations)))
 
 
 async def add_annotations(call: Call[LayerQuery]) -> Response:
@@ -94,7 +103,7 @@ async def add_annotations(call: Call[LayerQuery]) -> Response:
     layer = author if call.query.layer is None else clean_name(call.query.layer, "layer name")
     writer = Writer(services.annotations, services.settings, slide, layer, author)
     if _SEQUENCE in call.request.headers.get("content-type", ""):
-        written = await write_sequence(call.request, writer)
+        written = await add_sequence(call.request, writer)
     else:
         body = await read_body(call.request, limit=services.settings.max_body_bytes)
         await run_in_threadpool(writer.add, body)

@@ -76,7 +76,7 @@ def _later(issue: FeatureIssue, first: int) -> FeatureIssue:
     return FeatureIssue(issue.index + first, issue.code, issue.message)
 
 
-async def write_sequence(request: Request, writer: Writer) -> Written:
+async def add_sequence(request: Request, writer: Writer) -> Written:
     """Write a body while it comes; whatever is no text sequence is read to its end first.
 
     Raises
