@@ -127,6 +127,7 @@ def make_plan(
     after_number: int = 0,
     min_extent: float = 0.0,
     directories: Directories | None = None,
+    beside: bool = True,
 ) -> Plan:
     """Find where an answer lies; a constant number of statements.
 
@@ -134,6 +135,8 @@ def make_plan(
     ----------
     directories
         Where directories are kept; without them one is read each time.
+    beside
+        Whether versions beside chunks may be part of the answer; looking for them takes microseconds for each.
     after_number
         Only annotations of a higher number are asked for; sources may hold others too.
     min_extent
@@ -152,7 +155,8 @@ def make_plan(
     mask = _mask(directory, query, after_number, min_extent)
     chunks = [directory.chunks[n] for n in np.flatnonzero(mask).tolist()]
     chunks = [c for c in chunks if c.layer in layers and (holding is None or c.id in holding)]
-    versions = [v for v in _versions(tx, query, revision, newest, after_number, min_extent) if v.layer in layers]
+    found = _versions(tx, query, revision, newest, after_number, min_extent) if beside else []
+    versions = [v for v in found if v.layer in layers]
     return Plan(query, revision, layers, tuple(chunks), directory.hidden, tuple(versions), authored)
 
 

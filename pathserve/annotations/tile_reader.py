@@ -96,9 +96,10 @@ class VectorTiles:
 
         def work(tx: Transaction) -> bytes:
             newest = current_revision(tx, query.slide)
-            plan = self._plan(tx, asked, revision, newest, min_extent=tile.smallest())
-            parts = _parts(tx, self._reader, plan)
             bins = tile.bins
+            beside = bins is None or self._draws_versions(tx, query.slide, revision, bins)
+            plan = self._plan(tx, asked, revision, newest, min_extent=tile.smallest(), beside=beside)
+            parts = _parts(tx, self._reader, plan)
             if bins is None:
                 return encode_tile(parts, tile)
             if not _is_plain(query):
@@ -136,38 +137,58 @@ class VectorTiles:
             for layer, some in known.layers.items():
                 if layer in plan.layers:
                     pieces[layer].append(self._pyramid(tx, some).tile(bins))
-        for layer, summary in self._changed(tx, known, slide, revision, reach, is_near=bins.level < PYRAMID_FROM):
+        if bins.level < PYRAMID_FROM:
+            changes = [*self._history_in(tx, known, reach), *_live(tx, slide, revision, reach)]
+        else:
+            changes = list(self._changes_of(tx, known, slide, revision).layers.items())
+        for layer, summary in changes:
             pieces[layer].append(summary.tile(bins))
         return pieces
 
-    def _changed(
-        self, tx: Transaction, known: "_Grouped", slide: str, revision: int, reach: Box, *, is_near: bool
-    ) -> Iterable[tuple[int, Summary]]:
-        """Give by layer what is to be added to the counts of chunks; of the whole slide, once, when many tiles ask."""
-        if is_near:
-            return self._read_changed(tx, known, slide, revision, reach)
+    def _changes_of(self, tx: Transaction, known: "_Grouped", slide: str, revision: int) -> "_Changes":
+        """Give what is to be added to the counts of chunks on the whole slide; read once for many tiles."""
         kept = self._changes.get(id(known.directory))
         if kept is None:
+            live = list(_live(tx, slide, revision, _EVERYWHERE))
             found: dict[int, list[Summary]] = defaultdict(list)
-            for layer, summary in self._read_changed(tx, known, slide, revision, _EVERYWHERE):
+            for layer, summary in (*self._history_in(tx, known, _EVERYWHERE), *live):
                 found[layer].append(summary)
-            kept = _Changes(known.directory, {layer: Summary.join(some) for layer, some in found.items()})
+            layers = {layer: Summary.join(some) for layer, some in found.items()}
+            drawn_before = max((int(summary.levels.max()) for _, summary in live), default=0)
+            kept = _Changes(known.directory, layers, drawn_before)
             self._changes.put(id(known.directory), kept)
-        return kept.layers.items()
+        return kept
 
-    def _read_changed(
-        self, tx: Transaction, known: "_Grouped", slide: str, revision: int, reach: Box
-    ) -> Iterator[tuple[int, Summary]]:
+    def _history_in(self, tx: Transaction, known: "_Grouped", reach: Box) -> Iterator[tuple[int, Summary]]:
         for ref, rows in known.history(reach):
             yield ref.layer, self._history(tx, ref, rows).negated()
-        yield from _live(tx, slide, revision, reach)
 
     def _plan(
-        self, tx: Transaction, query: AnnotationQuery, revision: int, newest: int, *, min_extent: float = 0.0
+        self,
+        tx: Transaction,
+        query: AnnotationQuery,
+        revision: int,
+        newest: int,
+        *,
+        min_extent: float = 0.0,
+        beside: bool = True,
     ) -> Plan:
         return make_plan(
-            tx, query, revision=revision, newest=newest, min_extent=min_extent, directories=self._directories
+            tx,
+            query,
+            revision=revision,
+            newest=newest,
+            min_extent=min_extent,
+            directories=self._directories,
+            beside=beside,
         )
+
+    def _draws_versions(self, tx: Transaction, slide: str, revision: int, bins: Bins) -> bool:
+        """Tell whether any version beside chunks may be large enough to be drawn."""
+        if bins.level < PYRAMID_FROM:
+            return True
+        known = self._grouped(self._directories.of(tx, slide, revision))
+        return self._changes_of(tx, known, slide, revision).drawn_before > bins.level
 
     def _grouped(self, directory: Directory) -> "_Grouped":
         """Group a directory's chunks; those of thousands are grouped once for all their tiles."""
@@ -292,13 +313,21 @@ class _Grouped:
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """What edits have changed of the counts of a directory's chunks, by layer.
+    """What edits have changed of the counts of a directory's chunks.
 
-    It keeps its directory, so that no other one gets the number that names it.
+    Parameters
+    ----------
+    directory
+        Kept so that no other one gets the number that names it.
+    layers
+        By layer: what is no longer so negated, and versions beside chunks.
+    drawn_before
+        From this level on all versions beside chunks are counted, and none is drawn.
     """
 
     directory: Directory
     layers: dict[int, Summary]
+    drawn_before: int
 
     @property
     def nbytes(self) -> int:
