@@ -4,6 +4,7 @@ What comes in is held in a `Spool`. Publishing writes chunks that nobody sees, i
 them visible in a tiny one. What was left over by somebody who stopped in between is swept (`sweep_unpublished`).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -32,7 +33,7 @@ from pathserve.annotations.known_rows import (
     rounds,
     row_digests,
 )
-from pathserve.annotations.layers import LayerKind, ensure_layer
+from pathserve.annotations.layers import LayerKind, ensure_layer, layers_at
 from pathserve.annotations.revisions import (
     Box,
     begin_revision,
@@ -112,6 +113,7 @@ class BulkWriter:
         self._ids = ImportIds()
         self._classes: dict[str, Color | None] = {}
         self._codes: dict[str, CodedTerm] = {}
+        self._known_layers = Counter[int]()
         self._written = False
         self._seen = db.read(state_of_all)
 
@@ -187,6 +189,14 @@ class BulkWriter:
             ids[conflicts] = 0
         return BulkAdded(ids, of[Standing.KNOWN], conflicts, replaced)
 
+    def known_elsewhere(self) -> dict[str, int]:
+        """Count the rows that are known in other layers than this one, by the layer's name."""
+        if not self._known_layers:
+            return {}
+        layers = self._db.read(lambda tx: layers_at(tx, self._slide, current_revision(tx, self._slide)))
+        counts = {layers[i].layer.name: many for i, many in self._known_layers.items() if i in layers}
+        return {name: counts[name] for name in sorted(counts) if name != self._layer}
+
     def publish(self, progress: Callable[[int], object] | None = None) -> int:
         """Make everything visible as one revision and give its number; nothing new is no revision.
 
@@ -230,9 +240,10 @@ class BulkWriter:
             for start in range(0, len(turn), _IDS_AT_ONCE):
                 rows = asked[turn[start : start + _IDS_AT_ONCE]]
                 some = told.take(rows)
-                standing[rows] = self._db.read(
+                standing[rows], layers = self._db.read(
                     partial(compare_stored, reader=self._reader, slide=self._slide, columns=some)
                 )
+                self._known_layers.update(layers[standing[rows] == Standing.KNOWN].tolist())
         return standing
 
     def _begin(self, tx: Transaction) -> None:

@@ -169,14 +169,20 @@ def row_digests(columns: Columns) -> Digests:
     return found
 
 
-def compare_stored(tx: Transaction, reader: ChunkReader, slide: str, columns: Columns) -> npt.NDArray[np.int8]:
-    """Tell (N,) `Standing` of the ids of some rows in the store; a few statements for all, and one for each chunk.
+def compare_stored(
+    tx: Transaction, reader: ChunkReader, slide: str, columns: Columns
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
+    """Compare some rows with what the store has under their ids; a few statements for all, and one for each chunk.
 
     No id may be there twice: see `rounds`.
+
+    Returns
+    -------
+    (N,) `Standing`, and (N,) the layers in which the ids lie, 0 for those that are new.
     """
-    standing = np.zeros(len(columns), np.int8)
+    standing, layers = np.zeros(len(columns), np.int8), np.zeros(len(columns), np.int64)
     if all(tx.row(f"select 1 from {table} limit 1") is None for table in ("head", "placed")):  # noqa: S608 - constants only
-        return standing
+        return standing, layers
     ids = id_list(columns.ids)
     row_of = {i: row for row, i in enumerate(ids)}
     heads = find_heads(tx, ids)
@@ -184,6 +190,7 @@ def compare_stored(tx: Transaction, reader: ChunkReader, slide: str, columns: Co
     used = {head.layer for head in heads.values()} | {place.ref.layer for place in places.values()}
     removed = {layer for layer in used if is_removed(tx, layer)}
     for i, content in stored_contents(tx, reader, slide, list(heads)).items():
+        layers[row_of[i]] = heads[i].layer
         if heads[i].slide != slide or heads[i].layer in removed:
             standing[row_of[i]] = Standing.TAKEN
         else:
@@ -192,17 +199,21 @@ def compare_stored(tx: Transaction, reader: ChunkReader, slide: str, columns: Co
     for members in _by_chunk(places):
         rows = np.array([row_of[i] for i, _ in members])
         first = members[0][1]
+        layers[rows] = first.ref.layer
         if first.slide != slide or first.ref.layer in removed:
             standing[rows] = Standing.TAKEN
             continue
         (there,) = reader.columns(tx, [first.ref], properties=True)
         same_ones = same_rows(columns.take(rows), there.take(np.array([place.row for _, place in members])))
         standing[rows] = np.where(same_ones, Standing.KNOWN, Standing.CHANGED)
-    return standing
+    return standing, layers
 
 
 def same_rows(one: Columns, other: Columns) -> Mask:
-    """Tell (N,) which of N rows say the same in both, whatever the order of members in their JSON."""
+    """Tell (N,) which of N rows say the same as in another, older form, whatever the order of members in their JSON.
+
+    Rows that tell nothing of an outline before its repair say the same as those that do: files have no place for it.
+    """
     same: Mask = (one.kinds == other.kinds) & (_class_names(one) == _class_names(other))
     same &= np.diff(one.starts) == np.diff(other.starts)
     for mine, theirs in (
@@ -221,7 +232,7 @@ def same_rows(one: Columns, other: Columns) -> Mask:
         same[row] = (
             _same_json(one.properties[row] or b"{}", other.properties[row] or b"{}")
             and _same_member(one.geometries, other.geometries, row)
-            and _same_member(one.drawn, other.drawn, row)
+            and (row not in one.drawn or _same_member(one.drawn, other.drawn, row))
         )
     return same
 

@@ -40,12 +40,15 @@ class Content:
     drawn: str | None
 
     def says_same(self, other: "Content") -> bool:
-        """Tell whether another version says the same, whatever the form of numbers and the order of members."""
+        """Tell whether a newer version says the same, whatever the form of numbers and the order of members.
+
+        One that tells nothing of an outline before its repair says the same: files have no place for it.
+        """
         return (
             self.class_name == other.class_name
             and _same_json(self.geometry, other.geometry)
             and _same_json(self.properties, other.properties)
-            and _same_json(self.drawn or "null", other.drawn or "null")
+            and (other.drawn is None or _same_json(self.drawn or "null", other.drawn))
         )
 
 

@@ -41,6 +41,7 @@ Progress = Callable[[str, int, int | None], None]
 _LIMITS = Settings()
 _AT_ONCE = 1000
 _CONFLICT = "An annotation of this id is there with other content."
+_NEW_ID = "An annotation of this id is there with other content: it got an id of its own."
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ def import_file(
         work = _Import(slide, options, settled, frame, FitCheck(options.frame, settled, frame, tissue), bulk)
         for done in work.read(form.read(path, work.context)):
             progress("reading", done, None)
+        elsewhere = bulk.known_elsewhere()
         total = work.created + work.replaced
         revision = bulk.publish(lambda done: progress("writing", done, total))
     return ImportReport(
@@ -127,6 +129,7 @@ def import_file(
         read=work.count,
         created=work.created,
         known=work.known,
+        known_elsewhere=elsewhere,
         replaced=work.replaced,
         made_ids=work.made_ids,
         outside=work.outside,
@@ -290,10 +293,9 @@ class _Import:
 
     def _count(self, added: BulkAdded, many: int, places: npt.NDArray[np.int64]) -> None:
         is_new_id = self._options.on_conflict == "new"
+        issues, message = (self.conflicts, _NEW_ID) if is_new_id else (self.refused, _CONFLICT)
         for row in added.conflicts.tolist():
-            self.conflicts.add(int(places[row]), "conflict", _CONFLICT)
-            if not is_new_id:
-                self.refused.add(int(places[row]), "conflict", _CONFLICT)
+            issues.add(int(places[row]), "conflict", message)
         refused = 0 if is_new_id else len(added.conflicts)
         self.known += len(added.known)
         self.replaced += len(added.replaced)

@@ -1,5 +1,6 @@
 """What an import or export did, as values that the command line and HTTP both give."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -36,9 +37,12 @@ class ImportReport:
     Parameters
     ----------
     read
-        Features of the file. Each was created, known (there already with the same content), replaced or refused.
+        Features of the file. Each was created, known (there already with the same content), replaced or refused, so
+        these four add up to it.
+    known_elsewhere
+        How many of those known lie in other layers than the one asked for, by layer; they stay there.
     conflicts
-        Features whose id was there with other content: refused, or created under a new id.
+        Which of those created got an id of their own, because theirs was there with other content.
     made_ids
         Features without an id, which got one made from their content.
     outside
@@ -53,6 +57,7 @@ class ImportReport:
     read: int
     created: int
     known: int
+    known_elsewhere: Mapping[str, int]
     replaced: int
     made_ids: int
     outside: int
@@ -81,6 +86,7 @@ class ImportReport:
             "read": self.read,
             "created": self.created,
             "there_already": self.known,
+            "there_already_elsewhere": [{"layer": name, "count": many} for name, many in self.known_elsewhere.items()],
             "replaced": self.replaced,
             "made_ids": self.made_ids,
             "outside_slide": self.outside,

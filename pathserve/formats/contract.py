@@ -59,6 +59,9 @@ class Losses:
         return [(code, message, count) for (code, message), count in self._counts.items()]
 
 
+DRAWN_DROPPED = ("drawn_dropped", "Outlines as drawn before they were repaired are left out.")
+
+
 @dataclass(frozen=True, slots=True)
 class ReadContext:
     """What a reader is given beside the file.

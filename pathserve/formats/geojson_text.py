@@ -9,7 +9,7 @@ import numpy.typing as npt
 import orjson
 
 from pathserve.formats.classification import write_classification
-from pathserve.formats.contract import WriteContext
+from pathserve.formats.contract import DRAWN_DROPPED, WriteContext
 from pathserve.formats.geojson import moment, write_properties
 from pathserve.formats.json_text import RECORD_SEPARATOR
 from pathserve.labels import Columns, GeometryKind
@@ -40,12 +40,14 @@ class FeatureWriter:
     """
 
     def __init__(self, context: WriteContext, *, is_qupath: bool = False) -> None:
-        self._revisions, self._is_qupath = context.revisions, is_qupath
+        self._losses, self._revisions, self._is_qupath = context.losses, context.revisions, is_qupath
         self._colors = {c.name: c.color for c in context.schema}
         self._state = b"" if is_qupath else b'"state":"draft",'
 
     def block(self, columns: Columns, *, before: bytes = b"", after: bytes = b"\n") -> bytes:
         """Write each row as a Feature, with a text before and one after it."""
+        if columns.drawn:
+            self._losses.note(*DRAWN_DROPPED, len(columns.drawn))
         texts, ends = self._texts(columns, before, after)
         odd = np.flatnonzero(np.diff(ends) == 0)
         if not len(odd):

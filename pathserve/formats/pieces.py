@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 
-from pathserve.formats.contract import Item, WriteContext
+from pathserve.formats.contract import DRAWN_DROPPED, Item, WriteContext
 from pathserve.formats.drawn_shapes import Ring
 from pathserve.formats.xml_events import allowed
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
@@ -146,7 +146,7 @@ def rows(blocks: Iterator[Columns], context: WriteContext, *, authors: bool = Fa
         for row in range(len(block)):
             annotation = block.new_annotation(row, colors=colors)
             if annotation.drawn is not None:
-                context.losses.note("drawn_dropped", "Outlines as drawn before they were repaired are left out.")
+                context.losses.note(*DRAWN_DROPPED)
             author, moment = context.revisions.get(int(block.revisions[row]), (None, None))
             if author is not None and not authors:
                 context.losses.note("author_dropped", "The format does not hold who wrote an object, and when.")

@@ -17,7 +17,7 @@ import orjson
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.classification import parse_classification
 from pathserve.formats.colors import hex_color, parse_color
-from pathserve.formats.contract import Losses, ReadContext, WriteContext
+from pathserve.formats.contract import DRAWN_DROPPED, Losses, ReadContext, WriteContext
 from pathserve.formats.geojson import ORIGINAL_ID, SERVER_OWNED
 from pathserve.formats.shapes import Row
 from pathserve.labels import EXHAUSTIVE, Columns, FeatureIssue, require_name
@@ -239,4 +239,4 @@ OWN_KINDS: Mapping[str, Kind] = {
 def note_drawn(columns: Columns, losses: Losses) -> None:
     """Count outlines as drawn, before their repair, for formats that have no place for them."""
     if columns.drawn:
-        losses.note("drawn_dropped", "Outlines as drawn before they were repaired are left out.", len(columns.drawn))
+        losses.note(*DRAWN_DROPPED, len(columns.drawn))

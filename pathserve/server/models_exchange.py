@@ -31,19 +31,31 @@ class FitModel(BaseModel):
     on_tissue: float | None = Field(description="Null: it is not known where the slide has tissue.")
 
 
+class LayerCountModel(BaseModel):
+    """How many features lie in a layer."""
+
+    layer: str
+    count: int
+
+
 class ImportModel(BaseModel):
     """What an import did; of each list the first 1,000, and how many there are."""
 
     format: str
     layer: str
     revision: int
-    read: int = Field(description="Features of the file.")
+    read: int = Field(description="Features of the file: those created, there already, replaced and refused together.")
     created: int
     there_already: int = Field(description="With the same id and content: nothing new.")
+    there_already_elsewhere: list[LayerCountModel] = Field(
+        description="How many of those there already lie in other layers than the one asked for; they stay there."
+    )
     replaced: int
     made_ids: int = Field(description="Features without an id; theirs are made from their content.")
     outside_slide: int = Field(description="Features that lie outside of the slide, at least in part; they are kept.")
-    conflicts: list[IssueModel]
+    conflicts: list[IssueModel] = Field(
+        description="Which of those created got an id of their own, because theirs was there with other content."
+    )
     conflicts_count: int
     repaired: list[IssueModel]
     repaired_count: int

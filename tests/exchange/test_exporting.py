@@ -11,6 +11,7 @@ from pathserve.exchange import ExportOptions, begin_export, frame_options
 from pathserve.formats.contract import Format, SlideFrame
 from pathserve.formats.registry import FORMATS, by_name
 from pathserve.geometry import Mpp, Size
+from pathserve.labels import NewAnnotation
 
 FRAME = SlideFrame(Size(10_000, 8_000), Mpp(0.25, 0.5), (1000.0, 500.0))
 SQUARE = [[100, 100], [140.5, 100], [140.5, 140], [100, 140], [100, 100]]
@@ -99,6 +100,26 @@ def test_what_is_exported_is_nothing_new(bring, take, slide, said, form):
     report = bring(text, frame=frame_options(**said))
     assert (report.created, report.refused.count) == (0, 0) if not said else report.read == 2
     assert report.form.name == form
+
+
+@pytest.mark.parametrize("form", ["geojson", "geojsonl", "qupath"])
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_an_outline_that_was_repaired_is_nothing_new_when_it_comes_back(bring, take, store, slide, form, is_edited):
+    ring = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]
+    bring(orjson.dumps({"type": "Polygon", "coordinates": [ring]}))
+    (one,) = store.each(AnnotationQuery(slide.id))
+    if is_edited:  # where single versions lie
+        deleted = store.delete(one.id, expected=1, author="ana")
+        store.revert(one.id, 1, expected=deleted.revision, author="ana")
+    report, text = take(form)
+    assert [count for code, _, count in report.losses.items() if code == "drawn_dropped"] == [1]
+    revision = store.revision(slide.id)
+    for on_conflict in ("report", "new", "replace"):
+        again = bring(text, on_conflict=on_conflict)
+        assert (again.known, again.read, again.revision) == (1, 1, revision)
+    store.add(slide.id, [NewAnnotation(one.geometry, one.id)], layer="imported", author="ana")
+    (after,) = store.each(AnnotationQuery(slide.id))
+    assert after.drawn == one.drawn == {"type": "Polygon", "coordinates": [ring]}
 
 
 def test_the_loss_report_of_qupath(bring, take):

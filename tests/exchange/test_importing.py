@@ -10,6 +10,7 @@ from pathserve.exchange import FrameOptions, Tissue, frame_options, importing
 from pathserve.exchange.report import MAX_NAMED
 from pathserve.formats import geojson_file
 from pathserve.formats.contract import SlideFrame
+from pathserve.labels import NewAnnotation
 
 ID = "6f3c0b0e-8d1a-4f5e-9f2a-0123456789ab"
 SQUARE = [[0, 0], [40, 0], [40, 40], [0, 40], [0, 0]]
@@ -87,7 +88,7 @@ def test_conflicts_are_met_in_three_ways(bring, store, slide, either_way):
     bring(text(feature(polygon(SQUARE), id=ID)))
     other = text(feature(polygon(SQUARE, 5), id=ID))
     report = bring(other)
-    assert (report.created, report.conflicts.count, report.is_refused) == (0, 1, True)
+    assert (report.created, report.conflicts.count, report.refused.count, report.is_refused) == (0, 0, 1, True)
     assert [(i.index, i.code) for i in report.refused.named] == [(0, "conflict")]
     assert boxes(store, slide) == [(0, 0, 40, 40)]
     report = bring(other, on_conflict="new")
@@ -98,10 +99,36 @@ def test_conflicts_are_met_in_three_ways(bring, store, slide, either_way):
     assert boxes(store, slide) == [(5, 0, 45, 40)] * 2
 
 
+def test_each_feature_is_counted_once(bring, either_way):
+    there, other = feature(polygon(SQUARE), id=ID), feature(polygon(SQUARE, 5), id=ID)
+    bring(text(there))
+    broken = feature({"type": "Polygon", "coordinates": []})
+    for on_conflict in ("report", "new", "replace"):
+        file = text(there, other, feature(polygon(SQUARE, 9)), broken)
+        report = bring(file, on_conflict=on_conflict, layer=on_conflict).to_json()
+        parts = [report[name] for name in ("created", "there_already", "replaced", "refused_count")]
+        assert sum(parts) == report["read"] == 4
+        assert report["conflicts_count"] == (1 if on_conflict == "new" else 0)
+
+
+def test_what_is_there_already_in_another_layer_is_told(bring, store, slide, either_way):
+    data = text(feature(polygon(SQUARE), id=ID), feature(polygon(SQUARE, 5), id=ID[:-1] + "0"))
+    assert bring(data, layer="GX").known_elsewhere == {}
+    assert bring(data, layer="GX").known_elsewhere == {}
+    report = bring(data, layer="GY")
+    assert (report.created, report.known, report.known_elsewhere) == (0, 2, {"GX": 2})
+    assert report.to_json()["there_already_elsewhere"] == [{"layer": "GX", "count": 2}]
+    edited = stored(store, slide)[0]
+    moved = NewAnnotation(geometry=polygon(SQUARE, 7))
+    later = store.replace(edited.id, moved, expected=edited.revision, author="ada")
+    store.revert(edited.id, edited.revision, expected=later.revision, author="ada")
+    assert bring(data, layer="GY").known_elsewhere == {"GX": 2}
+
+
 def test_an_id_twice_in_one_file(bring, either_way):
     same = feature(polygon(SQUARE), id=ID)
     report = bring(text(same, same, feature(polygon(SQUARE, 3), id=ID)))
-    assert (report.created, report.known, report.conflicts.count) == (1, 1, 1)
+    assert (report.created, report.known, report.refused.count, report.conflicts.count) == (1, 1, 1, 0)
     assert report.refused.named[0].index == 2
 
 

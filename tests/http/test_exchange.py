@@ -268,6 +268,6 @@ def test_ids_stay(site, path):
     own = str(uuid.uuid4())
     bring(site, path, text(feature(polygon(SQUARE), id=own)))
     answer = bring(site, path, text(feature(polygon(SQUARE, 1), id=own)))
-    assert (answer.status_code, answer.json()["report"]["conflicts_count"]) == (422, 1)
+    assert (answer.status_code, answer.json()["report"]["refused"][0]["code"]) == (422, "conflict")
     assert bring(site, path, text(feature(polygon(SQUARE, 1), id=own)), on_conflict="replace").json()["replaced"] == 1
     assert site.client().get(f"/api/annotations/{own}").json()["geometry"] == polygon(SQUARE, 1)
