@@ -12,7 +12,7 @@ import numpy.typing as npt
 import shapely
 
 from pathserve.geometry.frames import Size
-from pathserve.geometry.validity import FRAME_FACTOR, MAX_COORDINATE
+from pathserve.geometry.validity import farthest
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -51,12 +51,9 @@ def passing(
     """
     if not len(kinds):
         return np.zeros(0, np.bool_)
-    limit = MAX_COORDINATE if frame is None else float(FRAME_FACTOR * max(frame.width, frame.height))
     first_rings = part_starts[starts]
     vertices = np.diff(ring_starts[first_rings])
-    # Written so that NaN fails as well.
-    within = np.abs(xy) <= limit
-    inside: Mask = np.asarray(within[:, 0] & within[:, 1])
+    inside = _are_near(xy, frame)
     good = (vertices > 0) & (vertices <= max_vertices) & (np.diff(starts) > 0)
     good &= _all_within(inside, ring_starts[first_rings])
     rings = _good_rings(kinds, xy, ring_starts, first_rings)
@@ -73,6 +70,40 @@ def passing(
     for some in _in_blocks(asked, vertices):
         good[some] = _are_valid(some, xy, ring_starts, part_starts, starts)
     return good
+
+
+def too_far(
+    kinds: npt.NDArray[np.uint8],
+    xy: npt.NDArray[np.float64],
+    ring_starts: Ints,
+    part_starts: Ints,
+    starts: Ints,
+    *,
+    frame: Size | None,
+    max_vertices: int,
+) -> Mask:
+    """Tell which geometries `check_geometry` refuses for certain because a position lies too far outside.
+
+    Their first ring, which is looked at first, has nothing else against it by then. Others may be refused for the same
+    reason. The parameters are those of `passing`.
+    """
+    found = np.zeros(len(kinds), np.bool_)
+    inside = _are_near(xy, frame)
+    if inside.all():
+        return found
+    first_rings = part_starts[starts]
+    rows = np.flatnonzero((np.diff(first_rings) > 0) & (kinds >= _POINT) & (kinds <= _MULTI_POLYGON))
+    first, end = ring_starts[first_rings[rows]], ring_starts[first_rings[rows] + 1]
+    least = np.where(kinds[rows] >= _POLYGON, 3, np.where(kinds[rows] >= _LINE, 2, 1))
+    outside = np.concatenate(([0], np.cumsum(~inside)))
+    found[rows] = (end - first >= least) & (end - first <= max_vertices) & (outside[end] > outside[first])
+    return found
+
+
+def _are_near(xy: npt.NDArray[np.float64], frame: Size | None) -> Mask:
+    # Written so that NaN fails as well.
+    near = np.abs(xy) <= farthest(frame)
+    return np.asarray(near[:, 0] & near[:, 1])
 
 
 def _all_within(values: Mask, offsets: Ints) -> Mask:

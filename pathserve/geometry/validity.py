@@ -31,6 +31,9 @@ FORCED_NOTE = (
 )
 REPAIRED_NOTE = "The outline crossed or touched itself; it was repaired, and the outline as drawn was kept."
 
+OUT_OF_RANGE = "out_of_range"
+TOO_FAR = "A coordinate is not finite or lies too far outside the slide."
+
 Bounds = tuple[float, float, float, float]
 Coordinates = npt.NDArray[np.float64]
 
@@ -96,7 +99,7 @@ class _Reader:
         xy = _numbers(positions)
         # Written so that NaN fails as well.
         if not np.all(np.abs(xy) <= self._limit):
-            raise Invalid("A coordinate is not finite or lies too far outside the slide.", code="out_of_range")
+            raise Invalid(TOO_FAR, code=OUT_OF_RANGE)
         self.xy.append(xy)
         return xy
 
@@ -172,8 +175,12 @@ def check_geometry(
     check = _CHECKS.get(kind) if isinstance(kind, str) else None
     if check is None:
         raise Invalid("This is not a GeoJSON geometry.", code="not_a_geometry")
-    limit = MAX_COORDINATE if frame is None else float(FRAME_FACTOR * max(frame.width, frame.height))
-    return check(geometry, _Reader(limit, max_vertices, may_repair, force))
+    return check(geometry, _Reader(farthest(frame), max_vertices, may_repair, force))
+
+
+def farthest(frame: Size | None) -> float:
+    """Give the largest coordinate that is taken, on both sides of 0."""
+    return MAX_COORDINATE if frame is None else float(FRAME_FACTOR * max(frame.width, frame.height))
 
 
 def _check_collection(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pathserve.errors import PathServeError
 from pathserve.geometry import Size, gate
-from pathserve.geometry.gate import passing
+from pathserve.geometry.gate import passing, too_far
 from pathserve.geometry.ring_kernels import certainly_simple
 from pathserve.geometry.validity import FORCED_NOTE, REPAIRED_NOTE, check_geometry
 from pathserve.labels import Columns, NewAnnotation
@@ -90,6 +90,26 @@ HARD = [
     [[0, 0], [4, 0], [4, 4], [0, 0], [-4, 4], [-4, 0], [0, 0]],  # touches itself in a corner
     [[0.1, 0.1], [0.3, 0.3], [0.2, 0.2], [0.2, 5], [0.1, 0.1]],
 ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_GEOMETRIES, min_size=1, max_size=6))
+def test_what_is_too_far_is_refused_for_that_by_the_gate_for_one(geometries):
+    c = of(geometries)
+    found = too_far(c.kinds, c.xy, c.ring_starts, c.part_starts, c.starts, frame=FRAME, max_vertices=40)
+    for geometry, far in zip(geometries, found, strict=True):
+        if far:
+            with pytest.raises(PathServeError) as refused:
+                check_geometry(geometry, frame=FRAME, max_vertices=40)
+            assert refused.value.code == "out_of_range"
+
+
+def test_most_that_is_too_far_needs_no_second_look():
+    square = [[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]
+    moved = [[[x + 1001, y] for x, y in square]]
+    c = of([{"type": "Polygon", "coordinates": rings} for rings in ([square], moved, [square, *moved], moved)])
+    found = too_far(c.kinds, c.xy, c.ring_starts, c.part_starts, c.starts, frame=FRAME, max_vertices=40)
+    assert found.tolist() == [False, True, False, True]
 
 
 def test_rings_that_are_hard():
