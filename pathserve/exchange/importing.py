@@ -28,8 +28,8 @@ from pathserve.exchange.identity import ContentIds
 from pathserve.exchange.report import ImportReport, Issues
 from pathserve.formats.contract import Format, Item, ReadContext, SlideFrame
 from pathserve.formats.registry import by_name, recognise_path
-from pathserve.geometry.gate import passing
-from pathserve.geometry.validity import CheckedGeometry, check_geometry
+from pathserve.geometry.gate import passing, too_far
+from pathserve.geometry.validity import OUT_OF_RANGE, TOO_FAR, CheckedGeometry, check_geometry
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
 MAX_REPAIR_SECONDS = 120.0
@@ -195,18 +195,18 @@ class _Import:
     def _add_columns(self, columns: Columns, first: int) -> None:
         self.fit.look(columns.xy)
         columns = move_columns(columns, self._matrix)
-        good = passing(
-            columns.kinds,
-            columns.xy,
-            columns.ring_starts,
-            columns.part_starts,
-            columns.starts,
-            frame=self._slide.size,
-            max_vertices=self._options.max_vertices,
-        )
+        shapes = columns.kinds, columns.xy, columns.ring_starts, columns.part_starts, columns.starts
+        size, most = self._slide.size, self._options.max_vertices
+        good = passing(*shapes, frame=size, max_vertices=most)
+        if good.all():
+            self._add(columns, np.arange(first, first + len(columns)))
+            return
         rows = np.flatnonzero(good)
-        self._add(columns if len(rows) == len(columns) else columns.take(rows), rows + first)
-        others = np.flatnonzero(~good).tolist()
+        self._add(columns.take(rows), rows + first)
+        far = too_far(*shapes, frame=size, max_vertices=most)
+        for row in np.flatnonzero(far).tolist():
+            self.refused.add(first + row, OUT_OF_RANGE, TOO_FAR)
+        others = np.flatnonzero(~good & ~far).tolist()
         for start in range(0, len(others), _AT_ONCE):
             some = others[start : start + _AT_ONCE]
             self._add_checked([columns.new_annotation(row) for row in some], [first + row for row in some])
