@@ -33,7 +33,7 @@ from pathserve.annotations.known_rows import (
     rounds,
     row_digests,
 )
-from pathserve.annotations.layers import LayerKind, ensure_layer, layers_at
+from pathserve.annotations.layers import LayerKind, ensure_layer, layers_at, require_layer_name
 from pathserve.annotations.revisions import (
     Box,
     begin_revision,
@@ -102,7 +102,7 @@ class BulkWriter:
         spool: Path | None = None,
     ) -> None:
         self._db, self._reader = db, reader
-        self._slide, self._layer, self._author, self._kind = slide, require_name(layer, "layer name"), author, kind
+        self._slide, self._layer, self._author, self._kind = slide, require_layer_name(layer), author, kind
         row = db.read(lambda tx: tx.row("select project, width, height from slide where id = ?", slide))
         if row is None:
             raise NotFound("There is no such slide.")

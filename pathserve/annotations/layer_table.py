@@ -1,9 +1,16 @@
 """The layers of slides as rooms above see them: one call, one transaction."""
 
-from pathserve.annotations.layers import LayerKind, ensure_layer, remove_layer, rename_layer, restore_layer
+from pathserve.annotations.layers import (
+    LayerKind,
+    ensure_layer,
+    remove_layer,
+    rename_layer,
+    require_layer_name,
+    restore_layer,
+)
 from pathserve.db import Database, Transaction
 from pathserve.errors import Conflict
-from pathserve.labels import Layer, require_name
+from pathserve.labels import Layer
 
 
 class Layers:
@@ -20,7 +27,7 @@ class Layers:
         Conflict
             When the slide has a layer of this name.
         """
-        require_name(name, "layer name")
+        require_layer_name(name)
 
         def work(tx: Transaction) -> Layer:
             if tx.row("select 1 from layer where slide = ? and name = ?", slide, name) is not None:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pathserve.annotations.revisions import begin_revision, lock_slide, note_change
 from pathserve.db import Transaction, as_int, now
-from pathserve.errors import Conflict, NotFound
+from pathserve.errors import Conflict, Invalid, NotFound
 from pathserve.labels import Layer, require_name
 
 LayerKind = Literal["author", "task", "model", "imported"]
@@ -17,6 +17,19 @@ class LayerState:
 
     layer: Layer
     deleted: bool
+
+
+def require_layer_name(name: str) -> str:
+    """Check a layer's name and give it back as it is.
+
+    Raises
+    ------
+    Invalid
+        When it breaks the rules of names, or is a step of a path: no browser would send it as part of an address.
+    """
+    if name in (".", ".."):
+        raise Invalid("A layer has another name than . and .. alone.", code="bad_name")
+    return require_name(name, "layer name")
 
 
 def layers_at(tx: Transaction, slide: str, revision: int) -> dict[int, LayerState]:
@@ -42,6 +55,7 @@ def ensure_layer(
     known = "select id, author, kind from layer where slide = ? and name = ?"
     row = tx.row(known, slide, name)
     if row is None:
+        require_layer_name(name)
         tx.run(
             "insert into layer (slide, name, author, created, kind) values (?, ?, ?, ?, ?) on conflict do nothing",
             slide,
@@ -66,7 +80,7 @@ def rename_layer(tx: Transaction, slide: str, layer: str, name: str, *, author: 
     Conflict
         When another layer has the name.
     """
-    require_name(name, "layer name")
+    require_layer_name(name)
     lock_slide(tx, slide)
     number = _find(tx, slide, layer)
     if tx.row("select 1 from layer where slide = ? and name = ?", slide, name) is not None:

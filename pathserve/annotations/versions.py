@@ -209,8 +209,8 @@ def add_batch(
 
 
 def conflict_at(index: int) -> FeatureIssue:
-    """Say that the annotation at this place of the input is there with other content."""
-    return FeatureIssue(index, "conflict", "An annotation of this id is there with other content.")
+    """Say that the id of the annotation at this place of the input is not free."""
+    return FeatureIssue(index, "conflict", "An annotation of this id is there with other content, or was taken away.")
 
 
 def stored_contents(tx: Transaction, reader: ChunkReader, slide: str, ids: Sequence[UUID]) -> dict[UUID, Content | str]:

@@ -1,6 +1,6 @@
 """The application: routes in a plain list, middleware, one set of services per process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from threading import Thread
 from typing import Any
@@ -85,7 +85,9 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
 )
 
 
-def create_app(settings: Settings, *, runs_jobs: bool = True) -> Starlette:
+def create_app(
+    settings: Settings, *, runs_jobs: bool = True, on_ready: Callable[[], object] = lambda: None
+) -> Starlette:
     """Make the application for a data folder.
 
     The data folder is opened here, so that what is wrong with it is said at once, and closed when the server stops.
@@ -95,6 +97,8 @@ def create_app(settings: Settings, *, runs_jobs: bool = True) -> Starlette:
     ----------
     runs_jobs
         Whether it runs ingest jobs and cleans up; else it leaves that to other servers of the data folder.
+    on_ready
+        Called, in a thread, when all is loaded that stays until the server stops.
 
     Raises
     ------
@@ -103,12 +107,16 @@ def create_app(settings: Settings, *, runs_jobs: bool = True) -> Starlette:
     """
     services = Services.open(settings)
 
+    def prepare() -> None:
+        vector_tiles.prepare()
+        on_ready()
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Door]]:
         ingest = Thread(target=services.queue.loop, args=(services.stopping,), name="ingest-queue", daemon=True)
         if runs_jobs:
             ingest.start()
-        ready = Thread(target=vector_tiles.prepare, name="vector-tiles", daemon=True)
+        ready = Thread(target=prepare, name="vector-tiles", daemon=True)
         ready.start()
         yield {STATE: Door(FastPath(services), Connections(most_connections(open_files())))}
         services.stopping.set()

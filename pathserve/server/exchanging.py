@@ -2,12 +2,10 @@
 
 import io
 import queue
-import shutil
-import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -24,27 +22,10 @@ from pathserve.server.events import MEDIA_TYPE
 
 _BLOCK = 256 * 1024
 _BLOCKS_AHEAD = 4
-_PREFIX = "import-"
 _LOOK_SECONDS = 0.25
 _BEAT_SECONDS = 10.0
-_STALE_SECONDS = 24 * 3600.0
 
 Told = Callable[[str, int, int | None], None]
-
-
-@contextmanager
-def staged(folder: Path) -> Iterator[Path]:
-    """Give the path of an empty file that is gone afterwards."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in folder.glob(f"{_PREFIX}*"):
-        # Of a server that was killed; no import takes so long.
-        with suppress(OSError):
-            if left.stat().st_mtime < time.time() - _STALE_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=_PREFIX) as name:
-        path = Path(name) / "file"
-        path.touch(mode=0o600)
-        yield path
 
 
 async def write_body(

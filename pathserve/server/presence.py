@@ -79,7 +79,8 @@ class Presence:
         """
         self._require_pause(slide, present)
         folder = self._folder / slide
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for made in (self._folder, folder):  # parents that are made on the way would be for everybody to read
+            made.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = hashlib.sha256(f"{present.account}\0{present.client}".encode()).hexdigest()[:32] + _ENDING
         target = folder / name
         if not target.exists():

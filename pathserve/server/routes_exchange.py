@@ -32,12 +32,13 @@ from pathserve.server.blocks import BlockResponse
 from pathserve.server.bodies import json_response
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.events import wants_events
-from pathserve.server.exchanging import ImportEvents, Told, staged, with_first, write_body, written_blocks
+from pathserve.server.exchanging import ImportEvents, Told, with_first, write_body, written_blocks
 from pathserve.server.models_exchange import ExportModel, FormatModel, FormatsModel, ImportModel
 from pathserve.server.params import NoQuery
 from pathserve.server.params_exchange import ExportQuery, ImportQuery
 from pathserve.server.problems import error_response
 from pathserve.server.services import Services
+from pathserve.server.staged import staged
 
 
 async def import_annotations(call: Call[ImportQuery]) -> Response:

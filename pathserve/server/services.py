@@ -32,6 +32,7 @@ from pathserve.pyramid.stores import open_slides
 from pathserve.server.metrics import Metrics, Tally
 from pathserve.server.presence import Presence
 from pathserve.server.shares import Places, Turns
+from pathserve.server.staged import sweep_staged
 from pathserve.tiles import TileService
 
 _K = TypeVar("_K", bound=Hashable)
@@ -197,7 +198,13 @@ class Services:
                 settings,
                 catalog,
                 jobs,
-                sweeps=(uploads.sweep, tiles.sweep, presence.sweep, partial(sweep_unpublished, db)),
+                sweeps=(
+                    uploads.sweep,
+                    tiles.sweep,
+                    presence.sweep,
+                    partial(sweep_unpublished, db),
+                    partial(sweep_staged, settings.imports),
+                ),
             ),
             slides=Lookups(db, catalog.find_slide),
             _sessions=Lookups(db, accounts.session_actor),

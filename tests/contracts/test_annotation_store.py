@@ -704,6 +704,24 @@ def test_many_added_one_by_one_are_one_revision(store: AnnotationStore, slide: s
     assert (again.created, again.revision, again.refused) == (0, 2, [])
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_no_layer_is_called_like_a_step_of_a_path(
+    store: AnnotationStore, database: Database, slide: str, name: str
+) -> None:
+    layers = Layers(database)
+    layers.make(slide, "...", author="ada")
+    for attempt in (
+        lambda: layers.make(slide, name, author="ada"),
+        lambda: layers.rename(slide, "...", name, author="ada"),
+        lambda: store.add(slide, [square(1, 1)], layer=name, author="ada"),
+        lambda: store.bulk(slide, layer=name, author="ada"),
+    ):
+        with pytest.raises(Invalid) as caught:
+            attempt()
+        assert caught.value.code == "bad_name"
+    assert [layer.name for layer, _ in store.layers(slide)] == ["..."]
+
+
 def test_an_edit_to_a_draft_says_what_an_import_of_one_says(store: AnnotationStore, slide: str) -> None:
     (cell,) = new = [square(1, 1, id=uuid4(), properties={"state": "approved", "name": "n"})]
     write(store, slide, new)

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -15,7 +17,8 @@ from starlette.responses import Response
 
 from pathserve.errors import Cancelled, Invalid
 from pathserve.server import exchanging
-from pathserve.server.exchanging import ImportEvents, staged, written_blocks
+from pathserve.server.exchanging import ImportEvents, written_blocks
+from pathserve.server.staged import staged, sweep_staged
 
 SQUARE = [[0, 0], [40, 0], [40, 40], [0, 40], [0, 0]]
 BOW_TIE = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]
@@ -139,16 +142,43 @@ def test_a_file_has_a_limit_and_leaves_nothing_behind(site, path, monkeypatch):
     assert list(folder.iterdir()) == []
 
 
-def test_left_overs_go_after_a_day(tmp_path):
-    old, fresh = tmp_path / "import-old", tmp_path / "import-fresh"
-    for folder in (old, fresh):
-        folder.mkdir()
-    os.utime(old, (0, 0))
-    with staged(tmp_path) as file:
-        assert file.exists()
-        assert not old.exists()
-        assert fresh.exists()
-    assert not file.exists()
+HOLDER = """
+import sys
+from pathlib import Path
+from pathserve.server.staged import staged
+
+with staged(Path(sys.argv[1])) as path:
+    path.write_bytes(b"names")
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_server_leaves_behind_goes(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        with staged(tmp_path) as mine:
+            theirs = next(path for path in tmp_path.iterdir() if path != mine.parent)
+            for folder in tmp_path.iterdir():
+                os.utime(folder, (0, 0))
+            sweep_staged(tmp_path)
+            assert {*tmp_path.iterdir()} == {theirs, mine.parent}  # both are at work
+            other.kill()
+            other.wait()
+            (tmp_path / "import-new").mkdir()
+            sweep_staged(tmp_path)
+            assert {*tmp_path.iterdir()} == {tmp_path / "import-new", mine.parent}
+        assert not mine.exists()
+
+
+def test_the_server_sweeps_what_is_left_of_imports(site):
+    left = site.services.settings.imports / "import-left"
+    left.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    site.services.queue.sweep()
+    assert not left.exists()
 
 
 def test_an_export_is_a_file_of_any_format(site, path):

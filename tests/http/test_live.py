@@ -188,6 +188,8 @@ def test_what_nobody_renews_is_swept(tmp_path) -> None:
     presence.sweep()
     for slide in ("old", "new"):
         presence.put(slide, Present("ada", "1", {}))
+    # Names of accounts are for nobody else on this machine.
+    assert {(tmp_path / "presence" / part).stat().st_mode & 0o777 for part in ("", "old")} == {0o700}
     for place in (*(tmp_path / "presence" / "old").iterdir(), tmp_path / "presence" / "old"):
         os.utime(place, (1, 1))
     presence.sweep()
