@@ -92,12 +92,12 @@ _POINT = """async (count) => {
     const { looks } = state()
     send('pointermove', x, y, 0)
     hovers.push(await until(() => state().looks > looks))
-    const { hover, selection } = state()
+    const { hover, selected } = state()
     if (hover === null || hover === last) continue
     last = hover
     send('pointerdown', x, y, 1)
     send('pointerup', x, y, 0)
-    selects.push(await until(() => ![selection, null].includes(state().selection)))
+    selects.push(await until(() => ![selected, null].includes(state().selected)))
     // Two clicks that come close together would zoom.
     await new Promise((resolve) => setTimeout(resolve, 400))
   }

@@ -261,10 +261,16 @@ class FeaturePage(BaseModel):
     revision: int
 
 
+class VersionModel(FeatureModel):
+    """An annotation as it was at one revision."""
+
+    deleted: bool = Field(description="True where that revision deleted it; the rest is then what it said last.")
+
+
 class RevisionPage(BaseModel):
     """Every version of one annotation, oldest first."""
 
-    items: list[FeatureModel]
+    items: list[VersionModel]
     next: str | None
 
 

@@ -276,7 +276,9 @@ async def list_revisions(call: Call[PageQuery]) -> Response:
         history = call.services.annotations.history(feature_id)
         write = feature_writer(call.services, call.slide_of(history[0]))
         versions, following = call.query.page(history)
-        return orjson.dumps({"items": [write(version) for version in versions], "next": following})
+        return orjson.dumps(
+            {"items": [write(version) | {"deleted": version.deleted} for version in versions], "next": following}
+        )
 
     body = await run_in_threadpool(work)
     return Response(body, media_type="application/json", headers={"cache-control": "no-store"})

@@ -181,3 +181,23 @@ def test_drawing_and_an_unknown_slide(site, member) -> None:
 def test_the_api_description_opens_without_an_error(site, member) -> None:
     member.page.goto(f"{site.address}/api/docs")
     expect(member.page.get_by_text("/api/slides").first).to_be_visible()
+
+
+def test_history_and_deleted_objects(site, member) -> None:
+    feature, other = site.add([SHELL]), site.add([[[100, 100], [200, 100], [200, 200], [100, 100]]])
+    path = f"/api/annotations/{other['id']}"
+    site.request("DELETE", path, headers={"if-match": site.get(path).headers["etag"]})
+    member.open(x=1100, y=1200, z=0.2)
+    if member.test_id("class-row").count() == 0:
+        member.test_id("tool-toggle-panel").click()
+    member.key("n")
+    member.wait_state(f"s.selection === '{feature['id']}'")
+    member.test_id("exhaustive-toggle").check()
+    member.page.get_by_label("Classes that are annotated exhaustively").select_option("some")
+    member.test_id("history").locator("summary").click()
+    expect(member.test_id("version").first).to_be_visible()
+    assert violations(member) == []
+    member.page.get_by_role("tab", name="Objects").click()
+    member.test_id("deleted-button").click()
+    expect(member.test_id("deletion").first).to_be_visible()
+    assert violations(member) == []

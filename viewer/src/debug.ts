@@ -36,6 +36,11 @@ export function debugSurface(workspace: Workspace, ready: Promise<void>): DebugS
         tool: interaction.tool.peek(),
         activeClass: interaction.activeClass.peek(),
         selection: interaction.selection.peek(),
+        /** Number of the selected object; known before the object itself has come. */
+        selected:
+          interaction.preview.peek()?.number ??
+          workspace.objects.get(interaction.selection.peek() ?? '')?.properties.number ??
+          null,
         hiddenLayers: [...interaction.hiddenLayers.peek()],
         objects: counts.total.peek(),
         chosen: interaction.group.peek()?.numbers.length ?? 0,

@@ -1,4 +1,5 @@
 import type { Feature } from '../model/geojson'
+import type { Version } from '../model/history'
 import { type Answer, etagOf, request, revisionOf } from './http'
 
 export interface FeaturePage {
@@ -100,6 +101,20 @@ export async function putAnnotation(feature: Feature, revision: number): Promise
 export async function deleteAnnotation(id: string, revision: number): Promise<number> {
   const answer = await request<null>(one(id), { method: 'DELETE', ifMatch: etagOf(revision) })
   return revisionOf(answer.etag) ?? revision
+}
+
+/** Every version of an annotation, oldest first. */
+export async function annotationHistory(id: string): Promise<readonly Version[]> {
+  const versions: Version[] = []
+  let cursor = ''
+  for (;;) {
+    const path = `${one(id)}/revisions${cursor && `?${new URLSearchParams({ cursor })}`}`
+    const { items, next } = (await request<{ readonly items: readonly Version[]; readonly next: string | null }>(path))
+      .body
+    versions.push(...items)
+    if (next === null) return versions
+    cursor = next
+  }
 }
 
 /** Bring a deleted annotation back as it was at revision `to`. */

@@ -13,7 +13,8 @@ export interface SlideChange {
   readonly box: Box | null
 }
 
-function boxOf(value: unknown): Box | null {
+/** A box as the server writes it; null when it names none. */
+export function boxOf(value: unknown): Box | null {
   const numbers = Array.isArray(value) && value.length === 4 && value.every((part) => Number.isFinite(part))
   return numbers ? (value as unknown as Box) : null
 }

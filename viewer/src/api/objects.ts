@@ -18,6 +18,14 @@ export async function listObjects(
   return (await request<FeaturePage>(`${annotations(slide)}?${asked}`, { signal: more.signal })).body
 }
 
+/** Review states that objects of the slide have. */
+export async function getStates(slide: string): Promise<readonly string[]> {
+  const { states } = (
+    await request<{ readonly states: readonly { readonly name: string }[] }>(`${annotations(slide)}/summary`)
+  ).body
+  return states.map(({ name }) => name)
+}
+
 /** Exactly how many annotations a question finds. */
 export async function countObjects(slide: string, query: URLSearchParams, signal?: AbortSignal): Promise<number> {
   const path = `${annotations(slide)}/summary?${query}`

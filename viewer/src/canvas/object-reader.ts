@@ -74,6 +74,8 @@ export class CanvasReader implements ObjectReader {
 
   /** The smallest level has all objects in one tile: those that it draws and those that it counts. */
   counts(): Promise<readonly ClassCount[]> {
+    // Whoever asks again after a failure wants workers that answer.
+    this.workers.revive()
     const tile = { level: 0, col: 0, row: 0 }
     return this.workers.ask({ kind: 'count', place: this.place(tile) }, tile)
   }

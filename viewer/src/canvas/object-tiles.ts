@@ -81,6 +81,7 @@ export class ObjectTiles {
   retry(): void {
     if (this.failed.peek() === 0) return
     this.failed.value = 0
+    this.workers.revive()
     this.askAnew()
   }
 

@@ -16,24 +16,41 @@ function workerCount(): number {
 }
 
 export class ObjectWorkers {
-  private readonly workers: readonly Worker[]
+  private workers: readonly Worker[] = []
+  private style: ObjectStyle | null = null
   private readonly waiting = new Map<number, Waiting>()
   private last = 0
   private gone = false
 
-  constructor(lost: () => void) {
+  constructor(private readonly lost: () => void) {
+    this.start()
+  }
+
+  /** Start workers anew where they have ended. */
+  revive(): void {
+    if (!this.gone) return
+    for (const worker of this.workers) worker.terminate()
+    this.start()
+    if (this.style) this.restyle(this.style)
+  }
+
+  private start(): void {
+    this.gone = false
     this.workers = Array.from({ length: workerCount() }, () => {
       const worker = new Worker(new URL('../worker/object-worker.ts', import.meta.url), { type: 'module' })
       worker.addEventListener('message', ({ data }: MessageEvent<FromObjectWorker>) => this.receive(data))
       worker.addEventListener('error', () => {
+        // One that was ended has nothing more to say.
+        if (!this.workers.includes(worker)) return
         this.giveUp()
-        lost()
+        this.lost()
       })
       return worker
     })
   }
 
   restyle(style: ObjectStyle): void {
+    this.style = style
     for (const worker of this.workers) worker.postMessage({ kind: 'style', style } satisfies ToObjectWorker)
   }
 

@@ -103,6 +103,7 @@ export class OverlayLayer {
     this.stop = effect(() => {
       void [touched.touches.value, interaction.band.value, interaction.hiddenClasses.value]
       void [interaction.selection.value, interaction.draft.value, interaction.reshape.value, interaction.handle.value]
+      void interaction.preview.value
       void [interaction.effectiveTool.value, interaction.hover.value, objects.version.value, classMap.value]
       void [interaction.showObjects.value, interaction.hiddenLayers.value, interaction.activeClass.value]
       void [interaction.fillObjects.value, workspace.queue.pending.value]
@@ -134,8 +135,8 @@ export class OverlayLayer {
 
   private isEmpty(): boolean {
     const { interaction, queue, touched } = this.workspace
-    const { selection, hover, handle, draft, band } = interaction
-    if ([selection, hover, handle, draft, band].some((signal) => signal.peek() !== null)) return false
+    const { selection, preview, hover, handle, draft, band } = interaction
+    if ([selection, preview, hover, handle, draft, band].some((signal) => signal.peek() !== null)) return false
     if (touched.touches.peek().size > 0) return false
     return ![...queue.pending.peek().values()].some(({ theirs }) => theirs?.feature)
   }
@@ -146,6 +147,8 @@ export class OverlayLayer {
     this.paintTouched(context, view, selected)
     this.paintTheirs(context, view)
     const hovered = interaction.hover.peek()
+    const preview = interaction.preview.peek()
+    if (preview) this.paintObject(context, view, featureOf(preview), 2.25)
     const stored = selected === null ? undefined : objects.get(selected)
     if (hovered && !samePicked(hovered, stored ? pickedOf(stored) : null)) {
       this.paintObject(context, view, featureOf(hovered), 2.5)

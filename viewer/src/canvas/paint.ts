@@ -1,5 +1,6 @@
 /** Paint objects on a 2D context in screen pixels. */
 import { type AnnotationClass, colorOf, cssColor } from '../model/annotation-class'
+import { isExhaustive } from '../model/exhaustive'
 import { type Feature, type Geometry, type Position, pathsOf } from '../model/geojson'
 import { toScreen, type View } from '../model/view'
 
@@ -29,9 +30,11 @@ export function styleOf(
   refused: boolean,
 ): PaintStyle {
   const color = colorOf(feature, classes)
-  const dash = refused ? [6, 4] : []
-  const fill = filled ? cssColor(color, FILL_ALPHA) : null
-  return { key: `${color}${filled}${refused}`, stroke: cssColor(color), fill, dash, width: 1.5 }
+  // As in tiles: a frame around what is annotated, with nothing that tints it.
+  const frame = isExhaustive(feature)
+  const dash = refused ? [6, 4] : frame ? [8, 4] : []
+  const fill = filled && !frame ? cssColor(color, FILL_ALPHA) : null
+  return { key: `${color}${filled}${refused}${frame}`, stroke: cssColor(color), fill, dash, width: 1.5 }
 }
 
 /** Trace one run of vertices; returns false when it is too small to be more than a dot. */

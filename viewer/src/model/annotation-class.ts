@@ -60,6 +60,19 @@ export function newClass(name: string, classes: readonly AnnotationClass[]): Ann
   return { name, color, value: 0, priority: 0, hotkey: null }
 }
 
+/** So many classes are shown without asking whether they have objects. */
+const FEW_CLASSES = 9
+
+/** The classes to show at once, in their order: all of a few, else those in use. */
+export function usedFirst(
+  classes: readonly AnnotationClass[],
+  isUsed: (name: string) => boolean,
+): { readonly used: readonly AnnotationClass[]; readonly others: readonly AnnotationClass[] } {
+  if (classes.length <= FEW_CLASSES) return { used: classes, others: [] }
+  const used = classes.filter(({ name }) => isUsed(name))
+  return { used, others: classes.filter((entry) => !used.includes(entry)) }
+}
+
 export function cssColor([r, g, b]: Color, alpha = 1): string {
   return alpha === 1 ? `rgb(${r} ${g} ${b})` : `rgb(${r} ${g} ${b} / ${alpha})`
 }

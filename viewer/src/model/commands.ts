@@ -103,6 +103,7 @@ export const GESTURES: readonly { readonly label: string; readonly keys: string;
   { label: 'Zoom', keys: 'wheel, pinch, double click' },
   { label: 'Turn freely', keys: 'Alt ⇧ drag' },
   { label: 'Select all within a box, with M or S', keys: '⇧ drag' },
+  { label: 'Select all within a line, with M or S', keys: 'Ctrl ⇧ drag' },
   { label: 'Set a vertex · draw freehand', keys: 'click · drag', annotators: true },
   { label: 'Close the polygon', keys: 'double click, Enter, first vertex', annotators: true },
   { label: 'Take back the last vertex · give up', keys: 'Backspace · Esc', annotators: true },

@@ -51,6 +51,17 @@ export function formatTime(stamp: string): string {
   return `${day} ${pad(time.getHours())}:${pad(time.getMinutes())}`
 }
 
+const dayOf = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
+
+/** A moment in few letters: the time of day when it was today, else the day, with the year when that is another one. */
+export function formatMoment(stamp: string, now: Date): string {
+  const time = new Date(stamp)
+  if (Number.isNaN(time.getTime())) return stamp
+  if (time.toDateString() === now.toDateString()) return formatTime(stamp).slice(-5)
+  const day = dayOf.format(time)
+  return time.getFullYear() === now.getFullYear() ? day : `${day} ${time.getFullYear()}`
+}
+
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const
 
 /** A size in bytes with three digits that matter: 512 B, 1.94 MB, 12.3 GB. */

@@ -2,6 +2,7 @@
 import { classNameOf } from './annotation-class'
 import type { Feature } from './geojson'
 import { areaOf, type Box, boundsOf, type Mpp } from './geometry'
+import { updatedOf } from './history'
 
 /** What the server can sort by; a minus sign turns it round. */
 export type SortKey = 'number' | 'class' | 'state' | 'score' | 'area' | 'updated'
@@ -21,12 +22,6 @@ export interface ObjectRow {
   /** RFC 3339; '' when the server does not tell it. */
   readonly updated: string
   readonly box: Box
-}
-
-function updatedOf({ properties }: Feature): string {
-  const { provenance } = properties
-  if (typeof provenance !== 'object' || provenance === null || !('updated' in provenance)) return ''
-  return typeof provenance.updated === 'string' ? provenance.updated : ''
 }
 
 export function rowOf(feature: Feature, mpp: Mpp | null): ObjectRow {

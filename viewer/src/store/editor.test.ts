@@ -55,7 +55,10 @@ describe('undo and redo', () => {
   it('take a change of many back as one step', () => {
     const { editor } = setUp()
     const carried: GroupChange[] = []
-    editor.repeatGroup = (change) => carried.push(change)
+    editor.repeatGroup = async (change) => {
+      carried.push(change)
+      return true
+    }
     const members = [
       { id: 'a', className: null },
       { id: 'b', className: 'Stroma' },

@@ -1,7 +1,7 @@
 /** Every change of an object goes through here: shown at once, on the undo stack, in the save queue. */
 import { signal } from '@preact/signals'
 import type { AnnotationClass } from '../model/annotation-class'
-import type { Feature, Geometry } from '../model/geojson'
+import type { Feature, FeatureProperties, Geometry } from '../model/geojson'
 import { newUuid } from '../model/uuid'
 import type { AnnotationStore } from './annotations'
 import type { Pending } from './pending'
@@ -15,8 +15,8 @@ export class Editor {
   readonly notice = signal('')
   /** Told when the other reader's form of an object was taken. */
   tookTheirs: (id: string, feature: Feature | null, revision: number) => void = () => undefined
-  /** Carries out a change of many objects, which is no matter of the save queue. */
-  repeatGroup: (change: GroupChange) => void = () => undefined
+  /** Carries out a change of many objects, which is no matter of the save queue; answers whether it was done. */
+  repeatGroup: (change: GroupChange) => Promise<boolean> = async () => false
 
   constructor(
     private readonly store: AnnotationStore,
@@ -49,6 +49,21 @@ export class Editor {
     this.change({ id, before, after: { ...before, properties } })
   }
 
+  /** Change members of the object's properties; undefined takes one away. */
+  describe(id: string, members: Partial<FeatureProperties>): void {
+    const before = this.store.get(id)
+    if (!before) return
+    const merged = { ...before.properties, ...members }
+    const properties = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== undefined))
+    this.change({ id, before, after: { ...before, properties } })
+  }
+
+  /** Make the object what an earlier version of it was; its layer and number stay. */
+  restore(feature: Feature): void {
+    const before = this.store.get(feature.id)
+    if (before) this.change({ id: feature.id, before, after: feature })
+  }
+
   delete(id: string): void {
     const before = this.store.get(id)
     if (before) this.change({ id, before, after: null })
@@ -56,11 +71,11 @@ export class Editor {
 
   /** Take the last change back; answers the object that it was about. */
   undo(): string | null {
-    return this.carryOut(this.undoStack.undo())
+    return this.carryOut(this.undoStack.undo(), () => this.undoStack.undoFailed())
   }
 
   redo(): string | null {
-    return this.carryOut(this.undoStack.redo())
+    return this.carryOut(this.undoStack.redo(), () => this.undoStack.redoFailed())
   }
 
   /** Settle a conflict; `both` keeps theirs and makes the reader's own form a new object. */
@@ -97,10 +112,14 @@ export class Editor {
     this.carryOut(change)
   }
 
-  private carryOut(change: Step | null): string | null {
+  private carryOut(change: Step | null, failed: () => () => void = () => () => undefined): string | null {
     if (!change) return null
     if ('members' in change) {
-      this.repeatGroup(change)
+      // Without an answer the step is still to be taken back, or to be made again.
+      const putBack = failed()
+      void this.repeatGroup(change).then((done) => {
+        if (!done) putBack()
+      })
       return null
     }
     this.touched.begin(change.id, this.store.get(change.id) ?? null)

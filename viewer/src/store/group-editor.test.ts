@@ -109,4 +109,41 @@ describe('an edit of many', () => {
     expect([editor.undoStack.depth.value, groups.busy.value]).toEqual([0, false])
     live.dispose()
   })
+
+  it('whose undo does not arrive says so, and can be undone later', async () => {
+    const features = [numbered(1, 'A')]
+    const { groups, editor, sent, live } = setUp(features, done)
+    expect(await groups.edit(groupOf(features), { className: 'B' })).toBe(1)
+    const whole = fetch
+    vi.stubGlobal('fetch', async () => {
+      throw new TypeError('offline')
+    })
+    editor.undo()
+    await vi.waitFor(() => expect(editor.notice.value).toContain('try it again later. The server cannot be reached.'))
+    await vi.waitFor(() => expect(editor.undoStack.depth.value).toBe(1))
+    expect(editor.undoStack.redoDepth.value).toBe(0)
+    vi.stubGlobal('fetch', whole)
+    editor.undo()
+    await vi.waitFor(() => expect(sent).toHaveLength(2))
+    expect(sent[1]).toEqual([{ id: 'id-1', revision: 8, class: 'A' }])
+    live.dispose()
+  })
+
+  it('brings deleted objects back as one step that can be undone', async () => {
+    const { groups, editor, sent, live } = setUp([], done)
+    expect(await groups.bringBack(['x', 'y'], 6, [0, 0, 9, 9])).toBe(2)
+    editor.undo()
+    await vi.waitFor(() => expect(sent).toHaveLength(2))
+    expect(sent).toEqual([
+      [
+        { id: 'x', revision: 6, delete: false },
+        { id: 'y', revision: 6, delete: false },
+      ],
+      [
+        { id: 'x', revision: 8, delete: true },
+        { id: 'y', revision: 8, delete: true },
+      ],
+    ])
+    live.dispose()
+  })
 })

@@ -34,7 +34,14 @@ export class GroupEditor {
     private readonly queue: SaveQueue,
     private readonly live: Live,
   ) {
-    editor.repeatGroup = (change) => void this.alone(() => this.carryOut(change))
+    editor.repeatGroup = async (change) => {
+      // Null: it was not tried, or there was no answer.
+      const done = await this.alone(
+        () => this.carryOut(change),
+        `${change.back ? 'Undo' : 'Redo'} of many objects needs the server, so nothing has changed yet: try it again later.`,
+      )
+      return done !== 0
+    }
   }
 
   /** Give all objects of a group a class (null: none), or delete them; answers how many that was done to. */
@@ -54,6 +61,18 @@ export class GroupEditor {
       if (done.members.length > 0) this.editor.undoStack.push(done)
       return done.members.length
     })
+  }
+
+  /** Bring deleted objects back, of which the deletion's revision is known; answers how many that was done to. */
+  async bringBack(ids: readonly string[], revision: number, box: Box): Promise<number> {
+    const back = await this.alone(async () => {
+      for (const id of ids) this.known.set(id, { revision, box })
+      const members = ids.map((id) => ({ id, className: null }))
+      const done = await this.carryOut({ members, action: 'delete', back: true })
+      if (done.members.length > 0) this.editor.undoStack.push(done)
+      return done.members.length
+    })
+    return back
   }
 
   private async load(numbers: readonly number[]): Promise<Feature[]> {
@@ -101,14 +120,17 @@ export class GroupEditor {
   }
 
   /** Do something unless another edit of many is under way; what goes wrong is said. */
-  private async alone<T>(work: () => Promise<T>): Promise<T | 0> {
-    if (this.busy.peek()) return 0
+  private async alone<T>(work: () => Promise<T>, instead = 'The selected objects stay as they are.'): Promise<T | 0> {
+    if (this.busy.peek()) {
+      this.editor.notice.value = 'Many objects are being changed just now: try it again in a moment.'
+      return 0
+    }
     this.busy.value = true
     try {
       return await work()
     } catch (error) {
       const reason = error instanceof ApiError ? error.detail : 'The server cannot be reached.'
-      this.editor.notice.value = `The selected objects stay as they are. ${reason}`
+      this.editor.notice.value = `${instead} ${reason}`
       return 0
     } finally {
       this.busy.value = false

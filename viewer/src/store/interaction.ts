@@ -46,6 +46,8 @@ export class Interaction {
   readonly reshape = signal<Reshape | null>(null)
   readonly handle = signal<ActiveHandle | null>(null)
   readonly selection = signal<string | null>(null)
+  /** What was just selected, as its tile has it, until the object itself has come. */
+  readonly preview = signal<Picked | null>(null)
   readonly overtaken = signal<Overtaken | null>(null)
   /** Many objects that were chosen together; with one alone it is the selection. */
   readonly group = signal<Group | null>(null)

@@ -118,6 +118,27 @@ describe('hovering', () => {
 })
 
 describe('selecting', () => {
+  it('shows at once what the tile knows, and then the object itself', async () => {
+    const { picking, reader, interaction } = setUp()
+    const selecting = picking.select(place(1))
+    reader.asked[0]?.answer(pickedAt(7))
+    let told: (answer: Response) => void = () => undefined
+    vi.stubGlobal('fetch', () => new Promise((resolve) => (told = resolve)))
+    await settled()
+    expect([interaction.preview.value?.number, interaction.selection.value]).toEqual([7, null])
+    told(Response.json({ features: [numbered('id-7', 7)], next: null, revision: 1 }))
+    await selecting
+    expect([interaction.preview.value, interaction.selection.value]).toEqual([null, 'id-7'])
+  })
+
+  it('shows nothing any more of what the server does not have', async () => {
+    const { picking, reader, interaction } = setUp()
+    const selecting = picking.select(place(1))
+    reader.asked[0]?.answer(pickedAt(99))
+    await selecting
+    expect([interaction.preview.value, interaction.selection.value]).toEqual([null, null])
+  })
+
   it('asks for the object by its number, and knows its revision', async () => {
     const { picking, reader, interaction, objects, queue } = setUp()
     const done = picking.select(place(1))

@@ -32,6 +32,8 @@ export class Picking {
   looks = 0
   /** Rises with every choice: what an older one still finds is not wanted any more. */
   private choice = 0
+  /** Settles when what was chosen last is held, or is not there. */
+  chosen: Promise<void> = Promise.resolve()
   private stepping: Promise<void> = Promise.resolve()
 
   constructor(private readonly parts: Parts) {}
@@ -51,7 +53,8 @@ export class Picking {
   async select(place: Place): Promise<void> {
     const choice = ++this.choice
     const picked = await this.pick(place)
-    await this.choose(picked, choice)
+    this.chosen = this.choose(picked, choice)
+    await this.chosen
   }
 
   /** Select all objects within a ring, and answer how many; null when the ring is too large to look through. */
@@ -63,6 +66,7 @@ export class Picking {
     if (group.numbers.length === 1 && only !== undefined) await this.chooseNumber(only, choice)
     else {
       batch(() => {
+        this.parts.interaction.preview.value = null
         this.parts.interaction.selection.value = null
         this.parts.interaction.group.value = group.numbers.length === 0 ? null : group
       })
@@ -137,8 +141,11 @@ export class Picking {
   }
 
   private async choose(picked: Picked | null, choice: number): Promise<void> {
-    if (picked?.number != null && picked.id === null) await this.chooseNumber(picked.number, choice)
-    else if (choice === this.choice) this.selectId(picked?.id ?? null)
+    if (picked?.number != null && picked.id === null) {
+      // Shown at once: the answer to a click is not to wait for the server.
+      if (choice === this.choice && !this.parts.objects.byNumber(picked.number)) this.preview(picked)
+      await this.chooseNumber(picked.number, choice)
+    } else if (choice === this.choice) this.selectId(picked?.id ?? null)
   }
 
   private async chooseNumber(number: number, choice: number): Promise<void> {
@@ -148,9 +155,19 @@ export class Picking {
     batch(() => this.selectId(feature ? (held ?? this.take(feature)).id : null))
   }
 
-  private selectId(id: string | null): void {
-    const { selection, group } = this.parts.interaction
+  private preview(picked: Picked): void {
+    const { selection, group, preview } = this.parts.interaction
     batch(() => {
+      group.value = null
+      selection.value = null
+      preview.value = picked
+    })
+  }
+
+  private selectId(id: string | null): void {
+    const { selection, group, preview } = this.parts.interaction
+    batch(() => {
+      preview.value = null
       group.value = null
       selection.value = id
     })

@@ -67,12 +67,33 @@ export class UndoStack {
     return change
   }
 
+  /** Answers how to put the step that was just taken back onto the stack again, should that fail. */
+  undoFailed(): () => void {
+    return this.mover(this.undone, () => [this.undone, this.done])
+  }
+
+  /** The same for the step that was just made again. */
+  redoFailed(): () => void {
+    return this.mover(this.done, () => [this.done, this.undone])
+  }
+
   /** Forget an object: somebody else's version of it was taken. */
   forget(id: string): void {
     const rest = (steps: readonly Step[]): Step[] => steps.flatMap((step) => without(step, id) ?? [])
     this.done = rest(this.done)
     this.undone = rest(this.undone)
     this.tell()
+  }
+
+  private mover(now: readonly Step[], stacks: () => readonly [Step[], Step[]]): () => void {
+    const step = now.at(-1)
+    return () => {
+      const [from, to] = stacks()
+      const at = step ? from.lastIndexOf(step) : -1
+      // Whatever has been done meanwhile may have let it go.
+      if (at >= 0) to.push(...from.splice(at, 1))
+      this.tell()
+    }
   }
 
   private tell(): void {

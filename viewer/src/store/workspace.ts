@@ -5,8 +5,8 @@ import type { SlideChange } from '../api/events'
 import type { Session } from '../api/session'
 import { getClasses, getLayers, getSlide, renameSlide } from '../api/slides'
 import { type AnnotationClass, classNameOf, type LayerInfo, newClass, paletteHotkeys } from '../model/annotation-class'
-import type { Feature, Position } from '../model/geojson'
-import { boundsOf, type Mpp, unionOf } from '../model/geometry'
+import type { Feature, FeatureProperties, Position } from '../model/geojson'
+import { type Box, boundsOf, type Mpp, unionOf } from '../model/geometry'
 import type { ObjectStyle } from '../model/object-style'
 import type { Group } from '../model/picked'
 import { mppOf, type Slide } from '../model/slide'
@@ -15,6 +15,7 @@ import { AnnotationStore } from './annotations'
 import { followBuilding } from './building'
 import { Company } from './company'
 import { Counts } from './counts'
+import { Deletions } from './deletions'
 import { Display } from './display'
 import { Editor } from './editor'
 import { GroupEditor } from './group-editor'
@@ -57,6 +58,7 @@ export class Workspace {
   readonly queue: SaveQueue
   readonly editor: Editor
   readonly groups: GroupEditor
+  readonly deletions: Deletions
   /** The layer that new objects go to; null: the reader's own. */
   readonly targetLayer = signal<string | null>(null)
   readonly layerDesk: LayerDesk
@@ -80,6 +82,7 @@ export class Workspace {
     this.editor = new Editor(this.objects, this.queue, this.touched)
     this.editor.tookTheirs = (id, feature, revision) => this.noted(id, feature, revision)
     this.groups = new GroupEditor(slide.id, this.editor, this.queue, this.live)
+    this.deletions = new Deletions(slide.id, this.groups)
     const { objects, touched, interaction, queue, visible } = this
     this.picking = new Picking({ slide: slide.id, objects, touched, interaction, queue, visible })
     const { layers, targetLayer: target } = this
@@ -165,6 +168,7 @@ export class Workspace {
       void this.editGroup(group, { className: name })
       return
     }
+    if (this.once(() => this.classifySelected(name))) return
     const feature = this.selected()
     if (feature && this.mayEdit(feature) && classNameOf(feature) !== name) {
       this.editor.classify(feature.id, this.classMap.peek().get(name ?? '') ?? null)
@@ -184,11 +188,34 @@ export class Workspace {
       void this.editGroup(group, 'delete')
       return
     }
+    if (this.once(() => this.deleteSelected())) return
     const feature = this.selected()
     if (!feature || !this.mayEdit(feature)) return
     this.editor.delete(feature.id)
     this.interaction.selection.value = null
     this.interaction.hover.value = null
+  }
+
+  /** Change members of the selected object's properties; undefined takes one away. */
+  describeSelected(members: Partial<FeatureProperties>): void {
+    const feature = this.selected()
+    if (feature && this.mayEdit(feature)) this.editor.describe(feature.id, members)
+  }
+
+  /** Make the selected object again what an earlier version of it says; it stays on its layer. */
+  restoreVersion(version: Feature): void {
+    const feature = this.selected()
+    if (!feature || feature.id !== version.id || !this.mayEdit(feature)) return
+    const { layer, revision, number } = feature.properties
+    const own = Object.fromEntries(
+      Object.entries({ layer, revision, number }).filter(([, value]) => value !== undefined),
+    )
+    this.editor.restore({ ...version, properties: { ...version.properties, ...own } })
+  }
+
+  /** Bring a place into view. */
+  show(box: Box | null): void {
+    if (box) this.view.jump({ x: (box[0] + box[2]) / 2, y: (box[1] + box[3]) / 2 })
   }
 
   /** Select an object and bring it into view. */
@@ -257,6 +284,17 @@ export class Workspace {
     for (const stop of this.stops) stop()
     this.live.dispose()
     this.queue.dispose()
+  }
+
+  /** Do something once what was just selected has come; false when nothing is on its way. */
+  private once(work: () => void): boolean {
+    const awaited = this.interaction.preview.peek()
+    if (!awaited) return false
+    void this.picking.chosen.then(() => {
+      const selected = this.selected()
+      if (selected && selected.properties.number === awaited.number) work()
+    })
+    return true
   }
 
   private selected(): Feature | undefined {

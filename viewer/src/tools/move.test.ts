@@ -67,6 +67,37 @@ describe.each(['move', 'select'] as const)('a drag with Shift, with the %s tool'
   })
 })
 
+describe.each(['move', 'select'] as const)('a drag with Ctrl and Shift, with the %s tool', (tool) => {
+  it('selects within the line that was drawn, also when it ends where it began', () => {
+    const viewer = new TestViewer(tool)
+    const line = [
+      [100, 100],
+      [300, 120],
+      [310, 300],
+      [120, 280],
+      [101, 101],
+    ] as const
+    expect(viewer.drag(line, { shift: true, ctrl: true })).toBe(true)
+    expect(viewer.rings).toHaveLength(1)
+    line.slice(0, 4).forEach(([px, py], at) => {
+      const [x, y] = viewer.l0(px, py)
+      expect(viewer.rings[0]?.[at]?.[0]).toBeCloseTo(x, 6)
+      expect(viewer.rings[0]?.[at]?.[1]).toBeCloseTo(y, 6)
+    })
+    expect(viewer.interaction.band.value).toBeNull()
+  })
+
+  it('around nothing is a click', () => {
+    const viewer = new TestViewer(tool)
+    const line = [
+      [100, 100],
+      [101, 101],
+    ] as const
+    viewer.drag(line, { shift: true, ctrl: true })
+    expect(viewer.rings).toEqual([])
+  })
+})
+
 describe('Escape', () => {
   it('lets go of one and of many', () => {
     const viewer = new TestViewer('move')

@@ -2,28 +2,37 @@ import type { Position } from '../model/geojson'
 import type { PointerInput } from '../model/pointer'
 import { type Place, REACH, screenDistance, type Tool, type ViewerContext } from './tool'
 
-/** Move: a drag pans (the canvas does that), a click selects, a drag with Shift selects all within a box. */
+/**
+ * Move: a drag pans (the canvas does that), a click selects, a drag with Shift selects all within a box, with Ctrl and Shift
+ * all within the line that is drawn.
+ */
 export class MoveTool implements Tool {
   private band: PointerInput | null = null
+  /** The line that is drawn around objects, in level-0 pixels; null: a box is drawn. */
+  private lasso: Position[] | null = null
 
   constructor(protected readonly context: ViewerContext) {}
 
   down(input: PointerInput): boolean {
     if (!input.shift || input.device === 'touch') return false
     this.band = input
+    this.lasso = input.ctrl ? [input.l0] : null
     return true
   }
 
   drag(input: PointerInput): void {
-    if (this.band) this.context.interaction.band.value = boxBetween(this.band, input)
+    if (this.band) this.context.interaction.band.value = this.ringTo(this.band, input)
   }
 
   up(input: PointerInput): void {
     const start = this.band
-    this.endBand()
     if (!start) return
-    if (screenDistance(start, input) < REACH.dragStart) this.click(input)
-    else this.context.selectWithin(boxBetween(start, input))
+    const ring = this.ringTo(start, input)
+    // A line around something ends where it began.
+    const isClick = ring.length < 3 || (!this.lasso && screenDistance(start, input) < REACH.dragStart)
+    this.endBand()
+    if (isClick) this.click(input)
+    else this.context.selectWithin(ring)
   }
 
   cancel(): void {
@@ -53,8 +62,19 @@ export class MoveTool implements Tool {
     return this.band !== null
   }
 
+  private ringTo(start: PointerInput, input: PointerInput): readonly Position[] {
+    if (!this.lasso) return boxBetween(start, input)
+    const apart = REACH.dragStart / this.context.zoom()
+    for (const [x, y] of input.trail) {
+      const [lastX, lastY] = this.lasso.at(-1) ?? [x, y]
+      if (Math.hypot(x - lastX, y - lastY) >= apart) this.lasso.push([x, y])
+    }
+    return [...this.lasso]
+  }
+
   private endBand(): void {
     this.band = null
+    this.lasso = null
     this.context.interaction.band.value = null
   }
 

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { cssColor, UNCLASSIFIED } from '../../model/annotation-class'
-import { formatArea, formatSignificant, formatTime } from '../../model/format'
+import { formatArea, formatMoment, formatSignificant, formatTime } from '../../model/format'
 import type { ObjectRow, SortKey } from '../../model/object-row'
 import type { Workspace } from '../../store/workspace'
 
@@ -22,6 +22,16 @@ function ClassCell({ className }: ObjectRow, workspace: Workspace): ComponentChi
   )
 }
 
+/** Short enough for its column; the whole moment is its title. */
+function UpdatedCell({ updated }: ObjectRow): ComponentChildren {
+  if (updated === '') return '—'
+  return (
+    <time dateTime={updated} title={formatTime(updated)}>
+      {formatMoment(updated, new Date())}
+    </time>
+  )
+}
+
 function areaText(area: number | null, isKnown: boolean): string {
   if (area === null) return '—'
   return isKnown ? formatArea(area) : `${formatSignificant(area)} px²`
@@ -39,5 +49,5 @@ export const COLUMNS: readonly Column[] = [
   },
   { name: 'Area', sort: 'area', isNumber: true, cell: ({ area }, { mpp }) => areaText(area, mpp !== null) },
   { name: 'Author', cell: ({ author }) => author },
-  { name: 'Updated', sort: 'updated', cell: ({ updated }) => (updated === '' ? '—' : formatTime(updated)) },
+  { name: 'Updated', sort: 'updated', cell: UpdatedCell },
 ]

@@ -1,6 +1,8 @@
+import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { formatCount, plural } from '../../model/format'
 import type { Workspace } from '../../store/workspace'
+import { DeletedDialog } from './deleted-dialog'
 
 /** How many there are, and how many of them are here. */
 export function ObjectCount({ workspace }: { workspace: Workspace }): JSX.Element {
@@ -22,6 +24,33 @@ export function ObjectCount({ workspace }: { workspace: Workspace }): JSX.Elemen
         </>
       )}
     </p>
+  )
+}
+
+/** Leads to what was deleted. */
+export function DeletedButton({ workspace }: { workspace: Workspace }): JSX.Element {
+  const isOpen = useSignal(false)
+  return (
+    <>
+      <button
+        type="button"
+        class="link deleted-button"
+        data-testid="deleted-button"
+        onClick={() => {
+          isOpen.value = true
+        }}
+      >
+        Deleted…
+      </button>
+      {isOpen.value && (
+        <DeletedDialog
+          workspace={workspace}
+          onClose={() => {
+            isOpen.value = false
+          }}
+        />
+      )}
+    </>
   )
 }
 

@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import type { Workspace } from '../../store/workspace'
 import { Progress } from '../progress'
-import { ObjectActions, ObjectCount } from './object-bar'
+import { DeletedButton, ObjectActions, ObjectCount } from './object-bar'
 import { ObjectFilter } from './object-filter'
 import { ObjectGrid } from './object-grid'
 import '../../style/objects.css'
@@ -19,6 +19,7 @@ export function ObjectsPanel({ workspace }: { workspace: Workspace }): JSX.Eleme
       <ObjectGrid workspace={workspace} />
       <footer>
         <ObjectCount workspace={workspace} />
+        <DeletedButton workspace={workspace} />
         <ObjectActions workspace={workspace} />
       </footer>
     </div>

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals'
 import type { JSX, TargetedSubmitEvent } from 'preact'
-import { type AnnotationClass, cssColor, UNCLASSIFIED } from '../../model/annotation-class'
+import { type AnnotationClass, cssColor, UNCLASSIFIED, usedFirst } from '../../model/annotation-class'
 import { formatCount } from '../../model/format'
 import type { Workspace } from '../../store/workspace'
 import { Icon } from '../icons'
@@ -73,6 +73,14 @@ export function ClassList({ workspace }: { workspace: Workspace }): JSX.Element 
   const close = (): void => {
     editing.value = false
   }
+  const unfolded = useSignal(false)
+  const { interaction, counts } = workspace
+  const { used, others } = usedFirst(
+    workspace.classes.value,
+    (name) =>
+      counts.ofClass(name) > 0 || interaction.activeClass.value === name || interaction.hiddenClasses.value.has(name),
+  )
+  const shown = unfolded.value ? workspace.classes.value : used
   return (
     <section class="panel-section" aria-labelledby="class-heading">
       <div class="section-head">
@@ -92,11 +100,24 @@ export function ClassList({ workspace }: { workspace: Workspace }): JSX.Element 
         <span aria-hidden="true">Hotkey</span>
       </div>
       <ul class="rows class-rows-list">
-        {workspace.classes.value.map((entry) => (
+        {shown.map((entry) => (
           <ClassRow key={entry.name} workspace={workspace} entry={entry} />
         ))}
         <ClassRow workspace={workspace} entry={null} />
       </ul>
+      {others.length > 0 && (
+        <button
+          type="button"
+          class="link more-classes"
+          aria-expanded={unfolded.value}
+          data-testid="more-classes"
+          onClick={() => {
+            unfolded.value = !unfolded.value
+          }}
+        >
+          {unfolded.value ? 'Fold classes without objects' : `${formatCount(others.length)} more without objects`}
+        </button>
+      )}
       {workspace.canAnnotate && <NewClass workspace={workspace} />}
       {editing.value && <Lazy load={loadEditor} props={{ workspace, onClose: close }} />}
     </section>

@@ -20,6 +20,7 @@ export function LayerRow({ workspace, layer }: Props): JSX.Element {
   // The reader's own layer is where things go that are told to go nowhere else.
   const target = (targetLayer.value ?? session.user) === name
   const count = counts.state.value === 'ready' ? counts.ofLayer(name) : annotations
+  const notes = [kind === 'author' ? null : kind, author === name ? null : author].filter(Boolean)
   const whose = author === name ? '' : ` by ${author}`
   return (
     <li>
@@ -35,9 +36,10 @@ export function LayerRow({ workspace, layer }: Props): JSX.Element {
           onClick={() => interaction.toggleLayer(name)}
         >
           <Icon name={shown ? 'eye' : 'eye-off'} size={15} />
-          <span class="clip">{name}</span>
-          {kind && kind !== 'author' && <span class="badge">{kind}</span>}
-          {author !== name && <span class="quiet clip row-code">{author}</span>}
+          <span class="layer-name">
+            <span class="clip">{name}</span>
+            {notes.length > 0 && <span class="quiet clip">{notes.join(' · ')}</span>}
+          </span>
           <span class="count">{formatCount(count)}</span>
         </button>
         {workspace.canAnnotate && (

@@ -4,7 +4,11 @@ import { formatArea, formatCount, formatLength, formatSignificant } from '../../
 import type { Feature } from '../../model/geojson'
 import { areaOf, holeCount, perimeterOf, vertexCount } from '../../model/geometry'
 import type { Workspace } from '../../store/workspace'
+import { ExhaustiveField } from './exhaustive-field'
 import { Facts } from './facts-list'
+import { History } from './history'
+import { StateField } from './state-field'
+import '../../style/history.css'
 
 function measures(feature: Feature, workspace: Workspace): [string, string][] {
   const { geometry } = feature
@@ -56,11 +60,23 @@ function OvertakenNote({ workspace }: { workspace: Workspace }): JSX.Element | n
   )
 }
 
+/** What was just selected, as far as its tile tells it. */
+function Previewed({ workspace }: { workspace: Workspace }): JSX.Element | null {
+  const preview = workspace.interaction.preview.value
+  if (!preview) return null
+  return (
+    <section class="panel-section" aria-labelledby="selected-heading" aria-busy="true" data-testid="selected">
+      <h2 id="selected-heading">Selected · {preview.className ?? 'Unclassified'}</h2>
+      <Facts rows={[['Layer', preview.layer]]} />
+    </section>
+  )
+}
+
 export function Selected({ workspace }: { workspace: Workspace }): JSX.Element | null {
   void workspace.objects.version.value
   const id = workspace.interaction.selection.value
   const stored = id === null ? undefined : workspace.objects.get(id)
-  if (!stored) return null
+  if (!stored) return <Previewed workspace={workspace} />
   const reshape = workspace.interaction.reshape.value
   const feature = reshape?.id === stored.id ? { ...stored, geometry: reshape.geometry } : stored
   const { author, layer, state, name } = feature.properties
@@ -70,7 +86,7 @@ export function Selected({ workspace }: { workspace: Workspace }): JSX.Element |
     ['Name', name],
     ['Layer', layer],
     ['Author', author === layer ? null : author],
-    ['State', state],
+    ['State', workspace.mayEdit(feature) ? null : state],
   ]
   return (
     <section class="panel-section" aria-labelledby="selected-heading" data-testid="selected">
@@ -87,12 +103,15 @@ export function Selected({ workspace }: { workspace: Workspace }): JSX.Element |
       {workspace.mayEdit(feature) && (
         <div class="actions">
           <ClassChoice workspace={workspace} feature={feature} />
+          <StateField workspace={workspace} feature={feature} />
           <button type="button" class="button" data-testid="delete" onClick={() => workspace.deleteSelected()}>
             Delete <kbd>Del</kbd>
           </button>
         </div>
       )}
+      {workspace.mayEdit(feature) && <ExhaustiveField workspace={workspace} feature={feature} />}
       {feature.properties.isLocked === true && <p class="note">This object is locked.</p>}
+      <History key={stored.id} workspace={workspace} feature={feature} />
     </section>
   )
 }
