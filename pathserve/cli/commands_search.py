@@ -11,7 +11,7 @@ from pathserve.annotations import DEFAULT_STATE, AnnotationQuery, Order, edit_fo
 from pathserve.cli.annotation_filters import with_question
 from pathserve.cli.commands_annotations import AUTHOR, annotations
 from pathserve.cli.options import AsJson, Data, open_services, usage
-from pathserve.cli.output import Exit, note, say, say_json, say_table
+from pathserve.cli.output import Exit, note, say, say_items, say_json, say_table
 from pathserve.errors import Invalid, Stale
 from pathserve.labels import Annotation, clean_name
 from pathserve.server.models_search import SummaryModel
@@ -109,7 +109,7 @@ def annotation_history(annotation: Id, data: Data = None, as_json: AsJson = Fals
         versions = services.annotations.history(annotation)
         if as_json:
             write = feature_writer(services, services.catalog.slide(versions[0].slide))
-            say_json({"items": list(map(write, versions)), "next": None})
+            say_items([write(version) | {"deleted": version.deleted} for version in versions])
             return
     columns = ("revision", "at", "author", "did", "class", "layer", "state")
     firsts = ["added", *["changed"] * (len(versions) - 1)]

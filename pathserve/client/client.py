@@ -8,6 +8,8 @@ import httpx2
 import orjson
 
 from pathserve import errors
+from pathserve.client.annotations import pages
+from pathserve.client.single import address, feature_of, if_match, write
 from pathserve.client.slide import Slide, slide_of
 from pathserve.client.wire import Query, error_of
 
@@ -53,6 +55,79 @@ class Client:
         """Find one slide by its id."""
         return slide_of(self, self.get_json(f"/api/slides/{slide_id}"))
 
+    def annotation(self, annotation_id: str) -> dict[str, Any]:
+        """Read one annotation as a GeoJSON Feature; its ``properties`` name its ``revision``.
+
+        Raises
+        ------
+        NotFound
+            When there is none of this id, or it is deleted.
+        """
+        return feature_of(self.request("GET", address(annotation_id)))
+
+    def replace_annotation(self, feature: Mapping[str, Any], *, revision: int | None = None) -> dict[str, Any]:
+        """Write a Feature as the next version of the annotation of its ``id``.
+
+        Parameters
+        ----------
+        feature
+            As `annotation` gave it, and changed; what the server owns is passed over.
+        revision
+            The revision that was seen; None: the one that the Feature itself names.
+
+        Returns
+        -------
+        The Feature as it is now, with its new revision.
+
+        Raises
+        ------
+        Stale
+            When somebody has changed or deleted it since; `Stale.revision` is the current one.
+        """
+        seen = feature["properties"]["revision"] if revision is None else revision
+        return write(self, "PUT", address(feature["id"]), seen, feature)
+
+    def patch_annotation(self, annotation_id: str, patch: Mapping[str, Any], *, revision: int) -> dict[str, Any]:
+        """Change members of one annotation; returns and raises as `replace_annotation`.
+
+        Parameters
+        ----------
+        patch
+            Merged into the Feature (RFC 7396): ``{"properties": {"classification": {"name": "Tumor"}}}``; None takes
+            a member away.
+        revision
+            The revision that was seen.
+        """
+        return write(self, "PATCH", address(annotation_id), revision, patch)
+
+    def delete_annotation(self, annotation_id: str, *, revision: int) -> None:
+        """Delete one annotation; its history stays. Raises as `replace_annotation`."""
+        self.request("DELETE", address(annotation_id), headers=if_match(revision))
+
+    def history(self, annotation_id: str) -> Iterator[dict[str, Any]]:
+        """Read every version of one annotation, oldest first, also of a deleted one.
+
+        Each is a Feature; its member ``deleted`` is true for a version that is a deletion.
+        """
+        return pages(self, address(annotation_id) + "/revisions", [])
+
+    def revert_annotation(self, annotation_id: str, to: int, *, revision: int) -> dict[str, Any]:
+        """Bring the version of revision ``to`` back as the next one; undeletes.
+
+        Parameters
+        ----------
+        revision
+            The revision that was seen, that of the deletion where it is deleted.
+
+        Raises
+        ------
+        Invalid
+            When it has no content at that revision.
+        Stale
+            As `replace_annotation`.
+        """
+        return write(self, "POST", address(annotation_id) + "/revert", revision, {"revision": to})
+
     def get_json(self, path: str, query: Query | None = None) -> Any:  # noqa: ANN401 - any JSON value
         """Read any address of the interface that answers JSON."""
         return orjson.loads(self.request("GET", path, query=query))
@@ -79,7 +154,7 @@ class Client:
             raise errors.Busy("The server cannot be reached.", code="unreachable") from error
         if response.is_success:
             return response.content
-        raise error_of(response.status_code, _problem(response.content))
+        raise error_of(response.status_code, _problem(response.content), etag=response.headers.get("etag", ""))
 
     @contextmanager
     def lines(

@@ -12,6 +12,7 @@ import orjson
 
 from pathserve.client.annotations import Filters, Happening, box_query, filter_query, happenings, pages, send_edits
 from pathserve.client.files import FrameOptions, ImportOptions, frame_query, save_file, send_file
+from pathserve.client.layers import layer_address, layers_address, write_layer
 from pathserve.client.pixels import array_of, grid, look, parts, unpack
 from pathserve.client.wire import JSON, Query, Wire
 from pathserve.geometry import Mpp
@@ -372,7 +373,29 @@ class Slide:
 
     def layers(self) -> list[dict[str, Any]]:
         """List the layers: ``name``, ``author``, ``kind`` and how many ``annotations``."""
-        return list(pages(self.client, f"/api/slides/{self.id}/layers", []))
+        return list(pages(self.client, layers_address(self.id), []))
+
+    def add_layer(self, name: str, *, kind: str = "author") -> dict[str, Any]:
+        """Make an empty layer; ``kind`` is ``author``, ``task``, ``model`` or ``imported``.
+
+        Raises
+        ------
+        Conflict
+            When the slide has a layer of this name.
+        """
+        return write_layer(self.client, "POST", layers_address(self.id), {"name": name, "kind": kind})
+
+    def rename_layer(self, layer: str, name: str) -> dict[str, Any]:
+        """Give a layer another name; raises as `add_layer`, and `NotFound` when there is no such layer."""
+        return write_layer(self.client, "PATCH", layer_address(self.id, layer), {"name": name})
+
+    def remove_layer(self, layer: str) -> None:
+        """Take a layer away with all that is on it; earlier revisions still show it."""
+        self.client.request("DELETE", layer_address(self.id, layer))
+
+    def restore_layer(self, layer: str) -> dict[str, Any]:
+        """Bring the last layer of this name back that was taken away; raises as `rename_layer`."""
+        return write_layer(self.client, "POST", layer_address(self.id, layer) + "/restore")
 
     def classes(self) -> dict[str, int]:
         """Read the class map ``{name: mask value}`` of the slide's project."""

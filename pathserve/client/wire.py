@@ -1,5 +1,6 @@
 """What the parts of the client share: how it asks, and which error an answer is."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -9,6 +10,8 @@ from pathserve import errors
 Query = list[tuple[str, str | int | float | bool | None]]
 
 JSON = {"content-type": "application/json"}
+
+_CURRENT = re.compile(r'"[rc](\d{1,18})"')
 
 _ERRORS: dict[int, type[errors.PathServeError]] = {
     401: errors.Unauthenticated,
@@ -58,9 +61,19 @@ class Wire(Protocol):
         ...
 
 
-def error_of(status: int, problem: object) -> errors.PathServeError:
-    """Give the error that a problem document (RFC 9457), or an answer that is none, stands for."""
+def error_of(status: int, problem: object, *, etag: str = "") -> errors.PathServeError:
+    """Give the error that a problem document (RFC 9457), or an answer that is none, stands for.
+
+    Parameters
+    ----------
+    etag
+        The answer's entity tag: it names what is current where a write was stale.
+    """
     kind = _ERRORS.get(status, errors.PathServeError)
-    if isinstance(problem, Mapping) and "detail" in problem and "code" in problem:
-        return kind(str(problem["detail"]), code=str(problem["code"]))
-    return kind(f"The server answered with status {status}.")
+    if not (isinstance(problem, Mapping) and "detail" in problem and "code" in problem):
+        return kind(f"The server answered with status {status}.")
+    message, code = str(problem["detail"]), str(problem["code"])
+    if kind is errors.Stale:
+        current = _CURRENT.fullmatch(etag)
+        return errors.Stale(message, code=code, revision=None if current is None else int(current[1]))
+    return kind(message, code=code)

@@ -255,8 +255,7 @@ def feature(annotation: Annotation, color: Color | None) -> dict[str, Any]:
         "author": annotation.author,
         "number": annotation.number,
         "revision": annotation.revision,
-        "provenance": {"created": moment(annotation.created), "updated": moment(annotation.updated)}
-        | ({"deleted": True} if annotation.deleted else {}),
+        "provenance": {"created": moment(annotation.created), "updated": moment(annotation.updated)},
     }
     properties, beside = write_properties(annotation.properties, annotation.class_name, color)
     properties |= server

@@ -179,7 +179,7 @@ def test_an_annotation_has_a_history_and_comes_back(run, services: Services, sli
     ]
     items = json.loads(run("annotations", "history", first.id, "--json").stdout)["items"]
     assert [item["properties"]["revision"] for item in items] == [1, 3, 4]
-    assert [item["properties"]["provenance"].get("deleted", False) for item in items] == [False, False, True]
+    assert [item["deleted"] for item in items] == [False, False, True]
     stale = run("annotations", "revert", first.id, "1", "--seen", "3")
     assert (stale.returncode, "That is 4." in stale.stderr) == (1, True)
     assert run("annotations", "revert", first.id, "2").returncode == 1
