@@ -1,8 +1,8 @@
 """Summaries beside their chunks: what far tiles count of a chunk, without the chunk.
 
-One is a zstd frame, little-endian: uint8 form (1), uint32 entries N, uint32 bytes of names, the names (JSON: a list of
-classes and one of states), then N entries in 19 planes of N bytes: the first bytes of all, then the second, and so on.
-An entry has int32 column and row of its bin, int32 count, int32 class (-1 for none), int16 state, uint8 first level.
+One is a zstd frame, little-endian: uint8 form (1), uint32 rows N, uint32 bytes of names, the names (JSON: a list of
+classes and one of states), then what is told of the N rows in 15 planes of N bytes: the first bytes of all, then the
+second, and so on. A row has int32 column and row of its bin, int32 class (-1 for none), int16 state, uint8 first level.
 """
 
 import struct
@@ -19,7 +19,7 @@ from pathserve.labels import Columns
 
 _FORM = 1
 _HEAD = struct.Struct("<BII")
-_FIELDS = (("column", "<i4"), ("row", "<i4"), ("count", "<i4"), ("class", "<i4"), ("state", "<i2"), ("level", "<u1"))
+_FIELDS = (("column", "<i4"), ("row", "<i4"), ("class", "<i4"), ("state", "<i2"), ("level", "<u1"))
 _WIDTH = sum(np.dtype(kind).itemsize for _, kind in _FIELDS)
 _LEVEL = 3
 
@@ -33,9 +33,9 @@ def summary_of(columns: Columns, boxes: npt.NDArray[np.float64]) -> Summary:
 
 
 def pack_summary(summary: Summary) -> bytes:
-    """Make a summary's bytes."""
+    """Make the bytes of a summary of rows, as `summarize` gives it."""
     counts = summary.counts
-    values = (counts.bins[:, 0], counts.bins[:, 1], counts.counts, counts.classes, counts.states, summary.levels)
+    values = (counts.bins[:, 0], counts.bins[:, 1], counts.classes, counts.states, summary.levels)
     planes = [
         np.ascontiguousarray(some, kind).view(np.uint8).reshape(-1, np.dtype(kind).itemsize).T.tobytes()
         for some, (_, kind) in zip(values, _FIELDS, strict=True)
@@ -46,7 +46,7 @@ def pack_summary(summary: Summary) -> bytes:
 
 
 def unpack_summaries(several: Sequence[bytes]) -> Summary:
-    """Give several summaries as one; it may have more than one entry for the same bin, class, state and level.
+    """Give several summaries as one, with an entry for each row.
 
     Raises
     ------
@@ -66,9 +66,8 @@ def unpack_summaries(several: Sequence[bytes]) -> Summary:
     classes, class_names = _renamed(values["class"], [own for own, _ in tables], sizes), tuple(names.classes)
     states, state_names = _renamed(values["state"], [own for _, own in tables], sizes), tuple(names.states)
     bins = np.stack((values["column"], values["row"]), axis=1)
-    return Summary(
-        Counts(bins, classes, states, values["count"], class_names, state_names), values["level"].astype(np.uint8)
-    )
+    counts = Counts(bins, classes, states, np.ones(len(bins), np.int32), class_names, state_names)
+    return Summary(counts, values["level"].astype(np.uint8))
 
 
 class _Names:
@@ -114,7 +113,7 @@ def _renamed(codes: Whole, tables: Sequence[npt.NDArray[np.int32]], sizes: npt.N
 
 
 def _read(data: bytes) -> tuple[bytes, npt.NDArray[np.uint8]]:
-    """Give the names and the (19, N) planes of one summary."""
+    """Give the names and the (15, N) planes of one summary."""
     try:
         raw = bytes(imagecodecs.zstd_decode(data))
         form, count, named = _HEAD.unpack_from(raw)

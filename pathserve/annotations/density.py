@@ -134,6 +134,10 @@ class Summary:
         """Bytes of all arrays."""
         return self.counts.nbytes + self.levels.nbytes
 
+    def of_rows(self, rows: Ints) -> "Summary":
+        """Give some of the entries."""
+        return Summary(_some(self.counts, rows), self.levels[rows])
+
     def negated(self) -> "Summary":
         """Give what takes these away."""
         return replace(self, counts=self.counts.negated())
@@ -173,19 +177,16 @@ def summarize(
     states: npt.NDArray[np.int32],
     state_names: Sequence[str],
 ) -> Summary:
-    """Count rows, given as `Columns` and `Attributes` have them; places beyond +-8 million pixels count there."""
+    """Count rows, given as `Columns` and `Attributes` have them; places beyond +-8 million pixels count there.
+
+    Entry k of the summary is row k.
+    """
     # Halves first: the sum of two large corners may not be a number.
     centres = np.floor((boxes[:, :2] / 2 + boxes[:, 2:] / 2) / _BIN)
-    bins = np.clip(centres, -_MOST_BIN, _MOST_BIN - 1).astype(np.int64)
-    names = (tuple(class_names), tuple(state_names))
-    levels = first_levels(boxes).astype(np.int64)
-    table, counts = _merged(
-        (bins[:, 1], bins[:, 0], levels, classes.astype(np.int64), states.astype(np.int64)),
-        np.ones(len(boxes), np.int64),
-    )
-    rows, columns, levels, class_indices, state_indices = table
-    merged = Counts(np.stack((columns, rows), axis=1), class_indices, state_indices, counts, *names)
-    return Summary(merged, levels.astype(np.uint8))
+    bins = np.clip(centres, -_MOST_BIN, _MOST_BIN - 1).astype(np.int32)
+    ones = np.ones(len(boxes), np.int32)
+    counts = Counts(bins, classes, states, ones, tuple(class_names), tuple(state_names))
+    return Summary(counts, first_levels(boxes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class VectorTiles:
         """Count row by row, for questions that summaries cannot answer."""
         pieces: _Pieces = defaultdict(list)
         for found in _each(tx, self._reader, plan, columns=False):
-            pieces[found.source.layer].append(_summary_of(found.attributes, found.rows).tile(bins))
+            pieces[found.source.layer].append(_summary_of(found.attributes).of_rows(found.rows).tile(bins))
         return pieces
 
     def _summed(self, tx: Transaction, plan: Plan, bins: Bins) -> _Pieces:
@@ -160,8 +160,17 @@ class VectorTiles:
         return kept
 
     def _history_in(self, tx: Transaction, known: "_Grouped", reach: Box) -> Iterator[tuple[int, Summary]]:
-        for ref, rows in known.history(reach):
-            yield ref.layer, self._history(tx, ref, rows).negated()
+        """Give by layer, negated, those rows of chunks that are history."""
+        # With every revision a chunk has more of them, never others: their number names them.
+        hidden = [(ref, rows, self._gone.get((ref.id, len(rows)))) for ref, rows in known.history(reach)]
+        yield from ((ref.layer, made) for ref, _, made in hidden if made is not None)
+        missing = [(ref, rows) for ref, rows, made in hidden if made is None]
+        for start in range(0, len(missing), _CHUNKS_AT_ONCE):
+            some = missing[start : start + _CHUNKS_AT_ONCE]
+            for (ref, rows), data in zip(some, self._packed(tx, [ref for ref, _ in some]), strict=True):
+                made = unpack_summaries([data]).of_rows(rows).negated()
+                self._gone.put((ref.id, len(rows)), made)
+                yield ref.layer, made
 
     def _plan(
         self,
@@ -257,16 +266,6 @@ class VectorTiles:
                     rows,
                 )
             )
-
-    def _history(self, tx: Transaction, ref: ChunkRef, rows: Rows) -> Summary:
-        """Give where those rows of a chunk are that are history at a revision."""
-        # With every revision a chunk has more of them, never others: their number names them.
-        known = self._gone.get((ref.id, len(rows)))
-        if known is None:
-            (found,) = self._reader.attributes(tx, [ref])
-            known = _summary_of(found, rows)
-            self._gone.put((ref.id, len(rows)), known)
-        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,10 +367,8 @@ def _named(layers: Mapping[int, LayerState], pieces: _Pieces) -> Iterable[TileCo
     return [TileCounts(state.layer.name, pieces[i]) for i, state in layers.items() if i in pieces]
 
 
-def _summary_of(found: Attributes, rows: Rows | None = None) -> Summary:
-    """Count some rows, or all, of a chunk."""
-    some = slice(None) if rows is None else rows
-    return summarize(found.boxes[some], found.classes[some], found.class_names, found.states[some], found.state_names)
+def _summary_of(found: Attributes) -> Summary:
+    return summarize(found.boxes, found.classes, found.class_names, found.states, found.state_names)
 
 
 def _live(tx: Transaction, slide: str, revision: int, reach: Box) -> Iterator[tuple[int, Summary]]:
