@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from pathserve.annotations import AnnotationQuery, AnnotationStore, CompactionRule, Edit, Edited, NotEdited, OnConflict
 from pathserve.catalog import Catalog, make_slide_id
-from pathserve.db import SqliteDatabase
+from pathserve.db import Database, SqliteDatabase, open_database
 from pathserve.errors import Invalid, NotFound, Stale
 from pathserve.geometry import Size
 from pathserve.labels import Annotation, Columns, NewAnnotation
@@ -67,11 +67,12 @@ def seen(annotation: Annotation) -> Thing:
 class StoreAgainstDict(RuleBasedStateMachine):
     """Every write is done to both; every state that there ever was is compared."""
 
-    def __init__(self) -> None:
+    def __init__(self, db: Database | None = None) -> None:
         super().__init__()
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
-        self.db = SqliteDatabase(folder / "pathserve.db")
+        self._is_shared = db is not None
+        self.db = db or SqliteDatabase(folder / "pathserve.db")
         self.slide = make_slide_id()
         facts: dict[str, Any] = {"project": "p", "name": None, "info": INFO, "levels": 1, "tile_size": 256}
         Catalog(self.db).add_slide(slide_id=self.slide, content_hash="c", **facts)
@@ -82,7 +83,10 @@ class StoreAgainstDict(RuleBasedStateMachine):
         self.numbers: dict[UUID, int] = {}
 
     def teardown(self) -> None:
-        self.db.close()
+        if self._is_shared:  # the next one has the same ids
+            self.db.write(lambda tx: tx.run("delete from slide where id = ?", self.slide))
+        else:
+            self.db.close()
         self._folder.cleanup()
 
     # the model
@@ -269,3 +273,10 @@ class StoreAgainstDict(RuleBasedStateMachine):
 
 StoreAgainstDict.TestCase.settings = settings(max_examples=30, stateful_step_count=25)
 TestStoreAgainstDict = StoreAgainstDict.TestCase
+
+
+def test_store_against_dict_on_postgresql(postgres_url: str) -> None:
+    db = open_database(postgres_url)
+    few = settings(max_examples=6, stateful_step_count=20)
+    run_state_machine_as_test(lambda: StoreAgainstDict(db), settings=few)
+    db.close()
