@@ -28,6 +28,7 @@ needs file file "the IIIF validator (for its libmagic)"
 needs strace strace "the replays of power cuts"
 PATH="$PATH:/usr/sbin" needs nginx nginx-light "the tests behind a proxy"
 needs openssl openssl "the tests behind a proxy"
+needs dciodvfy dicom3tools "the tests of DICOM files"
 PATH="$PATH:$(printf '%s:' /usr/lib/postgresql/*/bin)" needs initdb postgresql "the tests on PostgreSQL"
 
 say "Installing PathServe and the tests' tools into .venv (builds the viewer)"
