@@ -1,6 +1,8 @@
 """What is done with annotations that are stored; each runs in a process of its own and prints JSON.
 
 ``python -m benchmarks.annotation_use pathserve DATABASE SLIDE BOXES ROUNDS EDITS``: PathServe's store.
+``python -m benchmarks.annotation_use import DATABASE SLIDE GEOJSON``: its import, without the start of a process.
+``python -m benchmarks.annotation_use export DATABASE SLIDE FILE``: its export, likewise.
 ``python -m benchmarks.annotation_use rtree GEOJSON FILE BOXES ROUNDS``: SQLite's R*Tree with WKB, made when absent.
 ``python -m benchmarks.annotation_use json GEOJSON orjson|json``: only parsing.
 ``python -m benchmarks.annotation_use fsync FOLDER EDITS``: appending 4 KiB and an fsync, again and again.
@@ -21,8 +23,13 @@ import orjson
 import shapely
 
 from benchmarks.make_cells import HEAD, TAIL
-from pathserve.annotations import AnnotationQuery, AnnotationStore
-from pathserve.db import open_database
+from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas
+from pathserve.annotations.revision_log import revision_log
+from pathserve.db import Database, open_database
+from pathserve.exchange import ExportOptions, ImportOptions, begin_export, import_file
+from pathserve.formats.contract import SlideFrame
+from pathserve.formats.registry import by_name
+from pathserve.geometry import Size
 from pathserve.labels import NewAnnotation
 
 Box = tuple[float, float, float, float]
@@ -42,6 +49,38 @@ def pathserve(database: str, slide: str, boxes: Sequence[Box], rounds: int, edit
         queries = rounds * len(boxes)
         figures |= {"query_ms": (time.process_time() - cpu) / queries * 1e3, "found": found / queries}
         return figures | _edit(store, slide, boxes[0], edits) | {"rss_mb": _peak()}
+
+
+def bring(database: Path, slide: str, geojson: Path) -> Figures:
+    """Import a file into an empty layer; its kernels are loaded meanwhile, but were compiled before."""
+    with closing(open_database(database)) as db:
+        _, frame = _about(db, slide)
+        store = AnnotationStore(db)
+        wall, cpu = time.perf_counter(), time.process_time()
+        report = import_file(store, slide, geojson, ImportOptions(layer="cells", author="benchmark"), frame=frame)
+        figures = {"call_s": time.perf_counter() - wall, "call_cpu_s": time.process_time() - cpu}
+        return figures | {"call_rss_mb": _peak(), "created": report.created}
+
+
+def take_out(database: Path, slide: str, file: Path) -> Figures:
+    """Export everything into a file of GeoJSON."""
+    with closing(open_database(database)) as db, file.open("wb") as out:
+        project, frame = _about(db, slide)
+        schema, revisions = ClassSchemas(db).of(project), revision_log(db, slide)
+        query, options = AnnotationQuery(slide), ExportOptions(by_name("geojson"))
+        wall, cpu = time.perf_counter(), time.process_time()
+        export = begin_export(AnnotationStore(db), query, options, frame=frame, schema=schema, revisions=revisions)
+        written = export.write(out).written
+        figures = {"export_s": time.perf_counter() - wall, "export_cpu_s": time.process_time() - cpu}
+        return figures | {"export_rss_mb": _peak(), "written": written}
+
+
+def _about(db: Database, slide: str) -> tuple[str, SlideFrame]:
+    row = db.read(lambda tx: tx.row("select project, width, height from slide where id = ?", slide))
+    if row is None:
+        raise ValueError("there is no such slide")
+    project, width, height = map(str, row)
+    return project, SlideFrame(size=Size(int(width), int(height)))
 
 
 def _ask(store: AnnotationStore, slide: str, boxes: Sequence[Box]) -> int:
@@ -141,6 +180,10 @@ def main() -> None:
     match sys.argv[1:]:
         case ["pathserve", database, slide, boxes, rounds, edits]:
             figures = pathserve(database, slide, orjson.loads(boxes), int(rounds), int(edits))
+        case ["import", database, slide, geojson]:
+            figures = bring(Path(database), slide, Path(geojson))
+        case ["export", database, slide, file]:
+            figures = take_out(Path(database), slide, Path(file))
         case ["rtree", geojson, file, boxes, rounds]:
             figures = rtree(Path(geojson), Path(file), orjson.loads(boxes), int(rounds))
         case ["json", geojson, how]:
