@@ -9,6 +9,14 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 
 VIEW = {"x": 750, "y": 750, "z": 1}
+# Resolves when the page has all rows that the scrolled table has in sight.
+IN_SIGHT = """() => {
+  const grid = document.querySelector('[data-testid=object-grid]')
+  const lines = [...grid.querySelectorAll('[data-testid=object-row]')]
+  const rows = lines.map((row) => row.getAttribute('aria-rowindex') - 2)
+  const end = Math.min(grid.scrollTop + grid.clientHeight, grid.querySelector('.object-body').offsetHeight)
+  return Math.min(...rows) * 28 <= grid.scrollTop && (Math.max(...rows) + 1) * 28 >= end
+}"""
 
 
 def nuclei(site) -> dict[int, dict]:
@@ -78,8 +86,8 @@ def test_sorting_is_the_servers_and_the_page_holds_few_rows_however_far_one_scro
         seen.update(rows)
         if len(seen) == 1295:
             break
-        grid.evaluate("(element) => { element.scrollTop += element.clientHeight / 2 }")
-        reader.page.wait_for_timeout(60)
+        grid.evaluate("(element) => { element.scrollTop += element.clientHeight - 60 }")
+        reader.page.wait_for_function(IN_SIGHT)
     assert seen == features.keys()
     assert shown(reader)[-1] == largest[-1]
 
