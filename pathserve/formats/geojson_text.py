@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,8 +16,12 @@ from pathserve.formats.json_text import RECORD_SEPARATOR
 from pathserve.labels import Columns, GeometryKind
 from pathserve.labels.columns import GEOJSON_TYPES
 
-_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
-_PLACES = [place for place in range(36) if place not in (8, 13, 18, 23)]
+_HEX = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)
+"""Both digits of each byte."""
+
+_GROUPS = (0, 8, 12, 16, 20, 32)
+"""Between which digits of a UUID a dash stands."""
+
 _HEADS = [
     b'{"type":"' + GEOJSON_TYPES[GeometryKind(kind)].encode() + b'","coordinates":' if kind else b""
     for kind in range(len(GEOJSON_TYPES) + 1)
@@ -62,8 +67,10 @@ class FeatureWriter:
         """Write what the kernels write; gives it, and where each row ends, nowhere further on for the others."""
         kernels = _kernels()
         classes = [b'"classification":' + orjson.dumps(self._classified(name)) + b"," for name in columns.class_names]
-        pairs, source_at = np.unique(np.stack((columns.revisions, columns.firsts)), axis=1, return_inverse=True)
-        sources = [self._source(columns.layer, int(revision), int(first)) for revision, first in pairs.T]
+        # As one number each: pairs are sorted ten times slower.
+        most = int(columns.firsts.max(initial=0)) + 1
+        pairs, source_at = np.unique(columns.revisions * most + columns.firsts, return_inverse=True)
+        sources = [self._source(columns.layer, *divmod(pair, most)) for pair in pairs.tolist()]
         fixed = (
             before + b'{"type":"Feature","id":"',
             b'","geometry":',
@@ -142,9 +149,10 @@ def _joined(texts: Sequence[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[
 
 def _id_texts(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Write (N, 16) bytes as the texts of UUIDs, (N, 36)."""
-    digits = np.stack((_HEX[ids >> 4], _HEX[ids & 15]), axis=2).reshape(len(ids), 32)
+    digits = _HEX.take(ids).view(np.uint8).reshape(len(ids), 32)
     texts = np.full((len(ids), 36), ord("-"), np.uint8)
-    texts[:, _PLACES] = digits
+    for group, (first, last) in enumerate(pairwise(_GROUPS)):
+        texts[:, first + group : last + group] = digits[:, first:last]
     return texts
 
 
