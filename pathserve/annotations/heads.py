@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
+
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
 from pathserve.annotations.layers import is_removed
+from pathserve.annotations.matching import id_keys
 from pathserve.annotations.revisions import Box, moments
 from pathserve.annotations.rows import Content, content_of_row, version_row
 from pathserve.db import Transaction, as_int, as_real, placeholders
@@ -87,6 +91,67 @@ def find_places(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Place]:
                 as_int(born),
             )
             found[UUID(bytes=_bytes(i))] = Place(str(slide), ref, as_int(place))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedRows:
+    """Which of many annotations lie in one published chunk: ``rows`` (M,) of those asked for, ``places`` (M,) in it."""
+
+    slide: str
+    ref: ChunkRef
+    rows: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
+
+
+def rows_with_heads(tx: Transaction, ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Tell which of (N, 16) ids, each there once, have heads; makes no object for each of them that stays."""
+    found = set[str]()
+    texts = [_id_text(i) for i in _id_bytes(ids)]
+    for some in _in_parts(texts):
+        found.update(
+            str(i)
+            for (i,) in tx.rows(f"select id from head where id in ({placeholders(len(some))})", *some)  # noqa: S608 - placeholders only
+        )
+    return np.flatnonzero(np.fromiter((text in found for text in texts), np.bool_, len(texts)))
+
+
+def find_placed_rows(tx: Transaction, ids: npt.NDArray[np.uint8]) -> list[PlacedRows]:
+    """Find where many annotations, (N, 16) ids, each there once, lie in published chunks, by chunk."""
+    keys = id_keys(ids)
+    order = np.argsort(keys)
+    places = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]]()
+    for some in _in_parts(_id_bytes(ids)):
+        found = tx.rows(f"select id, chunk, place from placed where id in ({placeholders(len(some))})", *some)  # noqa: S608 - placeholders only
+        if found:
+            there, chunks, at = zip(*found, strict=True)
+            where = np.searchsorted(keys, np.array(there, "S16"), sorter=order)
+            places.append((order[where], np.array(chunks, np.int64), np.array(at, np.int64)))
+    if not places:
+        return []
+    rows, chunk_of, place_of = (np.concatenate(parts) for parts in zip(*places, strict=True))
+    refs = _published(tx, np.unique(chunk_of).tolist())
+    by_chunk = np.argsort(chunk_of, kind="stable")
+    groups = np.split(by_chunk, np.flatnonzero(np.diff(chunk_of[by_chunk])) + 1)
+    return [
+        PlacedRows(*refs[chunk], rows[group], place_of[group])
+        for group in groups
+        if (chunk := int(chunk_of[group[0]])) in refs
+    ]
+
+
+def _published(tx: Transaction, chunks: Sequence[int]) -> dict[int, tuple[str, ChunkRef]]:
+    """Give slide and facts of those of some chunks that are published."""
+    found = dict[int, tuple[str, ChunkRef]]()
+    for some in _in_parts(chunks):
+        rows = tx.rows(
+            "select slide, id, layer, size, scattered, first_number, last_number, born from chunk "  # noqa: S608 - placeholders only
+            f"where born is not null and id in ({placeholders(len(some))})",
+            *some,
+        )
+        for slide, *facts in rows:
+            chunk, layer, size, scattered, first, last, born = map(as_int, facts)
+            found[chunk] = str(slide), ChunkRef(chunk, layer, size, bool(scattered), first, last, born)
     return found
 
 
@@ -221,6 +286,17 @@ def override(tx: Transaction, ids: Iterable[UUID], revision: int) -> None:
 
 def _in_parts(items: Sequence[_T]) -> Iterable[Sequence[_T]]:
     return (items[start : start + IDS_AT_ONCE] for start in range(0, len(items), IDS_AT_ONCE))
+
+
+def _id_bytes(ids: npt.NDArray[np.uint8]) -> list[bytes]:
+    found: list[bytes] = np.ascontiguousarray(ids).view("V16").ravel().tolist()
+    return found
+
+
+def _id_text(i: bytes) -> str:
+    """Write an id as `uuid.UUID` does."""
+    text = i.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _bytes(value: object) -> bytes:

@@ -1,7 +1,7 @@
 """What the ids of rows mean that are about to be written: free, known with the same content, or taken."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import IntEnum
 from uuid import UUID
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import orjson
 
 from pathserve.annotations.chunk_reader import ChunkReader
-from pathserve.annotations.heads import Place, find_heads, find_places
+from pathserve.annotations.heads import find_heads, find_placed_rows, rows_with_heads
 from pathserve.annotations.layers import is_removed
 from pathserve.annotations.matching import id_keys
 from pathserve.annotations.rows import Content, content_of_row
@@ -183,28 +183,30 @@ def compare_stored(
     standing, layers = np.zeros(len(columns), np.int8), np.zeros(len(columns), np.int64)
     if all(tx.row(f"select 1 from {table} limit 1") is None for table in ("head", "placed")):  # noqa: S608 - constants only
         return standing, layers
-    ids = id_list(columns.ids)
-    row_of = {i: row for row, i in enumerate(ids)}
+    headed = rows_with_heads(tx, columns.ids)
+    ids = id_list(columns.ids[headed])
+    row_of = dict(zip(ids, headed.tolist(), strict=True))
     heads = find_heads(tx, ids)
-    places = find_places(tx, [i for i in ids if i not in heads])
-    used = {head.layer for head in heads.values()} | {place.ref.layer for place in places.values()}
+    others = np.setdiff1d(np.arange(len(columns)), headed)
+    placed = find_placed_rows(tx, columns.ids[others])
+    used = {head.layer for head in heads.values()} | {group.ref.layer for group in placed}
     removed = {layer for layer in used if is_removed(tx, layer)}
-    for i, content in stored_contents(tx, reader, slide, list(heads)).items():
-        layers[row_of[i]] = heads[i].layer
+    for i, content in stored_contents(tx, reader, slide, ids).items():
+        row = row_of[i]
+        layers[row] = heads[i].layer
         if heads[i].slide != slide or heads[i].layer in removed:
-            standing[row_of[i]] = Standing.TAKEN
+            standing[row] = Standing.TAKEN
         else:
-            same = isinstance(content, Content) and content.says_same(content_of_row(columns, row_of[i]))
-            standing[row_of[i]] = Standing.KNOWN if same else Standing.CHANGED
-    for members in _by_chunk(places):
-        rows = np.array([row_of[i] for i, _ in members])
-        first = members[0][1]
-        layers[rows] = first.ref.layer
-        if first.slide != slide or first.ref.layer in removed:
+            same = isinstance(content, Content) and content.says_same(content_of_row(columns, row))
+            standing[row] = Standing.KNOWN if same else Standing.CHANGED
+    for group in placed:
+        rows = others[group.rows]
+        layers[rows] = group.ref.layer
+        if group.slide != slide or group.ref.layer in removed:
             standing[rows] = Standing.TAKEN
             continue
-        (there,) = reader.columns(tx, [first.ref], properties=True)
-        same_ones = same_rows(columns.take(rows), there.take(np.array([place.row for _, place in members])))
+        (there,) = reader.columns(tx, [group.ref], properties=True)
+        same_ones = same_rows(columns.take(rows), there.take(group.places))
         standing[rows] = np.where(same_ones, Standing.KNOWN, Standing.CHANGED)
     return standing, layers
 
@@ -248,13 +250,6 @@ def _same_json(one: bytes, other: bytes) -> bool:
 def _class_names(columns: Columns) -> npt.NDArray[np.object_]:
     names: npt.NDArray[np.object_] = np.array([*columns.class_names, None], object)[columns.classes]
     return names
-
-
-def _by_chunk(places: Mapping[UUID, Place]) -> list[Sequence[tuple[UUID, Place]]]:
-    found = dict[int, list[tuple[UUID, Place]]]()
-    for i, place in places.items():
-        found.setdefault(place.ref.id, []).append((i, place))
-    return list(found.values())
 
 
 def _mix(value: Digests) -> Digests:

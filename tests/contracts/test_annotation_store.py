@@ -872,6 +872,26 @@ def test_a_viewport_is_a_constant_number_of_statements(store: AnnotationStore, s
     assert look((0, 0, 1000, 1000)) == (12_000, 7)
 
 
+def test_an_import_of_what_is_there_makes_no_object_for_each_row(
+    store: AnnotationStore, slide: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = field(3000)
+    write(store, slide, new)
+    store.edit_many(slide, [Edit(_id(item), 1, class_name="X") for item in new[:10]], author="x")
+    columns, begin, made = Columns.of(new), UUID.__init__, Counter[str]()
+
+    def counted(*args: Any, **rest: Any) -> None:
+        made["ids"] += 1
+        begin(*args, **rest)
+
+    monkeypatch.setattr(UUID, "__init__", counted)
+    with store.bulk(slide, layer="cells", author="model") as bulk:
+        added = bulk.add(columns)
+    assert (len(added.known), added.conflicts.tolist()) == (2990, list(range(10)))
+    # Collecting garbage stops everybody, for longer the more of them there are.
+    assert made["ids"] < 100
+
+
 def test_an_edit_is_one_writing_transaction(store: AnnotationStore, slide: str, database: Database) -> None:
     new = field(1000)
     write(store, slide, new)

@@ -277,6 +277,10 @@ TestStoreAgainstDict = StoreAgainstDict.TestCase
 
 def test_store_against_dict_on_postgresql(postgres_url: str) -> None:
     db = open_database(postgres_url)
-    few = settings(max_examples=6, stateful_step_count=20)
-    run_state_machine_as_test(lambda: StoreAgainstDict(db), settings=few)
+
+    class OnThis(StoreAgainstDict):
+        def __init__(self) -> None:
+            super().__init__(db)
+
+    run_state_machine_as_test(OnThis, settings=settings(max_examples=6, stateful_step_count=20))
     db.close()
