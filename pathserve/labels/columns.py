@@ -179,8 +179,11 @@ class Columns:
             rings, part_starts = _gather(self.part_starts, parts)
         positions, ring_starts = _gather(self.ring_starts, rings)
         # `take` is many times faster than an index array where a row is more than one number.
-        indices = wanted.tolist()
-        places = list(enumerate(indices)) if self.geometries or self.drawn else []
+        places = list(enumerate(wanted.tolist())) if self.geometries or self.drawn else []
+        if any(self.properties):
+            properties = list(map(self.properties.__getitem__, wanted.tolist()))
+        else:
+            properties = [b""] * len(wanted)
         return Columns(
             ids=self.ids.take(wanted, axis=0),
             numbers=self.numbers.take(wanted, axis=0),
@@ -197,7 +200,7 @@ class Columns:
             ring_starts=ring_starts,
             part_starts=part_starts,
             starts=starts,
-            properties=list(map(self.properties.__getitem__, indices)),
+            properties=properties,
             geometries={new: self.geometries[old] for new, old in places if old in self.geometries},
             drawn={new: self.drawn[old] for new, old in places if old in self.drawn},
             layer=self.layer,
