@@ -379,7 +379,7 @@ def _parts(geometry: Mapping[str, Any]) -> tuple[GeometryKind, list[Rings], bool
     """Take a geometry apart; tells also whether kind and positions are all that it has."""
     kind = _KINDS[geometry["type"]]
     if kind is GeometryKind.COLLECTION:
-        return kind, [part for member in geometry["geometries"] for part in _parts(member)[1]], False
+        return kind, [part for member in geometry["geometries"] for part in _member_parts(member)], False
     coordinates = geometry["coordinates"]
     match kind:
         case GeometryKind.POINT:
@@ -394,3 +394,9 @@ def _parts(geometry: Mapping[str, Any]) -> tuple[GeometryKind, list[Rings], bool
             parts = coordinates
     plain = len(geometry) == 2 and all(len(position) == 2 for part in parts for ring in part for position in ring)
     return kind, parts, plain
+
+
+def _member_parts(member: Mapping[str, Any]) -> list[Rings]:
+    """Give the parts of a collection's member; points are a part each, for several positions may be those of a line."""
+    kind, parts, _ = _parts(member)
+    return [[[position]] for position in parts[0][0]] if kind is GeometryKind.MULTI_POINT else parts

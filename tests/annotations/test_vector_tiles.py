@@ -185,7 +185,7 @@ def test_each_type_of_a_collection_is_a_feature_of_the_same_object():
             {"type": "Point", "coordinates": [1, 1]},
             {"type": "Polygon", "coordinates": [square(10, 10, 10)]},
             {"type": "LineString", "coordinates": [[0, 0], [100, 100]]},
-            {"type": "Point", "coordinates": [2, 2]},
+            {"type": "MultiPoint", "coordinates": [[2, 2], [200, 150]]},
         ],
     }
     features = read(encode_tile([part_of([geometry])], FULL))
@@ -194,7 +194,7 @@ def test_each_type_of_a_collection_is_a_feature_of_the_same_object():
         (1, "LineString"),
         (1, "Polygon"),
     ]
-    assert features[0]["geometry"]["coordinates"] == [[16, 16], [32, 32]]
+    assert features[0]["geometry"]["coordinates"] == [[16, 16], [32, 32], [3200, 2400]]
 
 
 SPECKS = [
