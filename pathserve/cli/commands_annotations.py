@@ -118,11 +118,14 @@ def export_annotations(
     mpp: MppOption = None,
     affine: Affine = None,
     option: Option = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File; default: standard output.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File; default, and `-`: standard output.")
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Export annotations in any format; says what it could not hold."""
+    output = None if output == Path("-") else output
     with usage():
         frame = frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine)
         options = ExportOptions(by_name(format_), frame, parse_told(option or ()))
@@ -201,12 +204,11 @@ def _tell(report: ImportReport) -> None:
     for fit in told["fit"]:
         tissue = "" if fit["on_tissue"] is None else f", {fit['on_tissue']:.1%} on tissue"
         say(f"If origin were {fit['origin']} and unit {fit['unit']}: {fit['on_slide']:.1%} on the slide{tissue}.")
-    for word in ("repaired", "refused"):
-        for issue in told[word]:
-            note(f"{word}: feature {issue['index']}: {issue['message']}")
-        more = told[f"{word}_count"] - len(told[word])
-        if more:
-            note(f"{word}: {more:,} more.")
+    for name, many in report.known_elsewhere.items():
+        say(f"{many:,} of those there already lie in the layer {name}, and stay there.")
+    for word, issues in (("new id", report.conflicts), ("repaired", report.repaired), ("refused", report.refused)):
+        for line in issues.lines():
+            note(f"{word}: {line}")
     for loss in told["losses"]:
         note(f"lost or changed: {loss['message']} ({loss['count']:,})")
 

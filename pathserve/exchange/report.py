@@ -1,6 +1,7 @@
 """What an import or export did, as values that the command line and HTTP both give."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,22 +13,52 @@ MAX_NAMED = 1000
 """Features that a report names one by one in each of its lists; all are counted."""
 
 
+_LINES, _FIRST = 3, 5
+
+
 @dataclass(slots=True)
 class Issues:
-    """What happened to some features: the first `MAX_NAMED` of them, and how many there are."""
+    """What happened to some features: the first `MAX_NAMED` of them, and how many there are, also by code."""
 
     count: int = 0
     named: list[FeatureIssue] = field(default_factory=list)
+    codes: Counter[str] = field(default_factory=Counter)
 
     def add(self, index: int, code: str, message: str) -> None:
         """Take note of one feature."""
         self.count += 1
+        self.codes[code] += 1
         if len(self.named) < MAX_NAMED:
             self.named.append(FeatureIssue(index, code, message))
+
+    def lines(self) -> list[str]:
+        """Give a few lines for people: what is the same of many features is said once, with the first of them."""
+        found = list[str]()
+        named = dict[str, dict[str, list[int]]]()
+        for issue in sorted(self.named, key=lambda issue: issue.index):
+            named.setdefault(issue.code, {}).setdefault(issue.message, []).append(issue.index)
+        for code in dict.fromkeys((*named, *self.codes)):
+            many, places = self.codes[code], named.get(code, {})
+            shown = list(places.items())[:_LINES]
+            for message, indices in shown:
+                count = many if len(places) == 1 else len(indices)
+                found.append(f"{_features(indices, count)}: {message}")
+            more = many - sum(len(indices) for _, indices in shown)
+            if len(places) != 1 and more:
+                found.append(f"{more:,} more of this kind ({code}).")
+        return found
 
     def listed(self) -> list[dict[str, Any]]:
         """Give the named ones, by their place in the file."""
         return [asdict(issue) for issue in sorted(self.named, key=lambda issue: issue.index)]
+
+
+def _features(indices: Sequence[int], count: int) -> str:
+    """Name the first of ``count`` features."""
+    if count == 1:
+        return f"feature {indices[0]}"
+    first = ", ".join(map(str, indices[:_FIRST]))
+    return f"{count:,} features ({first}{', ...' if count > _FIRST else ''})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class Losses:
         return [(code, message, count) for (code, message), count in self._counts.items()]
 
 
+GEOMETRY_MEMBERS = ("geometry_members", "Members of geometries beside their coordinates are not kept.")
 DRAWN_DROPPED = ("drawn_dropped", "Outlines as drawn before they were repaired are left out.")
 
 

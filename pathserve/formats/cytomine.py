@@ -142,12 +142,15 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     height = _height(context.slide)
     file.write(b'{"collection":[\n')
     separator = b""
-    for row in pieces.rows(blocks, context):
+    for row in pieces.rows(blocks, context, has_colors=False):
         annotation = row.annotation
         mark = Mark(annotation.id, str(annotation.geometry["type"]), name=row.name, properties=annotation.properties)
         original = annotation.properties.get(ORIGINAL_ID)
         made: dict[str, Any] = {"id": original} if isinstance(original, int) else {}
-        made["location"] = write_wkt(_turned(annotation.geometry, height))
+        turned = _turned(annotation.geometry, height)
+        if _turned(turned, height) != annotation.geometry:
+            context.losses.note("rounded", "Coordinates that count from the bottom are rounded to 64-bit floats.")
+        made["location"] = write_wkt(turned)
         made["term"] = [] if annotation.class_name is None else [annotation.class_name]
         made[_MARK] = orjson.loads(mark.text())
         file.write(separator + orjson.dumps(made))

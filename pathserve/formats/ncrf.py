@@ -76,7 +76,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     """Write the areas of one class (``--option positive=NAME``, else ``Tumor``); their holes are negative polygons."""
     wanted = context.options.get("positive", TUMOR)
     with Sections() as sections:
-        for row in pieces.rows(blocks, context):
+        for row in pieces.rows(blocks, context, has_colors=False):
             annotation = row.annotation
             if annotation.class_name != wanted:
                 context.losses.note("class_dropped", "The format holds one class; objects of others are left out.")

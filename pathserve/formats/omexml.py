@@ -21,7 +21,7 @@ import numpy.typing as npt
 from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
 from pathserve.formats import drawn_shapes as shapes
 from pathserve.formats import pieces, reading
-from pathserve.formats.colors import packed_rgba
+from pathserve.formats.colors import packed_rgba, rgba_color
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.pieces import Mark, Part, Piece
 from pathserve.formats.xml_events import Element, attribute, number, opening_tags, read_elements, text
@@ -94,10 +94,9 @@ def _part(roi: Element, shape: Element, mark: Mark | None, context: ReadContext)
     refs = [child.get("ID") for child in roi.children if child.name == "AnnotationRef"]
     properties["ome"] = {"roi": dict(roi.attributes), "shape": kept} | ({"annotations": refs} if refs else {})
     geometry = _geometry(shape, properties, context)
-    return Part(
-        NewAnnotation(geometry=geometry, class_name=reading.read_class(label) if mark else None, properties=properties),
-        mark,
-    )
+    class_name = reading.read_class(label) if mark else None
+    color = None if class_name is None else rgba_color(shape.get("StrokeColor"))
+    return Part(NewAnnotation(geometry, None, class_name, color, properties), mark)
 
 
 def _geometry(shape: Element, properties: dict[str, Any], context: ReadContext) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 
-from pathserve.formats.contract import DRAWN_DROPPED, Item, WriteContext
+from pathserve.formats.contract import DRAWN_DROPPED, GEOMETRY_MEMBERS, Item, WriteContext
 from pathserve.formats.drawn_shapes import Ring
 from pathserve.formats.xml_events import allowed
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
@@ -139,14 +139,26 @@ class Part:
     mark: Mark | None = None
 
 
-def rows(blocks: Iterator[Columns], context: WriteContext, *, authors: bool = False) -> Iterator[Row]:
-    """Walk through annotations one by one; ``authors`` tells that the format can hold who wrote what, and when."""
+def rows(
+    blocks: Iterator[Columns], context: WriteContext, *, authors: bool = False, has_colors: bool = True
+) -> Iterator[Row]:
+    """Walk through annotations one by one.
+
+    Parameters
+    ----------
+    authors, has_colors
+        Whether the format can hold who wrote what, and when; and colours of classes.
+    """
     colors = {known.name: known.color for known in context.schema}
     for block in blocks:
         for row in range(len(block)):
             annotation = block.new_annotation(row, colors=colors)
             if annotation.drawn is not None:
                 context.losses.note(*DRAWN_DROPPED)
+            if len(annotation.geometry) > 2:
+                context.losses.note(*GEOMETRY_MEMBERS)
+            if annotation.class_color is not None and not has_colors:
+                context.losses.note("color_dropped", "The format does not hold colours of classes.")
             author, moment = context.revisions.get(int(block.revisions[row]), (None, None))
             if author is not None and not authors:
                 context.losses.note("author_dropped", "The format does not hold who wrote an object, and when.")

@@ -126,6 +126,11 @@ def _refusal(head: bytes) -> PathServeError:
     if head.startswith(b"PK\x03\x04"):
         return Unsupported("The file is an archive or a table that holds no annotations known here.", code="archive")
     members = set(outline(head).members)
+    if "pathClasses" in members:
+        return Unsupported(
+            "This is QuPath's list of classes, which `pathserve classes set` takes; it holds no objects.",
+            code="class_list",
+        )
     if any(mark <= members for mark in _QUPATH_PROJECT):
         return Unsupported(
             "This file of a QuPath project holds no objects; export the objects as GeoJSON from QuPath.",

@@ -16,7 +16,7 @@ import orjson
 import shapely
 import shapely.geometry
 
-from pathserve.formats.contract import Item, Losses
+from pathserve.formats.contract import GEOMETRY_MEMBERS, Item, Losses
 from pathserve.labels import EXHAUSTIVE, Columns, FeatureIssue, GeometryKind, NewAnnotation
 from pathserve.labels.columns import score_of, state_of
 
@@ -63,7 +63,7 @@ def shapes_of(columns: Columns, losses: Losses) -> Shapes:
     for row, text in columns.geometries.items():
         geometry = orjson.loads(text)
         if len(geometry) > 2:
-            losses.note("geometry_members", "Members of geometries beside their coordinates are not kept.")
+            losses.note(*GEOMETRY_MEMBERS)
         shapes[row] = shapely.geometry.shape(geometry)
     return shapes
 

@@ -194,7 +194,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     """Write a list of annotations; sets of points, and points beside areas, become several."""
     file.write(b"[\n")
     separator = b""
-    for row in pieces.rows(blocks, context, authors=True):
+    for row in pieces.rows(blocks, context, authors=True, has_colors=False):
         selectors = _selectors(row, pieces.split(row.annotation.geometry, context, points=False))
         if len(selectors) > 1:
             context.losses.note("parts_split", "Objects of several parts became one object for each part.")

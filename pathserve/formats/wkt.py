@@ -233,7 +233,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     text = io.StringIO()
     table = csv.writer(text)
     table.writerow(("id", "class_name", "wkt", "properties"))
-    for row in pieces.rows(blocks, context):
+    for row in pieces.rows(blocks, context, has_colors=False):
         annotation = row.annotation
         properties = orjson.dumps(annotation.properties).decode() if annotation.properties else ""
         identity = "" if annotation.id is None else str(annotation.id)

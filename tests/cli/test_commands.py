@@ -133,6 +133,10 @@ def test_annotations_go_in_and_come_out(run, slide: str, tmp_path: Path) -> None
     again = run("annotations", "import", slide, out, "--json")
     assert (again.returncode, json.loads(again.stdout)["created"]) == (0, 0)
     assert json.loads(again.stdout)["there_already"] == 1
+    elsewhere = run("annotations", "import", slide, out, "--layer", "others")
+    assert "1 of those there already lie in the layer readers, and stay there." in elsewhere.stdout
+    piped = run("annotations", "export", slide, "-o", "-")
+    assert json.loads(piped.stdout)["features"] == exported
     assert run("annotations", "import", slide, tmp_path / "absent").returncode == 1
     assert run("annotations", "import", "nothing", file).returncode == 1
     assert json.loads(run("annotations", "export", slide, "--layer", "other").stdout)["features"] == []

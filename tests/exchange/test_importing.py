@@ -111,6 +111,19 @@ def test_each_feature_is_counted_once(bring, either_way):
         assert report["conflicts_count"] == (1 if on_conflict == "new" else 0)
 
 
+def test_what_is_the_same_of_many_features_is_said_once(bring):
+    far = feature({"type": "Point", "coordinates": [1e9, 0]})
+    many = bring(text(feature(polygon(SQUARE)), *[far] * (MAX_NAMED + 5))).refused
+    (line,) = many.lines()
+    assert line.startswith(f"{MAX_NAMED + 5:,} features (1, 2, 3, 4, 5, ...): A coordinate")
+    one = bring(text(far, feature(None), feature(None))).refused
+    assert [line.split(":")[0] for line in one.lines()] == ["feature 0", "2 features (1, 2)"]
+    bad = b"[" + b",".join([b'{"type":"Point","coordinates":[NaN,1]}'] * 9) + b"]"
+    places = bring(bad).refused.lines()
+    assert [line.split(":")[0] for line in places[:3]] == ["feature 0", "feature 1", "feature 2"]
+    assert places[3:] == ["6 more of this kind (not_json)."]
+
+
 def test_what_is_there_already_in_another_layer_is_told(bring, store, slide, either_way):
     data = text(feature(polygon(SQUARE), id=ID), feature(polygon(SQUARE, 5), id=ID[:-1] + "0"))
     assert bring(data, layer="GX").known_elsewhere == {}

@@ -37,7 +37,7 @@ def test_real_files_are_told_by_content(shared_data, name, wanted):
     [
         ("qupath/project/data/1/data.qpdata", "qupath_data"),
         ("qupath/project/project.qpproj", "qupath_project"),
-        ("qupath/project/classifiers/classes.json", "qupath_project"),
+        ("qupath/project/classifiers/classes.json", "class_list"),
         ("qupath/project/data/1/server.json", "qupath_project"),
         ("qupath/project/data/1/summary.json", "qupath_project"),
         ("histomicstk/sample_GTcodes.csv", "table"),

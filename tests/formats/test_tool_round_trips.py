@@ -36,7 +36,8 @@ DSA_SCHEMA = DATA / "large_image_annotation_1.35.6.schema.json"
 OFFSET = {"offset": "1500000,-2500000"}
 
 WHOLE = ("asap", "imagescope", "omexml", "dsa", "w3c", "cytomine", "wkt")
-"""Formats that have room for all that an annotation is."""
+"""Formats that have room for all that an annotation is, but for colours of classes in some."""
+COLORLESS = ("w3c", "cytomine", "wkt")
 PARTIAL = ("halo", "ndpa", "dlup", "camelyon", "histomicstk")
 """Formats that have not."""
 
@@ -142,9 +143,22 @@ def test_what_a_format_has_room_for_comes_back_as_it_was(name, annotations, fold
             assert flat(back.geometry) == pytest.approx(flat(item.geometry), abs=1e-9)
         else:
             assert back.geometry == item.geometry
-        if name in ("asap", "imagescope", "dsa") and item.class_name is not None:
-            assert back.class_color == SCHEMA.get(item.class_name).color  # type: ignore[union-attr]
-    assert set(losses) <= {"holes_split", "parts_split"}
+        if item.class_name is not None:
+            color = SCHEMA.get(item.class_name).color  # type: ignore[union-attr]
+            assert back.class_color == (None if name in COLORLESS else color)
+    is_classed = any(item.class_name is not None for item in annotations)
+    assert ("color_dropped" in losses) == (name in COLORLESS and is_classed)
+    assert ("rounded" in losses) == any(again[item.id].geometry != item.geometry for item in annotations)
+    assert set(losses) <= {"holes_split", "parts_split", "color_dropped", "rounded"}
+
+
+@pytest.mark.parametrize("name", [*WHOLE, "halo", "ndpa", "dlup", "histomicstk"])
+def test_members_of_a_geometry_that_are_left_out_are_named(name):
+    ellipse = {"type": "Polygon", "coordinates": [[[0, 0], [4, 0], [4, 4], [0, 0]]], "isEllipse": True}
+    _, losses = written(
+        name, [NewAnnotation(ellipse), NewAnnotation({"type": "Point", "coordinates": [1, 2]})], **OFFSET
+    )
+    assert losses["geometry_members"] == 1
 
 
 @pytest.mark.parametrize("name", PARTIAL)
