@@ -23,12 +23,13 @@ from benchmarks.measure import Figures, machine, table, write_json
 from pathserve.annotations import AnnotationQuery, AnnotationStore
 from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.tile_reader import VectorTiles
-from pathserve.annotations.vector_tiles import TileBox, prepare
+from pathserve.annotations.vector_tiles import TileBox
 from pathserve.catalog import Catalog
 from pathserve.db import Database, open_database
 from pathserve.geometry import Mpp, Size
 from pathserve.labels import Columns, NewAnnotation
 from pathserve.pixels import Level, SlideInfo
+from pathserve.server.kernels import load_kernels
 
 _TILE = 256
 _MOST_TILES = 48
@@ -159,7 +160,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     wall = time.perf_counter()
-    prepare()
+    load_kernels()
     print(f"machine code ready after {time.perf_counter() - wall:.1f} s", file=sys.stderr)
     parts = dict(_parts(options.counts, options.scratch, options.rounds))
     if options.json:

@@ -160,11 +160,6 @@ def encode_tile(
     return objects.encoded() + density.encoded()
 
 
-def prepare() -> None:
-    """Load the machine code of tiles, so that the first one does not wait for seconds."""
-    _kernels()
-
-
 class _Layer:
     """One layer of a tile that is being put together: its features, and the keys and values that their tags name."""
 

@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from pathserve.annotations import vector_tiles
 from pathserve.config import Settings
 from pathserve.errors import PathServeError
 from pathserve.server import (
@@ -46,6 +45,7 @@ from pathserve.server.connections import Connections, most_connections, open_fil
 from pathserve.server.cors import OPEN_PREFIXES, PREFLIGHT
 from pathserve.server.endpoint import Endpoint
 from pathserve.server.fast_path import FastPath
+from pathserve.server.kernels import load_kernels
 from pathserve.server.middleware import Counting, Envelope
 from pathserve.server.openapi import describe
 from pathserve.server.problems import on_http_exception, on_pathserve_error
@@ -108,7 +108,7 @@ def create_app(
     services = Services.open(settings)
 
     def prepare() -> None:
-        vector_tiles.prepare()
+        load_kernels()
         on_ready()
 
     @asynccontextmanager
@@ -116,7 +116,7 @@ def create_app(
         ingest = Thread(target=services.queue.loop, args=(services.stopping,), name="ingest-queue", daemon=True)
         if runs_jobs:
             ingest.start()
-        ready = Thread(target=prepare, name="vector-tiles", daemon=True)
+        ready = Thread(target=prepare, name="kernels", daemon=True)
         ready.start()
         yield {STATE: Door(FastPath(services), Connections(most_connections(open_files())))}
         services.stopping.set()

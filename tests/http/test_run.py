@@ -1,8 +1,13 @@
 """A server process as it is started."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
+
+import pathserve
+from pathserve.server.kernels import MODULES
 
 START = """
 import asyncio
@@ -32,3 +37,13 @@ def test_what_stays_is_left_out_of_garbage_collections(tmp_path):
         check=True,
     )
     assert int(done.stdout) > 100_000  # nearly all of it is made by imports
+
+
+def test_a_server_loads_all_machine_code_when_it_starts() -> None:
+    package = Path(pathserve.__file__).parent
+    late = {
+        name
+        for path in package.rglob("*.py")
+        for name in re.findall(r'import_module\("(pathserve\.\w+\.(?:\w*kernels|scan))"\)', path.read_text())
+    }
+    assert set(MODULES) == late

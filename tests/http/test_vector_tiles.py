@@ -9,7 +9,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from pathserve.access import Role
-from pathserve.annotations import vector_tiles
 from pathserve.config import Settings
 from pathserve.server import create_app
 
@@ -150,7 +149,7 @@ def test_whoever_may_not_see_the_slide_gets_no_tile(site) -> None:
 def test_no_tile_waits_for_machine_code_to_load(tmp_path, monkeypatch) -> None:
     """A server loads it when it starts, in a thread; commands that only import the same modules never do."""
     done = Event()
-    monkeypatch.setattr(vector_tiles, "prepare", done.set)
+    monkeypatch.setattr("pathserve.server.app.load_kernels", done.set)
     with TestClient(create_app(Settings(data=tmp_path / "data"))):
         assert done.wait(30)
     program = "import sys, pathserve.cli, pathserve.server; assert 'numba' not in sys.modules"
