@@ -264,7 +264,7 @@ class FeaturePage(BaseModel):
 class VersionModel(FeatureModel):
     """An annotation as it was at one revision."""
 
-    deleted: bool = Field(description="True where that revision deleted it; the rest is then what it said last.")
+    deleted: bool = Field(False, description="True where that revision deleted it; the rest is what it said last.")
 
 
 class RevisionPage(BaseModel):

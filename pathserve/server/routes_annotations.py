@@ -276,9 +276,8 @@ async def list_revisions(call: Call[PageQuery]) -> Response:
         history = call.services.annotations.history(feature_id)
         write = feature_writer(call.services, call.slide_of(history[0]))
         versions, following = call.query.page(history)
-        return orjson.dumps(
-            {"items": [write(version) | {"deleted": version.deleted} for version in versions], "next": following}
-        )
+        items = [write(version) | ({"deleted": True} if version.deleted else {}) for version in versions]
+        return orjson.dumps({"items": items, "next": following})
 
     body = await run_in_threadpool(work)
     return Response(body, media_type="application/json", headers={"cache-control": "no-store"})

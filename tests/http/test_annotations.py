@@ -245,6 +245,9 @@ def test_a_deleted_or_old_version_stays_readable_in_history_only(site, path: str
     versions = client.get(f"{one}/revisions").json()["items"]
     assert versions[0]["geometry"] == TRIANGLE["geometry"]
     assert versions[1] == client.get(one).json()
+    client.delete(one, headers={"if-match": '"r2"'})
+    versions = client.get(f"{one}/revisions").json()["items"]
+    assert [version.get("deleted") for version in versions] == [None, None, True]
 
 
 def test_every_list_has_pages(site, path: str) -> None:

@@ -36,7 +36,15 @@ export function DeletedDialog({ workspace, onClose }: Props): JSX.Element {
         </span>
         <span class="deletion-actions">
           {box && (
-            <button type="button" class="link" onClick={() => workspace.show(box)}>
+            <button
+              type="button"
+              class="link"
+              onClick={() => {
+                workspace.show(box)
+                // It would lie over the place.
+                onClose()
+              }}
+            >
               Show the place
             </button>
           )}

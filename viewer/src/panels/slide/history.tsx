@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { annotationHistory } from '../../api/annotations'
-import { formatCount, formatTime } from '../../model/format'
+import { formatCount, formatMoment, formatTime } from '../../model/format'
 import type { Feature } from '../../model/geojson'
 import { type HistoryStep, historySteps } from '../../model/history'
 import type { Workspace } from '../../store/workspace'
@@ -43,8 +43,8 @@ export function History({ workspace, feature }: Props): JSX.Element {
   const line = (step: HistoryStep, at: number): JSX.Element => (
     <li key={step.revision} data-testid="version" data-revision={step.revision}>
       <b>{step.what}</b>
-      <span class="quiet">
-        rev {formatCount(step.revision)} · {step.author} · {formatTime(step.at)}
+      <span class="quiet" title={formatTime(step.at)}>
+        rev {formatCount(step.revision)} · {step.author} · {formatMoment(step.at, new Date())}
       </span>
       {at > 0 && !step.isDeleted && workspace.mayEdit(feature) && (
         <button type="button" class="link" disabled={isSaving} onClick={() => workspace.restoreVersion(step.feature)}>

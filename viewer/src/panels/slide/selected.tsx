@@ -103,10 +103,10 @@ export function Selected({ workspace }: { workspace: Workspace }): JSX.Element |
       {workspace.mayEdit(feature) && (
         <div class="actions">
           <ClassChoice workspace={workspace} feature={feature} />
-          <StateField workspace={workspace} feature={feature} />
           <button type="button" class="button" data-testid="delete" onClick={() => workspace.deleteSelected()}>
             Delete <kbd>Del</kbd>
           </button>
+          <StateField workspace={workspace} feature={feature} />
         </div>
       )}
       {workspace.mayEdit(feature) && <ExhaustiveField workspace={workspace} feature={feature} />}

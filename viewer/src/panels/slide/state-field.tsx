@@ -26,7 +26,7 @@ export function StateField({ workspace, feature }: { workspace: Workspace; featu
     else if (state !== now) workspace.describeSelected({ state })
   }
   return (
-    <label class="choice state-field">
+    <label class="state-field">
       <span>State</span>
       <input
         key={`${feature.id} ${now}`}
