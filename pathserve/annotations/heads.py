@@ -4,7 +4,7 @@ An annotation with a head has all of its history in ``feature_version``. One wit
 version; `adopt` gives it a head when it is first written to.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
@@ -17,7 +17,7 @@ from pathserve.annotations.layers import is_removed
 from pathserve.annotations.matching import id_keys
 from pathserve.annotations.revisions import Box, moments
 from pathserve.annotations.rows import Content, content_of_row, version_row
-from pathserve.db import Transaction, as_int, as_real, placeholders
+from pathserve.db import Row, Transaction, as_int, as_real, placeholders
 from pathserve.errors import NotFound, Stale
 
 _T = TypeVar("_T")
@@ -187,27 +187,21 @@ def adopt(tx: Transaction, reader: ChunkReader, ids: Sequence[UUID]) -> dict[UUI
         (columns,) = reader.columns(tx, [ref], properties=True)
         rows = [place.row for _, place in members]
         when = moments(tx, slide, [*columns.revisions[rows].tolist(), *columns.firsts[rows].tolist()])
+        versions, made = list[Row](), list[Row]()
         for i, place in members:
             content = content_of_row(columns, place.row)
             revision, first = int(columns.revisions[place.row]), int(columns.firsts[place.row])
             author, at = when[revision]
             number = int(columns.numbers[place.row])
-            row = version_row(
-                str(i), revision, slide, ref.layer, None, False, content, author=author, at=at, until=revision
+            versions.append(
+                version_row(
+                    str(i), revision, slide, ref.layer, None, False, content, author=author, at=at, until=revision
+                )
             )
-            tx.run(INSERT_VERSION, *row)
-            tx.run(
-                INSERT_HEAD,
-                str(i),
-                slide,
-                number,
-                ref.layer,
-                revision,
-                *content.box,
-                when[first][1],
-                first,
-            )
+            made.append((str(i), slide, number, ref.layer, revision, *content.box, when[first][1], first))
             heads[i] = Head(slide, ref.layer, revision, False, content.box)
+        tx.run_many(INSERT_VERSION, versions)
+        tx.run_many(INSERT_HEAD, made)
     return heads
 
 
@@ -256,6 +250,33 @@ def contents_at(tx: Transaction, keys: Sequence[tuple[UUID, int]]) -> dict[UUID,
                 drawn=None if drawn is None else str(drawn),
             )
     return found
+
+
+def move_heads(tx: Transaction, revision: int, moved: Mapping[UUID, tuple[Head, Box, bool]]) -> None:
+    """Move the heads of some annotations to a revision that nothing had before.
+
+    Parameters
+    ----------
+    moved
+        By id: the head that the writer saw, the box from now on, and whether it is a deletion.
+
+    Raises
+    ------
+    Stale
+        When one of them is no longer where the writer saw it.
+    """
+    tx.run_many(
+        "update head set revision = ?, deleted = ?, x0 = ?, y0 = ?, x1 = ?, y1 = ? where id = ? and revision = ?",
+        ((revision, int(deleted), *box, str(i), head.revision) for i, (head, box, deleted) in moved.items()),
+    )
+    for some in _in_parts(list(map(str, moved))):
+        row = tx.row(
+            f"select count(*) from head where revision = ? and id in ({placeholders(len(some))})",  # noqa: S608 - placeholders only
+            revision,
+            *some,
+        )
+        if row is None or row[0] != len(some):
+            raise Stale("This annotation was changed meanwhile; read it again and write with its current revision.")
 
 
 def release_unpublished(tx: Transaction, ids: Sequence[UUID], *, but: str = "") -> None:

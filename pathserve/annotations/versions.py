@@ -13,6 +13,7 @@ from pathserve.annotations.heads import (
     contents_at,
     find_heads,
     find_places,
+    move_heads,
     override,
     release_unpublished,
 )
@@ -29,7 +30,7 @@ from pathserve.annotations.revisions import (
 from pathserve.annotations.rows import COLUMNS, JOINS, Content, content_of_row, to_annotation, to_content, version_row
 from pathserve.annotations.schema import ensure_classes
 from pathserve.db import Transaction, now
-from pathserve.errors import NotFound, Stale
+from pathserve.errors import NotFound
 from pathserve.labels import Annotation, FeatureIssue, NewAnnotation
 
 
@@ -129,17 +130,7 @@ def append_versions(
     changed
         By id: the head that the writer saw, what the next version says, and whether it is a deletion.
     """
-    for i, (head, content, deleted) in changed.items():
-        moved = tx.run(
-            "update head set revision = ?, deleted = ?, x0 = ?, y0 = ?, x1 = ?, y1 = ? where id = ? and revision = ?",
-            revision,
-            int(deleted),
-            *content.box,
-            str(i),
-            head.revision,
-        )
-        if moved != 1:
-            raise Stale("This annotation was changed meanwhile; read it again and write with its current revision.")
+    move_heads(tx, revision, {i: (head, content.box, deleted) for i, (head, content, deleted) in changed.items()})
     tx.run_many(
         "update feature_version set until = ? where id = ? and revision = ? and until is null",
         ((revision, str(i), head.revision) for i, (head, _, _) in changed.items()),
