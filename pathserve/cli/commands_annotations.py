@@ -15,6 +15,7 @@ from pathserve.annotations.revision_log import revision_log
 from pathserve.cli.options import AsJson, Data, open_services, usage
 from pathserve.cli.output import Exit, note, say, say_json
 from pathserve.exchange import (
+    IDENTITY,
     ExportOptions,
     ImportOptions,
     ImportReport,
@@ -28,6 +29,7 @@ from pathserve.exchange import (
 )
 from pathserve.formats.registry import by_name
 from pathserve.labels import clean_name
+from pathserve.server.params_annotations import parse_as_of
 
 annotations = typer.Typer(help="Find, edit, import and export annotations.", no_args_is_help=True)
 
@@ -112,7 +114,7 @@ def export_annotations(
     format_: Annotated[str, typer.Option("--format", help="The format.")] = "geojson",
     layer: Layers = None,
     class_: Classes = None,
-    as_of: Annotated[int | None, typer.Option(help="The state at this revision.")] = None,
+    as_of: Annotated[str | None, typer.Option(metavar="R", help="A revision, or an RFC 3339 time.")] = None,
     origin: Origin = None,
     unit: Unit = None,
     mpp: MppOption = None,
@@ -127,13 +129,14 @@ def export_annotations(
     """Export annotations in any format; says what it could not hold."""
     output = None if output == Path("-") else output
     with usage():
+        moment = None if as_of is None else parse_as_of(as_of)
         frame = frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine)
         options = ExportOptions(by_name(format_), frame, parse_told(option or ()))
     with open_services(data) as services, _bar("annotations") as moved:
         record = services.catalog.slide(slide)
         export = begin_export(
             services.annotations,
-            AnnotationQuery(slide, layers=tuple(layer or ()), classes=tuple(class_ or ()), as_of=as_of),
+            AnnotationQuery(slide, layers=tuple(layer or ()), classes=tuple(class_ or ()), as_of=moment),
             options,
             frame=slide_frame(record, services.published),
             schema=services.classes.of(record.project),
@@ -200,7 +203,7 @@ def _tell(report: ImportReport) -> None:
     if report.made_ids:
         say(f"{report.made_ids:,} had no id: theirs were made from their content.")
     if report.outside:
-        say(f"{report.outside:,} lie outside of the slide, at least in part.")
+        say(f"Outside of the slide, at least in part: {report.outside:,}.")
     for fit in told["fit"]:
         tissue = "" if fit["on_tissue"] is None else f", {fit['on_tissue']:.1%} on tissue"
         say(f"If origin were {fit['origin']} and unit {fit['unit']}: {fit['on_slide']:.1%} on the slide{tissue}.")
@@ -214,7 +217,11 @@ def _tell(report: ImportReport) -> None:
 
 
 def _frame_words(frame: dict[str, Any]) -> str:
-    if frame["origin"] is None:
-        return "the format's own frame"
-    unit = "pixels" if frame["unit"] == "px" else "micrometres"
-    return f"{frame['origin']} origin, {unit}"
+    words = "the format's own frame"
+    if frame["origin"] is not None:
+        words = f"{frame['origin']} origin, {'pixels' if frame['unit'] == 'px' else 'micrometres'}"
+    if frame["mpp"] is not None:
+        words += " ({:.6g} x {:.6g} a pixel)".format(*frame["mpp"])
+    if tuple(frame["to_slide"]) != IDENTITY:
+        words += ", to level-0 pixels by the affine " + ",".join(f"{number:.10g}" for number in frame["to_slide"])
+    return words

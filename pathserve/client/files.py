@@ -1,6 +1,7 @@
 """Files of annotations as the client sends and fetches them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -51,7 +52,7 @@ def frame_query(options: Mapping[str, Any]) -> Query:
 def send_file(
     wire: Wire,
     address: str,
-    path: Path,
+    path: str | PathLike[str],
     form: str | None,
     layer: str | None,
     options: Mapping[str, Any],
@@ -60,7 +61,7 @@ def send_file(
     """Send a file to be imported and follow what becomes of it; gives the report."""
     query = frame_query(options) + [(n, v) for n, v in (("format", form), ("layer", layer)) if v is not None]
     headers = {"accept": "text/event-stream", "content-type": "application/octet-stream"}
-    with wire.lines(address, headers=headers, query=query, body=_blocks(path)) as lines:
+    with wire.lines(address, headers=headers, query=query, body=_blocks(Path(path))) as lines:
         name = ""
         for line in lines:
             member, _, text = line.partition(": ")
@@ -77,14 +78,15 @@ def send_file(
     raise errors.Busy("The connection to the server was lost.", code="unreachable")
 
 
-def save_file(wire: Wire, address: str, path: Path, query: Query) -> None:
+def save_file(wire: Wire, address: str, path: str | PathLike[str], query: Query) -> None:
     """Write an answer to a file; it is there when all of it is."""
-    part = path.with_name(path.name + ".part")
+    whole = Path(path)
+    part = whole.with_name(whole.name + ".part")
     try:
         with wire.blocks(address, query=query) as blocks, part.open("wb") as file:
             for block in blocks:
                 file.write(block)
-        part.replace(path)
+        part.replace(whole)
     finally:
         part.unlink(missing_ok=True)
 

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from os import PathLike
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -278,7 +278,7 @@ class Slide:
 
     def import_annotations(
         self,
-        path: Path,
+        path: str | PathLike[str],
         *,
         format: str | None = None,
         layer: str | None = None,
@@ -312,7 +312,7 @@ class Slide:
 
     def export_annotations(
         self,
-        path: Path,
+        path: str | PathLike[str],
         *,
         format: str = "geojson",
         bbox: tuple[float, float, float, float] | None = None,

@@ -1,13 +1,14 @@
 """The bridge between annotation files of any format and the store."""
 
 from pathserve.exchange.exporting import Export, ExportOptions, begin_export
-from pathserve.exchange.frames import Fit, Frame, FrameOptions, Matrix, Tissue
+from pathserve.exchange.frames import IDENTITY, Fit, Frame, FrameOptions, Matrix, Tissue
 from pathserve.exchange.importing import ImportOptions, import_file
 from pathserve.exchange.options import frame_options, parse_conflict, parse_told
 from pathserve.exchange.report import MAX_NAMED, ExportReport, ImportReport, Issues
 from pathserve.exchange.slide import slide_frame, slide_tissue
 
 __all__ = [
+    "IDENTITY",
     "MAX_NAMED",
     "Export",
     "ExportOptions",

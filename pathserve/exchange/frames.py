@@ -76,7 +76,7 @@ def settle(options: FrameOptions, form: Format, slide: SlideFrame) -> Frame:
     Invalid
         When micrometres are asked for of a slide without a pixel size, or a frame of a format that says it itself.
     """
-    _require_matrix(options.affine)
+    require_matrix(options.affine)
     if form.origin is None or form.unit is None:
         if options.origin is not None or options.unit is not None:
             raise Invalid(f"{form.title} says where things lie: it takes no origin and no unit.", code="fixed_frame")
@@ -96,7 +96,8 @@ def _of_slide(origin: Origin, mpp: Mpp | None, slide: SlideFrame) -> Matrix:
     return (1 / mpp.x, 0.0, x, 0.0, 1 / mpp.y, y) if mpp else (1.0, 0.0, x, 0.0, 1.0, y)
 
 
-def _require_matrix(matrix: Matrix) -> None:
+def require_matrix(matrix: Matrix) -> None:
+    """Refuse six numbers that are no way there and back; raises `Invalid`."""
     a, b, _, d, e, _ = matrix
     if not np.isfinite(matrix).all() or a * e - b * d == 0:
         raise Invalid("An affine is six finite numbers a,b,c,d,e,f that can be turned back.", code="bad_affine")

@@ -6,7 +6,7 @@ from typing import get_args
 
 from pathserve.annotations import OnConflict
 from pathserve.errors import Invalid
-from pathserve.exchange.frames import IDENTITY, FrameOptions, Matrix
+from pathserve.exchange.frames import IDENTITY, FrameOptions, Matrix, require_matrix
 from pathserve.formats.contract import Origin, Unit
 from pathserve.geometry import Mpp
 
@@ -96,4 +96,6 @@ def _affine(text: str) -> Matrix:
     if len(numbers) != 6:
         raise Invalid("An affine is six numbers: a,b,c,d,e,f.", code="bad_affine")
     a, b, c, d, e, f = numbers
-    return a, b, c, d, e, f
+    matrix = (a, b, c, d, e, f)
+    require_matrix(matrix)
+    return matrix

@@ -149,13 +149,23 @@ def test_annotation_files_in_other_frames_and_formats(run, slide: str, tmp_path:
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 added, 0 there already" in done.stdout
     assert "origin and unit assumed" in done.stdout
+    assert "slide origin, pixels, to level-0 pixels by the affine 2,0,100,0,2,0" in done.stdout
     assert run("annotations", "export", slide, "--format", "geojsonl", "--layer", "far", "-o", out).returncode == 0
+    past = run("annotations", "export", slide, "--as-of", "2001-01-01T00:00:00Z")
+    assert (past.returncode, json.loads(past.stdout)["features"]) == (0, [])
+    assert run("annotations", "export", slide, "--as-of", "never").returncode == 2
     first = json.loads(out.read_bytes().split(b"\x1e")[1])["geometry"]["coordinates"][0][0]
     assert first == [
         2 * SQUARE["geometry"]["coordinates"][0][0][0] + 100,
         2 * SQUARE["geometry"]["coordinates"][0][0][1],
     ]
-    for wrong in (("--origin", "moon"), ("--format", "none"), ("--affine", "1"), ("--on-conflict", "hope")):
+    for wrong in (
+        ("--origin", "moon"),
+        ("--format", "none"),
+        ("--affine", "1"),
+        ("--affine", "0,0,0,0,0,0"),
+        ("--on-conflict", "hope"),
+    ):
         assert run("annotations", "import", slide, file, *wrong).returncode == 2
     broken = tmp_path / "broken.geojson"
     broken.write_text("{")

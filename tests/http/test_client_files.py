@@ -31,13 +31,13 @@ def test_files_of_annotations_go_both_ways(slide, tmp_path):
     assert (report["format"], report["created"], report["assumed"]) == ("geojsonl", 1500, ["format", "unit"])
     assert told
     slide.export_annotations(
-        back, format="qupath", layers=["files"], frame={"unit": "px", "affine": (1, 0, 5, 0, 1, 0)}
+        str(back), format="qupath", layers=["files"], frame={"unit": "px", "affine": (1, 0, 5, 0, 1, 0)}
     )
     features = orjson.loads(back.read_bytes())["features"]
     assert len(features) == 1500
     assert features[0]["geometry"]["coordinates"][0][0] == [695, 700]
     with pytest.raises(Invalid) as refused:
-        slide.import_annotations(given, format="qupath", on_conflict="report", affine=(1, 0, 1, 0, 1, 0))
+        slide.import_annotations(str(given), format="qupath", on_conflict="report", affine=(1, 0, 1, 0, 1, 0))
     assert refused.value.code == "all_refused"
     with pytest.raises(Invalid):
         slide.export_annotations(back, format="nothing")
