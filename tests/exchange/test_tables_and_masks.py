@@ -32,7 +32,7 @@ FILES = [
 ]
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the shared test data is not on this machine")
+@pytest.mark.usefixtures("shared_data")
 @pytest.mark.parametrize(("name", "told", "form", "count"), FILES, ids=lambda value: str(value)[:40])
 def test_every_real_file_comes_in_and_again_out_of_our_own_export(bring, store, slide, name, told, form, count):
     report = bring(DATA / name, slide_frame=SLIDE, told=told)
@@ -54,7 +54,7 @@ def test_every_real_file_comes_in_and_again_out_of_our_own_export(bring, store, 
     )
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the shared test data is not on this machine")
+@pytest.mark.usefixtures("shared_data")
 def test_coded_terms_and_colours_of_new_classes_go_into_the_schema(bring, db):
     bring(DATA / "dicom-ann" / "sm_annotations.dcm", slide_frame=SLIDE)
     bring(b'{"images":[{"id":1,"file_name":"x"}],"categories":[{"id":1,"name":"Nucleus","color":[1,2,3]},'

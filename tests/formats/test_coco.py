@@ -194,7 +194,7 @@ def test_which_image_is_never_guessed(tmp_path):
         read(tmp_path / "file", given, image="3")
 
 
-@pytest.mark.skipif(not MIDOG.exists(), reason="the shared test data is not on this machine")
+@pytest.mark.usefixtures("shared_data")
 def test_a_real_data_set_whose_boxes_are_corners():
     assert registry.recognise(MIDOG.read_bytes()[:HEAD_BYTES]) is COCO
     with pytest.raises(Invalid) as caught:

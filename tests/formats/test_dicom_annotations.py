@@ -23,7 +23,7 @@ from pathserve.labels import AnnotationClass, ClassSchema, CodedTerm, Columns, N
 
 REAL = Path("/work/shared/data/annotations/dicom-ann/sm_annotations.dcm")
 SLIDE = Path("/work/shared/data/slides/dicom-wsm/highdicom/sm_image.dcm")
-needs_data = pytest.mark.skipif(not REAL.exists(), reason="the shared test data is not on this machine")
+needs_data = pytest.mark.usefixtures("shared_data")
 
 TUMOR = CodedTerm("SCT", "108369006", "Neoplasm")
 SCHEMA = ClassSchema((AnnotationClass("Tumor", (200, 0, 0), 1, code=TUMOR),))

@@ -22,7 +22,7 @@ from pathserve.masks import rasterize
 DATA = Path("/work/shared/data")
 DOTS = DATA / "annotations" / "dicom-seg" / "seg_image_sm_dots.dcm"
 SLIDE = DATA / "slides" / "dicom-wsm" / "highdicom" / "sm_image.dcm"
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the shared test data is not on this machine")
+needs_data = pytest.mark.usefixtures("shared_data")
 
 SCHEMA = ClassSchema((AnnotationClass("Tumor", (9, 9, 9), 1, code=CodedTerm("SCT", "108369006", "Neoplasm")),))
 WIDTH, HEIGHT = 1300, 1100

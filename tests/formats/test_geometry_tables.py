@@ -35,7 +35,7 @@ STORE = DATA / "tiatoolbox" / "hgsc_nest.db"
 FORMATS = (TIATOOLBOX, GEOPARQUET, GEOFEATHER, FLATGEOBUF)
 by_format = pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
 
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the shared test data is not on this machine")
+needs_data = pytest.mark.usefixtures("shared_data")
 
 SQUARE = [[0.0, 0.0], [10.5, 0.0], [10.5, 10.25], [0.0, 10.25], [0.0, 0.0]]
 HOLE = [[2.0, 2.0], [2.0, 4.0], [4.0, 4.0], [4.0, 2.0], [2.0, 2.0]]

@@ -24,7 +24,7 @@ from pathserve.masks import encode_npy, encode_npz, encode_png, rasterize
 from pathserve.masks.vectorize import vectorize
 
 DATA = Path("/work/shared/data/annotations")
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the shared test data is not on this machine")
+needs_data = pytest.mark.usefixtures("shared_data")
 INSTANCE = {"kind": "instance"}
 
 

@@ -15,7 +15,7 @@ from pathserve.labels import Columns
 from pathserve.masks import rasterize
 
 REAL = Path("/work/shared/data/slides/ome-zarr/tubhiswt4D_sub.zarr")
-needs_data = pytest.mark.skipif(not REAL.exists(), reason="the shared test data is not on this machine")
+needs_data = pytest.mark.usefixtures("shared_data")
 
 
 def read(path, **options):

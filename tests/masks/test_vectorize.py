@@ -101,9 +101,8 @@ def test_shells_and_holes_turn_opposite_ways_and_straight_sides_have_no_vertices
     assert traced.starts.tolist() == [0, 1]
 
 
+@pytest.mark.usefixtures("shared_data")
 def test_a_real_instance_mask():
-    if not INSTANCES.exists():
-        pytest.skip("the shared test data is not on this machine")
     image = np.load(INSTANCES)["nuc_raster"]
     traced = vectorize(image, merge=True)
     labels, counts = np.unique(image[image != 0], return_counts=True)
