@@ -138,6 +138,15 @@ def test_the_smallest_cell_under_the_pointer_is_named_and_a_click_selects_it(sit
             expect(reader.test_id("selected")).to_contain_text(class_of(feature))
 
 
+def test_two_quick_clicks_on_two_places_are_no_double_click(site, reader) -> None:
+    reader.open(site.field, **VIEW)
+    reader.click(reader.around((-100, 0), (100, 0)))
+    reader.settle()
+    assert reader.state()["zoom"] == VIEW["z"]
+    reader.moved_by(lambda: reader.page.mouse.dblclick(*reader.around((0, 0))[0]))
+    assert reader.state()["zoom"] == 2 * VIEW["z"]
+
+
 def test_a_box_selects_exactly_the_cells_within_whichever_way_the_slide_lies(site, reader) -> None:
     for rotation in (0, 30):
         reader.open(site.field, rot=rotation, **VIEW)

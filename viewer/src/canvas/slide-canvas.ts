@@ -17,6 +17,16 @@ import { OverlayLayer } from './overlay-layer'
 import { createPointer } from './pointer'
 import { createTiles, type SlideTiles } from './tiles'
 
+/** Clicks of a double click are no further apart, in CSS pixels: fingers are less exact than a mouse. */
+const DOUBLE_CLICK_PX = 20
+
+function areNear(
+  [ax = Infinity, ay = Infinity]: readonly number[] = [],
+  [bx = 0, by = 0]: readonly number[] = [],
+): boolean {
+  return Math.hypot(bx - ax, by - ay) <= DOUBLE_CLICK_PX
+}
+
 /** One level-0 pixel is at most this many screen pixels wide. */
 const MAX_ZOOM = 32
 const ANIMATION_MS = 180
@@ -179,7 +189,12 @@ export class SlideCanvas implements ViewDriver {
     })
     const zoomable = new DoubleClickZoom({ delta: 1, duration: ANIMATION_MS })
     const zoom = zoomable.handleEvent.bind(zoomable)
-    zoomable.handleEvent = (event) => interaction.effectiveTool.peek() === 'polygon' || zoom(event)
+    // OpenLayers takes any two quick clicks for a double one, also of two objects far from each other.
+    let [before, last]: (readonly number[])[] = [[], []]
+    zoomable.handleEvent = (event) => {
+      if (event.type === 'click') [before, last] = [last, event.pixel]
+      return interaction.effectiveTool.peek() === 'polygon' || !areNear(before, last) || zoom(event)
+    }
     list.push(zoomable)
     list.push(new DragPan({ condition: (event: MapBrowserEvent) => this.mayPan(event) }))
     list.push(createPointer(() => this.frameView, sink))
