@@ -45,7 +45,7 @@ from pathserve.annotations.revisions import (
 from pathserve.annotations.rows import content_of_row
 from pathserve.annotations.schema import ensure_classes, read_schema
 from pathserve.annotations.spool import Spool
-from pathserve.annotations.versions import append_versions, union_of
+from pathserve.annotations.versions import Touches, note_touches, union_of, write_versions
 from pathserve.db import Database, Transaction, as_int, now
 from pathserve.errors import Conflict, NotFound, TooLarge
 from pathserve.labels import MAX_CLASSES, CodedTerm, Columns, require_name
@@ -308,12 +308,14 @@ class BulkWriter:
                 self._batch,
             )
             note_change(tx, self._slide, revision, layer, "imported", count=len(self._fresh), box=box)
+        touches: Touches = {}
         for columns in self._next.chunks():
-            self._replace(tx, columns, revision, at)
+            self._replace(tx, columns, revision, at, touches)
+        note_touches(tx, revision, touches)
         tx.run("update batch set layer = ?, revision = ? where id = ?", layer, revision, self._batch)
         return revision
 
-    def _replace(self, tx: Transaction, columns: Columns, revision: int, at: str) -> None:
+    def _replace(self, tx: Transaction, columns: Columns, revision: int, at: str, touches: Touches) -> None:
         ids = id_list(columns.ids)
         heads = adopt(tx, self._reader, ids)
         changed = {
@@ -321,7 +323,7 @@ class BulkWriter:
             for row, i in enumerate(ids)
             if i in heads and heads[i].slide == self._slide
         }
-        append_versions(tx, revision, changed, author=self._author, at=at)
+        write_versions(tx, revision, changed, touches, author=self._author, at=at)
 
 
 def sweep_unpublished(db: Database, *, age: timedelta = _STALE) -> int:

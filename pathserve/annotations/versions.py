@@ -1,7 +1,7 @@
 """The append-only table of versions and the table of heads: every write of annotations is made of these steps."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
 from pathserve.annotations.chunk_reader import ChunkReader
@@ -20,6 +20,7 @@ from pathserve.annotations.heads import (
 from pathserve.annotations.layers import ensure_layer, is_removed, layers_at
 from pathserve.annotations.paging import annotations_of, read_annotations
 from pathserve.annotations.revisions import (
+    NAMED_IDS,
     Box,
     ChangeKind,
     begin_revision,
@@ -54,6 +55,19 @@ class Added:
     created: int
     refused: list[FeatureIssue]
     revision: int
+
+
+@dataclass(slots=True)
+class Touched:
+    """What a revision has done to one layer in one way so far; ``ids`` are the first `NAMED_IDS`."""
+
+    slide: str
+    box: Box
+    count: int = 0
+    ids: list[UUID] = field(default_factory=list)
+
+
+Touches = dict[tuple[int, ChangeKind], Touched]
 
 
 def find_current(tx: Transaction, reader: ChunkReader, feature_id: UUID) -> Annotation | None:
@@ -130,6 +144,21 @@ def append_versions(
     changed
         By id: the head that the writer saw, what the next version says, and whether it is a deletion.
     """
+    touches: Touches = {}
+    write_versions(tx, revision, changed, touches, author=author, at=at)
+    note_touches(tx, revision, touches)
+
+
+def write_versions(
+    tx: Transaction,
+    revision: int,
+    changed: Mapping[UUID, tuple[Head, Content, bool]],
+    touches: Touches,
+    *,
+    author: str,
+    at: str,
+) -> None:
+    """Append versions as `append_versions` does, and add what was done to ``touches``, for `note_touches` in the end."""
     move_heads(tx, revision, {i: (head, content.box, deleted) for i, (head, content, deleted) in changed.items()})
     tx.run_many(
         "update feature_version set until = ? where id = ? and revision = ? and until is null",
@@ -143,13 +172,19 @@ def append_versions(
         ),
     )
     override(tx, changed, revision)
-    touched = dict[tuple[int, ChangeKind], list[UUID]]()
-    for i, (head, _, deleted) in changed.items():
-        touched.setdefault((head.layer, "deleted" if deleted else "updated"), []).append(i)
-    for (layer, kind), ids in touched.items():
-        boxes = [box for i in ids for box in (changed[i][0].box, changed[i][1].box)]
-        slide = changed[ids[0]][0].slide
-        note_change(tx, slide, revision, layer, kind, count=len(ids), ids=ids, box=union_of(boxes))
+    for i, (head, content, deleted) in changed.items():
+        touch = touches.setdefault((head.layer, "deleted" if deleted else "updated"), Touched(head.slide, head.box))
+        touch.count += 1
+        touch.box = union_of((touch.box, head.box, content.box))
+        if touch.count <= NAMED_IDS:
+            touch.ids.append(i)
+
+
+def note_touches(tx: Transaction, revision: int, touches: Touches) -> None:
+    """Note what a revision did to layers."""
+    for (layer, kind), touch in touches.items():
+        ids = touch.ids if touch.count <= NAMED_IDS else []
+        note_change(tx, touch.slide, revision, layer, kind, count=touch.count, ids=ids, box=touch.box)
 
 
 def union_of(boxes: Iterable[Box]) -> Box:

@@ -722,6 +722,22 @@ def test_no_layer_is_called_like_a_step_of_a_path(
     assert [layer.name for layer, _ in store.layers(slide)] == ["..."]
 
 
+def test_an_import_may_replace_more_than_a_chunk(store: AnnotationStore, slide: str) -> None:
+    new = field(3000)
+    write(store, slide, new)
+    store.add(slide, [drawn := square(1, 1, id=uuid4())], layer="hand", author="ada")
+    newer = [*(replace(item, class_name="Z") for item in new), replace(drawn, class_name="Z")]
+    assert write(store, slide, newer, on_conflict="replace") == 3
+    assert store.summary(AnnotationQuery(slide, classes=("Z",))).total == 3001
+    changes = store.changes(slide, since=2, limit=10)
+    assert [(c.layer, c.kind, c.count, c.ids) for c in changes] == [
+        ("cells", "updated", 3000, ()),
+        ("hand", "updated", 1, (_id(drawn),)),
+    ]
+    boxes = [shape(item.geometry).bounds for item in new]
+    assert changes[0].box == (*(min(b[k] for b in boxes) for k in (0, 1)), *(max(b[k] for b in boxes) for k in (2, 3)))
+
+
 def test_an_edit_to_a_draft_says_what_an_import_of_one_says(store: AnnotationStore, slide: str) -> None:
     (cell,) = new = [square(1, 1, id=uuid4(), properties={"state": "approved", "name": "n"})]
     write(store, slide, new)
