@@ -158,7 +158,7 @@ def write_versions(
     author: str,
     at: str,
 ) -> None:
-    """Append versions as `append_versions` does, and add what was done to ``touches``, for `note_touches` in the end."""
+    """Append versions as `append_versions` does and add what was done to ``touches``, for `note_touches` in the end."""
     move_heads(tx, revision, {i: (head, content.box, deleted) for i, (head, content, deleted) in changed.items()})
     tx.run_many(
         "update feature_version set until = ? where id = ? and revision = ? and until is null",
