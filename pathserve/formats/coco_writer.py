@@ -16,7 +16,7 @@ from pathserve.errors import Invalid
 from pathserve.formats.contract import WriteContext
 from pathserve.formats.rle import MAX_PIXELS, count_mask, write_counts
 from pathserve.formats.rows import note_drawn, own_columns
-from pathserve.formats.shapes import shapes_of
+from pathserve.formats.wkb import shapes_of
 from pathserve.labels import Columns, GeometryKind
 from pathserve.masks import rasterize
 

@@ -28,7 +28,7 @@ from pathserve.formats.dicom_ann_writer import OURS, PRIVATE, PRIVATE_GROUP, SCH
 from pathserve.formats.dicom_file import DAMAGED, ERRORS, algorithm_of, read_file, term, term_json
 from pathserve.formats.drawn_shapes import ELLIPSE, SHAPE, ellipse_property, ellipse_ring
 from pathserve.formats.rows import parse_numbers, read_row
-from pathserve.formats.shapes import Row, columns_of
+from pathserve.formats.wkb import Row, columns_of
 from pathserve.labels import Columns, FeatureIssue, GeometryKind, NewAnnotation, require_name
 
 _BATCH = 4096

@@ -30,7 +30,7 @@ from pathserve.formats.dicom_file import (
 )
 from pathserve.formats.drawn_shapes import ELLIPSE, SHAPE, box_of, ellipse_of, rectangle_ring
 from pathserve.formats.rows import note_drawn, own_columns
-from pathserve.formats.shapes import shapes_of
+from pathserve.formats.wkb import shapes_of
 from pathserve.labels import CodedTerm, Columns, GeometryKind
 
 PRIVATE_GROUP, PRIVATE, OURS = 0x0077, "PATHSERVE 1", 0x01

@@ -23,8 +23,8 @@ from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.formats.contract import Item, ReadContext
 from pathserve.formats.dicom_file import DAMAGED, ERRORS, algorithm_of, read_file, term, term_json
 from pathserve.formats.rows import parse_numbers
-from pathserve.formats.shapes import Row
 from pathserve.formats.traced import items_of_traced
+from pathserve.formats.wkb import Row
 from pathserve.labels import require_name
 from pathserve.masks.vectorize import trace_bands
 

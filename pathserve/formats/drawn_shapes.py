@@ -1,4 +1,4 @@
-"""Ellipses, rectangles and curves as rings of positions, and whether a ring still is such a shape.
+"""Ellipses, rectangles and curves as rings of positions, and whether a ring still is what somebody drew.
 
 Level-0 pixels; angles in degrees, from the x axis towards the y axis (clockwise on a screen, where y grows down).
 """

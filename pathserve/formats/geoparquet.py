@@ -25,7 +25,7 @@ from pathserve.formats.rows import (
     own_columns,
     read_row,
 )
-from pathserve.formats.shapes import items_of, read_wkb, shapes_of
+from pathserve.formats.wkb import items_of, read_wkb, shapes_of
 from pathserve.labels import Columns
 
 GEO_VERSION = "1.1.0"

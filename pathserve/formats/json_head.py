@@ -39,12 +39,12 @@ def outline(head: bytes) -> Outline:
 
     Every format asks for that of the same bytes; the newest is kept, and nobody changes it.
     """
-    walk = _Walk(_tokens(head.removeprefix(BYTE_ORDER_MARK)))
+    walk = _Outliner(_tokens(head.removeprefix(BYTE_ORDER_MARK)))
     walk.run()
     return walk.found
 
 
-class _Walk:
+class _Outliner:
     """Follows the tokens of a text, two objects deep."""
 
     def __init__(self, tokens: Iterator[bytes]) -> None:

@@ -1,4 +1,8 @@
-"""A JSON object of any size, walked through member by member, and array by array: memory holds one item at a time."""
+"""A JSON object of any size, walked through member by member, and array by array: memory holds one item at a time.
+
+It gives the texts of all items of all members in their order, where `json_stream` gives the values at one route: COCO
+has several large arrays, which are read in one pass.
+"""
 
 import re
 from collections.abc import Iterator

@@ -27,8 +27,8 @@ from pathserve.formats.colors import parse_color
 from pathserve.formats.contract import Format, Item, ReadContext
 from pathserve.formats.label_arrays import is_array, open_array
 from pathserve.formats.label_tiff import is_tiff, open_tiff
-from pathserve.formats.shapes import Row
 from pathserve.formats.traced import items_of_traced, trace_labels
+from pathserve.formats.wkb import Row
 from pathserve.labels import BACKGROUND, IGNORE, require_name
 from pathserve.masks.vectorize import LabelImage, trace_bands
 

@@ -19,7 +19,7 @@ from pathserve.formats.classification import parse_classification
 from pathserve.formats.colors import hex_color, parse_color
 from pathserve.formats.contract import DRAWN_DROPPED, Losses, ReadContext, WriteContext
 from pathserve.formats.geojson import ORIGINAL_ID, SERVER_OWNED
-from pathserve.formats.shapes import Row
+from pathserve.formats.wkb import Row
 from pathserve.labels import EXHAUSTIVE, Columns, FeatureIssue, require_name
 
 CLASS_COLUMNS = ("class_name", "classification", "class", "type", "label")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from pathserve.formats.contract import Item, ReadContext
-from pathserve.formats.shapes import Row, columns_of
+from pathserve.formats.wkb import Row, columns_of
 from pathserve.labels import FeatureIssue, GeometryKind
 from pathserve.masks.vectorize import Bands, LabelImage, Traced, join, last_rows, merge_labels, reorder, trace_bands
 

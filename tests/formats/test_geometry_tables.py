@@ -20,7 +20,7 @@ import shapely
 from shapely.geometry import shape
 
 from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
-from pathserve.formats import optional, registry, shapes
+from pathserve.formats import optional, registry, wkb
 from pathserve.formats.contract import HEAD_BYTES, ReadContext, WriteContext
 from pathserve.formats.flatgeobuf import FLATGEOBUF
 from pathserve.formats.geoparquet import GEOFEATHER, GEOPARQUET
@@ -194,7 +194,7 @@ def test_real_tables(name, count):
     assert all(isinstance(part, Columns) for part in parts)
     table = (pyarrow.parquet if path.suffix == ".parquet" else pyarrow.feather).read_table(path)
     expected = shapely.from_wkb(table["geometry"].to_numpy())
-    found = np.concatenate([shapes.shapes_of(part, WriteContext().losses) for part in parts])
+    found = np.concatenate([wkb.shapes_of(part, WriteContext().losses) for part in parts])
     assert len(found) == len(expected) == count
     assert shapely.equals_exact(found, expected, 0).all()
     classes = [part.class_names[index] for part in parts for index in part.classes]
@@ -301,7 +301,7 @@ def test_nested_collections_do_not_reach_geos():
     point = shapely.to_wkb(shapely.Point(1, 2))
     multi = b"\x01" + struct.pack("<II", 6, 1)
     blobs = [level * 100_000 + point, multi * 100_000 + point, level * 3 + point, level * 100_000]
-    found = shapes.read_wkb(blobs)
+    found = wkb.read_wkb(blobs)
     assert [item is None for item in found] == [True, True, False, True]
     assert found[2].geom_type == "GeometryCollection"
 
@@ -309,7 +309,7 @@ def test_nested_collections_do_not_reach_geos():
 def test_counts_that_lie():
     """A polygon of four thousand million rings in nine bytes."""
     huge = [b"\x01" + struct.pack("<II", kind, 2**32 - 1) for kind in range(2, 8)]
-    assert [item is None for item in shapes.read_wkb([*huge, b"", b"\x01", None])] == [True] * 9
+    assert [item is None for item in wkb.read_wkb([*huge, b"", b"\x01", None])] == [True] * 9
 
 
 @pytest.mark.parametrize("flavor", ["iso", "extended"])
@@ -317,7 +317,7 @@ def test_other_flavours_of_well_known_binary(flavor):
     geometry = shapely.from_wkt("GEOMETRYCOLLECTION Z (MULTIPOINT Z (1 2 3), POLYGON Z ((0 0 1, 1 0 1, 1 1 1, 0 0 1)))")
     for byte_order in (0, 1):
         blob = shapely.to_wkb(geometry, flavor=flavor, byte_order=byte_order, output_dimension=3)
-        assert shapely.equals_exact(shapes.read_wkb([blob])[0], geometry, 0)
+        assert shapely.equals_exact(wkb.read_wkb([blob])[0], geometry, 0)
 
 
 # ---------------------------------------------------------------------------------------------- SQLite
