@@ -64,7 +64,7 @@ def fault(text: bytes, error: orjson.JSONDecodeError, where: Where) -> tuple[str
         return TOO_DEEP
     for part, code, cause in _CAUSES:
         if part in error.msg:
-            start = "It is" if code == "out_of_range" else "It is not JSON"
+            start = "It cannot be kept" if code == "out_of_range" else "It is not JSON"
             return code, f"{start} {where(place)}: {cause}."
     cause = "NaN and Infinity are no numbers" if _NO_NUMBER.match(text, place) else "something else should stand there"
     return "not_json", f"It is not JSON {where(place)}: {cause}."
