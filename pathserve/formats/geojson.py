@@ -26,6 +26,7 @@ import orjson
 from pathserve.config import Settings
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.classification import Classified, parse_classification, write_classification
+from pathserve.formats.contract import Losses
 from pathserve.formats.json_text import RECORD_SEPARATOR, Found, find_features
 from pathserve.geometry import Size
 from pathserve.geometry.validity import check_geometry
@@ -68,6 +69,8 @@ class ParsedFeatures:
         What was changed; such Features are among the annotations.
     refused
         Features that are not among the annotations, and why.
+    losses
+        What a collection says beside its features, which is not kept.
     repair_seconds
         Processor time that refusals and repairs took.
     """
@@ -76,6 +79,7 @@ class ParsedFeatures:
     sources: list[int] = field(default_factory=list)
     repaired: list[FeatureIssue] = field(default_factory=list)
     refused: list[FeatureIssue] = field(default_factory=list)
+    losses: Losses = field(default_factory=Losses)
     repair_seconds: float = 0.0
 
 
@@ -114,7 +118,7 @@ def parse_features(
     """
     parsed = ParsedFeatures()
     most = MAX_REPAIR_SECONDS if repair_seconds is None else repair_seconds
-    for index, found in enumerate(find_features(data, max_features=max_features)):
+    for index, found in enumerate(find_features(data, max_features=max_features, note=parsed.losses.note)):
         notes: list[tuple[str, str]] = []
         start = time.thread_time()
         try:

@@ -233,6 +233,14 @@ class IssueModel(BaseModel):
         return cls(index=issue.index, code=issue.code, message=issue.message)
 
 
+class LossModel(BaseModel):
+    """Something that a file or a format could not hold, or that was changed."""
+
+    code: str
+    message: str
+    count: int
+
+
 class AddedModel(BaseModel):
     """What a write of annotations did."""
 
@@ -240,6 +248,7 @@ class AddedModel(BaseModel):
     ids: list[str] = Field(description="Ids of all accepted annotations, in the order of the input.")
     repaired: list[IssueModel]
     refused: list[IssueModel]
+    losses: list[LossModel] = Field(description="What a collection says beside its features, which is not kept.")
     revision: int
 
 

@@ -2,15 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from pathserve.server.models import IssueModel
-
-
-class LossModel(BaseModel):
-    """Something that a file or a format could not hold, or that was changed."""
-
-    code: str
-    message: str
-    count: int
+from pathserve.server.models import IssueModel, LossModel
 
 
 class FrameModel(BaseModel):

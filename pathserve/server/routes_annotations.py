@@ -33,6 +33,7 @@ from pathserve.server.models import (
     FeatureModel,
     FeaturePage,
     IssueModel,
+    LossModel,
     RevertBody,
     RevisionPage,
 )
@@ -113,6 +114,7 @@ async def add_annotations(call: Call[LayerQuery]) -> Response:
         ids=written.ids,
         repaired=list(map(IssueModel.of, written.repaired)),
         refused=list(map(IssueModel.of, written.refused)),
+        losses=[LossModel(code=c, message=m, count=n) for c, m, n in written.losses.items()],
         revision=written.revision,
     )
     if report.refused and not report.ids:

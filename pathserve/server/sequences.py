@@ -11,6 +11,7 @@ from pathserve.catalog import SlideRecord
 from pathserve.config import Settings
 from pathserve.errors import TooLarge
 from pathserve.formats import geojson
+from pathserve.formats.contract import Losses
 from pathserve.formats.json_text import RECORD_SEPARATOR
 from pathserve.labels import FeatureIssue
 
@@ -27,6 +28,7 @@ class Written:
     ids: list[str] = field(default_factory=list)
     repaired: list[FeatureIssue] = field(default_factory=list)
     refused: list[FeatureIssue] = field(default_factory=list)
+    losses: Losses = field(default_factory=Losses)
     repair_seconds: float = 0.0
 
 
@@ -66,6 +68,8 @@ class Writer:
         done.refused += [_later(issue, first) for issue in sorted(refused, key=lambda issue: issue.index)]
         done.repaired += [_later(issue, first) for issue in parsed.repaired]
         done.ids += [str(identity) for identity in added.ids if identity is not None]
+        for code, message, count in parsed.losses.items():
+            done.losses.note(code, message, count)
         done.count += len(parsed.annotations) + len(parsed.refused)
         done.created += added.created
         done.revision = added.revision

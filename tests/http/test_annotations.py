@@ -29,7 +29,14 @@ def test_a_polygon_comes_back_with_its_exact_vertices(site, path: str) -> None:
     client = site.client("annotator")
     feature_id = str(uuid.uuid4())
     answer = client.post(path, json=TRIANGLE | {"id": feature_id})
-    assert answer.json() == {"created": 1, "ids": [feature_id], "repaired": [], "refused": [], "revision": 1}
+    assert answer.json() == {
+        "created": 1,
+        "ids": [feature_id],
+        "repaired": [],
+        "refused": [],
+        "losses": [],
+        "revision": 1,
+    }
     page = client.get(path).json()
     assert (page["type"], page["next"], len(page["features"])) == ("FeatureCollection", None, 1)
     found = page["features"][0]
@@ -48,12 +55,25 @@ def test_a_polygon_comes_back_with_its_exact_vertices(site, path: str) -> None:
 def test_many_at_once_with_a_report(site, path: str) -> None:
     bow_tie = polygon((0, 0), (10, 10), (10, 0), (0, 10))
     empty = {"type": "Feature", "geometry": None, "properties": {}}
-    body = {"type": "FeatureCollection", "features": [TRIANGLE, empty, bow_tie, TRIANGLE]}
+    body = {"type": "FeatureCollection", "features": [TRIANGLE, empty, bow_tie, TRIANGLE], "crs": {"type": "name"}}
     answer = site.client("annotator").post(path, json=body, params={"layer": "batch"})
     report = answer.json()
     assert (answer.status_code, report["created"], len(report["ids"])) == (201, 3, 3)
     assert [issue["index"] for issue in report["refused"]] == [1]
     assert [issue["index"] for issue in report["repaired"]] == [2]
+    assert [(loss["code"], loss["count"]) for loss in report["losses"]] == [("crs_ignored", 1)]
+
+
+def test_a_feature_that_is_no_json_is_refused_alone(site, path: str) -> None:
+    good, bad = orjson.dumps(TRIANGLE), b'{"type":"Point","coordinates":[1e999,0]}'
+    before = b'{"type":"FeatureCollection","features":[' + good + b","
+    answer = site.client("annotator").post(path, content=before + bad + b"," + good + b"]}")
+    report = answer.json()
+    assert (answer.status_code, report["created"]) == (201, 2)
+    assert [(issue["index"], issue["code"]) for issue in report["refused"]] == [(1, "out_of_range")]
+    assert f"at byte {len(before) + bad.index(b'1e999'):,}, line 1" in report["refused"][0]["message"]
+    twice = before[:-1] + b'],"features":[' + good + b"]}"
+    assert site.client("annotator").post(path, content=twice).json()["code"] == "features_repeated"
 
 
 @pytest.mark.parametrize(
