@@ -13,6 +13,7 @@ from pathserve.annotations.counting import count_by_layer
 from pathserve.annotations.directory import Directories
 from pathserve.annotations.edits import Edit, Edited, NotEdited, apply_edits
 from pathserve.annotations.heads import contents_at, require_head
+from pathserve.annotations.known_rows import id_list
 from pathserve.annotations.layers import LayerKind, layers_at
 from pathserve.annotations.paging import read_page, summarise
 from pathserve.annotations.query import AnnotationPage, AnnotationQuery, Order, Summary
@@ -192,29 +193,13 @@ class AnnotationStore:
             As `BulkWriter.publish`.
         """
         if len(new) > _BATCH:
-            return self._add_many(slide, new, layer=layer, author=author)
+            with self.bulk(slide, layer=layer, author=author, kind="author") as bulk:
+                return _add_many(bulk, new)
         added = self._db.write(
             partial(add_batch, reader=self._reader, slide=slide, batch=new, layer=layer, author=author)
         )
         tidy(self._db, self._reader, slide, added.revision, added.created)
         return added
-
-    def _add_many(self, slide: str, new: Sequence[NewAnnotation], *, layer: str, author: str) -> Added:
-        ids = list[UUID | None]()
-        refused = list[FeatureIssue]()
-        known = 0
-        with self.bulk(slide, layer=layer, author=author, kind="author") as bulk:
-            for start in range(0, len(new), _BATCH):
-                some = new[start : start + _BATCH]
-                colors = {n.class_name: n.class_color for n in reversed(some) if n.class_name and n.class_color}
-                done = bulk.add(Columns.of(some), colors=colors)
-                conflicts = set(done.conflicts.tolist())
-                given = enumerate(done.ids)
-                ids += [None if row in conflicts else UUID(bytes=bytes(i.tobytes())) for row, i in given]
-                refused += [conflict_at(start + row) for row in sorted(conflicts)]
-                known += len(done.known)
-            revision = bulk.publish()
-        return Added(ids, len(new) - known - len(refused), refused, revision)
 
     def replace(self, feature_id: UUID, new: NewAnnotation, *, expected: int, author: str) -> Annotation:
         """Write the next version of one annotation.
@@ -305,3 +290,18 @@ def _edit(db: Database, reader: ChunkReader, work: Callable[[Transaction], Annot
     annotation = db.write(work)
     tidy(db, reader, annotation.slide, annotation.revision, 1)
     return annotation
+
+
+def _add_many(bulk: BulkWriter, new: Sequence[NewAnnotation]) -> Added:
+    ids = list[UUID | None]()
+    refused = list[FeatureIssue]()
+    known = 0
+    for start in range(0, len(new), _BATCH):
+        some = new[start : start + _BATCH]
+        colors = {n.class_name: n.class_color for n in reversed(some) if n.class_name and n.class_color}
+        done = bulk.add(Columns.of(some), colors=colors)
+        conflicts = set(done.conflicts.tolist())
+        ids += [None if row in conflicts else i for row, i in enumerate(id_list(done.ids))]
+        refused += [conflict_at(start + row) for row in sorted(conflicts)]
+        known += len(done.known)
+    return Added(ids, len(new) - known - len(refused), refused, bulk.publish())
