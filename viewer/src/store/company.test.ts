@@ -79,4 +79,27 @@ describe('company', () => {
     expect(sent).toHaveLength(rested + 2)
     stop()
   })
+
+  it('leaves a pause after each answer, also when the view has moved just before it', async () => {
+    const [begun, ended]: [number[], number[]] = [[], []]
+    const view = signal<View | null>(null)
+    const move = (): void => {
+      view.value = { x: begun.length, y: 50, zoom: 2, rotation: 0, width: 80, height: 40 }
+    }
+    vi.stubGlobal('fetch', async () => {
+      begun.push(Date.now())
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      move()
+      ended.push(Date.now())
+      return new Response(null, { status: 204 })
+    })
+    const stop = new Company('s', 'me').announce(view, { hidden: false } as Document)
+    move()
+    await vi.advanceTimersByTimeAsync(3000)
+    expect(begun.length).toBeGreaterThan(3)
+    for (const [at, moment] of begun.slice(1).entries()) {
+      expect(moment - (ended[at] ?? 0)).toBeGreaterThanOrEqual(500)
+    }
+    stop()
+  })
 })

@@ -70,8 +70,10 @@ export class Company {
     let timer: ReturnType<typeof setTimeout> | undefined
     const say = async (): Promise<void> => {
       const now = view.peek()
-      timer = setTimeout(() => void say(), RESTING_MS)
-      if (!now || page.hidden || !navigator.onLine || saying) return
+      // What was put off while an answer was awaited may come too soon after it.
+      const pause = saying ? MOVING_MS : last + MOVING_MS - Date.now()
+      timer = setTimeout(() => void say(), pause > 0 ? pause : RESTING_MS)
+      if (!now || page.hidden || !navigator.onLine || pause > 0) return
       // The server wants a pause between two: on a slow line they would arrive together.
       saying = true
       await putPresence(this.slide, seenIn(now, this.client))
