@@ -2,6 +2,7 @@
 
 from pathserve.annotations.bulk import BulkAdded, BulkWriter, OnConflict, sweep_unpublished
 from pathserve.annotations.compaction import CompactionRule
+from pathserve.annotations.differences import Difference, conflict_message
 from pathserve.annotations.edits import MAX_EDITS, Edit, Edited, NotEdited
 from pathserve.annotations.found_edits import EditedFound, edit_found
 from pathserve.annotations.layer_table import Layers
@@ -25,6 +26,7 @@ __all__ = [
     "Change",
     "ClassSchemas",
     "CompactionRule",
+    "Difference",
     "Edit",
     "Edited",
     "EditedFound",
@@ -35,6 +37,7 @@ __all__ = [
     "Order",
     "SchemaVersion",
     "Summary",
+    "conflict_message",
     "edit_found",
     "sweep_unpublished",
 ]

@@ -21,8 +21,10 @@ import numpy.typing as npt
 from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.chunk_writer import NewChunk, Placed, forget_batch, insert_chunks, make_chunk, place
 from pathserve.annotations.compaction import tidy
+from pathserve.annotations.differences import Difference
 from pathserve.annotations.heads import adopt, find_heads, find_places, release_unpublished
 from pathserve.annotations.known_rows import (
+    Differences,
     Digests,
     ImportIds,
     Standing,
@@ -75,12 +77,15 @@ class BulkAdded:
         got ids of their own with ``new``; with ``replace`` only those are here that could not replace anything.
     replaced
         Rows that become the next version of what is there.
+    differences
+        `Difference` of each of the ``conflicts``.
     """
 
     ids: npt.NDArray[np.uint8]
     known: Rows
     conflicts: Rows
     replaced: Rows
+    differences: Differences
 
 
 class BulkWriter:
@@ -164,12 +169,13 @@ class BulkWriter:
         columns = replace(columns, ids=ids, numbers=zero, revisions=zero, firsts=zero)
         told = columns if given.all() else columns.take(given)
         digests = row_digests(told)
-        standing = self._standing(told, digests)
+        standing, differing = self._standing(told, digests)
         written = standing == Standing.NEW
         if on_conflict == "replace":
             written |= standing == Standing.CHANGED
         again = repeats(told.ids, digests, written)
         standing = np.where(again == Standing.NEW, standing, again)
+        differing[again == Standing.TAKEN] = Difference.REPEATED
         of = {code: np.flatnonzero(given)[standing == code] for code in Standing}
         replaced, conflicts = of[Standing.CHANGED], of[Standing.TAKEN]
         if on_conflict != "replace":
@@ -187,7 +193,8 @@ class BulkWriter:
         if on_conflict != "new":
             ids = ids.copy()
             ids[conflicts] = 0
-        return BulkAdded(ids, of[Standing.KNOWN], conflicts, replaced)
+        differences = differing[np.searchsorted(np.flatnonzero(given), conflicts)]
+        return BulkAdded(ids, of[Standing.KNOWN], conflicts, replaced, differences)
 
     def known_elsewhere(self) -> dict[str, int]:
         """Count the rows that are known in other layers than this one, by the layer's name."""
@@ -232,19 +239,20 @@ class BulkWriter:
             if len({c.name for c in schema} | set(self._classes)) > MAX_CLASSES:
                 raise TooLarge(f"A project has at most {MAX_CLASSES} classes.")
 
-    def _standing(self, told: Columns, digests: Digests) -> npt.NDArray[np.int8]:
-        """Say what is there under each id."""
+    def _standing(self, told: Columns, digests: Digests) -> tuple[npt.NDArray[np.int8], Differences]:
+        """Say what is there under each id, and in what it differs."""
         standing = self._ids.compare(told.ids, digests)
+        differing = np.where(standing == Standing.TAKEN, Difference.REPEATED, 0).astype(np.uint8)
         asked = np.flatnonzero(standing == Standing.NEW)
         for turn in rounds(told.ids[asked]):
             for start in range(0, len(turn), _IDS_AT_ONCE):
                 rows = asked[turn[start : start + _IDS_AT_ONCE]]
                 some = told.take(rows)
-                standing[rows], layers = self._db.read(
+                standing[rows], layers, differing[rows] = self._db.read(
                     partial(compare_stored, reader=self._reader, slide=self._slide, columns=some)
                 )
                 self._known_layers.update(layers[standing[rows] == Standing.KNOWN].tolist())
-        return standing
+        return standing, differing
 
     def _begin(self, tx: Transaction) -> None:
         lock_slide(tx, self._slide)

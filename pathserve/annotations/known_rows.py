@@ -10,6 +10,7 @@ import numpy.typing as npt
 import orjson
 
 from pathserve.annotations.chunk_reader import ChunkReader
+from pathserve.annotations.differences import Difference
 from pathserve.annotations.heads import find_heads, find_placed_rows, rows_with_heads
 from pathserve.annotations.layers import is_removed
 from pathserve.annotations.matching import id_keys
@@ -20,6 +21,8 @@ from pathserve.labels import Columns
 
 Ids = npt.NDArray[np.uint8]
 Digests = npt.NDArray[np.uint64]
+Differences = npt.NDArray[np.uint8]
+"""`Difference` of each row."""
 Mask = npt.NDArray[np.bool_]
 Halves = npt.NDArray[np.uint64]
 """(N, 2): both halves of ids."""
@@ -171,18 +174,19 @@ def row_digests(columns: Columns) -> Digests:
 
 def compare_stored(
     tx: Transaction, reader: ChunkReader, slide: str, columns: Columns
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64], Differences]:
     """Compare some rows with what the store has under their ids; a few statements for all, and one for each chunk.
 
     No id may be there twice: see `rounds`.
 
     Returns
     -------
-    (N,) `Standing`, and (N,) the layers in which the ids lie, 0 for those that are new.
+    (N,) `Standing`, (N,) the layers in which the ids lie, 0 for those that are new, and (N,) `Difference`.
     """
     standing, layers = np.zeros(len(columns), np.int8), np.zeros(len(columns), np.int64)
+    differing = np.zeros(len(columns), np.uint8)
     if all(tx.row(f"select 1 from {table} limit 1") is None for table in ("head", "placed")):  # noqa: S608 - constants only
-        return standing, layers
+        return standing, layers, differing
     headed = rows_with_heads(tx, columns.ids)
     ids = id_list(columns.ids[headed])
     row_of = dict(zip(ids, headed.tolist(), strict=True))
@@ -195,29 +199,45 @@ def compare_stored(
         row = row_of[i]
         layers[row] = heads[i].layer
         if heads[i].slide != slide or heads[i].layer in removed:
-            standing[row] = Standing.TAKEN
-        else:
-            same = isinstance(content, Content) and content.says_same(content_of_row(columns, row))
-            standing[row] = Standing.KNOWN if same else Standing.CHANGED
+            standing[row], differing[row] = Standing.TAKEN, Difference.ELSEWHERE
+            continue
+        differing[row] = (
+            content.differences(content_of_row(columns, row)) if isinstance(content, Content) else Difference.DELETED
+        )
+        standing[row] = Standing.CHANGED if differing[row] else Standing.KNOWN
     for group in placed:
         rows = others[group.rows]
         layers[rows] = group.ref.layer
         if group.slide != slide or group.ref.layer in removed:
-            standing[rows] = Standing.TAKEN
+            standing[rows], differing[rows] = Standing.TAKEN, Difference.ELSEWHERE
             continue
         (there,) = reader.columns(tx, [group.ref], properties=True)
-        same_ones = same_rows(columns.take(rows), there.take(group.places))
-        standing[rows] = np.where(same_ones, Standing.KNOWN, Standing.CHANGED)
-    return standing, layers
+        differing[rows] = row_differences(columns.take(rows), there.take(group.places))
+        standing[rows] = np.where(differing[rows] == 0, Standing.KNOWN, Standing.CHANGED)
+    return standing, layers, differing
 
 
-def same_rows(one: Columns, other: Columns) -> Mask:
-    """Tell (N,) which of N rows say the same as in another, older form, whatever the order of members in their JSON.
+def row_differences(one: Columns, other: Columns) -> Differences:
+    """Tell (N,) in what N rows differ from another, older form, whatever the order of members in their JSON.
 
-    Rows that tell nothing of an outline before its repair say the same as those that do: files have no place for it.
+    Rows that tell nothing of an outline before its repair say the same as those that do: many files have no place for
+    it.
     """
-    same: Mask = (one.kinds == other.kinds) & (_class_names(one) == _class_names(other))
-    same &= np.diff(one.starts) == np.diff(other.starts)
+    same = _same_shapes(one, other)
+    found = np.where(_class_names(one) == _class_names(other), 0, Difference.CLASS).astype(np.uint8)
+    for row in range(len(one)):
+        if not same[row] or not _same_member(one.geometries, other.geometries, row):
+            found[row] |= Difference.GEOMETRY
+        if not _same_json(one.properties[row] or b"{}", other.properties[row] or b"{}"):
+            found[row] |= Difference.PROPERTIES
+        if row in one.drawn and not _same_member(one.drawn, other.drawn, row):
+            found[row] |= Difference.DRAWN
+    return found
+
+
+def _same_shapes(one: Columns, other: Columns) -> Mask:
+    """Tell (N,) which of N rows have the same kind, parts, rings and positions."""
+    same: Mask = (one.kinds == other.kinds) & (np.diff(one.starts) == np.diff(other.starts))
     for mine, theirs in (
         (one.part_starts[one.starts], other.part_starts[other.starts]),
         (one.first_positions(), other.first_positions()),
@@ -230,12 +250,6 @@ def same_rows(one: Columns, other: Columns) -> Mask:
         parts = np.logical_and.reduceat(np.diff(a.part_starts) == np.diff(b.part_starts), a.starts[:-1])
         positions = np.logical_and.reduceat((a.xy == b.xy).all(axis=1), a.first_positions()[:-1])
         same[rows] = rings & parts & positions
-    for row in np.flatnonzero(same).tolist():
-        same[row] = (
-            _same_json(one.properties[row] or b"{}", other.properties[row] or b"{}")
-            and _same_member(one.geometries, other.geometries, row)
-            and (row not in one.drawn or _same_member(one.drawn, other.drawn, row))
-        )
     return same
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from pathserve.annotations.differences import Difference
 from pathserve.db import Value, as_int
 from pathserve.labels import EXHAUSTIVE, Annotation, Columns, NewAnnotation
 from pathserve.labels.columns import score_of, state_of
@@ -39,17 +40,21 @@ class Content:
     properties: str
     drawn: str | None
 
-    def says_same(self, other: "Content") -> bool:
-        """Tell whether a newer version says the same, whatever the form of numbers and the order of members.
+    def differences(self, other: "Content") -> Difference:
+        """Tell in what a newer version differs, whatever the form of numbers and the order of members.
 
-        One that tells nothing of an outline before its repair says the same: files have no place for it.
+        One that tells nothing of an outline before its repair says the same: many files have no place for it.
         """
-        return (
-            self.class_name == other.class_name
-            and _same_json(self.geometry, other.geometry)
-            and _same_json(self.properties, other.properties)
-            and (other.drawn is None or _same_json(self.drawn or "null", other.drawn))
-        )
+        found = Difference.NONE
+        if not _same_json(self.geometry, other.geometry):
+            found |= Difference.GEOMETRY
+        if self.class_name != other.class_name:
+            found |= Difference.CLASS
+        if not _same_json(self.properties, other.properties):
+            found |= Difference.PROPERTIES
+        if other.drawn is not None and not _same_json(self.drawn or "null", other.drawn):
+            found |= Difference.DRAWN
+        return found
 
 
 def to_content(new: NewAnnotation) -> Content:

@@ -10,6 +10,7 @@ from pathserve.annotations.bulk import BulkWriter
 from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.compaction import CompactionRule, compact, tidy
 from pathserve.annotations.counting import count_by_layer
+from pathserve.annotations.differences import Difference
 from pathserve.annotations.directory import Directories
 from pathserve.annotations.edits import Edit, Edited, NotEdited, apply_edits
 from pathserve.annotations.heads import contents_at, require_head
@@ -221,7 +222,7 @@ class AnnotationStore:
         def work(tx: Transaction) -> Annotation:
             head = require_head(tx, self._reader, feature_id, expected)
             if head.deleted:
-                raise Stale("This annotation was deleted meanwhile.")
+                raise Stale("This annotation was deleted meanwhile.", revision=head.revision)
             add_missing_classes(tx, head.slide, [new], author=author)
             return append_version(tx, feature_id, head, content, author=author)
 
@@ -302,6 +303,7 @@ def _add_many(bulk: BulkWriter, new: Sequence[NewAnnotation]) -> Added:
         done = bulk.add(Columns.of(some), colors=colors)
         conflicts = set(done.conflicts.tolist())
         ids += [None if row in conflicts else i for row, i in enumerate(id_list(done.ids))]
-        refused += [conflict_at(start + row) for row in sorted(conflicts)]
+        pairs = zip(done.conflicts.tolist(), done.differences.tolist(), strict=True)
+        refused += [conflict_at(start + row, Difference(difference)) for row, difference in pairs]
         known += len(done.known)
     return Added(ids, len(new) - known - len(refused), refused, bulk.publish())

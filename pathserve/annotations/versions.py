@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
 from pathserve.annotations.chunk_reader import ChunkReader
+from pathserve.annotations.differences import Difference, conflict_message
 from pathserve.annotations.heads import (
     INSERT_HEAD,
     INSERT_VERSION,
@@ -222,8 +223,8 @@ def add_batch(
         there = fresh.get(feature_id) or stored.get(feature_id)
         if there is None:
             fresh[feature_id] = content
-        elif isinstance(there, str) or not there.says_same(content):
-            refused.append(conflict_at(place))
+        elif difference := _difference(there, content, is_repeated=feature_id in fresh):
+            refused.append(conflict_at(place, difference))
             ids.append(None)
             continue
         ids.append(feature_id)
@@ -234,9 +235,17 @@ def add_batch(
     return Added(ids, len(fresh), refused, _insert(tx, slide, fresh, layer, author))
 
 
-def conflict_at(index: int) -> FeatureIssue:
-    """Say that the id of the annotation at this place of the input is not free."""
-    return FeatureIssue(index, "conflict", "An annotation of this id is there with other content, or was taken away.")
+def _difference(there: Content | str, content: Content, *, is_repeated: bool) -> Difference:
+    """Tell in what an annotation differs from what is there under its id, if in anything."""
+    if isinstance(there, str):
+        return Difference.ELSEWHERE | Difference.DELETED
+    found = there.differences(content)
+    return Difference.REPEATED if found and is_repeated else found
+
+
+def conflict_at(index: int, difference: Difference) -> FeatureIssue:
+    """Say why the id of the annotation at this place of the input is not free."""
+    return FeatureIssue(index, "conflict", conflict_message(difference))
 
 
 def stored_contents(tx: Transaction, reader: ChunkReader, slide: str, ids: Sequence[UUID]) -> dict[UUID, Content | str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pathserve.annotations import AnnotationStore, BulkAdded, BulkWriter, OnConflict
+from pathserve.annotations import AnnotationStore, BulkAdded, BulkWriter, Difference, OnConflict, conflict_message
 from pathserve.config import Settings
 from pathserve.errors import PathServeError, Unsupported
 from pathserve.exchange.frames import (
@@ -40,8 +40,6 @@ Progress = Callable[[str, int, int | None], None]
 
 _LIMITS = Settings()
 _AT_ONCE = 1000
-_CONFLICT = "An annotation of this id is there with other content."
-_NEW_ID = "An annotation of this id is there with other content: it got an id of its own."
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +216,7 @@ class _Import:
                     item,
                     geometry=move_geometry(item.geometry, self._matrix),
                     properties=move_nucleus(item.properties, self._matrix),
+                    drawn=None if item.drawn is None else move_geometry(item.drawn, self._matrix),
                 )
                 for item in singles
             ]
@@ -293,9 +292,12 @@ class _Import:
 
     def _count(self, added: BulkAdded, many: int, places: npt.NDArray[np.int64]) -> None:
         is_new_id = self._options.on_conflict == "new"
-        issues, message = (self.conflicts, _NEW_ID) if is_new_id else (self.refused, _CONFLICT)
-        for row in added.conflicts.tolist():
-            issues.add(int(places[row]), "conflict", message)
+        issues = self.conflicts if is_new_id else self.refused
+        for row, difference in zip(added.conflicts.tolist(), added.differences.tolist(), strict=True):
+            message = conflict_message(Difference(difference))
+            issues.add(
+                int(places[row]), "conflict", f"{message[:-1]}: it got an id of its own." if is_new_id else message
+            )
         refused = 0 if is_new_id else len(added.conflicts)
         self.known += len(added.known)
         self.replaced += len(added.replaced)

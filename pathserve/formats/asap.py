@@ -19,7 +19,8 @@ from pathserve.formats import pieces, reading
 from pathserve.formats.colors import Color, hex_color, parse_color
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.holes import Outline, cut
-from pathserve.formats.pieces import Mark, Part
+from pathserve.formats.marks import Mark
+from pathserve.formats.pieces import Part
 from pathserve.formats.xml_events import Element, attribute, opening_tags, read_elements
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
@@ -162,9 +163,9 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     """Write a file; holes become annotations of a group below the class's, each piece with a mark for our reader."""
     groups: dict[str, tuple[str, str]] = {}
     file.write(b'<?xml version="1.0"?>\n<ASAP_Annotations>\n\t<Annotations>\n')
-    for row in pieces.rows(blocks, context):
+    for row in pieces.rows(blocks, context, marked=True):
         annotation = row.annotation
-        split = pieces.split(annotation.geometry, context)
+        split = pieces.split(annotation.geometry, context, marked=True)
         pieces.note_split(split, context)
         color = hex_color(annotation.class_color) if annotation.class_color else _NEUTRAL
         group = annotation.class_name or _NO_GROUP

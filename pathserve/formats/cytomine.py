@@ -17,7 +17,8 @@ from pathserve.formats.delimited import header_of, rows_of
 from pathserve.formats.geojson import ORIGINAL_ID
 from pathserve.formats.json_head import Outline
 from pathserve.formats.json_stream import ITEMS, WHOLE, outline_of_first, read_items
-from pathserve.formats.pieces import Mark, Part
+from pathserve.formats.marks import Mark
+from pathserve.formats.pieces import Part
 from pathserve.formats.wkt import TEXT, parse_wkt, write_wkt
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
@@ -142,14 +143,14 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     height = _height(context.slide)
     file.write(b'{"collection":[\n')
     separator = b""
-    for row in pieces.rows(blocks, context, has_colors=False):
+    for row in pieces.rows(blocks, context, marked=True):
         annotation = row.annotation
         mark = Mark(annotation.id, str(annotation.geometry["type"]), name=row.name, properties=annotation.properties)
         original = annotation.properties.get(ORIGINAL_ID)
         made: dict[str, Any] = {"id": original} if isinstance(original, int) else {}
         turned = _turned(annotation.geometry, height)
-        if _turned(turned, height) != annotation.geometry:
-            context.losses.note("rounded", "Coordinates that count from the bottom are rounded to 64-bit floats.")
+        rounded = _turned(turned, height) != annotation.geometry
+        mark = pieces.mark_whole(mark, annotation, has_colors=False, rounded=rounded)
         made["location"] = write_wkt(turned)
         made["term"] = [] if annotation.class_name is None else [annotation.class_name]
         made[_MARK] = orjson.loads(mark.text())

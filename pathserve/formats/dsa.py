@@ -22,7 +22,8 @@ from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, Wr
 from pathserve.formats.geojson import ORIGINAL_ID
 from pathserve.formats.json_head import Outline
 from pathserve.formats.json_stream import ITEMS, outline_of_first, read_items
-from pathserve.formats.pieces import Mark, Part, Piece, Row
+from pathserve.formats.marks import Mark
+from pathserve.formats.pieces import Part, Piece, Row
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
 TYPES = frozenset(
@@ -222,8 +223,8 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     """Write one document; what elements cannot hold stands in their ``user``."""
     file.write(b'{"name":"PathServe","description":"","elements":[\n')
     separator = b""
-    for row in pieces.rows(blocks, context):
-        groups = _grouped(pieces.split(row.annotation.geometry, context, points=False))
+    for row in pieces.rows(blocks, context, marked=True):
+        groups = _grouped(pieces.split(row.annotation.geometry, context, points=False, marked=True))
         if len(groups) > 1:
             context.losses.note("parts_split", "Objects of several parts became one object for each part.")
         for group, mark in zip(groups, pieces.marks(row, [group[0] for group in groups]), strict=True):

@@ -9,6 +9,7 @@ What a Feature brings along is kept as it was:
 - Members of the Feature that GeoJSON does not define (``nucleusGeometry``, for one) stay in the property
   ``foreignMembers`` and are members of the Feature again when it is written. ``bbox`` is dropped: it follows from
   the geometry.
+- ``asDrawn`` is the outline as it was before its repair; see `pathserve.formats.as_drawn`.
 - Members that the server owns (`SERVER_OWNED`) are ignored; all other properties are kept.
 - ``state: draft`` and ``objectType: annotation`` are what a Feature without them means, so they are not stored.
 """
@@ -25,6 +26,7 @@ import orjson
 
 from pathserve.config import Settings
 from pathserve.errors import Invalid, PathServeError
+from pathserve.formats.as_drawn import AS_DRAWN, read_as_drawn, write_as_drawn
 from pathserve.formats.classification import Classified, parse_classification, write_classification
 from pathserve.formats.contract import Losses
 from pathserve.formats.json_text import RECORD_SEPARATOR, Found, find_features
@@ -48,7 +50,7 @@ _DEFAULTS = {"state": "draft", "objectType": "annotation"}
 GEOMETRIES = frozenset(
     ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection")
 )
-_OWN_MEMBERS = frozenset(("type", "id", "geometry", "properties", "bbox"))
+_OWN_MEMBERS = frozenset(("type", "id", "geometry", "properties", "bbox", AS_DRAWN))
 _UUID_LENGTH = 36
 _LIMITS = Settings()
 
@@ -143,7 +145,7 @@ def _parse(
     checked = check_geometry(read.geometry, frame=frame, max_vertices=max_vertices, may_repair=may_repair)
     if checked.note is not None:
         notes.append(("geometry_repaired", checked.note))
-    return replace(read, geometry=checked.geometry, drawn=checked.drawn)
+    return replace(read, geometry=checked.geometry, drawn=checked.drawn or read.drawn)
 
 
 def read_feature(found: Found, notes: list[tuple[str, str]]) -> NewAnnotation:
@@ -186,6 +188,7 @@ def read_feature(found: Found, notes: list[tuple[str, str]]) -> NewAnnotation:
         class_name=classified.name,
         class_color=classified.color,
         properties=properties,
+        drawn=read_as_drawn(item.get(AS_DRAWN), geometry),
     )
 
 
@@ -266,6 +269,8 @@ def feature(annotation: Annotation, color: Color | None) -> dict[str, Any]:
     # The geometry is set afterwards: the package would round coordinates to six decimals.
     made = cast(dict[str, Any], geojson.Feature(id=str(annotation.id), properties=properties))
     made["geometry"] = dict(annotation.geometry)
+    if annotation.drawn is not None:
+        made[AS_DRAWN] = write_as_drawn(annotation.drawn, annotation.geometry)
     made.update(beside)
     return made
 

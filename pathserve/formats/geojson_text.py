@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from pathserve.formats.as_drawn import AS_DRAWN, write_as_drawn
 from pathserve.formats.classification import write_classification
-from pathserve.formats.contract import DRAWN_DROPPED, WriteContext
+from pathserve.formats.contract import WriteContext
 from pathserve.formats.geojson import moment, write_properties
 from pathserve.formats.json_text import RECORD_SEPARATOR
 from pathserve.labels import Columns, GeometryKind
@@ -45,14 +46,12 @@ class FeatureWriter:
     """
 
     def __init__(self, context: WriteContext, *, is_qupath: bool = False) -> None:
-        self._losses, self._revisions, self._is_qupath = context.losses, context.revisions, is_qupath
+        self._revisions, self._is_qupath = context.revisions, is_qupath
         self._colors = {c.name: c.color for c in context.schema}
         self._state = b"" if is_qupath else b'"state":"draft",'
 
     def block(self, columns: Columns, *, before: bytes = b"", after: bytes = b"\n") -> bytes:
         """Write each row as a Feature, with a text before and one after it."""
-        if columns.drawn:
-            self._losses.note(*DRAWN_DROPPED, len(columns.drawn))
         texts, ends = self._texts(columns, before, after)
         odd = np.flatnonzero(np.diff(ends) == 0)
         if not len(odd):
@@ -80,7 +79,7 @@ class FeatureWriter:
             b"}}" + after,
         )
         kinds = columns.kinds.copy()
-        kinds[list(columns.geometries)] = 0
+        kinds[[*columns.geometries, *columns.drawn]] = 0
         size = _POSITION_BYTES * len(columns.xy) + sum(map(len, columns.properties))
         size += _BRACKET_BYTES * (len(columns.ring_starts) + len(columns.part_starts) + len(columns))
         size += len(columns) * (_ROW_BYTES + len(before) + len(after))
@@ -116,6 +115,9 @@ class FeatureWriter:
             del properties["state"]
         whole = columns.geometries.get(row)
         geometry = orjson.Fragment(orjson.dumps(columns.geometry(row)) if whole is None else whole)
+        drawn = columns.drawn.get(row)
+        if drawn is not None:
+            beside[AS_DRAWN] = write_as_drawn(orjson.loads(drawn), columns.geometry(row))
         identity = _id_texts(columns.ids[row : row + 1]).tobytes().decode()
         return orjson.dumps(
             {"type": "Feature", "id": identity, "geometry": geometry, "properties": properties, **beside}

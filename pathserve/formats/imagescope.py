@@ -16,7 +16,8 @@ from pathserve.formats import pieces, reading
 from pathserve.formats.colors import bgr_color, packed_bgr
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.holes import Outline, cut
-from pathserve.formats.pieces import Mark, Part, Piece
+from pathserve.formats.marks import Mark
+from pathserve.formats.pieces import Part, Piece
 from pathserve.formats.sections import Sections
 from pathserve.formats.xml_events import Element, Found, attribute, mentions, number, opening_tags, read_elements
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
@@ -162,9 +163,9 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     colors: dict[str, int] = {}
     count = 0
     with Sections() as sections:
-        for row in pieces.rows(blocks, context):
+        for row in pieces.rows(blocks, context, marked=True):
             annotation = row.annotation
-            split = pieces.split(annotation.geometry, context, points=False)
+            split = pieces.split(annotation.geometry, context, points=False, marked=True)
             if len([piece for piece in split if not piece.hole]) > 1:
                 context.losses.note("parts_split", "Objects of several parts became one object for each part.")
             layer = annotation.class_name or ""

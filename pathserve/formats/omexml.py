@@ -23,7 +23,8 @@ from pathserve.formats import drawn_shapes as shapes
 from pathserve.formats import pieces, reading
 from pathserve.formats.colors import packed_rgba, rgba_color
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
-from pathserve.formats.pieces import Mark, Part, Piece
+from pathserve.formats.marks import Mark
+from pathserve.formats.pieces import Part, Piece
 from pathserve.formats.xml_events import Element, attribute, number, opening_tags, read_elements, text
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 from pathserve.masks.vectorize import vectorize
@@ -231,9 +232,9 @@ def _pixels(shape: Element, width: int, height: int) -> npt.NDArray[np.uint8]:
 def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> None:
     """Write a file: one ROI for each annotation, with its class as the text of its shapes."""
     file.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<OME xmlns="{_NAMESPACE}">\n'.encode())
-    for count, row in enumerate(pieces.rows(blocks, context), start=1):
+    for count, row in enumerate(pieces.rows(blocks, context, marked=True), start=1):
         annotation = row.annotation
-        split = pieces.split(annotation.geometry, context, points=False)
+        split = pieces.split(annotation.geometry, context, points=False, marked=True)
         if not split:
             context.losses.note("empty_dropped", "Objects without any position are left out.")
             continue

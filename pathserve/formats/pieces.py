@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
-import orjson
-
+from pathserve.formats.as_drawn import read_as_drawn, write_as_drawn
 from pathserve.formats.contract import DRAWN_DROPPED, GEOMETRY_MEMBERS, Item, WriteContext
 from pathserve.formats.drawn_shapes import Ring
+from pathserve.formats.marks import Mark
 from pathserve.formats.xml_events import allowed
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
@@ -25,6 +24,8 @@ NAME, DESCRIPTION, NEGATIVE = "name", "description", "negative"
 
 _SIMPLE = {"MultiPoint": "Point", "MultiLineString": "LineString", "MultiPolygon": "Polygon"}
 _DEEPEST = 8
+_NEAR = 1e-6
+"""Most that floats may differ of which one was computed from the other, in units of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,66 +73,6 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """What we write beside each piece, as JSON, so that our reader finds the whole again.
-
-    Parameters
-    ----------
-    id
-        The annotation, or None.
-    type
-        GeoJSON type of its whole geometry.
-    piece, of
-        Which piece of how many this is.
-    name
-        The name that was written for people, so that one which another tool changed is known.
-    properties
-        All of them; only beside the first piece.
-    """
-
-    id: UUID | None
-    type: str
-    piece: int = 0
-    of: int = 1
-    hole: bool = False
-    name: str = ""
-    properties: Mapping[str, Any] | None = None
-
-    def text(self) -> str:
-        """Write it as JSON."""
-        members: dict[str, Any] = {"id": None if self.id is None else str(self.id), "type": self.type}
-        if self.of > 1:
-            members |= {"piece": self.piece, "of": self.of} | ({"hole": True} if self.hole else {})
-        if self.piece == 0:
-            members |= {"name": self.name, "properties": dict(self.properties or {})}
-        return orjson.dumps(members).decode()
-
-    @classmethod
-    def parse(cls, value: object) -> "Mark | None":
-        """Read a mark, as text or as what it holds; anything else is None, as it is another tool's."""
-        try:
-            members = orjson.loads(value) if isinstance(value, str) else value
-            if not isinstance(members, dict) or not isinstance(members["type"], str):
-                return None
-            piece, of, properties = members.get("piece", 0), members.get("of", 1), members.get("properties")
-            if type(piece) is not int or type(of) is not int or not isinstance(properties, dict | None):
-                return None
-            identity = None if members["id"] is None else UUID(members["id"])
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return None
-        name = members.get("name")
-        return cls(
-            identity,
-            members["type"],
-            piece,
-            of,
-            bool(members.get("hole")),
-            name if isinstance(name, str) else "",
-            properties,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Part:
     """One piece as it was read, with what stands beside it."""
 
@@ -140,7 +81,12 @@ class Part:
 
 
 def rows(
-    blocks: Iterator[Columns], context: WriteContext, *, authors: bool = False, has_colors: bool = True
+    blocks: Iterator[Columns],
+    context: WriteContext,
+    *,
+    authors: bool = False,
+    has_colors: bool = True,
+    marked: bool = False,
 ) -> Iterator[Row]:
     """Walk through annotations one by one.
 
@@ -148,14 +94,16 @@ def rows(
     ----------
     authors, has_colors
         Whether the format can hold who wrote what, and when; and colours of classes.
+    marked
+        Whether a mark of ours stands beside each, which holds what the format does not.
     """
     colors = {known.name: known.color for known in context.schema}
     for block in blocks:
         for row in range(len(block)):
             annotation = block.new_annotation(row, colors=colors)
-            if annotation.drawn is not None:
+            if annotation.drawn is not None and not marked:
                 context.losses.note(*DRAWN_DROPPED)
-            if len(annotation.geometry) > 2:
+            if len(annotation.geometry) > 2 and not marked:
                 context.losses.note(*GEOMETRY_MEMBERS)
             if annotation.class_color is not None and not has_colors:
                 context.losses.note("color_dropped", "The format does not hold colours of classes.")
@@ -165,8 +113,18 @@ def rows(
             yield Row(annotation, int(block.numbers[row]), author, moment)
 
 
-def split(geometry: Mapping[str, Any], context: WriteContext, *, points: bool = True) -> list[Piece]:
-    """Take a geometry apart; ``points`` tells whether the format has sets of points."""
+def split(
+    geometry: Mapping[str, Any], context: WriteContext, *, points: bool = True, marked: bool = False
+) -> list[Piece]:
+    """Take a geometry apart.
+
+    Parameters
+    ----------
+    points
+        Whether the format has sets of points.
+    marked
+        As for `rows`.
+    """
     pieces: list[Piece] = []
     _split(geometry, pieces, 0)
     if not points:
@@ -176,7 +134,8 @@ def split(geometry: Mapping[str, Any], context: WriteContext, *, points: bool = 
             for single in ([Piece("Point", [p]) for p in piece.positions] if piece.kind == "MultiPoint" else [piece])
         ]
     if any(len(position) > 2 for piece in pieces for position in piece.positions):
-        context.losses.note("height_dropped", "Positions of more than two numbers keep the first two.")
+        if not marked:
+            context.losses.note("height_dropped", "Positions of more than two numbers keep the first two.")
         pieces = [replace(piece, positions=[position[:2] for position in piece.positions]) for piece in pieces]
     return pieces
 
@@ -201,10 +160,10 @@ def _split(geometry: Mapping[str, Any], pieces: list[Piece], depth: int) -> None
                 pieces += [Piece("Polygon", ring, hole=index > 0) for index, ring in enumerate(rings)]
 
 
-def marks(row: Row, pieces: Sequence[Piece]) -> list[Mark]:
-    """Give the mark of each piece of an annotation."""
+def marks(row: Row, pieces: Sequence[Piece], *, has_colors: bool = True) -> list[Mark]:
+    """Give the mark of each piece of an annotation; ``has_colors`` is as for `rows`."""
     annotation = row.annotation
-    return [
+    simple = [
         Mark(
             annotation.id,
             str(annotation.geometry["type"]),
@@ -216,6 +175,36 @@ def marks(row: Row, pieces: Sequence[Piece]) -> list[Mark]:
         )
         for index, piece in enumerate(pieces)
     ]
+    return [mark_whole(simple[0], annotation, has_colors=has_colors), *simple[1:]] if simple else []
+
+
+def mark_whole(mark: Mark, annotation: NewAnnotation, *, has_colors: bool, rounded: bool = False) -> Mark:
+    """Add to the first mark what pieces do not say: all of the geometry where it is needed, and how it was drawn.
+
+    Parameters
+    ----------
+    has_colors
+        As for `rows`.
+    rounded
+        Whether the pieces do not have the very same numbers.
+    """
+    geometry, drawn = annotation.geometry, annotation.drawn
+    name, color = annotation.class_name, annotation.class_color
+    return replace(
+        mark,
+        geometry=geometry if rounded or _says_more(geometry) else None,
+        as_drawn=None if drawn is None else write_as_drawn(drawn, geometry),
+        colored=None if has_colors or name is None or color is None else (name, color),
+    )
+
+
+def _says_more(geometry: Mapping[str, Any]) -> bool:
+    """Tell whether there is more than coordinates of two numbers."""
+    if geometry["type"] == "GeometryCollection":
+        return len(geometry) > 2 or any(map(_says_more, geometry["geometries"]))
+    pieces: list[Piece] = []
+    _split(geometry, pieces, 0)
+    return len(geometry) > 2 or any(len(position) > 2 for piece in pieces for position in piece.positions)
 
 
 def note_split(pieces: Sequence[Piece], context: WriteContext) -> None:
@@ -269,7 +258,16 @@ def _joined(run: list[Part]) -> Iterator[NewAnnotation]:
             simple[-1] = {"type": "Polygon", "coordinates": [*simple[-1]["coordinates"], *geometry["coordinates"]]}
         else:
             simple.append(dict(geometry))
-    yield replace(first, id=mark.id, geometry=_whole(mark.type, simple), properties=_kept(first, mark))
+    geometry = _unchanged(mark, _whole(mark.type, simple))
+    is_same_class = mark.colored is not None and mark.colored[0] == first.class_name
+    yield replace(
+        first,
+        id=mark.id,
+        geometry=geometry,
+        class_color=mark.colored[1] if mark.colored is not None and is_same_class else first.class_color,
+        properties=_kept(first, mark),
+        drawn=read_as_drawn(mark.as_drawn, geometry),
+    )
 
 
 def negative(annotation: NewAnnotation) -> NewAnnotation:
@@ -285,6 +283,38 @@ def _whole(kind: str, simple: list[dict[str, Any]]) -> dict[str, Any]:
     if kind == "GeometryCollection" or len(simple) > 1:
         return {"type": "GeometryCollection", "geometries": simple}
     return simple[0]
+
+
+def _unchanged(mark: Mark, geometry: dict[str, Any]) -> dict[str, Any]:
+    """Give the geometry of the mark when what the pieces say is still the same, else that of the pieces."""
+    if mark.geometry is None:
+        return geometry
+    ours: list[Piece] = []
+    theirs: list[Piece] = []
+    try:
+        _split(mark.geometry, ours, 0)
+        _split(geometry, theirs, 0)
+        is_same = len(ours) == len(theirs) and all(map(_is_near, ours, theirs))
+    except (KeyError, TypeError, IndexError):
+        return geometry  # somebody has written into our mark
+    return {**mark.geometry} if is_same else geometry
+
+
+def _is_near(one: Piece, other: Piece) -> bool:
+    """Tell whether two pieces are the same, but for the last digits of floats that were turned to and fro."""
+    ours, theirs = _told(one), _told(other)
+    return (one.kind, one.hole, len(ours)) == (other.kind, other.hole, len(theirs)) and all(
+        abs(a - b) <= _NEAR for p, q in zip(ours, theirs, strict=True) for a, b in ((p[0], q[0]), (p[1], q[1]))
+    )
+
+
+def _told(piece: Piece) -> Ring:
+    """Give the positions, those of a ring without its end, which some formats leave to the reader to close."""
+    positions, end = piece.positions, len(piece.positions)
+    if piece.kind == "Polygon":
+        while end > 1 and positions[end - 1][:2] == positions[0][:2]:
+            end -= 1
+    return positions[:end]
 
 
 def _kept(first: NewAnnotation, mark: Mark) -> dict[str, Any]:

@@ -50,6 +50,7 @@ EXPECT: Final = 7
 COUNTERS: Final = 8
 
 _TYPE, _ID, _GEOMETRY, _PROPERTIES, _BBOX = map(word, ("type", "id", "geometry", "properties", "bbox"))
+_AS_DRAWN = word("asDrawn")
 _FEATURE = word("Feature")
 _CLASSIFICATION, _STATE, _SCORE, _EXHAUSTIVE = map(word, ("classification", "state", "score", "exhaustive"))
 _OBJECT_TYPE, _ANNOTATION, _DRAFT, _FALSE = map(word, ("objectType", '"annotation"', '"draft"', "false"))
@@ -316,7 +317,8 @@ def _read_feature(text: Array, place: int, end: int, shapes: Shapes, rows: Rows,
             is_identified = True
             place = last + 1 if _read_uuid(text, place + 1, rows.ids, row) else -1
         else:
-            if many == len(rows.foreign) or not is_new(text, start, last, 0, memory):
+            is_other = many == len(rows.foreign) or is_word(text, start, last, _AS_DRAWN)
+            if is_other or not is_new(text, start, last, 0, memory):
                 return -1
             if is_word(text, start, last, _BBOX):
                 place, _, _ = copy_value(text, place, rows.out, size, memory)

@@ -19,7 +19,8 @@ from pathserve.formats import pieces, reading
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, WriteContext
 from pathserve.formats.json_head import Outline, outline
 from pathserve.formats.json_stream import ITEMS, WHOLE, read_items
-from pathserve.formats.pieces import Mark, Part, Piece, Row
+from pathserve.formats.marks import Mark
+from pathserve.formats.pieces import Part, Piece, Row
 from pathserve.formats.svg import Drawn, parse_svg, write_path
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
@@ -194,11 +195,11 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     """Write a list of annotations; sets of points, and points beside areas, become several."""
     file.write(b"[\n")
     separator = b""
-    for row in pieces.rows(blocks, context, authors=True, has_colors=False):
-        selectors = _selectors(row, pieces.split(row.annotation.geometry, context, points=False))
+    for row in pieces.rows(blocks, context, authors=True, marked=True):
+        selectors = _selectors(row, pieces.split(row.annotation.geometry, context, points=False, marked=True))
         if len(selectors) > 1:
             context.losses.note("parts_split", "Objects of several parts became one object for each part.")
-        marks = pieces.marks(row, [piece for piece, _ in selectors])
+        marks = pieces.marks(row, [piece for piece, _ in selectors], has_colors=False)
         for (_, selector), mark in zip(selectors, marks, strict=True):
             file.write(separator + orjson.dumps(_web_annotation(row, selector, mark)))
             separator = b",\n"

@@ -84,12 +84,33 @@ def test_importing_again_changes_nothing(bring, store, slide, either_way):
     assert bring(data, layer="another").created == 4  # an id of its own is there already
 
 
+def test_a_conflict_says_what_differs(bring, store, slide, either_way):
+    def said(*features):
+        return [issue.message for issue in bring(text(*features)).refused.named]
+
+    there, tumor = "An annotation of this id is there with ", {"classification": {"name": "Tumor"}}
+    bring(text(feature(polygon(SQUARE), properties={"a": 1} | tumor, id=ID)))
+    square, moved = polygon(SQUARE), polygon(SQUARE, 5)
+    assert said(feature(square, properties={"a": 1}, id=ID)) == [f"{there}another class."]
+    assert said(feature(square, properties={"a": 2} | tumor, id=ID)) == [f"{there}other properties."]
+    assert said(feature(moved, id=ID)) == [f"{there}another geometry, another class and other properties."]
+    other = ID[:-1] + ("0" if ID[-1] != "0" else "1")
+    twins = feature(square, id=other), feature(moved, id=other)
+    assert said(*twins) == ["An earlier one of those given has the same id and other content."]
+    store.delete(uuid.UUID(ID), expected=1, author="ana")
+    assert said(feature(square, id=ID)) == ["An annotation of this id was there and was deleted."]
+    assert said(feature(moved, id=other)) == [f"{there}another geometry."]
+    (made,) = bring(text(feature(moved, id=other)), on_conflict="new").conflicts.named
+    assert made.message == f"{there}another geometry: it got an id of its own."
+
+
 def test_conflicts_are_met_in_three_ways(bring, store, slide, either_way):
     bring(text(feature(polygon(SQUARE), id=ID)))
     other = text(feature(polygon(SQUARE, 5), id=ID))
     report = bring(other)
     assert (report.created, report.conflicts.count, report.refused.count, report.is_refused) == (0, 0, 1, True)
     assert [(i.index, i.code) for i in report.refused.named] == [(0, "conflict")]
+    assert report.refused.named[0].message == "An annotation of this id is there with another geometry."
     assert boxes(store, slide) == [(0, 0, 40, 40)]
     report = bring(other, on_conflict="new")
     assert (report.created, report.conflicts.count, report.refused.count) == (1, 1, 0)
