@@ -1,6 +1,6 @@
 """GeoJSON of any size, read in blocks: memory holds a block, what it becomes, and never more than one large feature."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from io import BufferedIOBase, RawIOBase
 from itertools import pairwise
@@ -45,6 +45,8 @@ MAX_CLASSES = 512
 """Different classifications of one block that the kernels tell apart."""
 
 _BLANKS = b" \t\r\n"
+
+Changed = Callable[[str, str], None]
 
 
 def _kernels() -> tuple[Any, Any]:
@@ -208,11 +210,15 @@ class Blocks:
     ----------
     file
         Binary, from its beginning.
+    changed
+        Told a code and a sentence for what is changed about the feature that is given next; the losses of the context
+        count it when None.
     """
 
-    def __init__(self, file: RawIOBase | BufferedIOBase, context: ReadContext) -> None:
+    def __init__(self, file: RawIOBase | BufferedIOBase, context: ReadContext, changed: Changed | None = None) -> None:
         self._window = _Window(file)
         self._context = context
+        self._changed = changed
         self._arrays = _Arrays(self._window.size)
         self._count = 0
 
@@ -370,7 +376,7 @@ class Blocks:
         yield self._read(read_member(text, lambda at: self._window.where(start + at)))
 
     def _read(self, found: Found) -> NewAnnotation | FeatureIssue:
-        return read_found(found, self._context)
+        return read_found(found, self._context, self._changed)
 
     def _columns(self) -> tuple[Columns, npt.NDArray[np.int64]]:
         """Give the rows of the block, and those of them that have to be read as objects after all."""
@@ -435,15 +441,16 @@ class Blocks:
         return tuple(names), table[places], np.flatnonzero(odd[places])
 
 
-def read_found(found: Found, context: ReadContext) -> NewAnnotation | FeatureIssue:
-    """Read one item, and count what is changed about it."""
+def read_found(found: Found, context: ReadContext, changed: Changed | None = None) -> NewAnnotation | FeatureIssue:
+    """Read one item, and tell what is changed about it; the losses of the context count it when nobody is told."""
     notes: list[tuple[str, str]] = []
     try:
         annotation = read_feature(found, notes)
     except Invalid as error:
         return FeatureIssue(0, error.code, error.message)
+    tell = changed or context.losses.note
     for code, message in notes:
-        context.losses.note(code, message)
+        tell(code, message)
     if annotation.class_name is not None and annotation.class_color is not None:
         context.colors.setdefault(annotation.class_name, annotation.class_color)
     return annotation

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
+from starlette.types import Scope
 
 from pathserve.access import Action
 from pathserve.annotations import AnnotationQuery, Order
 from pathserve.annotations.revision_log import revision_log
 from pathserve.catalog import SlideRecord
 from pathserve.errors import Invalid, NotFound, Stale
+from pathserve.exchange import Posting, post_file, post_text
 from pathserve.formats import geojson
 from pathserve.formats.contract import WriteContext
 from pathserve.formats.geojson_text import write_sequence
@@ -39,8 +42,8 @@ from pathserve.server.models import (
 )
 from pathserve.server.params import NoQuery, PageQuery
 from pathserve.server.params_annotations import AnnotationsQuery, LayerQuery
+from pathserve.server.posting import with_posted
 from pathserve.server.problems import error_response
-from pathserve.server.sequences import Writer, add_sequence
 from pathserve.server.services import Services
 
 _GEOJSON = "application/geo+json"
@@ -102,26 +105,28 @@ async def add_annotations(call: Call[LayerQuery]) -> Response:
     """Add one Feature, a FeatureCollection or a sequence of Features."""
     slide, services, author = call.slide(), call.services, call.actor.name
     layer = author if call.query.layer is None else clean_name(call.query.layer, "layer name")
-    writer = Writer(services.annotations, services.settings, slide, layer, author)
-    if _SEQUENCE in call.request.headers.get("content-type", ""):
-        written = await add_sequence(call.request, writer)
-    else:
-        body = await read_body(call.request, limit=services.settings.max_body_bytes)
-        await run_in_threadpool(writer.add, body)
-        written = writer.written
+    limits = services.settings
+    posting = Posting(slide.id, slide.size, layer, author, limits.max_features, limits.max_vertices)
+    return await with_posted(call.request, services, partial(_post, services, posting, call.request.scope))
+
+
+def _post(services: Services, posting: Posting, scope: Scope, body: bytes | Path) -> Response:
+    """Write what was posted and answer; may take long."""
+    store = services.annotations
+    posted = post_text(store, body, posting) if isinstance(body, bytes) else post_file(store, body, posting)
     report = AddedModel(
-        created=written.created,
-        ids=written.ids,
-        repaired=list(map(IssueModel.of, written.repaired)),
-        refused=list(map(IssueModel.of, written.refused)),
-        losses=[LossModel(code=c, message=m, count=n) for c, m, n in written.losses.items()],
-        revision=written.revision,
+        created=posted.created,
+        ids=posted.ids,
+        repaired=list(map(IssueModel.of, posted.repaired)),
+        refused=list(map(IssueModel.of, posted.refused)),
+        losses=[LossModel(code=c, message=m, count=n) for c, m, n in posted.losses.items()],
+        revision=posted.revision,
     )
     if report.refused and not report.ids:
         first = report.refused[0]
         refusal = Invalid(f"Nothing was accepted. Feature {first.index}: {first.message}", code="all_refused")
         members = {"refused": [issue.model_dump() for issue in report.refused]}
-        return error_response(call.request.scope, refusal, members=members)
+        return error_response(scope, refusal, members=members)
     return json_response(report, status=201)
 
 

@@ -1,11 +1,11 @@
-"""Text sequences that are written while they come in."""
+"""Large bodies of annotations, which go through a file; see also tests/exchange/test_posted.py."""
 
 import uuid
 
 import orjson
 import pytest
 
-from pathserve.server import sequences
+from pathserve.exchange import posted
 
 SEQUENCE = {"content-type": "application/geo+json-seq"}
 
@@ -21,8 +21,8 @@ def path(site):
 
 
 @pytest.fixture(autouse=True)
-def _small_blocks(monkeypatch):
-    monkeypatch.setattr(sequences, "_BLOCK", 500)
+def _nothing_is_small(monkeypatch):
+    monkeypatch.setattr(posted, "PLAIN_BYTES", 0)
 
 
 def point(x, **members):
@@ -37,7 +37,7 @@ def in_pieces(body, size=97):
     return iter([body[start : start + size] for start in range(0, len(body), size)])
 
 
-def test_it_is_written_as_it_comes_and_reported_as_a_whole(site, path):
+def test_a_sequence_is_one_revision_and_reported_as_a_whole(site, path):
     features = [point(n, id=str(uuid.uuid4())) for n in range(40)]
     features[7]["geometry"] = None
     features[30]["geometry"]["coordinates"] = [1e308, 0]
@@ -54,12 +54,12 @@ def test_it_is_written_as_it_comes_and_reported_as_a_whole(site, path):
     ]
     assert [(i["index"], i["code"]) for i in report["repaired"]] == [(20, "geometry_repaired")]
     assert report["ids"] == [f["id"] for n, f in enumerate(features) if n not in (7, 30, 35)]
-    assert report["revision"] > 1  # several writes
+    assert report["revision"] == 1
     again = site.client("annotator").post(path, content=in_pieces(records(features)), headers=SEQUENCE).json()
     assert (again["created"], again["ids"]) == (0, report["ids"])
 
 
-def test_what_is_no_sequence_is_read_whole(site, path):
+def test_what_is_no_sequence_is_read_as_what_it_is(site, path):
     body = orjson.dumps({"type": "FeatureCollection", "features": [point(n) for n in range(40)]})
     answer = site.client("annotator").post(path, content=in_pieces(body), headers=SEQUENCE)
     assert (answer.status_code, answer.json()["created"], answer.json()["revision"]) == (201, 40, 1)

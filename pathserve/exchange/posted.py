@@ -1,0 +1,210 @@
+"""Features that somebody posts, into one layer as one revision; the answer says for each what became of it.
+
+A text of up to `PLAIN_BYTES` is read at once; a longer one lies in a file and is read block by block, so that no call
+takes long in which nothing else of the process runs.
+"""
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pathserve.annotations import AnnotationStore, BulkWriter, Difference, conflict_message
+from pathserve.errors import PathServeError
+from pathserve.formats.blocks import Blocks
+from pathserve.formats.contract import Losses, ReadContext, SlideFrame
+from pathserve.formats.geojson import MAX_REPAIR_SECONDS, parse_features
+from pathserve.formats.geojson_file import PLAIN_BYTES
+from pathserve.geometry import Size
+from pathserve.geometry.gate import passing
+from pathserve.geometry.validity import check_geometry
+from pathserve.labels import Columns, FeatureIssue, NewAnnotation
+
+_AT_ONCE = 1000
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """Where features go, and how many of them.
+
+    Parameters
+    ----------
+    size
+        Level-0 size of the slide, or None when it is not known.
+    """
+
+    slide: str
+    size: Size | None
+    layer: str
+    author: str
+    max_features: int
+    max_vertices: int
+
+
+@dataclass(slots=True)
+class Posted:
+    """What became of the features of a text; every index is a place in it, from 0."""
+
+    created: int = 0
+    revision: int = 0
+    ids: list[str] = field(default_factory=list)
+    repaired: list[FeatureIssue] = field(default_factory=list)
+    refused: list[FeatureIssue] = field(default_factory=list)
+    losses: Losses = field(default_factory=Losses)
+
+
+def post_text(store: AnnotationStore, text: bytes, posting: Posting) -> Posted:
+    """Write the features of a text.
+
+    Raises
+    ------
+    Invalid, TooLarge
+        As `pathserve.formats.geojson.parse_features`; nothing is written then.
+    """
+    parsed = parse_features(
+        text, frame=posting.size, max_features=posting.max_features, max_vertices=posting.max_vertices
+    )
+    added = store.add(posting.slide, parsed.annotations, layer=posting.layer, author=posting.author)
+    conflicts = [replace(issue, index=parsed.sources[issue.index]) for issue in added.refused]
+    return Posted(
+        created=added.created,
+        revision=added.revision,
+        ids=[str(identity) for identity in added.ids if identity is not None],
+        repaired=parsed.repaired,
+        refused=_in_order([*parsed.refused, *conflicts]),
+        losses=parsed.losses,
+    )
+
+
+def post_file(store: AnnotationStore, path: Path, posting: Posting) -> Posted:
+    """Write the features of a text that lies in a file; raises as `post_text`, and `Conflict` as `BulkWriter.publish`.
+
+    Memory: about 100 MB, and what is told of each feature.
+    """
+    if path.stat().st_size <= PLAIN_BYTES:
+        return post_text(store, path.read_bytes(), posting)
+    with store.bulk(posting.slide, layer=posting.layer, author=posting.author, kind="author") as bulk:
+        work = _Work(posting, bulk)
+        work.read(path)
+        work.posted.revision = bulk.publish()
+    work.posted.refused = _in_order(work.posted.refused)
+    return work.posted
+
+
+def _in_order(issues: list[FeatureIssue]) -> list[FeatureIssue]:
+    return sorted(issues, key=lambda issue: issue.index)
+
+
+class _Work:
+    """One file under way."""
+
+    def __init__(self, posting: Posting, bulk: BulkWriter) -> None:
+        self.posted = Posted()
+        self._posting, self._bulk = posting, bulk
+        self._context = ReadContext(
+            slide=SlideFrame(size=posting.size),
+            losses=self.posted.losses,
+            max_vertices=posting.max_vertices,
+            max_features=posting.max_features,
+        )
+        self._count = 0
+        self._notes: dict[int, list[tuple[str, str]]] = {}
+        self._repairing = 0.0
+
+    def read(self, path: Path) -> None:
+        """Give all features to the store, in the order of the file."""
+        singles, places = list[NewAnnotation](), list[int]()
+        with path.open("rb", buffering=0) as file:
+            for item in Blocks(file, self._context, self._note):
+                if len(singles) == _AT_ONCE or (singles and isinstance(item, Columns)):
+                    self._add_singles(singles, places)
+                    singles, places = [], []
+                if isinstance(item, Columns):
+                    self._add_columns(item)
+                    continue
+                if isinstance(item, FeatureIssue):
+                    self._refuse(self._count, item.code, item.message)
+                else:
+                    singles.append(item)
+                    places.append(self._count)
+                self._count += 1
+        self._add_singles(singles, places)
+
+    def _note(self, code: str, message: str) -> None:
+        """Take note of what is changed about the feature that is read now: all before it have been counted."""
+        self._notes.setdefault(self._count, []).append((code, message))
+
+    def _refuse(self, place: int, code: str, message: str) -> None:
+        self.posted.refused.append(FeatureIssue(place, code, message))
+
+    def _add_columns(self, columns: Columns) -> None:
+        good = passing(
+            columns.kinds,
+            columns.xy,
+            columns.ring_starts,
+            columns.part_starts,
+            columns.starts,
+            frame=self._posting.size,
+            max_vertices=self._posting.max_vertices,
+        )
+        first = self._count
+        self._count += len(columns)
+        if good.all():
+            self._add(columns, np.arange(first, self._count))
+            return
+        kept, others = np.flatnonzero(good), np.flatnonzero(~good).tolist()
+        checked, places = self._checked(
+            [columns.new_annotation(row) for row in others], [first + row for row in others]
+        )
+        both = np.concatenate((kept + first, places))
+        order = np.argsort(both)
+        self._add(Columns.join([columns.take(kept), Columns.of(checked)]).take(order), both[order])
+
+    def _add_singles(self, singles: list[NewAnnotation], places: list[int]) -> None:
+        checked, kept = self._checked(singles, places)
+        self._add(Columns.of(checked), kept)
+
+    def _checked(self, singles: list[NewAnnotation], places: list[int]) -> tuple[list[NewAnnotation], Rows]:
+        """Let annotations through the geometry gate one by one; gives those that pass, and their places."""
+        passed, kept = list[NewAnnotation](), list[int]()
+        for item, place in zip(singles, places, strict=True):
+            notes = self._notes.pop(place, [])
+            start = time.thread_time()
+            try:
+                checked = check_geometry(
+                    item.geometry,
+                    frame=self._posting.size,
+                    max_vertices=self._posting.max_vertices,
+                    may_repair=self._repairing < MAX_REPAIR_SECONDS,
+                )
+            except PathServeError as error:
+                self._repairing += time.thread_time() - start
+                self._refuse(place, error.code, error.message)
+                continue
+            if checked.note is not None:
+                self._repairing += time.thread_time() - start
+                notes.append(("geometry_repaired", checked.note))
+            self.posted.repaired += [FeatureIssue(place, code, message) for code, message in notes]
+            passed.append(replace(item, geometry=checked.geometry, drawn=checked.drawn or item.drawn))
+            kept.append(place)
+        return passed, np.array(kept, np.int64)
+
+    def _add(self, columns: Columns, places: Rows) -> None:
+        """Give rows that passed the gate to the store; ``places`` says where each stood in the file."""
+        if not len(columns):
+            return
+        added = self._bulk.add(columns, colors=self._context.colors)
+        for row, difference in zip(added.conflicts.tolist(), added.differences.tolist(), strict=True):
+            self._refuse(int(places[row]), "conflict", conflict_message(Difference(difference)))
+        self.posted.ids += _texts(added.ids[added.ids.any(axis=1)])
+        self.posted.created += len(columns) - len(added.known) - len(added.conflicts)
+
+
+def _texts(ids: npt.NDArray[np.uint8]) -> list[str]:
+    """Write (N, 16) ids as RFC 9562 has them."""
+    texts = (row.tobytes().hex() for row in ids)
+    return [f"{t[:8]}-{t[8:12]}-{t[12:16]}-{t[16:20]}-{t[20:]}" for t in texts]
