@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from pathserve.access import Action, Actor, Resource, Role, allow
 from pathserve.catalog import SlideFacts, SlideRecord
 from pathserve.catalog.judgements import StoredJudgement
-from pathserve.labels import FeatureIssue
 from pathserve.tiles.colour import INTENT_NAME, ColorFacts
 
 
@@ -226,11 +225,6 @@ class IssueModel(BaseModel):
     index: int
     code: str
     message: str
-
-    @classmethod
-    def of(cls, issue: FeatureIssue) -> "IssueModel":
-        """Describe an issue."""
-        return cls(index=issue.index, code=issue.code, message=issue.message)
 
 
 class LossModel(BaseModel):

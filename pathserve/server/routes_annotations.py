@@ -1,6 +1,6 @@
 """Annotations over HTTP: GeoJSON in level-0 pixels, with revisions and conditional writes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,7 +15,7 @@ from pathserve.annotations import AnnotationQuery, Order
 from pathserve.annotations.revision_log import revision_log
 from pathserve.catalog import SlideRecord
 from pathserve.errors import Invalid, NotFound, Stale
-from pathserve.exchange import Posting, post_file, post_text
+from pathserve.exchange import Posted, Posting, post_file, post_text
 from pathserve.formats import geojson
 from pathserve.formats.contract import WriteContext
 from pathserve.formats.geojson_text import write_sequence
@@ -24,7 +24,6 @@ from pathserve.server.blocks import BlockResponse
 from pathserve.server.bodies import (
     etag,
     expected_revision,
-    json_response,
     read_body,
     read_model,
     require_shallow,
@@ -35,8 +34,6 @@ from pathserve.server.models import (
     AddedModel,
     FeatureModel,
     FeaturePage,
-    IssueModel,
-    LossModel,
     RevertBody,
     RevisionPage,
 )
@@ -49,6 +46,7 @@ from pathserve.server.services import Services
 _GEOJSON = "application/geo+json"
 _SEQUENCE = "application/geo+json-seq"
 _SEQUENCE_PAGE = 1000
+_REPORTED_AT_ONCE = 10_000
 
 
 def feature_writer(services: Services, slide: SlideRecord) -> Callable[[Annotation], dict[str, Any]]:
@@ -114,20 +112,26 @@ def _post(services: Services, posting: Posting, scope: Scope, body: bytes | Path
     """Write what was posted and answer; may take long."""
     store = services.annotations
     posted = post_text(store, body, posting) if isinstance(body, bytes) else post_file(store, body, posting)
-    report = AddedModel(
-        created=posted.created,
-        ids=posted.ids,
-        repaired=list(map(IssueModel.of, posted.repaired)),
-        refused=list(map(IssueModel.of, posted.refused)),
-        losses=[LossModel(code=c, message=m, count=n) for c, m, n in posted.losses.items()],
-        revision=posted.revision,
-    )
-    if report.refused and not report.ids:
-        first = report.refused[0]
+    if posted.refused and not posted.ids:
+        first = posted.refused[0]
         refusal = Invalid(f"Nothing was accepted. Feature {first.index}: {first.message}", code="all_refused")
-        members = {"refused": [issue.model_dump() for issue in report.refused]}
-        return error_response(scope, refusal, members=members)
-    return json_response(report, status=201)
+        return error_response(scope, refusal, members={"refused": posted.refused})
+    headers = {"cache-control": "no-store"}
+    return Response(b"".join(_report(posted)), status_code=201, media_type="application/json", headers=headers)
+
+
+def _report(posted: Posted) -> Iterator[bytes]:
+    """Write an `AddedModel` piece by piece: a million of ids or issues in one call, or as objects, hold others up."""
+    yield b'{"created":%d,"revision":%d,"losses":' % (posted.created, posted.revision)
+    yield orjson.dumps([{"code": code, "message": message, "count": n} for code, message, n in posted.losses.items()])
+    members: dict[str, Sequence[object]] = {"ids": posted.ids, "repaired": posted.repaired, "refused": posted.refused}
+    for name, values in members.items():
+        yield b',"%s":[' % name.encode()
+        for start in range(0, len(values), _REPORTED_AT_ONCE):
+            yield b"," if start else b""
+            yield orjson.dumps(values[start : start + _REPORTED_AT_ONCE])[1:-1]
+        yield b"]"
+    yield b"}"
 
 
 def _parse(services: Services, slide: SlideRecord, body: bytes) -> geojson.ParsedFeatures:

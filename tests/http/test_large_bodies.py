@@ -6,6 +6,8 @@ import orjson
 import pytest
 
 from pathserve.exchange import posted
+from pathserve.server import routes_annotations
+from pathserve.server.models import AddedModel
 
 SEQUENCE = {"content-type": "application/geo+json-seq"}
 
@@ -79,6 +81,20 @@ def test_limits_hold_for_the_whole(site, path):
     long = point(1, properties={"a": "x" * 2_100_000})
     answer = site.client("annotator").post(path, content=in_pieces(records([long]), 50_000), headers=SEQUENCE)
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_an_answer_of_many_pieces_is_as_described(site, path, monkeypatch):
+    monkeypatch.setattr(routes_annotations, "_REPORTED_AT_ONCE", 7)
+    bow_tie = {"type": "Polygon", "coordinates": [[[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]]}
+    features = [point(n) if n % 3 else point(n, geometry=None if n % 2 else bow_tie) for n in range(90)]
+    body = orjson.dumps({"type": "FeatureCollection", "features": features, "crs": {}})
+    answer = site.client("annotator").post(path, content=body)
+    report = AddedModel.model_validate(answer.json(), strict=True)
+    assert answer.json() == report.model_dump()
+    assert (report.created, report.revision, len(set(report.ids))) == (75, 1, 75)
+    assert [issue.index for issue in report.refused] == list(range(3, 90, 6))
+    assert [issue.index for issue in report.repaired] == list(range(0, 90, 6))
+    assert [(loss.code, loss.count) for loss in report.losses] == [("crs_ignored", 1)]
 
 
 def test_all_refused_is_a_problem(site, path):
