@@ -1,7 +1,6 @@
 """Starting the server: one socket, one or several processes."""
 
 import asyncio
-import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from pathserve.config import (
 )
 from pathserve.errors import Busy, Invalid
 from pathserve.server.app import create_app
+from pathserve.server.collection import LongLived
 from pathserve.server.connections import IDLE_SECONDS, allow_open_files
 from pathserve.server.protocol import TileProtocol
 
@@ -32,15 +32,14 @@ _GRACE_SECONDS = 5
 def application() -> Starlette:
     """Make the application in a server process, from the environment that the starting process set.
 
-    What is loaded by the time it is ready is left out of garbage collections from then on: each of all generations
-    would go through it while everybody waits.
+    What is loaded by the time it is ready is left out of garbage collections from then on (`LongLived`).
     """
-    return _stopping_in_time(create_app(_settings(), on_ready=gc.freeze))
+    return _stopping_in_time(create_app(_settings(), on_ready=LongLived().begin))
 
 
 def application_without_jobs() -> Starlette:
     """Make one that leaves ingest jobs to other servers: it is there to be measured."""
-    return _stopping_in_time(create_app(_settings(), runs_jobs=False, on_ready=gc.freeze))
+    return _stopping_in_time(create_app(_settings(), runs_jobs=False, on_ready=LongLived().begin))
 
 
 def _settings() -> Settings:
