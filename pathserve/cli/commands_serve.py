@@ -26,7 +26,7 @@ from pathserve.config import (
     public_address,
 )
 from pathserve.errors import Corrupt, Invalid
-from pathserve.formats import geojson
+from pathserve.formats.geojson import geojson
 from pathserve.ingest import IngestOptions
 from pathserve.server.metrics import counters_folder
 from pathserve.server.run import bind, run

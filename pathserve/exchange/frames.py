@@ -10,7 +10,7 @@ import orjson
 
 from pathserve.errors import Invalid
 from pathserve.formats.contract import Format, Origin, SlideFrame, Unit
-from pathserve.formats.geojson import FOREIGN_MEMBERS
+from pathserve.formats.geojson.geojson import FOREIGN_MEMBERS
 from pathserve.geometry import Mpp
 from pathserve.labels import Columns
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from pathserve.annotations import AnnotationStore, BulkWriter, Difference, conflict_message
 from pathserve.errors import PathServeError
-from pathserve.formats.blocks import Blocks
 from pathserve.formats.contract import Losses, ReadContext, SlideFrame
-from pathserve.formats.geojson import MAX_REPAIR_SECONDS, parse_features
-from pathserve.formats.geojson_file import PLAIN_BYTES
+from pathserve.formats.geojson.blocks import Blocks
+from pathserve.formats.geojson.geojson import MAX_REPAIR_SECONDS, parse_features
+from pathserve.formats.geojson.geojson_file import PLAIN_BYTES
 from pathserve.geometry import Size
 from pathserve.geometry.gate import passing
 from pathserve.geometry.validity import check_geometry
@@ -63,7 +63,7 @@ def post_text(store: AnnotationStore, text: bytes, posting: Posting) -> Posted:
     Raises
     ------
     Invalid, TooLarge
-        As `pathserve.formats.geojson.parse_features`; nothing is written then.
+        As `pathserve.formats.geojson.geojson.parse_features`; nothing is written then.
     """
     parsed = parse_features(
         text, frame=posting.size, max_features=posting.max_features, max_vertices=posting.max_vertices

@@ -3,32 +3,28 @@
 from pathlib import Path
 
 from pathserve.errors import Invalid, PathServeError, Unsupported
-from pathserve.formats import (
+from pathserve.formats.contract import HEAD_BYTES, Format
+from pathserve.formats.dicom import dicom
+from pathserve.formats.geojson import geojson_file
+from pathserve.formats.json_head import BYTE_ORDER_MARK, outline
+from pathserve.formats.rasters import coco, label_mask, label_zarr
+from pathserve.formats.tables import flatgeobuf, geoparquet, tiatoolbox
+from pathserve.formats.tools import (
     asap,
-    coco,
     contours,
     cytomine,
-    dicom,
     dlup,
     dsa,
-    flatgeobuf,
-    geojson_file,
-    geoparquet,
     halo,
     imagescope,
-    label_mask,
-    label_zarr,
     ncrf,
     ndpa,
     omexml,
     patches,
     sectra,
-    tiatoolbox,
     w3c,
     wkt,
 )
-from pathserve.formats.contract import HEAD_BYTES, Format
-from pathserve.formats.json_head import BYTE_ORDER_MARK, outline
 
 # Whatever has a mark of its own comes before what is told by a loose likeness.
 FORMATS: tuple[Format, ...] = (

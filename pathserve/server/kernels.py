@@ -9,9 +9,9 @@ from importlib import import_module
 MODULES = (
     "pathserve.annotations.kernels",
     "pathserve.annotations.number_kernels",
-    "pathserve.formats.json_kernels",
-    "pathserve.formats.scan",
-    "pathserve.formats.text_kernels",
+    "pathserve.formats.geojson.json_kernels",
+    "pathserve.formats.geojson.scan",
+    "pathserve.formats.geojson.text_kernels",
     "pathserve.geometry.ring_kernels",
 )
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pathserve.annotations import MAX_EDITS, Edit, Edited, LayerKind, NotEdited, Summary
-from pathserve.formats.geojson import FOREIGN_MEMBERS, SERVER_OWNED, check_exhaustive
+from pathserve.formats.geojson.geojson import FOREIGN_MEMBERS, SERVER_OWNED, check_exhaustive
 from pathserve.labels import EXHAUSTIVE, MAX_NAME, Layer, require_name
 
 _Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pathserve.formats.geojson_file import PLAIN_BYTES
+from pathserve.formats.geojson.geojson_file import PLAIN_BYTES
 from pathserve.ingest.room import require_room
 from pathserve.server.bodies import read_body
 from pathserve.server.exchanging import write_body

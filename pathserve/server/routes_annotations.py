@@ -16,9 +16,9 @@ from pathserve.annotations.revision_log import revision_log
 from pathserve.catalog import SlideRecord
 from pathserve.errors import Invalid, NotFound, Stale
 from pathserve.exchange import Posted, Posting, post_file, post_text
-from pathserve.formats import geojson
 from pathserve.formats.contract import WriteContext
-from pathserve.formats.geojson_text import write_sequence
+from pathserve.formats.geojson import geojson
+from pathserve.formats.geojson.geojson_text import write_sequence
 from pathserve.labels import Annotation, NewAnnotation, clean_name
 from pathserve.server.blocks import BlockResponse
 from pathserve.server.bodies import (

@@ -16,7 +16,7 @@ from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas
 from pathserve.catalog import Catalog, make_slide_id
 from pathserve.datasets import TileMaskPair, draw_mask, encode_pair_npz, read_mask, schema_of
 from pathserve.errors import Invalid
-from pathserve.formats.geojson import parse_features
+from pathserve.formats.geojson.geojson import parse_features
 from pathserve.geometry import PixelGrid, Size
 from pathserve.labels import Annotation, AnnotationClass, ClassSchema, Columns, NewAnnotation
 from pathserve.masks import MaskKind

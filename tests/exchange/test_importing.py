@@ -8,8 +8,8 @@ from pathserve.annotations import AnnotationQuery
 from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.exchange import FrameOptions, Tissue, frame_options, importing
 from pathserve.exchange.report import MAX_NAMED
-from pathserve.formats import geojson_file
 from pathserve.formats.contract import SlideFrame
+from pathserve.formats.geojson import geojson_file
 from pathserve.labels import NewAnnotation
 
 ID = "6f3c0b0e-8d1a-4f5e-9f2a-0123456789ab"

@@ -9,7 +9,7 @@ import pytest
 from pathserve.annotations import AnnotationQuery
 from pathserve.errors import Invalid, TooLarge
 from pathserve.exchange import Posting, post_file, post_text, posted
-from pathserve.formats import blocks
+from pathserve.formats.geojson import blocks
 
 SQUARE = [[0, 0], [40, 0], [40, 40], [0, 40], [0, 0]]
 BOW_TIE = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]

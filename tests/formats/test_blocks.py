@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathserve.errors import Invalid, PathServeError, TooLarge
-from pathserve.formats import blocks
-from pathserve.formats.blocks import Blocks, read_found
 from pathserve.formats.contract import ReadContext
-from pathserve.formats.json_text import find_features
-from pathserve.formats.number_kernels import read_number
+from pathserve.formats.geojson import blocks
+from pathserve.formats.geojson.blocks import Blocks, read_found
+from pathserve.formats.geojson.json_text import find_features
+from pathserve.formats.geojson.number_kernels import read_number
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
 ID = "6f3c0b0e-8d1a-4f5e-9f2a-0123456789ab"

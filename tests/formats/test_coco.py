@@ -17,9 +17,9 @@ from shapely.geometry import shape
 
 from pathserve.errors import Invalid, PathServeError, TooLarge
 from pathserve.formats import json_members, registry
-from pathserve.formats.coco import COCO
 from pathserve.formats.contract import HEAD_BYTES, ReadContext, SlideFrame, WriteContext
-from pathserve.formats.rle import check_counts, count_mask, draw_counts, parse_counts, write_counts
+from pathserve.formats.rasters.coco import COCO
+from pathserve.formats.rasters.rle import check_counts, count_mask, draw_counts, parse_counts, write_counts
 from pathserve.geometry import Size
 from pathserve.labels import AnnotationClass, ClassSchema, Columns, FeatureIssue, NewAnnotation
 from pathserve.masks import rasterize

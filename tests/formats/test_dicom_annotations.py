@@ -16,8 +16,8 @@ from shapely.geometry import shape
 from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
 from pathserve.formats import registry
 from pathserve.formats.contract import HEAD_BYTES, ReadContext, SlideFrame, WriteContext
-from pathserve.formats.dicom import DICOM_ANN
-from pathserve.formats.drawn_shapes import ELLIPSE, SHAPE, ellipse_property, ellipse_ring
+from pathserve.formats.dicom.dicom import DICOM_ANN
+from pathserve.formats.tools.drawn_shapes import ELLIPSE, SHAPE, ellipse_property, ellipse_ring
 from pathserve.geometry import Mpp
 from pathserve.labels import AnnotationClass, ClassSchema, CodedTerm, Columns, NewAnnotation
 

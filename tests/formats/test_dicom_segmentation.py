@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
 from pathserve.formats import registry
 from pathserve.formats.contract import HEAD_BYTES, ReadContext, SlideFrame, WriteContext
-from pathserve.formats.dicom import DICOM_SEG
+from pathserve.formats.dicom.dicom import DICOM_SEG
 from pathserve.geometry import Mpp, Size
 from pathserve.labels import AnnotationClass, ClassSchema, CodedTerm, Columns, NewAnnotation
 from pathserve.masks import rasterize

@@ -8,9 +8,9 @@ import pytest
 from shapely.geometry import shape
 
 from pathserve.errors import Invalid, TooLarge
-from pathserve.formats import json_text
 from pathserve.formats.contract import Losses
-from pathserve.formats.geojson import parse_features
+from pathserve.formats.geojson import json_text
+from pathserve.formats.geojson.geojson import parse_features
 from pathserve.geometry import Size
 
 FRAME = Size(5000, 4000)

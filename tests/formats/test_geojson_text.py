@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathserve.formats.contract import ReadContext, WriteContext
-from pathserve.formats.geojson import feature
-from pathserve.formats.geojson_file import GEOJSON, QUPATH, SEQUENCE
-from pathserve.formats.geojson_text import FeatureWriter
-from pathserve.formats.text_kernels import write_number
+from pathserve.formats.geojson.geojson import feature
+from pathserve.formats.geojson.geojson_file import GEOJSON, QUPATH, SEQUENCE
+from pathserve.formats.geojson.geojson_text import FeatureWriter
+from pathserve.formats.geojson.text_kernels import write_number
 from pathserve.labels import Annotation, AnnotationClass, ClassSchema, Columns, NewAnnotation
 
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely.geometry import shape
 
-from pathserve.formats.geojson import feature, feature_collection, feature_sequence, parse_features
+from pathserve.formats.geojson.geojson import feature, feature_collection, feature_sequence, parse_features
 from pathserve.labels import Annotation
 
 ID = UUID("6f3c0b0e-8d1a-4f5e-9f2a-0123456789ab")

@@ -20,11 +20,12 @@ import shapely
 from shapely.geometry import shape
 
 from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
-from pathserve.formats import optional, registry, wkb
+from pathserve.formats import optional, registry
 from pathserve.formats.contract import HEAD_BYTES, ReadContext, WriteContext
-from pathserve.formats.flatgeobuf import FLATGEOBUF
-from pathserve.formats.geoparquet import GEOFEATHER, GEOPARQUET
-from pathserve.formats.tiatoolbox import TIATOOLBOX
+from pathserve.formats.tables import wkb
+from pathserve.formats.tables.flatgeobuf import FLATGEOBUF
+from pathserve.formats.tables.geoparquet import GEOFEATHER, GEOPARQUET
+from pathserve.formats.tables.tiatoolbox import TIATOOLBOX
 from pathserve.labels import AnnotationClass, ClassSchema, Columns, FeatureIssue, NewAnnotation
 from pathserve.masks import rasterize
 from pathserve.masks.vectorize import vectorize

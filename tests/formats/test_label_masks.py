@@ -16,9 +16,10 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
-from pathserve.formats import label_tiff, registry, traced
+from pathserve.formats import registry
 from pathserve.formats.contract import HEAD_BYTES, ReadContext
-from pathserve.formats.label_mask import LABEL_MASK
+from pathserve.formats.rasters import label_tiff, traced
+from pathserve.formats.rasters.label_mask import LABEL_MASK
 from pathserve.labels import Columns, FeatureIssue
 from pathserve.masks import encode_npy, encode_npz, encode_png, rasterize
 from pathserve.masks.vectorize import vectorize

@@ -8,9 +8,10 @@ import pytest
 import zarr
 
 from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
-from pathserve.formats import label_zarr, registry
+from pathserve.formats import registry
 from pathserve.formats.contract import ReadContext
-from pathserve.formats.label_zarr import OME_ZARR_LABELS
+from pathserve.formats.rasters import label_zarr
+from pathserve.formats.rasters.label_zarr import OME_ZARR_LABELS
 from pathserve.labels import Columns
 from pathserve.masks import rasterize
 

@@ -1,6 +1,6 @@
 import orjson
 
-from pathserve.formats import geojson
+from pathserve.formats.geojson import geojson
 
 
 def test_one_text_can_ask_for_so_much_repair_and_no_more(monkeypatch) -> None:

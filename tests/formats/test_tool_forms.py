@@ -16,8 +16,8 @@ from shapely import affinity
 from pathserve.errors import Invalid
 from pathserve.formats import registry
 from pathserve.formats.contract import HEAD_BYTES, ReadContext, SlideFrame
-from pathserve.formats.drawn_shapes import bezier, ellipse_ring, spline
-from pathserve.formats.svg import parse_svg
+from pathserve.formats.tools.drawn_shapes import bezier, ellipse_ring, spline
+from pathserve.formats.tools.svg import parse_svg
 from pathserve.geometry import Mpp, Size
 from pathserve.labels import NewAnnotation
 

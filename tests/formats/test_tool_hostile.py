@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathserve.errors import Invalid, PathServeError, TooLarge
-from pathserve.formats import json_stream, registry, xml_events
+from pathserve.formats import registry
 from pathserve.formats.contract import HEAD_BYTES, ReadContext, SlideFrame
+from pathserve.formats.tools import json_stream, xml_events
 from pathserve.geometry import Mpp, Size
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pathserve.formats.contract import ReadContext, WriteContext
-from pathserve.formats.tiatoolbox import TIATOOLBOX
+from pathserve.formats.tables.tiatoolbox import TIATOOLBOX
 from pathserve.labels import Columns
 
 STORE = Path("/work/shared/data/annotations/tiatoolbox/hgsc_nest.db")

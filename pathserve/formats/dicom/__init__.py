@@ -1,0 +1,1 @@
+"""DICOM's bulk annotations and segmentations."""

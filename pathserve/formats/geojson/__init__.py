@@ -1,0 +1,1 @@
+"""GeoJSON and what QuPath makes of it, of any size."""

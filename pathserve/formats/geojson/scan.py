@@ -1,0 +1,435 @@
+"""Kernels that find the features of a GeoJSON text and put those of the common form into arrays at once.
+
+Machine code without the interpreter lock, so that a server goes on meanwhile. The common form is a Feature whose
+geometry has nothing but its type and positions of two numbers, and whose id is a UUID or absent; whatever else the text
+holds is only found, and read by `pathserve.formats.geojson.geojson`. Both read the same thing out of the same text.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from pathserve.formats.geojson.coordinate_kernels import PARTS, POSITIONS, RINGS, Shapes, read_geometry
+from pathserve.formats.geojson.json_kernels import (
+    BAD,
+    END,
+    FOUND,
+    MORE,
+    OBJECTS,
+    STAMP,
+    Memory,
+    after_key,
+    copy_string,
+    copy_value,
+    is_new,
+    is_word,
+    plain_key,
+    skip_space,
+    skip_value,
+    word,
+)
+from pathserve.formats.geojson.number_kernels import Array, jit, read_number, signed
+
+FULL: Final = FOUND
+"""A scan ended because the arrays are full."""
+
+# What stands around the items.
+ARRAY: Final = 0
+LINES: Final = 1
+RECORDS: Final = 2
+
+INSPECT: Final = 2
+"""Flag of a row whose properties say more than the kernels read out of them."""
+
+# Places in `Rows.counts`.
+ITEMS: Final = 0
+ROWS: Final = 1
+BYTES: Final = 5
+CLASSES: Final = 6
+EXPECT: Final = 7
+COUNTERS: Final = 8
+
+_TYPE, _ID, _GEOMETRY, _PROPERTIES, _BBOX = map(word, ("type", "id", "geometry", "properties", "bbox"))
+_AS_DRAWN = word("asDrawn")
+_FEATURE = word("Feature")
+_CLASSIFICATION, _STATE, _SCORE, _EXHAUSTIVE = map(word, ("classification", "state", "score", "exhaustive"))
+_OBJECT_TYPE, _ANNOTATION, _DRAFT, _FALSE = map(word, ("objectType", '"annotation"', '"draft"', "false"))
+_FOREIGN, _OPEN_FOREIGN = word("foreignMembers"), word('"foreignMembers":{')
+_AUTHOR, _REVISION, _LAYER, _PROVENANCE = map(word, ("author", "revision", "layer", "provenance"))
+_CREATED, _UPDATED, _NUMBER, _SLIDE = map(word, ("created", "updated", "number", "slide"))
+
+_RECORD, _NEWLINE = 0x1E, 0x0A
+_QUOTE, _COMMA, _COLON, _MINUS, _ZERO = map(ord, '",:-0')
+_OPEN, _CLOSE, _CLOSE_LIST = map(ord, "{}]")
+
+
+class Rows(NamedTuple):
+    """What is read of each Feature of the common form.
+
+    Parameters
+    ----------
+    class_at
+        Index into ``classes``, -1 for none; ``classes`` holds the extents of different classifications in the text.
+    out, out_ends
+        Properties as JSON one behind another, and where each ends.
+    flags
+        `NORMALISE`, `INSPECT`.
+    foreign
+        Scratch: extents of members that GeoJSON does not define.
+    counts
+        How much of each array is used, by `ITEMS`, `ROWS` ...; ``counts[EXPECT]`` says what may follow in an array
+        (0: item or end, 1: comma or end, 2: item).
+    """
+
+    ids: Array
+    kinds: Array
+    class_at: Array
+    classes: Array
+    scores: Array
+    score_bits: Array
+    flags: Array
+    out: Array
+    out_ends: Array
+    foreign: Array
+    counts: Array
+
+
+class Items(NamedTuple):
+    """Extent of each item in the text, and its row, -1 when it is not of the common form."""
+
+    starts: Array
+    ends: Array
+    rows: Array
+
+
+@jit
+def _hex(char: int) -> int:
+    if _ZERO <= char <= 0x39:
+        value: int = signed(char) - _ZERO
+        return value
+    lower: int = signed(char) | 0x20
+    return lower - 0x57 if 0x61 <= lower <= 0x66 else -1
+
+
+@jit
+def _read_uuid(text: Array, start: int, ids: Array, row: int) -> bool:
+    """Read 36 characters as a UUID; tells whether they are one."""
+    count = 0
+    for index in range(36):
+        char = text[start + index]
+        if index == 8 or index == 13 or index == 18 or index == 23:
+            if char != _MINUS:
+                return False
+            continue
+        value = _hex(char)
+        if value < 0:
+            return False
+        if count & 1:
+            ids[row, count >> 1] |= np.uint8(value)
+        else:
+            ids[row, count >> 1] = np.uint8(value << 4)
+        count += 1
+    return True
+
+
+@jit
+def _is_owned(text: Array, start: int, end: int) -> bool:
+    """Tell whether a property is the server's, and passed over."""
+    if end - start < 5 or end - start > 10:
+        return False
+    return (
+        is_word(text, start, end, _AUTHOR)
+        or is_word(text, start, end, _REVISION)
+        or is_word(text, start, end, _LAYER)
+        or is_word(text, start, end, _PROVENANCE)
+        or is_word(text, start, end, _CREATED)
+        or is_word(text, start, end, _UPDATED)
+        or is_word(text, start, end, _NUMBER)
+        or is_word(text, start, end, _SLIDE)
+    )
+
+
+@jit
+def _find_class(text: Array, start: int, end: int, rows: Rows) -> int:
+    """Give the number of this classification's text among those of the block, -2 when there are too many."""
+    classes, counts = rows.classes, rows.counts
+    for index in range(counts[CLASSES] - 1, -1, -1):
+        first, last = classes[index, 0], classes[index, 1]
+        if last - first != end - start:
+            continue
+        offset = 0
+        while offset < end - start and text[first + offset] == text[start + offset]:
+            offset += 1
+        if offset == end - start:
+            return index
+    if counts[CLASSES] == len(classes):
+        return -2
+    classes[counts[CLASSES], 0], classes[counts[CLASSES], 1] = start, end
+    counts[CLASSES] += 1
+    fresh: int = counts[CLASSES] - 1
+    return fresh
+
+
+@jit
+def _judge(
+    text: Array, key: int, last: int, value: int, end: int, written: int, size: int, row: int, rows: Rows
+) -> int:
+    """Look at a property that was copied: 1 to keep it, 0 to drop it, -1 when it is not for kernels."""
+    if _is_owned(text, key, last):
+        return 0
+    if is_word(text, key, last, _OBJECT_TYPE):
+        return 0 if is_word(rows.out, written, size, _ANNOTATION) else 1
+    if is_word(text, key, last, _STATE):
+        if is_word(rows.out, written, size, _DRAFT):
+            return 0
+        rows.flags[row] |= INSPECT
+    elif is_word(text, key, last, _SCORE):
+        if read_number(text, value, rows.scores, rows.score_bits, row) != end:
+            rows.scores[row] = np.nan
+            rows.flags[row] |= INSPECT
+    elif is_word(text, key, last, _EXHAUSTIVE):
+        return 1 if is_word(rows.out, written, size, _FALSE) else -1
+    return -1 if is_word(text, key, last, _FOREIGN) else 1
+
+
+@jit
+def _copy_member(text: Array, key: int, last: int, size: int, row: int, rows: Rows, memory: Memory) -> tuple[int, int]:
+    """Copy the member whose name begins at ``key``; its end (or -1) and the new size, the same when it is dropped."""
+    out, before = rows.out, size
+    _, size, more = copy_string(text, key - 1, out, size)
+    rows.flags[row] |= more
+    out[size] = _COLON
+    written = size + 1
+    value = after_key(text, last)
+    place, size, more = copy_value(text, value, out, written, memory)
+    if place < 0:
+        return -1, before
+    kept = _judge(text, key, last, value, place, written, size, row, rows)
+    rows.flags[row] |= more
+    return (place if kept >= 0 else -1), (size if kept > 0 else before)
+
+
+@jit
+def _read_properties(text: Array, place: int, size: int, row: int, rows: Rows, memory: Memory) -> tuple[int, int]:  # noqa: C901 - one loop over a grammar
+    """Copy the properties that are kept, each with a comma behind it; their end (or -1) and the new size."""
+    memory.marks[OBJECTS] += 1
+    serial = memory.marks[OBJECTS]
+    place = skip_space(text, place + 1)
+    if text[place] == _CLOSE:
+        return place + 1, size
+    while True:
+        key = place + 1
+        last = plain_key(text, key) if text[place] == _QUOTE else -1
+        if last < 0 or not is_new(text, key, last, serial, memory):
+            return -1, size
+        value = after_key(text, last)
+        if value < 0:
+            return -1, size
+        if is_word(text, key, last, _CLASSIFICATION):
+            place = skip_value(text, value, len(text) - 1)
+            rows.class_at[row] = _find_class(text, value, place, rows) if place >= 0 else -2
+            if rows.class_at[row] == -2:
+                return -1, size
+        else:
+            before = size
+            place, size = _copy_member(text, key, last, size, row, rows, memory)
+            if place < 0:
+                return -1, size
+            if size > before:
+                rows.out[size] = _COMMA
+                size += 1
+        place = skip_space(text, place)
+        if text[place] == _CLOSE:
+            return place + 1, size
+        if text[place] != _COMMA:
+            return -1, size
+        place = skip_space(text, place + 1)
+
+
+@jit
+def _close_properties(text: Array, start: int, size: int, many: int, row: int, rows: Rows, memory: Memory) -> int:
+    """Put ``many`` members that stand beside the properties into them, and close them; the new size, or -1."""
+    out = rows.out
+    if many:
+        for index in range(len(_OPEN_FOREIGN)):
+            out[size + index] = _OPEN_FOREIGN[index]
+        size += len(_OPEN_FOREIGN)
+        for member in range(many):
+            key = rows.foreign[member]
+            _, size, more = copy_string(text, key - 1, out, size)
+            rows.flags[row] |= more
+            out[size] = _COLON
+            value = after_key(text, plain_key(text, key))
+            place, size, more = copy_value(text, value, out, size + 1, memory)
+            rows.flags[row] |= more
+            if place < 0:
+                return -1
+            out[size] = _COMMA
+            size += 1
+        out[size - 1] = _CLOSE
+        out[size] = _COMMA
+        size += 1
+    if size == start + 1:
+        return start  # no properties are b""
+    out[size - 1] = _CLOSE
+    return size
+
+
+@jit
+def _read_feature(text: Array, place: int, end: int, shapes: Shapes, rows: Rows, memory: Memory) -> int:  # noqa: C901, PLR0915 - one loop over a grammar
+    """Read a Feature of the common form at ``place`` into the next row; its end, or -1."""
+    counts = rows.counts
+    row = counts[ROWS]
+    memory.marks[STAMP] += 1
+    memory.marks[OBJECTS] = 0
+    kind, many, size = 0, 0, counts[BYTES] + 1
+    is_typed, is_identified, is_described = False, False, False
+    rows.out[size - 1] = _OPEN
+    rows.ids[row, :] = 0
+    rows.class_at[row], rows.flags[row], rows.scores[row] = -1, 0, np.nan
+    while True:
+        place = skip_space(text, place + 1)
+        start = place + 1
+        last = plain_key(text, start) if text[place] == _QUOTE else -1
+        place = after_key(text, last) if last >= 0 else -1
+        if place < 0:
+            return -1
+        char = text[place]
+        if is_word(text, start, last, _GEOMETRY):
+            if kind or char != _OPEN:
+                return -1
+            place, kind = read_geometry(text, place, shapes, counts)
+        elif is_word(text, start, last, _PROPERTIES):
+            if is_described or char != _OPEN:
+                return -1
+            is_described = True
+            place, size = _read_properties(text, place, size, row, rows, memory)
+        elif is_word(text, start, last, _TYPE):
+            last = plain_key(text, place + 1)
+            if is_typed or char != _QUOTE or not is_word(text, place + 1, last, _FEATURE):
+                return -1
+            is_typed = True
+            place = last + 1
+        elif is_word(text, start, last, _ID):
+            last = plain_key(text, place + 1)
+            if is_identified or char != _QUOTE or last != place + 37:
+                return -1
+            is_identified = True
+            place = last + 1 if _read_uuid(text, place + 1, rows.ids, row) else -1
+        else:
+            is_other = many == len(rows.foreign) or is_word(text, start, last, _AS_DRAWN)
+            if is_other or not is_new(text, start, last, 0, memory):
+                return -1
+            if is_word(text, start, last, _BBOX):
+                place, _, _ = copy_value(text, place, rows.out, size, memory)
+            else:
+                rows.foreign[many] = start
+                many += 1
+                place = skip_value(text, place, end)
+        if place < 0:
+            return -1
+        place = skip_space(text, place)
+        if text[place] == _CLOSE:
+            break
+        if text[place] != _COMMA:
+            return -1
+    if not is_typed or kind == 0:
+        return -1
+    size = _close_properties(text, counts[BYTES], size, many, row, rows, memory)
+    if size < 0:
+        return -1
+    rows.kinds[row] = kind
+    counts[BYTES] = size
+    return place + 1
+
+
+@jit
+def _record_end(text: Array, place: int, end: int, mark: int) -> int:
+    while place < end and text[place] != mark:
+        place += 1
+    return place
+
+
+@jit
+def _record_extent(text: Array, place: int, last: int, end: int, is_final: bool, mark: int) -> tuple[int, int]:
+    """Give the end of a record (-1 when more of it may follow), and that of the Feature, -1 when it is not alone."""
+    if last >= 0:
+        stop = skip_space(text, last)
+        between = _record_end(text, last, stop, mark)
+        if between < stop:
+            return between, last
+        if text[stop] == mark if stop < end else is_final:
+            return stop, last
+    stop = _record_end(text, place, end, mark)
+    return (stop if stop < end or is_final else -1), -1
+
+
+@jit
+def scan_items(  # noqa: C901 - one loop over a grammar
+    text: Array,
+    place: int,
+    end: int,
+    is_final: bool,
+    around: int,
+    shapes: Shapes,
+    rows: Rows,
+    items: Items,
+    memory: Memory,
+) -> tuple[int, int]:
+    """Find the items of a block of text and read those of the common form.
+
+    Parameters
+    ----------
+    text
+        uint8; ``place`` to ``end`` is looked at, ``text[end]`` is 0, and ``is_final`` tells that no more follows.
+    around
+        `ARRAY`, `LINES` or `RECORDS`.
+
+    Returns
+    -------
+    How it ended, and the place up to which all is read.
+    """
+    counts = rows.counts
+    mark = _NEWLINE if around == LINES else _RECORD
+    while True:
+        place = skip_space(text, place)
+        while around == RECORDS and text[place] == _RECORD:
+            place = skip_space(text, place + 1)
+        if place >= end:
+            return (END if is_final and around != ARRAY else MORE), place
+        if around == ARRAY:
+            if text[place] == _CLOSE_LIST and counts[EXPECT] != 2:
+                return END, place + 1
+            if counts[EXPECT] == 1:
+                if text[place] != _COMMA:
+                    return BAD, place
+                counts[EXPECT] = 2
+                place += 1
+                continue
+        if counts[ITEMS] >= len(items.starts):
+            return FULL, place
+        positions, rings, parts, classes = counts[POSITIONS], counts[RINGS], counts[PARTS], counts[CLASSES]
+        last = -1
+        if text[place] == _OPEN:
+            last = _read_feature(text, place, end, shapes, rows, memory)
+        stop = last
+        if around != ARRAY:
+            stop, last = _record_extent(text, place, last, end, is_final, mark)
+        elif last < 0:
+            stop = skip_value(text, place, end)
+            if stop == -2:
+                return BAD, place
+        if last < 0:
+            counts[POSITIONS], counts[RINGS], counts[PARTS], counts[CLASSES] = positions, rings, parts, classes
+        if stop < 0:
+            return MORE, place
+        items.starts[counts[ITEMS]], items.ends[counts[ITEMS]] = place, stop
+        items.rows[counts[ITEMS]] = -1
+        if last >= 0:
+            items.rows[counts[ITEMS]] = counts[ROWS]
+            counts[ROWS] += 1
+            shapes.starts[counts[ROWS]] = counts[PARTS]
+            rows.out_ends[counts[ROWS]] = counts[BYTES]
+        counts[ITEMS] += 1
+        counts[EXPECT] = 1
+        place = stop

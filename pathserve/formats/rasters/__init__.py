@@ -1,0 +1,1 @@
+"""Annotations as pixels: label masks and COCO's run-length codes."""

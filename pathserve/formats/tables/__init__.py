@@ -1,0 +1,1 @@
+"""Tables of geometry: TIAToolbox's store, GeoParquet, FlatGeobuf."""

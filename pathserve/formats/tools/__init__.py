@@ -1,0 +1,1 @@
+"""The files of other tools: XML, JSON and text, piece by piece."""
