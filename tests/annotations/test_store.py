@@ -177,9 +177,9 @@ def test_a_project_has_at_most_254_classes(store: AnnotationStore, schemas: Clas
     assert store.counts([slide]) == {slide: 254}
 
 
-def test_many_annotations_are_written_in_batches(store: AnnotationStore, slide: str) -> None:
+def test_many_annotations_are_one_revision(store: AnnotationStore, slide: str) -> None:
     added = store.add(slide, [square(n % 100, n // 100) for n in range(5001)], layer="a", author="a")
-    assert (added.created, added.revision, len(set(added.ids))) == (5001, 2, 5001)
+    assert (added.created, added.revision, len(set(added.ids))) == (5001, 1, 5001)
     assert [(layer.name, count) for layer, count in store.layers(slide)] == [("a", 5001)]
 
 

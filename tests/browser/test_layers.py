@@ -200,5 +200,5 @@ def test_readers_see_each_other_and_what_the_other_changes(site, open_reader) ->
     expect(ben.test_id("change-note")).to_have_count(0)
 
     ana.test_id("company").locator("summary").click()
-    ana.moved_by(lambda: ana.page.get_by_role("button", name=re.compile(re.escape(ben.account))).click())
+    ana.moved_by(lambda: ana.page.get_by_role("button", name=re.compile(rf"^{re.escape(ben.account)} · look")).click())
     assert (round(ana.state()["x"]), round(ana.state()["y"])) == (600, 700)

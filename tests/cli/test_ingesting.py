@@ -108,7 +108,7 @@ def test_what_ingest_does_is_a_job_that_keeps_no_path(run, sample_field, tmp_pat
 
 @pytest.fixture
 def large(make_tiff):
-    return make_tiff([(3000, 3000)], tile=16)
+    return make_tiff([(4800, 4800)], tile=16)
 
 
 def wait_for_job(data, wanted):

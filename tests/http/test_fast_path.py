@@ -606,6 +606,9 @@ def test_a_bug_in_the_short_way_is_answered_by_the_route(
         wire.send(pair.request())
         assert wire.read().comparable() == whole.comparable()
         assert pair.fast.fast() == fast + 1  # and after it the short way is open again
+    until = time.monotonic() + 10
+    while len(caplog.records) < bugs and time.monotonic() < until:  # the server writes them in another thread
+        time.sleep(0.01)
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == bugs
     for line in lines:

@@ -108,7 +108,7 @@ def test_deep_long_and_unclear_bodies_are_refused(site) -> None:
     bodies = [
         b'{"type":"Feature","geometry":' + collection + deep + b'},"properties":{}}',
         b'{"type":"Feature","geometry":{"type":"Point","coordinates":[1,1]},"properties":{"a":1,"a":'
-        + b"9" * 30
+        + b"9" * 400
         + b"}}",
     ]
     bodies += [

@@ -4,12 +4,14 @@ import shutil
 
 import pytest
 
+from pathserve.annotations import AnnotationStore
 from pathserve.catalog import Catalog, Kind, Pseudonyms
 from pathserve.errors import Conflict
 from pathserve.ingest import ingest_scan
 from pathserve.ingest.find import find_scans
 from pathserve.ingest.manifest_apply import apply_row, match_rows
 from pathserve.ingest.manifest_csv import parse_manifest
+from pathserve.labels import NewAnnotation
 
 
 @pytest.fixture
@@ -91,18 +93,8 @@ def test_a_line_changes_what_is_said_and_keeps_originals_apart(db, settings, sam
 def test_a_slide_with_annotations_does_not_change_its_project(db, settings, sample_field):
     catalog, pseudonyms = Catalog(db), Pseudonyms(db, settings.pseudonyms)
     (made,) = ingest_scan(sample_field, settings=settings, catalog=catalog, progress=lambda p: None)
-    db.write(
-        lambda tx: tx.run(
-            "insert into layer (id, slide, name, author, created) values (1, ?, 'l', 'a', '')", made.slide.id
-        )
-    )
-    db.write(
-        lambda tx: tx.run(
-            "insert into head (id, slide, number, layer, revision, deleted, x0, y0, x1, y1, created) "
-            "values ('f', ?, 1, 1, 1, 0, 0, 0, 1, 1, '')",
-            made.slide.id,
-        )
-    )
+    point = NewAnnotation({"type": "Point", "coordinates": [1, 1]})
+    AnnotationStore(db).add(made.slide.id, [point], layer="l", author="a")
     (row,) = parse_manifest(b"file,project\nx.jpg,other\n").rows
     with pytest.raises(Conflict):
         apply_row(row, [made.slide], catalog=catalog, pseudonyms=pseudonyms)
