@@ -13,7 +13,7 @@ from pathserve.formats.registry import by_name
 from pathserve.geometry import Mpp, Size
 from pathserve.labels import ClassSchema, CodedTerm
 
-DATA = Path("/work/shared/data/annotations")
+DATA = Path(__file__).resolve().parents[3] / "shared/data/annotations"
 SLIDE = SlideFrame(Size(70_000, 70_000), Mpp(0.499, 0.499))
 
 FILES = [

@@ -24,7 +24,7 @@ from pathserve.geometry import Size
 from pathserve.labels import AnnotationClass, ClassSchema, Columns, FeatureIssue, NewAnnotation
 from pathserve.masks import rasterize
 
-MIDOG = Path("/work/shared/data/annotations/coco/MIDOG++_human.json")
+MIDOG = Path(__file__).resolve().parents[3] / "shared/data/annotations/coco/MIDOG++_human.json"
 SQUARE = [[1.0, 1.0], [30.5, 1.0], [30.5, 20.0], [1.0, 20.0], [1.0, 1.0]]
 HOLE = [[5.0, 5.0], [5.0, 9.0], [9.0, 9.0], [9.0, 5.0], [5.0, 5.0]]
 FAR = [[x + 40.1, y + 30] for x, y in SQUARE]

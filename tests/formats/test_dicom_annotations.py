@@ -21,8 +21,8 @@ from pathserve.formats.tools.drawn_shapes import ELLIPSE, SHAPE, ellipse_propert
 from pathserve.geometry import Mpp
 from pathserve.labels import AnnotationClass, ClassSchema, CodedTerm, Columns, NewAnnotation
 
-REAL = Path("/work/shared/data/annotations/dicom-ann/sm_annotations.dcm")
-SLIDE = Path("/work/shared/data/slides/dicom-wsm/highdicom/sm_image.dcm")
+REAL = Path(__file__).resolve().parents[3] / "shared/data/annotations/dicom-ann/sm_annotations.dcm"
+SLIDE = Path(__file__).resolve().parents[3] / "shared/data/slides/dicom-wsm/highdicom/sm_image.dcm"
 needs_data = pytest.mark.usefixtures("shared_data")
 
 TUMOR = CodedTerm("SCT", "108369006", "Neoplasm")

@@ -19,7 +19,7 @@ from pathserve.geometry import Mpp, Size
 from pathserve.labels import AnnotationClass, ClassSchema, CodedTerm, Columns, NewAnnotation
 from pathserve.masks import rasterize
 
-DATA = Path("/work/shared/data")
+DATA = Path(__file__).resolve().parents[3] / "shared/data"
 DOTS = DATA / "annotations" / "dicom-seg" / "seg_image_sm_dots.dcm"
 SLIDE = DATA / "slides" / "dicom-wsm" / "highdicom" / "sm_image.dcm"
 needs_data = pytest.mark.usefixtures("shared_data")

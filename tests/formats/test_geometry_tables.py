@@ -30,7 +30,7 @@ from pathserve.labels import AnnotationClass, ClassSchema, Columns, FeatureIssue
 from pathserve.masks import rasterize
 from pathserve.masks.vectorize import vectorize
 
-DATA = Path("/work/shared/data/annotations")
+DATA = Path(__file__).resolve().parents[3] / "shared/data/annotations"
 NEST = DATA / "histolytics" / "hgsc_nest.parquet"
 STORE = DATA / "tiatoolbox" / "hgsc_nest.db"
 FORMATS = (TIATOOLBOX, GEOPARQUET, GEOFEATHER, FLATGEOBUF)

@@ -24,7 +24,7 @@ from pathserve.labels import Columns, FeatureIssue
 from pathserve.masks import encode_npy, encode_npz, encode_png, rasterize
 from pathserve.masks.vectorize import vectorize
 
-DATA = Path("/work/shared/data/annotations")
+DATA = Path(__file__).resolve().parents[3] / "shared/data/annotations"
 needs_data = pytest.mark.usefixtures("shared_data")
 INSTANCE = {"kind": "instance"}
 

@@ -15,7 +15,7 @@ from pathserve.formats.rasters.label_zarr import OME_ZARR_LABELS
 from pathserve.labels import Columns
 from pathserve.masks import rasterize
 
-REAL = Path("/work/shared/data/slides/ome-zarr/tubhiswt4D_sub.zarr")
+REAL = Path(__file__).resolve().parents[3] / "shared/data/slides/ome-zarr/tubhiswt4D_sub.zarr"
 needs_data = pytest.mark.usefixtures("shared_data")
 
 

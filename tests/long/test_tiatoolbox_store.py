@@ -16,7 +16,7 @@ from pathserve.formats.contract import ReadContext, WriteContext
 from pathserve.formats.tables.tiatoolbox import TIATOOLBOX
 from pathserve.labels import Columns
 
-STORE = Path("/work/shared/data/annotations/tiatoolbox/hgsc_nest.db")
+STORE = Path(__file__).resolve().parents[3] / "shared/data/annotations/tiatoolbox/hgsc_nest.db"
 
 PEER = """
 import json, sqlite3, sys

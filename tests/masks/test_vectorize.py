@@ -13,7 +13,7 @@ from pathserve.errors import Invalid, TooLarge
 from pathserve.masks import rasterize
 from pathserve.masks.vectorize import join, last_rows, merge_labels, trace_bands, vectorize
 
-INSTANCES = Path("/work/shared/data/annotations/histolytics/hgsc_nest_inst_mask.npz")
+INSTANCES = Path(__file__).resolve().parents[3] / "shared/data/annotations/histolytics/hgsc_nest_inst_mask.npz"
 
 label_images = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3)).flatmap(
     lambda s: arrays(np.int32, s[:2], elements=st.integers(0, s[2]))
