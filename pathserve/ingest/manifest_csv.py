@@ -19,6 +19,7 @@ MAX_ROWS = 100_000
 MAX_COLUMNS = 100
 _MAX_FILE = 4096
 _MAX_SHOWN = 40
+_MAX_CELL = 131_072
 
 _PSEUDONYMS = ("name", "case", "patient")
 _ORIGINALS = {"original_name": "name", "original_case": "case", "original_patient": "patient"}
@@ -202,6 +203,9 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             return
         except csv.Error as error:
             raise Invalid(f"Line {line} is no CSV: its quotes do not match, or a field is too long.") from error
+        # The limit of the csv module is one for the whole process, and other tables have a larger one.
+        if any(len(cell) > _MAX_CELL for cell in cells):
+            raise Invalid(f"A field of line {line} is too long.")
         if any(cell.strip() for cell in cells):
             yield line, cells
 

@@ -44,6 +44,6 @@ def test_a_server_loads_all_machine_code_when_it_starts() -> None:
     late = {
         name
         for path in package.rglob("*.py")
-        for name in re.findall(r'import_module\("(pathserve\.\w+\.(?:\w*kernels|scan))"\)', path.read_text())
+        for name in re.findall(r'import_module\("(pathserve\.[\w.]+\.(?:\w*kernels|scan))"\)', path.read_text())
     }
     assert set(MODULES) == late
