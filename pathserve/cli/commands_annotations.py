@@ -1,19 +1,18 @@
 """Commands about files of annotations: import and export in every format."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pathserve.annotations import AnnotationQuery
 from pathserve.annotations.revision_log import revision_log
 from pathserve.cli.options import AsJson, Data, open_services, usage
 from pathserve.cli.output import Exit, note, say, say_json
+from pathserve.cli.progress import bar
 from pathserve.exchange import (
     IDENTITY,
     ExportOptions,
@@ -89,7 +88,7 @@ def import_annotations(
             force=force,
             told=parse_told(option or ()),
         )
-    with open_services(data) as services, _bar("annotations") as moved:
+    with open_services(data) as services, bar("annotations") as moved:
         record = services.catalog.slide(slide)
         report = import_file(
             services.annotations,
@@ -132,7 +131,7 @@ def export_annotations(
         moment = None if as_of is None else parse_as_of(as_of)
         frame = frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine)
         options = ExportOptions(by_name(format_), frame, parse_told(option or ()))
-    with open_services(data) as services, _bar("annotations") as moved:
+    with open_services(data) as services, bar("annotations") as moved:
         record = services.catalog.slide(slide)
         export = begin_export(
             services.annotations,
@@ -167,26 +166,6 @@ def _sink(output: Path | None) -> Iterator[BinaryIO]:
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _bar(shown: str) -> Iterator[Callable[[str, int, int | None], None]]:
-    """Show a bar on standard error (none when that is no terminal), moved by what it gives."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[phase]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(shown, total=None, phase="")
-
-        def moved(phase: str, done: int, total: int | None) -> None:
-            progress.update(task, completed=done, total=total, phase=phase)
-
-        yield moved
 
 
 def _tell(report: ImportReport) -> None:

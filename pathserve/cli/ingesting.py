@@ -127,7 +127,7 @@ class ScanJobs:
             with bar(shown) as moved:
                 ended = self._services.queue.run(
                     started,
-                    progress=moved,
+                    progress=lambda at: moved(at.phase, at.done, at.total),
                     stop=self._stop.is_set,
                     put_back=False,
                     scheduler=options.scheduler,

@@ -1,4 +1,4 @@
-"""The progress bar of ingest."""
+"""The progress bar of long commands."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,17 +6,19 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pathserve.ingest import Progress as IngestProgress
-
 
 @contextmanager
-def bar(shown: str) -> Iterator[Callable[[IngestProgress], None]]:
+def bar(shown: str) -> Iterator[Callable[[str, int, int | None], None]]:
     """Show a bar on standard error (none when that is no terminal), moved by what it gives.
 
     Parameters
     ----------
     shown
         What the bar says before itself.
+
+    Yields
+    ------
+    What moves it: takes the phase, how much is done, and of how much (None when that is not known).
     """
     console = Console(stderr=True)
     columns = (
@@ -29,7 +31,7 @@ def bar(shown: str) -> Iterator[Callable[[IngestProgress], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(shown, total=None, phase="")
 
-        def moved(at: IngestProgress) -> None:
-            progress.update(task, completed=at.done, total=at.total, phase=at.phase)
+        def moved(phase: str, done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total, phase=phase)
 
         yield moved
