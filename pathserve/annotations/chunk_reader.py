@@ -9,7 +9,7 @@ from pathserve.annotations.chunks import Attributes, Chunk
 from pathserve.cache import ByteBudgetCache
 from pathserve.db import Transaction, placeholders
 from pathserve.errors import NotFound
-from pathserve.labels import Columns
+from pathserve.labels import Columns, Texts
 
 CACHE_BYTES = 256 * 1024 * 1024
 """Of all decoded chunks; half of it is for attributes: those of a million cells, so that counting and sorting them is
@@ -116,4 +116,4 @@ def _numbered(ref: ChunkRef, found: Attributes) -> Attributes:
 def _without_json(columns: Columns | None) -> Columns | None:
     if columns is None:
         return None
-    return replace(columns, properties=[b""] * len(columns), geometries={}, drawn={})
+    return replace(columns, properties=Texts.empty(len(columns)), geometries={}, drawn={})

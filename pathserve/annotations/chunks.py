@@ -43,7 +43,7 @@ import orjson
 
 from pathserve.annotations import json_numbers
 from pathserve.annotations.packing import Packer, Unpacker, damaged
-from pathserve.labels import Columns
+from pathserve.labels import Columns, Texts
 from pathserve.labels.columns import areas
 
 Ints = npt.NDArray[np.int64]
@@ -191,7 +191,7 @@ class Chunk:
         """
         known = self.attributes() if attributes is None else attributes
         starts, part_starts, ring_starts, xy = self._shapes()
-        properties, geometries, drawn = self._json() if with_properties else ([b""] * self._rows, {}, {})
+        properties, geometries, drawn = self._json() if with_properties else (Texts.empty(self._rows), {}, {})
         return Columns(
             ids=known.ids,
             numbers=known.numbers,
@@ -233,11 +233,13 @@ class Chunk:
             _freeze(array)
         return starts, part_starts, ring_starts, xy
 
-    def _json(self) -> tuple[list[bytes], dict[int, bytes], dict[int, bytes]]:
+    def _json(self) -> tuple[Texts, dict[int, bytes], dict[int, bytes]]:
         source = Unpacker(self._section(_JSON))
-        ends = np.cumsum(source.ints(self._rows)).tolist()
-        whole = _whole_texts(source, ends[-1])
-        properties = [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        lengths = source.ints(self._rows)
+        if not len(lengths) or int(lengths.min()) < 0:
+            raise damaged()
+        starts = np.concatenate(([0], np.cumsum(lengths)))
+        properties = Texts(np.frombuffer(_whole_texts(source, int(starts[-1])), np.uint8), starts)
         geometries, drawn = _texts(source), _texts(source)
         source.end()
         return properties, geometries, drawn
@@ -321,7 +323,7 @@ def _geometry(columns: Columns) -> bytes:
 
 def _json(columns: Columns) -> bytes:
     out = Packer()
-    out.ints(np.fromiter(map(len, columns.properties), np.int64, len(columns)))
+    out.ints(columns.properties.lengths)
     _put_texts(out, columns.properties)
     for texts in (columns.geometries, columns.drawn):
         out.raw(struct.pack("<I", len(texts)))
@@ -331,9 +333,9 @@ def _json(columns: Columns) -> bytes:
     return out.packed()
 
 
-def _put_texts(out: Packer, texts: Sequence[bytes]) -> None:
+def _put_texts(out: Packer, texts: Texts) -> None:
     """Put properties in the form that packs best."""
-    whole = b"".join(texts)
+    whole = texts.data.tobytes()
     taken = json_numbers.take_out(whole) if len(whole) > _MANY_BYTES * len(texts) else None
     if taken is None or not taken[2]:
         out.raw(b"\0" + whole)
@@ -350,9 +352,9 @@ def _put_texts(out: Packer, texts: Sequence[bytes]) -> None:
         out.floats(values[json_numbers.by_column(number_count, stride)])
 
 
-def _stride(texts: Sequence[bytes]) -> int:
+def _stride(texts: Texts) -> int:
     """Give how many decimal numbers a typical one of the texts has; the longest ones are what counts."""
-    typical = sorted(texts, key=len)[len(texts) * 3 // 4]
+    typical = texts[int(np.argsort(texts.lengths, kind="stable")[len(texts) * 3 // 4])]
     taken = json_numbers.take_out(typical)
     return max(1, taken[2] if taken else 1)
 

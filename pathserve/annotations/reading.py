@@ -29,7 +29,7 @@ from pathserve.annotations.query import AnnotationQuery, Box
 from pathserve.annotations.revisions import moments, revisions_of
 from pathserve.annotations.rows import DEFAULT_STATE
 from pathserve.db import Transaction, Value, as_int, placeholders
-from pathserve.labels import Columns, NewAnnotation
+from pathserve.labels import Columns, NewAnnotation, Texts
 from pathserve.labels.columns import areas
 
 SOURCES_AT_ONCE = 64
@@ -349,6 +349,6 @@ def read_versions(tx: Transaction, keys: Sequence[tuple[str, int]], *, layer: st
         numbers=np.array([as_int(row[2]) for row in rows], np.int64),
         revisions=np.array([as_int(row[1]) for row in rows], np.int64),
         firsts=np.array([as_int(row[3]) for row in rows], np.int64),
-        properties=[str(row[6]).encode() for row in rows],
+        properties=Texts.of(str(row[6]).encode() for row in rows),
         layer=layer,
     )

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.hilbert import CHUNK_ROWS, hilbert_distance
-from pathserve.labels import Columns
+from pathserve.labels import Columns, Texts
 
 Keys = npt.NDArray[np.uint32]
 Order = npt.NDArray[np.int64]
@@ -124,13 +124,11 @@ class Spool:
         rows = range(len(columns))
         for name, texts in (
             ("properties", columns.properties),
-            ("geometries", [columns.geometries.get(row, b"") for row in rows] if columns.geometries else None),
-            ("drawn", [columns.drawn.get(row, b"") for row in rows] if columns.drawn else None),
+            ("geometries", Texts.of(columns.geometries.get(row, b"") for row in rows) if columns.geometries else None),
+            ("drawn", Texts.of(columns.drawn.get(row, b"") for row in rows) if columns.drawn else None),
         ):
             if texts is not None:
-                lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-                arrays[f"{name}_starts"] = np.concatenate(([0], np.cumsum(lengths)))
-                arrays[name] = np.frombuffer(b"".join(texts), np.uint8)
+                arrays[f"{name}_starts"], arrays[name] = texts.starts, texts.data
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `close` ends it
         sections = dict[str, _Section]()
@@ -187,12 +185,11 @@ class Spool:
             drawn={n: text for n, text in enumerate(self._texts(run, "drawn", first, last)) if text},
         )
 
-    def _texts(self, run: _Run, name: str, first: int, last: int) -> list[bytes]:
+    def _texts(self, run: _Run, name: str, first: int, last: int) -> Texts:
         if name not in run.sections:
-            return []
+            return Texts.empty(0)
         starts = self._array(run, f"{name}_starts", first, last + 1)
-        data = self._array(run, name, starts[0], starts[-1]).tobytes()
-        return [data[a:b] for a, b in pairwise((starts - starts[0]).tolist())]
+        return Texts(self._array(run, name, starts[0], starts[-1]), starts - starts[0])
 
     def _array(self, run: _Run, name: str, first: int, last: int) -> npt.NDArray[Any]:
         section = run.sections[name]

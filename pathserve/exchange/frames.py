@@ -12,7 +12,7 @@ from pathserve.errors import Invalid
 from pathserve.formats.contract import Format, Origin, SlideFrame, Unit
 from pathserve.formats.geojson.geojson import FOREIGN_MEMBERS
 from pathserve.geometry import Mpp
-from pathserve.labels import Columns
+from pathserve.labels import Columns, Texts
 
 Matrix = tuple[float, float, float, float, float, float]
 """``a, b, c, d, e, f``: x' = a x + b y + c and y' = d x + e y + f."""
@@ -132,16 +132,17 @@ def move_columns(columns: Columns, matrix: Matrix) -> Columns:
     """Move all geometries of some rows, those kept as JSON too, and the nuclei of QuPath's cells."""
     if matrix == IDENTITY:
         return columns
-    mark = f'"{_NUCLEUS}"'.encode()
+    mark, properties = f'"{_NUCLEUS}"'.encode(), columns.properties
+    if mark in properties.data.tobytes():
+        properties = Texts.of(
+            orjson.dumps(move_nucleus(orjson.loads(text), matrix)) if mark in text else text for text in properties
+        )
     return replace(
         columns,
         xy=move(columns.xy, matrix),
         geometries={row: _moved_text(text, matrix) for row, text in columns.geometries.items()},
         drawn={row: _moved_text(text, matrix) for row, text in columns.drawn.items()},
-        properties=[
-            orjson.dumps(move_nucleus(orjson.loads(text), matrix)) if mark in text else text
-            for text in columns.properties
-        ],
+        properties=properties,
     )
 
 

@@ -4,6 +4,7 @@ Single annotations are `Annotation` and `NewAnnotation`; many at once are `Colum
 """
 
 from pathserve.labels.columns import Columns, GeometryKind
+from pathserve.labels.texts import Texts
 from pathserve.labels.values import (
     BACKGROUND,
     EXHAUSTIVE,
@@ -36,6 +37,7 @@ __all__ = [
     "GeometryKind",
     "Layer",
     "NewAnnotation",
+    "Texts",
     "clean_name",
     "require_name",
 ]

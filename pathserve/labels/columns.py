@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from pathserve.labels.texts import Texts
 from pathserve.labels.values import EXHAUSTIVE, NewAnnotation
 
 Ints = npt.NDArray[np.int64]
@@ -107,7 +108,7 @@ class Columns:
     ring_starts: Ints
     part_starts: Ints
     starts: Ints
-    properties: Sequence[bytes]
+    properties: Texts
     geometries: Mapping[int, bytes] = field(default_factory=dict)
     drawn: Mapping[int, bytes] = field(default_factory=dict)
     layer: str = ""
@@ -119,8 +120,8 @@ class Columns:
     def nbytes(self) -> int:
         """Bytes of all arrays and texts."""
         arrays = sum(value.nbytes for name in self.__slots__ if isinstance(value := getattr(self, name), np.ndarray))
-        texts = chain(self.properties, self.geometries.values(), self.drawn.values())
-        return arrays + sum(map(len, texts))
+        texts = chain(self.geometries.values(), self.drawn.values())
+        return arrays + self.properties.nbytes + sum(map(len, texts))
 
     def first_positions(self) -> Ints:
         """Give (N + 1,) int64: annotation i has the positions ``xy[p[i]:p[i + 1]]``."""
@@ -180,10 +181,6 @@ class Columns:
         positions, ring_starts = _gather(self.ring_starts, rings)
         # `take` is many times faster than an index array where a row is more than one number.
         places = list(enumerate(wanted.tolist())) if self.geometries or self.drawn else []
-        if any(self.properties):
-            properties = list(map(self.properties.__getitem__, wanted.tolist()))
-        else:
-            properties = [b""] * len(wanted)
         return Columns(
             ids=self.ids.take(wanted, axis=0),
             numbers=self.numbers.take(wanted, axis=0),
@@ -200,7 +197,7 @@ class Columns:
             ring_starts=ring_starts,
             part_starts=part_starts,
             starts=starts,
-            properties=properties,
+            properties=self.properties.take(wanted),
             geometries={new: self.geometries[old] for new, old in places if old in self.geometries},
             drawn={new: self.drawn[old] for new, old in places if old in self.drawn},
             layer=self.layer,
@@ -230,7 +227,7 @@ class Columns:
             ring_starts=_offsets(map(len, rings)),
             part_starts=_offsets(map(len, parts)),
             starts=_offsets(len(shape) for _, shape, _ in shapes),
-            properties=[orjson.dumps(item.properties) if item.properties else b"" for item in annotations],
+            properties=Texts.of(orjson.dumps(item.properties) if item.properties else b"" for item in annotations),
             geometries={
                 row: orjson.dumps(annotations[row].geometry) for row, (_, _, whole) in enumerate(shapes) if not whole
             },
@@ -258,7 +255,7 @@ class Columns:
             ring_starts=_join_offsets([c.ring_starts for c in several]),
             part_starts=_join_offsets([c.part_starts for c in several]),
             starts=_join_offsets([c.starts for c in several]),
-            properties=list(chain.from_iterable(c.properties for c in several)),
+            properties=Texts.join([c.properties for c in several]),
             geometries={
                 int(base) + row: v for base, c in zip(bases, several, strict=False) for row, v in c.geometries.items()
             },

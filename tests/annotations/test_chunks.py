@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pathserve.annotations.chunks import Chunk, encode_chunk
 from pathserve.annotations.hilbert import cut, hilbert_distance, hilbert_order
 from pathserve.errors import Corrupt
-from pathserve.labels import Columns, NewAnnotation
+from pathserve.labels import Columns, NewAnnotation, Texts
 
 COORDINATES = st.one_of(
     st.integers(0, 200_000).map(float),
@@ -149,7 +149,7 @@ TEXTS = st.one_of(
 def test_properties_come_back_byte_by_byte_however_long(texts):
     padded = [b'{"note":"' + b"x" * 600 + b'"}', *texts]
     columns = Columns.of([NewAnnotation({"type": "Point", "coordinates": [1, 2]})] * len(padded))
-    columns = replace(columns, properties=padded)
+    columns = replace(columns, properties=Texts.of(padded))
     assert list(Chunk(encode_chunk(columns)).columns(with_properties=True).properties) == padded
 
 
@@ -158,7 +158,7 @@ def test_measurements_are_packed_as_numbers(text):
     columns = Columns.of([NewAnnotation({"type": "Point", "coordinates": [1, 2]})] * 50)
     rng = np.random.default_rng(3)
     measured = [b'{"m":[' + b",".join(repr(v).encode() for v in rng.random(50).tolist()) + b"]}" for _ in range(49)]
-    data = encode_chunk(replace(columns, properties=[*measured, text]))
+    data = encode_chunk(replace(columns, properties=Texts.of([*measured, text])))
     assert list(Chunk(data).columns(with_properties=True).properties) == [*measured, text]
     assert len(data) < 0.6 * sum(map(len, measured))
 

@@ -29,7 +29,7 @@ from pathserve.annotations.filters.tree import (
     Truth,
 )
 from pathserve.errors import Invalid
-from pathserve.labels import Columns, NewAnnotation
+from pathserve.labels import Columns, NewAnnotation, Texts
 
 AUTHORS = {1: "ada", 2: "bob"}
 
@@ -134,7 +134,7 @@ def test_a_filter_says_what_it_reads() -> None:
     more = parse_filter("NOT (area > 3 AND (measurements.x + 1 > 2 OR CASEI(name) = 'a'))")
     assert more.names == frozenset({"area", "measurements", "name"})
     assert (more.reads_properties, more.reads_positions) == (True, True)
-    nothing = replace(FOUR, properties=[b"not json"] * 4)
+    nothing = replace(FOUR, properties=Texts.of([b"not json"] * 4))
     assert parse_filter("class = 'Tumor' AND area > 3 AND exhaustive = FALSE").mask(nothing).tolist() == [
         True,
         False,

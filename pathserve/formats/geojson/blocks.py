@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from io import BufferedIOBase, RawIOBase
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from pathserve.formats.geojson.json_text import (
     read_member,
 )
 from pathserve.formats.json_head import BYTE_ORDER_MARK
-from pathserve.labels import Columns, FeatureIssue, NewAnnotation
+from pathserve.labels import Columns, FeatureIssue, NewAnnotation, Texts
 from pathserve.labels.columns import score_of, state_of
 
 BLOCK_BYTES = 4 * 1024 * 1024
@@ -383,9 +382,8 @@ class Blocks:
         scan, _ = _kernels()
         shapes, found, counts = self._arrays.shapes, self._arrays.rows, self._arrays.rows.counts
         rows = int(counts[scan.ROWS])
-        blob = found.out[: counts[scan.BYTES]].tobytes()
-        ends = found.out_ends[: rows + 1].tolist()
-        properties = [blob[a:b] for a, b in pairwise(ends)]
+        properties = Texts(found.out[: counts[scan.BYTES]].copy(), found.out_ends[: rows + 1].copy())
+        changed = dict[int, bytes]()
         names, classes, odd_rows = self._classes(rows)
         states, state_names = np.zeros(rows, np.int32), {_DEFAULT_STATE: 0}
         odd = odd_rows.tolist()
@@ -395,10 +393,12 @@ class Blocks:
             except orjson.JSONDecodeError:
                 odd.append(row)
                 continue
-            properties[row] = orjson.dumps(value) if value else b""
+            changed[row] = orjson.dumps(value) if value else b""
             if found.flags[row] & scan.INSPECT:
                 states[row] = state_names.setdefault(state_of(value, _DEFAULT_STATE), len(state_names))
                 found.scores[row] = score_of(value)
+        if changed:
+            properties = Texts.of(changed.get(row, text) for row, text in enumerate(properties))
         columns = Columns(
             ids=found.ids[:rows].copy(),
             numbers=np.zeros(rows, np.int64),

@@ -80,7 +80,7 @@ class FeatureWriter:
         )
         kinds = columns.kinds.copy()
         kinds[[*columns.geometries, *columns.drawn]] = 0
-        size = _POSITION_BYTES * len(columns.xy) + sum(map(len, columns.properties))
+        size = _POSITION_BYTES * len(columns.xy) + len(columns.properties.data)
         size += _BRACKET_BYTES * (len(columns.ring_starts) + len(columns.part_starts) + len(columns))
         size += len(columns) * (_ROW_BYTES + len(before) + len(after))
         size += len(columns) * (max(map(len, classes), default=0) + max(map(len, sources), default=0))

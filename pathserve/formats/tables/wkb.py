@@ -17,7 +17,7 @@ import shapely
 import shapely.geometry
 
 from pathserve.formats.contract import GEOMETRY_MEMBERS, Item, Losses
-from pathserve.labels import EXHAUSTIVE, Columns, FeatureIssue, GeometryKind, NewAnnotation
+from pathserve.labels import EXHAUSTIVE, Columns, FeatureIssue, GeometryKind, NewAnnotation, Texts
 from pathserve.labels.columns import score_of, state_of
 
 Shapes = npt.NDArray[np.object_]
@@ -193,7 +193,7 @@ def columns_of(
         ring_starts=ring_starts,
         part_starts=part_starts,
         starts=starts,
-        properties=[orjson.dumps(row.properties) if row.properties else b"" for row in rows],
+        properties=Texts.of(orjson.dumps(row.properties) if row.properties else b"" for row in rows),
     )
 
 
