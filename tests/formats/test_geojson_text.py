@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -16,13 +17,14 @@ from pathserve.formats.contract import ReadContext, WriteContext
 from pathserve.formats.geojson.geojson import feature
 from pathserve.formats.geojson.geojson_file import GEOJSON, QUPATH, SEQUENCE
 from pathserve.formats.geojson.geojson_text import FeatureWriter
-from pathserve.formats.geojson.text_kernels import write_number
 from pathserve.labels import Annotation, AnnotationClass, ClassSchema, Columns, NewAnnotation
 
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 SCHEMA = ClassSchema((AnnotationClass("Tumor", (200, 0, 0), 1), AnnotationClass('a "b"', (1, 2, 3), 2)))
 CONTEXT = WriteContext(schema=SCHEMA, revisions={3: ("ana", MOMENT)})
 ID = UUID("6f3c0b0e-8d1a-4f5e-9f2a-0123456789ab")
+
+SERVER = ("layer", "author", "number", "revision", "provenance")
 
 _NUMBERS = (
     st.floats(allow_nan=False, allow_infinity=False)
@@ -81,7 +83,7 @@ def columns_of(items):
     )
 )
 def test_many_are_written_as_one_is(items):
-    written = FeatureWriter(CONTEXT).block(columns_of(items)).split(b"\n")[:-1]
+    written = bytes(FeatureWriter(CONTEXT).block(columns_of(items))).split(b"\n")[:-1]
     colors = {c.name: c.color for c in SCHEMA}
     for number, (text, (geometry, class_name, properties)) in enumerate(zip(written, items, strict=True), start=1):
         properties = orjson.loads(orjson.dumps(properties))
@@ -93,18 +95,60 @@ def test_many_are_written_as_one_is(items):
         ).replace(".0", "")
 
 
-@settings(max_examples=800, deadline=None)
-@given(_NUMBERS)
-def test_numbers_are_written_in_their_shortest_form(value):
-    out = np.zeros(40, np.uint8)
-    size = write_number(value, out, 0)
-    if size >= 0:
-        assert out[:size].tobytes() == orjson.dumps(value)
+def coordinates_of(text):
+    return text.split(b'"coordinates":', 1)[1].split(b'},"properties"', 1)[0]
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0, -1.5, 0.1, 12345.678, 37603.985, 1e14, 999999.999999, 0.25])
-def test_usual_numbers_are_not_left_to_others(value):
-    assert write_number(value, np.zeros(40, np.uint8), 0) > 0
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_NUMBERS | st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=8, max_size=8))
+def test_numbers_are_written_in_their_shortest_form(values):
+    points = np.array(values).reshape(-1, 2).tolist()
+    text = FeatureWriter(CONTEXT).block(columns_of([({"type": "LineString", "coordinates": points}, None, {})]))
+    assert coordinates_of(bytes(text)) == orjson.dumps(points)
+
+
+def test_every_power_of_two_and_of_ten_is_written_in_its_shortest_form():
+    twos = np.ldexp(1.0, np.arange(-1074, 1024))
+    tens = np.array([float(f"1e{power}") for power in range(-323, 309)])
+    hard = [5e-324, 2.2250738585072014e-308, 2.225073858507201e-308, 1.7976931348623157e308, 9007199254740993.0]
+    hard += [99_999_999.9999, 99_999_999.99995, 9999.99995, 0.99995, 1e-5, 1e-4, 12345678901234567.0, -0.0]
+    values = np.concatenate((twos, tens, hard))
+    with np.errstate(over="ignore", under="ignore"):
+        values = np.concatenate((values, -values, np.nextafter(values, np.inf), np.nextafter(values, -np.inf)))
+    finite = values[np.isfinite(values)]
+    points = np.stack((finite, finite[::-1]), axis=1).tolist()
+    text = bytes(FeatureWriter(CONTEXT).block(columns_of([({"type": "LineString", "coordinates": points}, None, {})])))
+    assert coordinates_of(text) == orjson.dumps(points)
+    assert repr(json.loads(coordinates_of(text))) == repr(points)
+
+
+@pytest.mark.parametrize("number", [0, 9, 10, 9999, 10_000, 99_999_999, 100_000_000, 123_400_005_678, 2**63 - 1])
+def test_annotation_numbers_of_every_length_are_written(number):
+    columns = replace(columns_of([({"type": "Point", "coordinates": [1, 2]}, None, {})]), numbers=np.array([number]))
+    assert json.loads(bytes(FeatureWriter(CONTEXT).block(columns)))["properties"]["number"] == number
+
+
+def test_rows_are_told_apart_by_their_own_properties():
+    """Neighbours with texts of the same length, some with a type or a member that is written elsewhere."""
+    several = [{"objectType": "cell"}, {"objectTypf": "cell"}, {"objectTypf": "cell"}, {"objectType": "tile"}, {}]
+    several += [{"state": "approvedx", "a": 1}, {"statf": "approvedx", "a": 1}, {"a": 1}, {"b": 1}, {}, {}]
+    items = [({"type": "Point", "coordinates": [1, 2]}, None, properties) for properties in several]
+    lines = bytes(FeatureWriter(CONTEXT).block(columns_of(items))).splitlines()
+    for line, properties in zip(lines, several, strict=True):
+        read = json.loads(line)["properties"]
+        assert {key: read[key] for key in properties} == properties
+        assert read["objectType"] == properties.get("objectType", "annotation")
+        assert read["state"] == properties.get("state", "draft")
+        assert len(read) == len({"objectType", "state", *properties}) + len(SERVER)
+
+
+def test_a_writer_writes_blocks_of_any_size_one_after_another():
+    writer = FeatureWriter(CONTEXT)
+    for many in (1, 40, 3, 200):
+        items = [({"type": "Point", "coordinates": [n + 0.5, 2]}, "Tumor", {"k": "v" * n}) for n in range(many)]
+        read = [json.loads(line) for line in bytes(writer.block(columns_of(items))).splitlines()]
+        assert [item["properties"]["k"] for item in read] == ["v" * n for n in range(many)]
+        assert [item["geometry"]["coordinates"][0] for item in read] == [n + 0.5 for n in range(many)]
 
 
 def test_a_collection_and_a_sequence_are_geojson_to_another_package():

@@ -1,9 +1,9 @@
 """Many annotations as GeoJSON text, the same that `pathserve.formats.geojson.geojson.feature` makes of one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import import_module
-from itertools import pairwise
 from typing import Any, BinaryIO
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -14,22 +14,14 @@ from pathserve.formats.contract import WriteContext
 from pathserve.formats.geojson.as_drawn import AS_DRAWN, write_as_drawn
 from pathserve.formats.geojson.geojson import moment, write_properties
 from pathserve.formats.geojson.json_text import RECORD_SEPARATOR
-from pathserve.labels import Columns, GeometryKind
+from pathserve.labels import Columns, GeometryKind, Texts
 from pathserve.labels.columns import GEOJSON_TYPES
 
-_HEX = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)
-"""Both digits of each byte."""
-
-_GROUPS = (0, 8, 12, 16, 20, 32)
-"""Between which digits of a UUID a dash stands."""
-
-_HEADS = [
-    b'{"type":"' + GEOJSON_TYPES[GeometryKind(kind)].encode() + b'","coordinates":' if kind else b""
-    for kind in range(len(GEOJSON_TYPES) + 1)
-]
+_HEADS = [b'{"type":"' + GEOJSON_TYPES[kind].encode() + b'","coordinates":' for kind in GeometryKind]
 _BETWEEN = b",\n"
-_ROW_BYTES = 256
-_POSITION_BYTES, _BRACKET_BYTES = 44, 8
+_BRACKET_BYTES = 8
+
+Ints = npt.NDArray[np.int64]
 
 
 def _kernels() -> Any:  # noqa: ANN401 - a module whose functions numba makes
@@ -49,27 +41,24 @@ class FeatureWriter:
         self._revisions, self._is_qupath = context.revisions, is_qupath
         self._colors = {c.name: c.color for c in context.schema}
         self._state = b"" if is_qupath else b'"state":"draft",'
+        self._room = np.empty(0, np.uint8)
 
-    def block(self, columns: Columns, *, before: bytes = b"", after: bytes = b"\n") -> bytes:
-        """Write each row as a Feature, with a text before and one after it."""
-        texts, ends = self._texts(columns, before, after)
+    def block(self, columns: Columns, *, before: bytes = b"", after: bytes = b"\n") -> memoryview:
+        """Write each row as a Feature, with a text before and one after it; good until the next call."""
+        text, ends = self._texts(columns, before, after)
         odd = np.flatnonzero(np.diff(ends) == 0)
         if not len(odd):
-            return texts
-        pieces, place = list[bytes](), 0
+            return text
+        pieces, place = list[bytes | memoryview](), 0
         for row in odd.tolist():
-            pieces += (texts[place : ends[row]], before, self._odd(columns, row), after)
+            pieces += (text[place : ends[row]], before, self._odd(columns, row), after)
             place = int(ends[row])
-        return b"".join((*pieces, texts[place:]))
+        return memoryview(b"".join((*pieces, text[place:])))
 
-    def _texts(self, columns: Columns, before: bytes, after: bytes) -> tuple[bytes, npt.NDArray[np.int64]]:
+    def _texts(self, columns: Columns, before: bytes, after: bytes) -> tuple[memoryview, Ints]:
         """Write what the kernels write; gives it, and where each row ends, nowhere further on for the others."""
-        kernels = _kernels()
-        classes = [b'"classification":' + orjson.dumps(self._classified(name)) + b"," for name in columns.class_names]
-        # As one number each: pairs are sorted ten times slower.
-        most = int(columns.firsts.max(initial=0)) + 1
-        pairs, source_at = np.unique(columns.revisions * most + columns.firsts, return_inverse=True)
-        sources = [self._source(columns.layer, *divmod(pair, most)) for pair in pairs.tolist()]
+        kernels, count = _kernels(), len(columns)
+        sources, source_at = self._sources(columns)
         fixed = (
             before + b'{"type":"Feature","id":"',
             b'","geometry":',
@@ -78,28 +67,50 @@ class FeatureWriter:
             b'"objectType":"annotation",',
             b"}}" + after,
         )
-        kinds = columns.kinds.copy()
-        kinds[[*columns.geometries, *columns.drawn]] = 0
-        size = _POSITION_BYTES * len(columns.xy) + len(columns.properties.data)
-        size += _BRACKET_BYTES * (len(columns.ring_starts) + len(columns.part_starts) + len(columns))
-        size += len(columns) * (_ROW_BYTES + len(before) + len(after))
-        size += len(columns) * (max(map(len, classes), default=0) + max(map(len, sources), default=0))
-        out, ends = np.empty(size, np.uint8), np.zeros(len(columns) + 1, np.int64)
-        kernels.write_features(
+        classes = [b'"classification":' + orjson.dumps(self._classified(name)) + b"," for name in columns.class_names]
+        between = Texts.of((*fixed, *_HEADS, *classes, *sources))
+        kinds = columns.kinds
+        if columns.geometries or columns.drawn:
+            kinds = kinds.copy()
+            kinds[[*columns.geometries, *columns.drawn]] = 0
+        size = kernels.POSITION_BYTES * len(columns.xy) + len(columns.properties.data) + kernels.SLACK
+        size += _BRACKET_BYTES * (len(columns.ring_starts) + len(columns.part_starts))
+        widest = max(map(len, classes), default=0) + max(map(len, sources), default=0)
+        size += count * (sum(map(len, fixed)) + max(map(len, _HEADS)) + widest + kernels.ROW_BYTES)
+        if len(self._room) < size:
+            self._room = np.empty(size + size // 4, np.uint8)
+        xy, ends = np.ascontiguousarray(columns.xy, np.float64), np.zeros(count + 1, np.int64)
+        written = kernels.write_features(
             kinds,
-            columns.xy,
+            xy,
+            xy.view(np.uint64),
             columns.ring_starts,
             columns.part_starts,
             columns.starts,
-            _id_texts(columns.ids),
+            np.ascontiguousarray(columns.ids),
             columns.classes,
-            source_at.reshape(-1),
+            source_at,
             columns.numbers,
-            *(kernels.Texts(*_joined(texts)) for texts in (columns.properties, _HEADS, fixed, classes, sources)),
-            out,
+            columns.properties.data,
+            columns.properties.starts,
+            np.append(between.data, np.zeros(kernels.SLACK, np.uint8)),
+            between.starts,
+            kernels.CLASSES + len(classes),
+            self._room,
             ends,
         )
-        return out[: ends[-1]].tobytes(), ends
+        return self._room[:written].data, ends
+
+    def _sources(self, columns: Columns) -> tuple[list[bytes], Ints]:
+        """Write the members that are the server's, once for rows that have the same; gives which a row has, too."""
+        revisions, firsts, layer = columns.revisions, columns.firsts, columns.layer
+        if not len(columns) or (np.ptp(revisions) == 0 and np.ptp(firsts) == 0):  # the rows of one import
+            pairs = [(int(revisions[0]), int(firsts[0]))] if len(columns) else []
+            return [self._source(layer, *pair) for pair in pairs], np.zeros(len(columns), np.int64)
+        # As one number each: pairs are sorted ten times slower.
+        most = int(firsts.max()) + 1
+        several, source_at = np.unique(revisions * most + firsts, return_inverse=True)
+        return [self._source(layer, *divmod(pair, most)) for pair in several.tolist()], source_at.reshape(-1)
 
     def _odd(self, columns: Columns, row: int) -> bytes:
         """Write a row that is not for the kernels."""
@@ -118,7 +129,7 @@ class FeatureWriter:
         drawn = columns.drawn.get(row)
         if drawn is not None:
             beside[AS_DRAWN] = write_as_drawn(orjson.loads(drawn), columns.geometry(row))
-        identity = _id_texts(columns.ids[row : row + 1]).tobytes().decode()
+        identity = UUID(bytes=columns.ids[row].tobytes())
         return orjson.dumps(
             {"type": "Feature", "id": identity, "geometry": geometry, "properties": properties, **beside}
         )
@@ -142,22 +153,6 @@ class FeatureWriter:
         return ("", None) if known is None else (known[0], moment(known[1]))
 
 
-def _joined(texts: Sequence[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Put texts one behind another; gives them, and where each ends."""
-    ends = np.zeros(len(texts) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=ends[1:])
-    return np.frombuffer(b"".join(texts) + b"\0", np.uint8), ends
-
-
-def _id_texts(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Write (N, 16) bytes as the texts of UUIDs, (N, 36)."""
-    digits = _HEX.take(ids).view(np.uint8).reshape(len(ids), 32)
-    texts = np.full((len(ids), 36), ord("-"), np.uint8)
-    for group, (first, last) in enumerate(pairwise(_GROUPS)):
-        texts[:, first + group : last + group] = digits[:, first:last]
-    return texts
-
-
 def write_collection(columns: Iterator[Columns], out: BinaryIO, context: WriteContext) -> None:
     """Write a FeatureCollection, a Feature a line."""
     _write_collection(columns, out, FeatureWriter(context))
@@ -179,14 +174,13 @@ def write_qupath(columns: Iterator[Columns], out: BinaryIO, context: WriteContex
 
 
 def _write_collection(columns: Iterator[Columns], out: BinaryIO, writer: FeatureWriter) -> None:
-    between = b""
     out.write(b'{"type":"FeatureCollection","features":[\n')
+    begin = len(_BETWEEN)  # of what stands before the very first
     for some in columns:
-        text = writer.block(some, after=_BETWEEN)
+        text = writer.block(some, before=_BETWEEN, after=b"")
         if text:
-            out.write(between)
-            out.write(memoryview(text)[: -len(_BETWEEN)])
-            between = _BETWEEN
+            out.write(text[begin:])
+            begin = 0
     out.write(b"\n]}\n")
 
 

@@ -1,98 +1,122 @@
-"""GeoJSON text of Features out of arrays, in machine code without the interpreter lock.
+# ruff: noqa: SIM109, SIM110 - a chain of comparisons is machine code; a search in a tuple is a loop
+"""GeoJSON text of Features out of arrays, in machine code without the interpreter lock."""
 
-A number is written as orjson writes it, the shortest text that is read as the same float64, wherever it has at most
-15 digits and no exponent; a geometry with any other number is left to orjson.
-"""
+from collections.abc import Callable
+from typing import Any, Final, cast
 
-from typing import Final, NamedTuple
-
+import numba
 import numpy as np
+from numba import types
 
+from pathserve.formats.geojson.decimal_kernels import (
+    NUMBER_BYTES,
+    SLACK,
+    copy_block,
+    inline,
+    load,
+    put_number,
+    put_whole,
+    store,
+)
 from pathserve.formats.geojson.json_kernels import is_word, string_end, word
-from pathserve.formats.geojson.number_kernels import Array, jit, signed
+from pathserve.formats.geojson.number_kernels import Array, Kernel
 
-_MOST = 1e15
-_PLACES = 12
-_TENS = np.array([10**q for q in range(_PLACES + 1)], np.int64)
-_COMMA, _DOT, _MINUS, _ZERO, _OPEN, _CLOSE = map(ord, ",.-0[]")
+_COMMA, _OPEN, _CLOSE, _QUOTE, _OPEN_OBJECT, _CLOSE_OBJECT, _BACKSLASH = map(ord, ',[]"{}\\')
+_NEXT = int.from_bytes(b"],[", "little")
+_DASH = ord("-")
+_HEX = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16).copy()
+"""Both digits of each byte."""
 
-_QUOTE = 0x22
 _OBJECT_TYPE, _STATE, _CLASSIFICATION, _FOREIGN = map(word, ("objectType", "state", "classification", "foreignMembers"))
 _LAYER, _AUTHOR, _NUMBER, _REVISION, _PROVENANCE = map(word, ("layer", "author", "number", "revision", "provenance"))
 
-# Places in ``fixed`` of `write_features`.
+# Places of what stands between, in ``texts`` of `write_features`.
 BEFORE: Final = 0
 GEOMETRY: Final = 1
 PROPERTIES: Final = 2
 STATE: Final = 3
 TYPE: Final = 4
 AFTER: Final = 5
+HEADS: Final = 6
+CLASSES: Final = 13
+
+POSITION_BYTES: Final = 2 * NUMBER_BYTES + 4
+"""Most bytes of a position, with what stands around it."""
 
 
-@jit
-def _write_digits(value: int, least: int, out: Array, size: int) -> int:
-    """Write a whole number that is not negative with at least so many digits; gives the new size."""
-    count, rest = 1, value // 10
-    while rest:
-        count += 1
-        rest //= 10
-    count = max(count, least)
-    for place in range(size + count - 1, size - 1, -1):
-        out[place] = _ZERO + value % 10
-        value //= 10
-    return size + count
+ROW_BYTES: Final = 36 + 2 + 20
+"""Most bytes of an id, of what geometries and properties may have between, and of a number, in one row."""
 
 
-@jit
-def write_number(value: float, out: Array, size: int) -> int:
-    """Write a float64; the new size, or -1 when it is not for here."""
-    if not -_MOST < value < _MOST or (value == 0.0 and np.copysign(1.0, value) < 0):
-        return -1
-    if value < 0:
-        out[size] = _MINUS
+def _given(kept: Any, dimensions: int = 1) -> Any:  # noqa: ANN401 - numba's own types
+    return types.Array(kept, dimensions, "C", readonly=True)
+
+
+def _entry(returns: Any, *arguments: Any) -> Callable[[Kernel], Kernel]:  # noqa: ANN401 - numba's own types
+    """Compile what Python calls, for one signature, or take it from the cache."""
+    options: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
+    compiled: Any = numba.njit(returns(*arguments), **options)
+    return cast(Callable[[Kernel], Kernel], compiled)
+
+
+_BYTES, _INTS = _given(types.uint8), _given(types.int64)
+
+
+@inline
+def _put(text: Array, first: int, last: int, out: Array, size: int) -> int:
+    """Copy some bytes; gives the new size. `SLACK` bytes behind it are not kept."""
+    whole, end = len(text) - SLACK, size + last - first
+    while first < last and first <= whole:
+        copy_block(text, first, out, size)
+        first += SLACK
+        size += SLACK
+    while first < last:
+        out[np.uint64(size)] = text[np.uint64(first)]
+        first += 1
         size += 1
-        value = -value
-    whole = signed(value)
-    if whole == value:
-        size = _write_digits(whole, 1, out, size)
-        out[size], out[size + 1] = _DOT, _ZERO
-        return size + 2
-    if value < 1e-3:
-        return -1
-    for places in range(1, _PLACES + 1):
-        ten = np.float64(_TENS[places])
-        scaled = np.rint(value * ten)
-        if scaled >= _MOST:
-            return -1
-        # Both are exact, so this is the float64 nearest to the decimal number.
-        if scaled / ten == value:
-            digits = signed(scaled)
-            size = _write_digits(digits // _TENS[places], 1, out, size)
-            out[size] = _DOT
-            return _write_digits(digits % _TENS[places], places, out, size + 1)
-    return -1
+    return end
 
 
-@jit
-def _write_ring(xy: Array, first: int, last: int, out: Array, size: int) -> int:
+@inline
+def _put_id(ids: Array, row: int, out: Array, size: int) -> int:
+    """Write a UUID."""
+    for place in range(16):
+        store(out, size, _HEX[ids[np.uint64(row), np.uint64(place)]])
+        size += 2
+        if place == 3 or place == 5 or place == 7 or place == 9:
+            out[np.uint64(size)] = _DASH
+            size += 1
+    return size
+
+
+@inline
+def _put_ring(xy: Array, bits: Array, first: int, last: int, out: Array, size: int) -> int:
     """Write positions with commas between; the new size, or -1."""
-    for row in range(first, last):
-        out[size] = _OPEN
-        size = write_number(xy[row, 0], out, size + 1)
+    for row in range(np.uint64(first), np.uint64(last)):
+        out[np.uint64(size)] = _OPEN
+        size = put_number(xy[row, np.uint64(0)], bits[row, np.uint64(0)], out, size + 1)
         if size < 0:
             return -1
-        out[size] = _COMMA
-        size = write_number(xy[row, 1], out, size + 1)
+        out[np.uint64(size)] = _COMMA
+        size = put_number(xy[row, np.uint64(1)], bits[row, np.uint64(1)], out, size + 1)
         if size < 0:
             return -1
-        out[size], out[size + 1] = _CLOSE, _COMMA
+        store(out, size, np.uint32(_NEXT))
         size += 2
     return size - 1
 
 
-@jit
-def _write_shape(
-    kind: int, row: int, xy: Array, ring_starts: Array, part_starts: Array, starts: Array, out: Array, size: int
+@inline
+def _put_shape(
+    kind: int,
+    row: int,
+    xy: Array,
+    bits: Array,
+    ring_starts: Array,
+    part_starts: Array,
+    starts: Array,
+    out: Array,
+    size: int,
 ) -> int:
     """Write the coordinates of one geometry; the new size, or -1."""
     by_part, by_ring = kind == 6 or kind == 4, kind == 6 or kind == 5
@@ -107,7 +131,7 @@ def _write_shape(
             if kind > 1:
                 out[size] = _OPEN
                 size += 1
-            size = _write_ring(xy, ring_starts[ring], ring_starts[ring + 1], out, size)
+            size = _put_ring(xy, bits, ring_starts[ring], ring_starts[ring + 1], out, size)
             if size < 0:
                 return -1
             if kind > 1:
@@ -124,18 +148,21 @@ def _write_shape(
     return size - 1
 
 
-@jit
-def _put(text: Array, first: int, last: int, out: Array, size: int) -> int:
-    """Copy some bytes; gives the new size."""
-    at, end, to, one = np.uint64(first), np.uint64(last), np.uint64(size), np.uint64(1)
-    while at < end:
-        out[to] = text[at]
-        at += one
-        to += one
-    return signed(to)
+@inline
+def _is_same(text: Array, first: int, other: int, count: int) -> bool:
+    """Tell whether the bytes at two places are the same."""
+    whole = max(first, other) + 8
+    while count >= 8 and whole <= len(text):
+        if load(text, first) != load(text, other):
+            return False
+        first, other, whole, count = first + 8, other + 8, whole + 8, count - 8
+    for place in range(count):
+        if text[first + place] != text[other + place]:
+            return False
+    return True
 
 
-@jit
+@inline
 def _has_type(text: Array, first: int, last: int) -> int:
     """Look at the members of a JSON object as orjson writes it: 1 when it has an ``objectType``, 0 when not.
 
@@ -154,10 +181,10 @@ def _has_type(text: Array, first: int, last: int) -> int:
                     return -1
                 is_key = False
             place = end
-        elif char == 0x7B or char == _OPEN:
+        elif char == _OPEN_OBJECT or char == _OPEN:
             depth += 1
             is_key = depth == 1
-        elif char == 0x7D or char == _CLOSE:
+        elif char == _CLOSE_OBJECT or char == _CLOSE:
             depth -= 1
         elif char == _COMMA and depth == 1:
             is_key = True
@@ -165,11 +192,11 @@ def _has_type(text: Array, first: int, last: int) -> int:
     return found
 
 
-@jit
+@inline
 def _is_moved(text: Array, first: int, last: int) -> bool:
     """Tell whether a member is written elsewhere, or is the server's own; a name with an escape may be one."""
     for place in range(first, last):
-        if text[place] == 0x5C:
+        if text[place] == _BACKSLASH:
             return True
     return (
         is_word(text, first, last, _STATE)
@@ -183,55 +210,35 @@ def _is_moved(text: Array, first: int, last: int) -> bool:
     )
 
 
-class Texts(NamedTuple):
-    """Texts one behind another: text i is ``data[ends[i]:ends[i + 1]]``."""
-
-    data: Array
-    ends: Array
+@inline
+def _put_text(texts: Array, ends: Array, index: int, out: Array, size: int) -> int:
+    return _put(texts, ends[index], ends[index + 1], out, size)
 
 
-@jit
-def _put_text(texts: Texts, index: int, out: Array, size: int) -> int:
-    return _put(texts.data, texts.ends[index], texts.ends[index + 1], out, size)
-
-
-@jit
-def _write_properties(
-    row: int,
-    source: int,
-    index: int,
-    number: int,
-    rows: Texts,
-    fixed: Texts,
-    classes: Texts,
-    sources: Texts,
-    out: Array,
-    size: int,
-) -> int:
-    """Write the properties of one row; the new size, or -1 when they need a look inside."""
-    first, last = rows.ends[row], rows.ends[row + 1]
-    has_type = _has_type(rows.data, first, last)
-    if has_type < 0:
-        return -1
-    size = _put_text(fixed, STATE, out, size)
-    if not has_type:
-        size = _put_text(fixed, TYPE, out, size)
-    if last > first + 2:
-        size = _put(rows.data, first + 1, last - 1, out, size)
-        out[size] = _COMMA
-        size += 1
-    if index >= 0:
-        size = _put_text(classes, index, out, size)
-    if sources.ends[source + 1] > sources.ends[source]:
-        size = _put_text(sources, source, out, size)
-        size = _write_digits(number, 1, out, size) + 1
-    return size - 1  # over the last comma
-
-
-@jit
+@_entry(
+    types.int64,
+    _BYTES,
+    _given(types.float64, 2),
+    _given(types.uint64, 2),
+    _INTS,
+    _INTS,
+    _INTS,
+    _given(types.uint8, 2),
+    _given(types.int32),
+    _INTS,
+    _INTS,
+    _BYTES,
+    _INTS,
+    _BYTES,
+    _INTS,
+    types.int64,
+    types.uint8[::1],
+    types.int64[::1],
+)
 def write_features(
     kinds: Array,
     xy: Array,
+    bits: Array,
     ring_starts: Array,
     part_starts: Array,
     starts: Array,
@@ -239,54 +246,71 @@ def write_features(
     class_at: Array,
     source_at: Array,
     numbers: Array,
-    rows: Texts,
-    heads: Texts,
-    fixed: Texts,
-    classes: Texts,
-    sources: Texts,
-    out: Array,
+    given: Array,
+    given_starts: Array,
+    texts: Array,
     ends: Array,
-) -> None:
-    """Write N Features one behind another.
+    sources: int,
+    out: Array,
+    row_ends: Array,
+) -> int:
+    """Write N Features one behind another; gives the bytes written.
 
     Parameters
     ----------
-    kinds, xy, ring_starts, part_starts, starts
+    kinds, xy, ring_starts, part_starts, starts, ids, numbers
         As `pathserve.labels.Columns` has them; a kind of 0 is a row that is not for here.
-    ids
-        (N, 36) uint8: UUIDs as text.
-    class_at, source_at, numbers
-        (N,): index into ``classes`` (-1: none) and ``sources``, and the number behind the latter.
-    rows
-        Properties, each empty or an object as orjson writes it.
-    heads
-        By kind, the beginning of a geometry.
-    fixed
-        What stands between, by `BEFORE`, `GEOMETRY`, ...
-    classes, sources
-        Members with a comma behind each; a source ends with the name of the number.
+    bits
+        ``xy`` as uint64.
+    class_at, source_at
+        (N,): which of the classes (-1: none) and of the sources.
+    given, given_starts
+        Properties, each empty or an object as orjson writes it: that of row i is
+        ``given[given_starts[i]:given_starts[i + 1]]``.
+    texts, ends
+        Text i is ``texts[ends[i]:ends[i + 1]]``: what stands between (`BEFORE`, `GEOMETRY`, ...), at `HEADS` + kind - 1
+        the beginnings of geometries, from `CLASSES` on the members of classes with a comma behind, then those of
+        sources, which end with the name of the number.
+    sources
+        Index of the first source among the texts.
     out
-        uint8, large enough.
-    ends
+        uint8, large enough, with `SLACK` bytes behind.
+    row_ends
         (N + 1,) int64: gets where each ends; one that is not for here has no text.
     """
-    size = 0
+    size, before, before_end, found = 0, 0, 0, 0
     for row in range(len(kinds)):
-        ends[row + 1] = size
+        row_ends[row + 1] = size
         if kinds[row] == 0 or kinds[row] > 6:
             continue
-        last = _put_text(fixed, BEFORE, out, size)
-        last = _put(ids[row], 0, 36, out, last)
-        last = _put_text(fixed, GEOMETRY, out, last)
-        last = _put_text(heads, kinds[row], out, last)
-        last = _write_shape(kinds[row], row, xy, ring_starts, part_starts, starts, out, last)
+        first, end = given_starts[row], given_starts[row + 1]
+        # Neighbours often have the same properties.
+        if end - first != before_end - before or not _is_same(given, first, before, end - first):
+            found = _has_type(given, first, end)
+        before, before_end = first, end
+        if found < 0:
+            continue
+        last = _put_text(texts, ends, BEFORE, out, size)
+        last = _put_id(ids, row, out, last)
+        last = _put_text(texts, ends, GEOMETRY, out, last)
+        last = _put_text(texts, ends, HEADS - 1 + kinds[row], out, last)
+        last = _put_shape(kinds[row], row, xy, bits, ring_starts, part_starts, starts, out, last)
         if last < 0:
             continue
-        last = _put_text(fixed, PROPERTIES, out, last)
-        last = _write_properties(
-            row, source_at[row], class_at[row], numbers[row], rows, fixed, classes, sources, out, last
-        )
-        if last < 0:
-            continue
-        size = _put_text(fixed, AFTER, out, last)
-        ends[row + 1] = size
+        last = _put_text(texts, ends, PROPERTIES, out, last)
+        last = _put_text(texts, ends, STATE, out, last)
+        if not found:
+            last = _put_text(texts, ends, TYPE, out, last)
+        if end > first + 2:
+            last = _put(given, first + 1, end - 1, out, last)
+            out[last] = _COMMA
+            last += 1
+        if class_at[row] >= 0:
+            last = _put_text(texts, ends, CLASSES + class_at[row], out, last)
+        source = sources + source_at[row]
+        if ends[source + 1] > ends[source]:
+            last = _put_text(texts, ends, source, out, last)
+            last = put_whole(numbers[row], out, last) + 1
+        size = _put_text(texts, ends, AFTER, out, last - 1)  # over the last comma
+        row_ends[row + 1] = size
+    return size
