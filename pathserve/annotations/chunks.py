@@ -42,6 +42,7 @@ import numpy.typing as npt
 import orjson
 
 from pathserve.annotations import json_numbers
+from pathserve.annotations.chunk_shapes import Shapes, unpack_shapes
 from pathserve.annotations.packing import Packer, Unpacker, damaged
 from pathserve.labels import Columns, Texts
 from pathserve.labels.columns import areas
@@ -214,24 +215,17 @@ class Chunk:
             layer=known.layer,
         )
 
-    def _shapes(self) -> tuple[Ints, Ints, Ints, Floats]:
-        source = Unpacker(self._section(_GEOMETRY))
-        starts = _starts(source.ints(self._rows), self._parts)
-        part_starts = _starts(source.ints(self._parts), self._rings)
-        ring_starts = _starts(source.ints(self._rings), self._positions)
-        closed = source.raw(1) == b"\x01"
-        lengths = np.diff(ring_starts) - closed
-        if self._rings and int(lengths.min()) < 1:
-            raise damaged()
-        xy = source.floats((int(lengths.sum()), 2), lambda k: _positions_back(k, lengths))
-        source.end()
-        if closed:
-            places = np.arange(self._positions) - np.repeat(np.arange(self._rings), lengths + 1)
-            places[ring_starts[1:] - 1] = places[ring_starts[:-1]]
-            xy = _pairs(xy)[places].view(np.float64).reshape(-1, 2)
-        for array in (starts, part_starts, ring_starts, xy):
+    def _shapes(self) -> Shapes:
+        shapes = unpack_shapes(
+            self._section(_GEOMETRY),
+            rows=self._rows,
+            parts=self._parts,
+            rings=self._rings,
+            positions=self._positions,
+        )
+        for array in shapes:
             _freeze(array)
-        return starts, part_starts, ring_starts, xy
+        return shapes
 
     def _json(self) -> tuple[Texts, dict[int, bytes], dict[int, bytes]]:
         source = Unpacker(self._section(_JSON))
@@ -399,27 +393,6 @@ def _positions_away(k: Ints, lengths: Ints) -> Ints:
     changed[1:] -= k[:-1]
     changed[first] = np.diff(k[first], axis=0, prepend=0)
     return changed
-
-
-def _positions_back(changed: Ints, lengths: Ints) -> Ints:
-    first = np.cumsum(lengths) - lengths
-    begin = np.cumsum(changed[first], axis=0)
-    changed[first] = 0
-    run = np.cumsum(changed, axis=0)
-    run += np.repeat(_pairs(begin - run[first]), lengths).view(np.int64).reshape(-1, 2)
-    return run
-
-
-def _pairs(rows: npt.NDArray[Any]) -> npt.NDArray[np.complex128]:
-    """See (n, 2) of 8 bytes as n of 16 bytes, which are moved several times faster; nothing is calculated with them."""
-    return np.ascontiguousarray(rows).view(np.complex128).reshape(-1)
-
-
-def _starts(lengths: Ints, total: int) -> Ints:
-    starts = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
-    if starts[-1] != total or (len(lengths) and int(lengths.min()) < 1):
-        raise damaged()
-    return starts
 
 
 def _object(text: bytes) -> Mapping[str, Any]:

@@ -72,22 +72,20 @@ class Packer:
 
 
 class Unpacker:
-    """Takes arrays out in the order in which they were put.
+    """Takes arrays out in the order in which they were put; ``data`` is all bytes, as an array.
 
     Every method raises Corrupt when the bytes end too early or are not of the form.
     """
 
     def __init__(self, data: bytes) -> None:
+        self.data = np.frombuffer(data, np.uint8)
         self._data = data
         self._at = 0
 
     def raw(self, count: int) -> bytes:
         """Take a number of bytes."""
-        end = self._at + count
-        if count < 0 or end > len(self._data):
-            raise damaged()
-        self._at, start = end, self._at
-        return self._data[start:end]
+        start = self._skip(count)
+        return self._data[start : self._at]
 
     def u32(self) -> int:
         """Take one number."""
@@ -98,26 +96,52 @@ class Unpacker:
         """Take bytes that stand behind their number."""
         return self.raw(self.u32())
 
-    def ints(self, count: int) -> Ints:
-        """Take whole numbers as (count,) int64."""
+    def planes(self, count: int) -> tuple[int, int]:
+        """Pass over whole numbers: gives where in `data` their planes begin, and how many there are."""
         width = self.raw(1)[0]
         if width not in (1, 2, 4, 8):
             raise damaged()
-        return _unplaned(self.raw(count * width), f"<i{width}", width).astype(np.int64)
+        return self._skip(count * width), width
+
+    def ints(self, count: int) -> Ints:
+        """Take whole numbers as (count,) int64."""
+        at, width = self.planes(count)
+        return _unplaned(self.data[at : self._at], f"<i{width}", width).astype(np.int64)
 
     def floats(self, shape: tuple[int, ...], restore: Callable[[Ints], Ints] = lambda k: k) -> Floats:
         """Take numbers as float64 of a shape; ``restore`` undoes what `Packer.floats` was given as ``change``."""
-        count, scale = int(np.prod(shape)), self.u32()
+        count = math.prod(shape)
+        scale, places, given = self.scale(count)
         if not scale:
-            return _unplaned(self.raw(count * 8), "<f8", 8).astype(np.float64).reshape(shape)
-        exceptions = self.u32()
-        places = self.ints(exceptions)
-        given = np.frombuffer(self.raw(exceptions * 8), "<f8")
-        if exceptions and not 0 <= int(places.min()) <= int(places.max()) < count:
-            raise damaged()
+            return self.plain_floats(count).reshape(shape)
         values: Floats = restore(self.ints(count).reshape(shape)) / float(scale)
         values.reshape(-1)[places] = given
         return values
+
+    def scale(self, count: int) -> tuple[int, Ints, Floats]:
+        """Take what stands in front of so many numbers: scale, places of exceptions, and what is there."""
+        scale = self.u32()
+        if not scale:
+            return 0, np.empty(0, np.int64), np.empty(0)
+        exceptions = self.u32()
+        places = self.ints(exceptions)
+        given = np.frombuffer(self.raw(exceptions * 8), "<f8").astype(np.float64, copy=False)
+        if exceptions and not 0 <= int(places.min()) <= int(places.max()) < count:
+            raise damaged()
+        return scale, places, given
+
+    def plain_floats(self, count: int) -> Floats:
+        """Take the (count,) numbers behind a scale of 0."""
+        at = self._skip(count * 8)
+        return _unplaned(self.data[at : self._at], "<f8", 8).astype(np.float64)
+
+    def _skip(self, count: int) -> int:
+        """Pass over bytes; gives where they begin."""
+        start, end = self._at, self._at + count
+        if count < 0 or end > len(self._data):
+            raise damaged()
+        self._at = end
+        return start
 
     def end(self) -> None:
         """Raise Corrupt when bytes are left."""
@@ -134,8 +158,8 @@ def _planes(values: npt.NDArray[Any], width: int) -> bytes:
     return values.view(np.uint8).reshape(-1, width).T.tobytes()
 
 
-def _unplaned(data: bytes, dtype: str, width: int) -> npt.NDArray[Any]:
-    planes = np.frombuffer(data, np.uint8).reshape(width, -1)
+def _unplaned(data: npt.NDArray[np.uint8], dtype: str, width: int) -> npt.NDArray[Any]:
+    planes = data.reshape(width, -1)
     values = np.empty((planes.shape[1], width), np.uint8)
     for place, plane in enumerate(planes):  # three times as fast as transposing all at once
         values[:, place] = plane

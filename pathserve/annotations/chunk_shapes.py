@@ -1,0 +1,110 @@
+"""Positions, rings and parts out of a chunk's bytes: by machine code where it is loaded, by arrays elsewhere.
+
+Both give the same bits. Loading machine code takes as long as unpacking `WORTH_LOADING` chunks without it.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pathserve.annotations.packing import Unpacker, damaged
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Shapes = tuple[Ints, Ints, Ints, Floats]
+"""``starts``, ``part_starts``, ``ring_starts`` and ``xy`` as `labels.Columns` has them."""
+
+WORTH_LOADING = 200
+
+_KERNELS = "pathserve.annotations.chunk_kernels"
+
+
+def load_kernels() -> None:
+    """Load the machine code: what unpacks many chunks does so before."""
+    import_module(_KERNELS)
+
+
+def unpack_shapes(section: bytes, *, rows: int, parts: int, rings: int, positions: int) -> Shapes:
+    """Unpack the geometry of a chunk, as the docstring of `chunks` has it.
+
+    Raises
+    ------
+    Corrupt
+        When the bytes are not of that form, or not of so many.
+    """
+    source = Unpacker(section)
+    if _KERNELS in sys.modules:
+        shapes = _by_kernels(source, (rows, parts, rings, positions), import_module(_KERNELS))
+    else:
+        shapes = _by_arrays(source, (rows, parts, rings, positions))
+    source.end()
+    return shapes
+
+
+def _by_kernels(source: Unpacker, counts: Sequence[int], kernels: Any) -> Shapes:  # noqa: ANN401 - a module of numba's
+    several = list[Ints]()
+    for count, total in pairwise(counts):
+        starts, (at, width) = np.empty(count + 1, np.int64), source.planes(count)
+        least = kernels.take_starts(source.data, at, width, starts)
+        if least < 1 or starts[-1] != total:
+            raise damaged()
+        several.append(starts)
+    ring_starts, closed = several[2], source.raw(1) == b"\x01"
+    rings, positions = counts[2:]
+    if closed and rings and int((ring_starts[1:] - ring_starts[:-1]).min()) < 2:
+        raise damaged()
+    count = 2 * (positions - closed * rings)
+    scale, places, values = source.scale(count)
+    if not scale:
+        plain = source.plain_floats(count).reshape(-1, 2)
+        return several[0], several[1], ring_starts, _closed(plain, ring_starts) if closed else plain
+    at, width = source.planes(count)
+    xy = np.empty((positions, 2))
+    put = kernels.take_positions(source.data, at, width, float(scale), ring_starts, closed, places, values, xy)
+    if put != len(places):
+        raise damaged()
+    return several[0], several[1], ring_starts, xy
+
+
+def _by_arrays(source: Unpacker, counts: Sequence[int]) -> Shapes:
+    several = [_starts(source.ints(count), total) for count, total in pairwise(counts)]
+    ring_starts, closed = several[2], source.raw(1) == b"\x01"
+    lengths = np.diff(ring_starts) - closed
+    if len(lengths) and int(lengths.min()) < 1:
+        raise damaged()
+    xy = source.floats((int(lengths.sum()), 2), lambda k: _positions_back(k, lengths))
+    return several[0], several[1], ring_starts, _closed(xy, ring_starts) if closed else xy
+
+
+def _starts(lengths: Ints, total: int) -> Ints:
+    starts = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+    if starts[-1] != total or (len(lengths) and int(lengths.min()) < 1):
+        raise damaged()
+    return starts
+
+
+def _positions_back(changed: Ints, lengths: Ints) -> Ints:
+    first = np.cumsum(lengths) - lengths
+    begin = np.cumsum(changed[first], axis=0)
+    changed[first] = 0
+    run = np.cumsum(changed, axis=0)
+    run += np.repeat(_pairs(begin - run[first]), lengths).view(np.int64).reshape(-1, 2)
+    return run
+
+
+def _closed(xy: Floats, ring_starts: Ints) -> Floats:
+    """Put the first position of each ring behind its last one too."""
+    places = np.arange(int(ring_starts[-1])) - np.repeat(np.arange(len(ring_starts) - 1), np.diff(ring_starts))
+    places[ring_starts[1:] - 1] = places[ring_starts[:-1]]
+    found: Floats = _pairs(xy)[places].view(np.float64).reshape(-1, 2)
+    return found
+
+
+def _pairs(rows: npt.NDArray[Any]) -> npt.NDArray[np.complex128]:
+    """See (n, 2) of 8 bytes as n of 16 bytes, which are moved several times faster; nothing is calculated with them."""
+    return np.ascontiguousarray(rows).view(np.complex128).reshape(-1)
