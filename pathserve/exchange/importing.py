@@ -1,6 +1,5 @@
 """A file's way into the store: recognised, read, moved to level-0 pixels, through the gate, published all at once."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,8 +27,8 @@ from pathserve.exchange.identity import ContentIds
 from pathserve.exchange.report import ImportReport, Issues
 from pathserve.formats.contract import Format, Item, ReadContext, SlideFrame
 from pathserve.formats.registry import by_name, recognise_path
-from pathserve.geometry.gate import passing, too_far
-from pathserve.geometry.validity import OUT_OF_RANGE, TOO_FAR, CheckedGeometry, check_geometry
+from pathserve.geometry.gate import Gate
+from pathserve.geometry.validity import OUT_OF_RANGE, TOO_FAR
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
 MAX_REPAIR_SECONDS = 120.0
@@ -156,6 +155,12 @@ class _Import:
         bulk: BulkWriter,
     ) -> None:
         self._options, self._matrix, self._slide, self._bulk = options, frame.to_slide, slide_frame, bulk
+        self._gate = Gate(
+            frame=slide_frame.size,
+            max_vertices=options.max_vertices,
+            seconds=MAX_REPAIR_SECONDS,
+            force=options.force,
+        )
         self.context = ReadContext(
             slide=slide_frame,
             max_vertices=options.max_vertices,
@@ -166,7 +171,6 @@ class _Import:
         self._ids = ContentIds(slide, options.layer)
         self.count = self.created = self.known = self.replaced = self.made_ids = self.outside = 0
         self.conflicts, self.repaired, self.refused = Issues(), Issues(), Issues()
-        self._repairing = 0.0
 
     def read(self, items: Iterator[Item]) -> Iterator[int]:
         """Take all items; tells now and then how many there were."""
@@ -193,15 +197,13 @@ class _Import:
     def _add_columns(self, columns: Columns, first: int) -> None:
         self.fit.look(columns.xy)
         columns = move_columns(columns, self._matrix)
-        shapes = columns.kinds, columns.xy, columns.ring_starts, columns.part_starts, columns.starts
-        size, most = self._slide.size, self._options.max_vertices
-        good = passing(*shapes, frame=size, max_vertices=most)
+        good = self._gate.passing(columns)
         if good.all():
             self._add(columns, np.arange(first, first + len(columns)))
             return
         rows = np.flatnonzero(good)
         self._add(columns.take(rows), rows + first)
-        far = too_far(*shapes, frame=size, max_vertices=most)
+        far = self._gate.too_far(columns)
         for row in np.flatnonzero(far).tolist():
             self.refused.add(first + row, OUT_OF_RANGE, TOO_FAR)
         others = np.flatnonzero(~good & ~far).tolist()
@@ -228,10 +230,12 @@ class _Import:
         passed, kept = list[NewAnnotation](), list[int]()
         for item, place in zip(singles, places, strict=True):
             try:
-                checked = self._check(item, place)
+                checked = self._gate.check(item.geometry)
             except PathServeError as error:
                 self.refused.add(place, error.code, error.message)
                 continue
+            if checked.note is not None:
+                self.repaired.add(place, "geometry_repaired", checked.note)
             passed.append(replace(item, geometry=checked.geometry, drawn=checked.drawn or item.drawn))
             kept.append(place)
             if item.class_name is not None and item.class_color is not None:
@@ -241,31 +245,6 @@ class _Import:
         columns = Columns.of(passed)
         self._add(columns, np.array(kept, np.int64))
         return [columns]
-
-    def _check(self, item: NewAnnotation, place: int) -> CheckedGeometry:
-        """Let one geometry through the gate.
-
-        Raises
-        ------
-        PathServeError
-            When it is refused.
-        """
-        start = time.thread_time()
-        try:
-            checked = check_geometry(
-                item.geometry,
-                frame=self._slide.size,
-                max_vertices=self._options.max_vertices,
-                may_repair=self._repairing < MAX_REPAIR_SECONDS,
-                force=self._options.force,
-            )
-        except PathServeError:
-            self._repairing += time.thread_time() - start
-            raise
-        if checked.note is not None:
-            self._repairing += time.thread_time() - start
-            self.repaired.add(place, "geometry_repaired", checked.note)
-        return checked
 
     def _add(self, columns: Columns, places: npt.NDArray[np.int64]) -> None:
         """Give rows that passed the gate to the store; ``places`` says where each stood in the file."""

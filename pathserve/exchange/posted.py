@@ -4,7 +4,6 @@ A text of up to `PLAIN_BYTES` is read at once; a longer one lies in a file and i
 takes long in which nothing else of the process runs.
 """
 
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,8 +17,7 @@ from pathserve.formats.geojson.blocks import Blocks
 from pathserve.formats.geojson.geojson import MAX_REPAIR_SECONDS, parse_features
 from pathserve.formats.geojson.geojson_file import PLAIN_BYTES
 from pathserve.geometry import Size
-from pathserve.geometry.gate import passing
-from pathserve.geometry.validity import check_geometry
+from pathserve.geometry.gate import Gate
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
 _AT_ONCE = 1000
@@ -113,7 +111,7 @@ class _Work:
         )
         self._count = 0
         self._notes: dict[int, list[tuple[str, str]]] = {}
-        self._repairing = 0.0
+        self._gate = Gate(frame=posting.size, max_vertices=posting.max_vertices, seconds=MAX_REPAIR_SECONDS)
 
     def read(self, path: Path) -> None:
         """Give all features to the store, in the order of the file."""
@@ -142,27 +140,22 @@ class _Work:
         self.posted.refused.append(FeatureIssue(place, code, message))
 
     def _add_columns(self, columns: Columns) -> None:
-        good = passing(
-            columns.kinds,
-            columns.xy,
-            columns.ring_starts,
-            columns.part_starts,
-            columns.starts,
-            frame=self._posting.size,
-            max_vertices=self._posting.max_vertices,
-        )
+        good = self._gate.passing(columns)
         first = self._count
         self._count += len(columns)
         if good.all():
             self._add(columns, np.arange(first, self._count))
             return
         kept, others = np.flatnonzero(good), np.flatnonzero(~good).tolist()
-        checked, places = self._checked(
-            [columns.new_annotation(row) for row in others], [first + row for row in others]
-        )
-        both = np.concatenate((kept + first, places))
+        parts, places = [columns.take(kept)], [kept + first]
+        for start in range(0, len(others), _AT_ONCE):
+            some = others[start : start + _AT_ONCE]
+            checked, among = self._checked([columns.new_annotation(row) for row in some], [first + row for row in some])
+            parts.append(Columns.of(checked))
+            places.append(among)
+        both = np.concatenate(places)
         order = np.argsort(both)
-        self._add(Columns.join([columns.take(kept), Columns.of(checked)]).take(order), both[order])
+        self._add(Columns.join(parts).take(order), both[order])
 
     def _add_singles(self, singles: list[NewAnnotation], places: list[int]) -> None:
         checked, kept = self._checked(singles, places)
@@ -173,20 +166,12 @@ class _Work:
         passed, kept = list[NewAnnotation](), list[int]()
         for item, place in zip(singles, places, strict=True):
             notes = self._notes.pop(place, [])
-            start = time.thread_time()
             try:
-                checked = check_geometry(
-                    item.geometry,
-                    frame=self._posting.size,
-                    max_vertices=self._posting.max_vertices,
-                    may_repair=self._repairing < MAX_REPAIR_SECONDS,
-                )
+                checked = self._gate.check(item.geometry)
             except PathServeError as error:
-                self._repairing += time.thread_time() - start
                 self._refuse(place, error.code, error.message)
                 continue
             if checked.note is not None:
-                self._repairing += time.thread_time() - start
                 notes.append(("geometry_repaired", checked.note))
             self.posted.repaired += [FeatureIssue(place, code, message) for code, message in notes]
             passed.append(replace(item, geometry=checked.geometry, drawn=checked.drawn or item.drawn))

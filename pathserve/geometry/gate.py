@@ -3,16 +3,19 @@
 The verdict is that of `pathserve.geometry.validity.check_geometry`; only the way to it is another.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
+from pathserve.errors import TooLarge
+from pathserve.geometry.effort import FEW_POSITIONS, effort
 from pathserve.geometry.frames import Size
-from pathserve.geometry.validity import farthest
+from pathserve.geometry.validity import CheckedGeometry, check_geometry, farthest
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -24,24 +27,83 @@ _POINT, _LINE, _POLYGON, _MULTI_POLYGON = 1, 3, 5, 6
 _VERTICES_AT_ONCE = 100_000
 
 
-def passing(
-    kinds: npt.NDArray[np.uint8],
-    xy: npt.NDArray[np.float64],
-    ring_starts: Ints,
-    part_starts: Ints,
-    starts: Ints,
-    *,
-    frame: Size | None,
-    max_vertices: int,
-) -> Mask:
+class Shapes(Protocol):
+    """Geometries as arrays, as `pathserve.labels.Columns` has them, in level-0 pixels."""
+
+    @property
+    def kinds(self) -> npt.NDArray[np.uint8]:
+        """(N,) 1 Point, 2 MultiPoint, 3 LineString, 4 MultiLineString, 5 Polygon, 6 MultiPolygon."""
+        ...
+
+    @property
+    def xy(self) -> npt.NDArray[np.float64]:
+        """(P, 2) positions."""
+        ...
+
+    @property
+    def ring_starts(self) -> Ints:
+        """Where the positions of each ring begin, and where they all end."""
+        ...
+
+    @property
+    def part_starts(self) -> Ints:
+        """The same for the rings of each part."""
+        ...
+
+    @property
+    def starts(self) -> Ints:
+        """The same for the parts of each geometry."""
+        ...
+
+
+class Gate:
+    """The gate for the geometries of one text or file, whose repairs together take only so long; for one thread.
+
+    Parameters
+    ----------
+    frame, max_vertices, force
+        As `check_geometry` takes them.
+    seconds
+        Processor time that repairs, and refusals, may take; what would have to be repaired after that is refused.
+    """
+
+    def __init__(self, *, frame: Size | None, max_vertices: int, seconds: float, force: bool = False) -> None:
+        self._frame, self._max_vertices, self._force = frame, max_vertices, force
+        self._left = seconds
+
+    def check(self, geometry: Mapping[str, Any]) -> CheckedGeometry:
+        """Let a geometry pass, repair it, or refuse it; raises as `check_geometry`."""
+        start = time.thread_time()
+        checked: CheckedGeometry | None = None
+        try:
+            checked = check_geometry(
+                geometry,
+                frame=self._frame,
+                max_vertices=self._max_vertices,
+                may_repair=self._left > 0,
+                force=self._force,
+            )
+        finally:
+            if checked is None or checked.repaired:
+                self._left -= time.thread_time() - start
+        return checked
+
+    def passing(self, shapes: Shapes) -> Mask:
+        """Tell which geometries pass as they are."""
+        return passing(shapes, frame=self._frame, max_vertices=self._max_vertices)
+
+    def too_far(self, shapes: Shapes) -> Mask:
+        """Tell which are refused for certain because a position lies too far outside."""
+        return too_far(shapes, frame=self._frame, max_vertices=self._max_vertices)
+
+
+def passing(shapes: Shapes, *, frame: Size | None, max_vertices: int) -> Mask:
     """Tell which geometries pass the gate as they are.
 
     Parameters
     ----------
-    kinds
-        (N,) uint8: 1 Point, 2 MultiPoint, 3 LineString, 4 MultiLineString, 5 Polygon, 6 MultiPolygon; any other fails.
-    xy, ring_starts, part_starts, starts
-        As `pathserve.labels.Columns` has them, in level-0 pixels.
+    shapes
+        N geometries; a kind that is none of the six fails.
     frame, max_vertices
         As `check_geometry` takes them.
 
@@ -49,6 +111,8 @@ def passing(
     -------
     (N,) bool. Memory: a few times the input.
     """
+    kinds, xy = shapes.kinds, shapes.xy
+    ring_starts, part_starts, starts = shapes.ring_starts, shapes.part_starts, shapes.starts
     if not len(kinds):
         return np.zeros(0, np.bool_)
     first_rings = part_starts[starts]
@@ -67,31 +131,23 @@ def passing(
         proven[single] = kernels.certainly_simple(xy, ring_starts, first_rings[single])
     asked = areas[~proven[areas]]
     good[asked] = False
-    for some in _in_blocks(asked, vertices):
-        good[some] = _are_valid(some, xy, ring_starts, part_starts, starts)
+    for some in _in_blocks(asked[~_are_dear(asked, shapes, vertices)], vertices):
+        good[some] = _are_valid(some, shapes)
     return good
 
 
-def too_far(
-    kinds: npt.NDArray[np.uint8],
-    xy: npt.NDArray[np.float64],
-    ring_starts: Ints,
-    part_starts: Ints,
-    starts: Ints,
-    *,
-    frame: Size | None,
-    max_vertices: int,
-) -> Mask:
+def too_far(shapes: Shapes, *, frame: Size | None, max_vertices: int) -> Mask:
     """Tell which geometries `check_geometry` refuses for certain because a position lies too far outside.
 
     Their first ring, which is looked at first, has nothing else against it by then. Others may be refused for the same
     reason. The parameters are those of `passing`.
     """
+    kinds, xy, ring_starts = shapes.kinds, shapes.xy, shapes.ring_starts
     found = np.zeros(len(kinds), np.bool_)
     inside = _are_near(xy, frame)
     if inside.all():
         return found
-    first_rings = part_starts[starts]
+    first_rings = shapes.part_starts[shapes.starts]
     rows = np.flatnonzero((np.diff(first_rings) > 0) & (kinds >= _POINT) & (kinds <= _MULTI_POLYGON))
     first, end = ring_starts[first_rings[rows]], ring_starts[first_rings[rows] + 1]
     least = np.where(kinds[rows] >= _POLYGON, 3, np.where(kinds[rows] >= _LINE, 2, 1))
@@ -146,15 +202,28 @@ def _in_blocks(rows: Ints, vertices: Ints) -> Iterator[Ints]:
     yield from np.split(rows, np.flatnonzero(np.diff(block)) + 1)
 
 
-def _are_valid(rows: Ints, xy: npt.NDArray[np.float64], ring_starts: Ints, part_starts: Ints, starts: Ints) -> Mask:
+def _are_dear(rows: Ints, shapes: Shapes, vertices: Ints) -> Mask:
+    """Tell which of some polygons could take too long to check; they are refused one by one."""
+    dear = np.zeros(len(rows), np.bool_)
+    for place in np.flatnonzero(vertices[rows] > FEW_POSITIONS).tolist():
+        first, end = shapes.part_starts[shapes.starts[rows[place] : rows[place] + 2]]
+        ring_starts = shapes.ring_starts[first : end + 1]
+        try:
+            effort(shapes.xy[ring_starts[0] : ring_starts[-1]], ring_starts - ring_starts[0]).require_check()
+        except TooLarge:
+            dear[place] = True
+    return dear
+
+
+def _are_valid(rows: Ints, shapes: Shapes) -> Mask:
     """Ask shapely about polygons whose rings are closed; single ones too as multipolygons, which changes no verdict."""
-    parts, offsets = _runs(starts, rows)
-    rings, part_offsets = _runs(part_starts, parts)
-    positions, ring_offsets = _runs(ring_starts, rings)
-    shapes = shapely.from_ragged_array(
-        shapely.GeometryType.MULTIPOLYGON, xy[positions], (ring_offsets, part_offsets, offsets)
+    parts, offsets = _runs(shapes.starts, rows)
+    rings, part_offsets = _runs(shapes.part_starts, parts)
+    positions, ring_offsets = _runs(shapes.ring_starts, rings)
+    polygons = shapely.from_ragged_array(
+        shapely.GeometryType.MULTIPOLYGON, shapes.xy[positions], (ring_offsets, part_offsets, offsets)
     )
-    return np.asarray(shapely.is_valid(shapes) & (shapely.area(shapes) > 0))
+    return np.asarray(shapely.is_valid(polygons) & (shapely.area(polygons) > 0))
 
 
 def _runs(offsets: Ints, wanted: Ints) -> tuple[Ints, Ints]:

@@ -10,9 +10,7 @@ from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from pathserve.errors import Invalid, TooLarge
-
-MAX_REPAIR_VERTICES = 20_000
-"""A polygon with more vertices than this is not repaired: repair is much dearer than the check."""
+from pathserve.geometry.effort import Effort, effort
 
 MAX_REPAIR_CROSSINGS = 20_000
 """A polygon that crosses itself more often than this is not repaired: each crossing costs about 30 us."""
@@ -20,7 +18,9 @@ MAX_REPAIR_CROSSINGS = 20_000
 MIN_KEPT_SHARE = 0.99
 """A repair that keeps less of the area as drawn than this is refused."""
 
-_CROSSING_BLOCK = 8  # each of a tangle's segments can meet all others: few at a time bound memory and time
+# Each of a tangle's segments can meet all others: few at a time bound memory and time.
+_CROSSING_BLOCK = 8
+_PAIRS_AT_ONCE = 1_000_000
 _SWEEP_CROSSINGS = 4_000_000
 _SWEEP_LINES = (256, 4096)
 
@@ -53,12 +53,12 @@ def repair(parts: Sequence[Rings], *, force: bool = False) -> Repaired:
     Raises
     ------
     TooLarge
-        When there are more than `MAX_REPAIR_VERTICES` vertices or `MAX_REPAIR_CROSSINGS` crossings.
+        When its effort is too large (`pathserve.geometry.effort`), or there are more than `MAX_REPAIR_CROSSINGS`
+        crossings.
     Invalid
         When no area remains or the repair would lose more than 1 % of the area as drawn (even-odd rule).
     """
-    if sum(len(ring) for rings in parts for ring in rings) > MAX_REPAIR_VERTICES:
-        raise TooLarge(f"The outline crosses itself and has over {MAX_REPAIR_VERTICES:,} vertices: too many to repair.")
+    effort_of(parts).require_repair()
     _require_few_crossings(parts)
     kept = [_without_outside_holes(rings) for rings in parts]
     polygons = [Polygon(rings[0], rings[1:]) for rings in kept]
@@ -74,6 +74,12 @@ def repair(parts: Sequence[Rings], *, force: bool = False) -> Repaired:
     if not force:
         raise Invalid("The outline crosses itself so that a repair would lose part of its area.", code="not_repairable")
     return Repaired(valid, is_forced=True)
+
+
+def effort_of(parts: Sequence[Rings]) -> Effort:
+    """Tell how much there is to look at in polygons, which are their rings as for `repair`."""
+    rings = [ring for part in parts for ring in part]
+    return effort(np.concatenate(rings), np.concatenate(([0], np.cumsum([len(ring) for ring in rings]))))
 
 
 def drawn_area(parts: Sequence[Rings]) -> float:
@@ -139,14 +145,39 @@ def _require_few_crossings(parts: Sequence[Rings]) -> None:
     TooLarge
         When more than `MAX_REPAIR_CROSSINGS` pairs of segments meet, neighbours along a ring not counted.
     """
-    pairs = np.concatenate([np.stack([ring[:-1], ring[1:]], axis=1) for rings in parts for ring in rings])
-    segments = np.asarray(shapely.linestrings(pairs))
-    tree = shapely.STRtree(segments)
-    met = -3 * len(segments)  # every segment meets itself and its two neighbours
-    for first in range(0, len(segments), _CROSSING_BLOCK):
-        met += tree.query(segments[first : first + _CROSSING_BLOCK], predicate="intersects").shape[1]
-        if met > 2 * MAX_REPAIR_CROSSINGS:
+    begin = np.concatenate([ring[:-1] for rings in parts for ring in rings])
+    end = np.concatenate([ring[1:] for rings in parts for ring in rings])
+    low, high = np.minimum(begin, end), np.maximum(begin, end)
+    boxes = np.asarray(shapely.box(*low.T, *high.T))
+    tree = shapely.STRtree(boxes)
+    met = -len(begin)  # every segment meets the next one
+    for first in range(0, len(begin), _CROSSING_BLOCK):
+        one, other = tree.query(boxes[first : first + _CROSSING_BLOCK])
+        one += first
+        one, other = one[one < other], other[one < other]
+        for start in range(0, len(one), _PAIRS_AT_ONCE):
+            some = slice(start, start + _PAIRS_AT_ONCE)
+            met += _count_meetings(begin[one[some]], end[one[some]], begin[other[some]], end[other[some]])
+        if met > MAX_REPAIR_CROSSINGS:
             raise TooLarge(f"The outline crosses itself over {MAX_REPAIR_CROSSINGS:,} times: too often to repair.")
+
+
+def _count_meetings(
+    a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], c: npt.NDArray[np.float64], d: npt.NDArray[np.float64]
+) -> int:
+    """Count the pairs of segments a b and c d, whose boxes overlap, that cross or touch, but for rounding."""
+    across = _sides(a, b, c) * _sides(a, b, d) <= 0
+    across &= _sides(c, d, a) * _sides(c, d, b) <= 0
+    return int(np.count_nonzero(across))
+
+
+def _sides(
+    a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], c: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Tell on which side of each line a b each point c lies."""
+    (ux, uy), (vx, vy) = (b - a).T, (c - a).T
+    sides: npt.NDArray[np.float64] = np.sign(ux * vy - uy * vx)
+    return sides
 
 
 def _without_outside_holes(rings: Rings) -> Rings:
@@ -154,9 +185,13 @@ def _without_outside_holes(rings: Rings) -> Rings:
     if len(rings) == 1:
         return rings
     shell = shapely.make_valid(Polygon(rings[0]), method="structure", keep_collapsed=False)
-    holes = [shapely.make_valid(Polygon(ring), method="structure", keep_collapsed=False) for ring in rings[1:]]
-    inside = [ring for ring, hole in zip(rings[1:], holes, strict=True) if shell.intersection(hole).area > 0]
-    return [rings[0], *inside]
+    drawn = np.array([Polygon(ring) for ring in rings[1:]])
+    holes = shapely.make_valid(drawn, method="structure", keep_collapsed=False)
+    shapely.prepare(shell)  # an intersection goes through all of the shell: only few are asked for it
+    inside = shapely.contains_properly(shell, holes) & (shapely.area(holes) > 0)
+    asked = ~inside & shapely.intersects(shell, holes)
+    inside[asked] = shapely.area(shapely.intersection(shell, holes[asked])) > 0
+    return [rings[0], *(ring for ring, kept in zip(rings[1:], inside.tolist(), strict=True) if kept)]
 
 
 def _areas_of(geometry: BaseGeometry) -> Polygon | MultiPolygon | None:

@@ -17,7 +17,7 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.geometry.frames import Size
-from pathserve.geometry.repair import Rings, repair
+from pathserve.geometry.repair import Rings, effort_of, repair
 
 MAX_COORDINATE = 1e9
 """Largest coordinate, in level-0 pixels, when no slide is known."""
@@ -165,7 +165,7 @@ def check_geometry(
     Unsupported
         When it is a GeometryCollection of several members.
     TooLarge
-        When it has too many vertices, or crosses itself too often to be repaired, or must not be repaired.
+        When it has too many vertices, or could take too long to check or to repair, or must not be repaired.
     """
     if not isinstance(geometry, Mapping):
         raise Invalid("A geometry must be a JSON object.", code="not_a_geometry")
@@ -229,6 +229,7 @@ def _check_polygons(geometry: Mapping[str, Any], reader: _Reader) -> CheckedGeom
     if not read:
         raise Invalid("A polygon needs at least one ring.", code="empty_geometry")
     parts = [xy for _, xy in read]
+    effort_of(parts).require_check()
     polygons = [Polygon(rings[0], rings[1:]) for rings in parts]
     shape = polygons[0] if single else MultiPolygon(polygons)
     if shapely.is_valid(shape):

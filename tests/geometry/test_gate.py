@@ -30,9 +30,7 @@ def of(geometries):
 
 def passed(geometries, *, frame=FRAME, max_vertices=40):
     c = of(geometries)
-    return passing(
-        c.kinds, c.xy, c.ring_starts, c.part_starts, c.starts, frame=frame, max_vertices=max_vertices
-    ).tolist()
+    return passing(c, frame=frame, max_vertices=max_vertices).tolist()
 
 
 def passes_alone(geometry, *, max_vertices=40):
@@ -96,7 +94,7 @@ HARD = [
 @given(st.lists(_GEOMETRIES, min_size=1, max_size=6))
 def test_what_is_too_far_is_refused_for_that_by_the_gate_for_one(geometries):
     c = of(geometries)
-    found = too_far(c.kinds, c.xy, c.ring_starts, c.part_starts, c.starts, frame=FRAME, max_vertices=40)
+    found = too_far(c, frame=FRAME, max_vertices=40)
     for geometry, far in zip(geometries, found, strict=True):
         if far:
             with pytest.raises(PathServeError) as refused:
@@ -108,7 +106,7 @@ def test_most_that_is_too_far_needs_no_second_look():
     square = [[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]
     moved = [[[x + 1001, y] for x, y in square]]
     c = of([{"type": "Polygon", "coordinates": rings} for rings in ([square], moved, [square, *moved], moved)])
-    found = too_far(c.kinds, c.xy, c.ring_starts, c.part_starts, c.starts, frame=FRAME, max_vertices=40)
+    found = too_far(c, frame=FRAME, max_vertices=40)
     assert found.tolist() == [False, True, False, True]
 
 

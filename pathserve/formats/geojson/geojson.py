@@ -14,7 +14,6 @@ What a Feature brings along is kept as it was:
 - ``state: draft`` and ``objectType: annotation`` are what a Feature without them means, so they are not stored.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -31,7 +30,7 @@ from pathserve.formats.contract import Losses
 from pathserve.formats.geojson.as_drawn import AS_DRAWN, read_as_drawn, write_as_drawn
 from pathserve.formats.geojson.json_text import RECORD_SEPARATOR, Found, find_features
 from pathserve.geometry import Size
-from pathserve.geometry.validity import check_geometry
+from pathserve.geometry.gate import Gate
 from pathserve.labels import EXHAUSTIVE, Annotation, FeatureIssue, NewAnnotation
 
 SERVER_OWNED = frozenset(("author", "revision", "layer", "provenance", "created", "updated", "number", "slide"))
@@ -73,8 +72,6 @@ class ParsedFeatures:
         Features that are not among the annotations, and why.
     losses
         What a collection says beside its features, which is not kept.
-    repair_seconds
-        Processor time that refusals and repairs took.
     """
 
     annotations: list[NewAnnotation] = field(default_factory=list)
@@ -82,7 +79,6 @@ class ParsedFeatures:
     repaired: list[FeatureIssue] = field(default_factory=list)
     refused: list[FeatureIssue] = field(default_factory=list)
     losses: Losses = field(default_factory=Losses)
-    repair_seconds: float = 0.0
 
 
 def parse_features(
@@ -91,7 +87,6 @@ def parse_features(
     frame: Size | None,
     max_features: int = _LIMITS.max_features,
     max_vertices: int = _LIMITS.max_vertices,
-    repair_seconds: float | None = None,
 ) -> ParsedFeatures:
     """Read a text.
 
@@ -104,8 +99,6 @@ def parse_features(
         Level-0 size of the slide, or None when it is not known.
     max_features, max_vertices
         Most features of the text, and most vertices of one geometry.
-    repair_seconds
-        Processor time that repairs may take; None: `MAX_REPAIR_SECONDS`.
 
     Returns
     -------
@@ -119,30 +112,24 @@ def parse_features(
         When it has too many features.
     """
     parsed = ParsedFeatures()
-    most = MAX_REPAIR_SECONDS if repair_seconds is None else repair_seconds
+    gate = Gate(frame=frame, max_vertices=max_vertices, seconds=MAX_REPAIR_SECONDS)
     for index, found in enumerate(find_features(data, max_features=max_features, note=parsed.losses.note)):
         notes: list[tuple[str, str]] = []
-        start = time.thread_time()
         try:
-            annotation = _parse(found, notes, frame, max_vertices, may_repair=parsed.repair_seconds < most)
+            annotation = _parse(found, notes, gate)
         except PathServeError as error:
-            parsed.repair_seconds += time.thread_time() - start
             parsed.refused.append(FeatureIssue(index, error.code, error.message))
             continue
-        if annotation.drawn is not None:
-            parsed.repair_seconds += time.thread_time() - start
         parsed.annotations.append(annotation)
         parsed.sources.append(index)
         parsed.repaired.extend(FeatureIssue(index, code, message) for code, message in notes)
     return parsed
 
 
-def _parse(
-    found: Found, notes: list[tuple[str, str]], frame: Size | None, max_vertices: int, *, may_repair: bool
-) -> NewAnnotation:
+def _parse(found: Found, notes: list[tuple[str, str]], gate: Gate) -> NewAnnotation:
     """Read one Feature or bare geometry and let its geometry through the gate."""
     read = read_feature(found, notes)
-    checked = check_geometry(read.geometry, frame=frame, max_vertices=max_vertices, may_repair=may_repair)
+    checked = gate.check(read.geometry)
     if checked.note is not None:
         notes.append(("geometry_repaired", checked.note))
     return replace(read, geometry=checked.geometry, drawn=checked.drawn or read.drawn)
