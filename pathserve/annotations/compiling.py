@@ -14,7 +14,7 @@ Array = npt.NDArray[Any]
 Arrays = tuple[Array, ...]
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-INT, BYTE, FLOAT = numba.int64, numba.uint8, numba.float64
+INT, SMALL, BYTE, TRUTH, FLOAT = numba.int64, numba.int32, numba.uint8, numba.boolean, numba.float64
 
 
 def given(kept: Any, dimensions: int = 1) -> Any:  # noqa: ANN401 - numba's own types
@@ -24,14 +24,21 @@ def given(kept: Any, dimensions: int = 1) -> Any:  # noqa: ANN401 - numba's own 
 
 def inner(function: Kernel) -> Kernel:
     """Compile what only other kernels call; it is part of them in the cache, so most processes never compile it."""
-    compiled: Any = numba.njit(nogil=True)(function)
+    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    kernel: Kernel = compiled
+    return kernel
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Compile it into its callers: a call with a few arrays takes as long as all that is done with a cell."""
+    compiled: Any = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
     kernel: Kernel = compiled
     return kernel
 
 
 def entry(returns: Any, *arguments: Any) -> Callable[[Kernel], Kernel]:  # noqa: ANN401 - numba's own types
     """Compile what Python calls, for one signature, or take it from the cache."""
-    compiled: Callable[[Kernel], Kernel] = numba.njit(returns(*arguments), cache=True, nogil=True)
+    compiled: Callable[[Kernel], Kernel] = numba.njit(returns(*arguments), cache=True, nogil=True, error_model="numpy")
     return compiled
 
 

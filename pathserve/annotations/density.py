@@ -44,6 +44,11 @@ def first_levels(boxes: Floats) -> npt.NDArray[np.uint8]:
     return levels
 
 
+def level_0_width() -> float:
+    """Give the side of a bin of level 0 in level-0 pixels."""
+    return float(_BIN)
+
+
 def longer_sides(boxes: Floats) -> Floats:
     """Give the longer side of each of (N, 4) boxes."""
     with np.errstate(over="ignore"):
@@ -106,6 +111,21 @@ class Bins:
         width = BIN_PIXELS * downsample
         edges = np.ceil(np.array([x, y, x + side, y + side]) / width - 0.5).astype(np.int64)
         return cls(downsample.bit_length() - NEAREST.bit_length(), *edges.tolist())
+
+    @property
+    def range(self) -> tuple[int, int, int, int]:
+        """x0, y0, x1, y1."""
+        return self.x0, self.y0, self.x1, self.y1
+
+    @property
+    def across(self) -> int:
+        """How many columns there are."""
+        return self.x1 - self.x0
+
+    @property
+    def count(self) -> int:
+        """How many bins there are."""
+        return (self.x1 - self.x0) * (self.y1 - self.y0)
 
     def hold(self, bins: Whole) -> npt.NDArray[np.bool_]:
         """Tell which of (K, 2) bins are among these."""
@@ -309,7 +329,7 @@ def _merged(columns: Sequence[Whole], counts: Whole) -> tuple[list[Ints], Ints]:
         keys *= size
         keys += column
         keys -= least
-    rows, sums = _summed(keys, counts, math.prod(shape))
+    rows, sums = summed(keys, counts, math.prod(shape))
     found = list[Ints]()
     for least, size in zip(reversed(low), reversed(shape), strict=True):
         rows, places = (rows, np.zeros(len(rows), np.int64)) if size == 1 else np.divmod(rows, size)
@@ -317,7 +337,7 @@ def _merged(columns: Sequence[Whole], counts: Whole) -> tuple[list[Ints], Ints]:
     return found[::-1], sums
 
 
-def _summed(keys: Ints, counts: Whole, size: int) -> tuple[Ints, Ints]:
+def summed(keys: Ints, counts: Whole, size: int) -> tuple[Ints, Ints]:
     """Add up the counts of equal keys below ``size``; gives the keys whose sum is not 0, in order, and the sums."""
     if size <= _DENSE * len(keys) + _DENSE_ANYWAY:
         # float64 holds every sum that can come exactly.
@@ -339,21 +359,14 @@ def merge(several: Iterable[Counts]) -> Counts:
     return Counts(np.stack((columns, rows), axis=1), classes, states, counts, class_names, state_names)
 
 
-def choose(
-    several: Iterable[Counts], classes: Collection[str] | None = None, states: Collection[str] | None = None
-) -> Counts:
-    """Add counts of one level, but only those of some classes and states (all when None); states are not kept apart."""
-    return merge(_chosen(one, classes, states) for one in several)
-
-
-def _chosen(counts: Counts, classes: Collection[str] | None, states: Collection[str] | None) -> Counts:
+def some_of(counts: Counts, classes: Collection[str] | None = None, states: Collection[str] | None = None) -> Counts:
+    """Give the counts of some classes and states; all when None."""
     kept = np.ones(len(counts.counts), np.bool_)
     if classes is not None:
         kept &= np.array([*(name in classes for name in counts.class_names), False])[counts.classes]
     if states is not None:
         kept &= np.array([*(name in states for name in counts.state_names), False])[counts.states]
-    some = counts if kept.all() else _some(counts, kept)
-    return replace(some, states=np.full(len(some.counts), -1, np.int16), state_names=())
+    return counts if kept.all() else _some(counts, kept)
 
 
 def _together(

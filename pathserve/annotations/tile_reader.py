@@ -25,14 +25,13 @@ from pathserve.annotations.directory import Directories, Directory
 from pathserve.annotations.layers import LayerState
 from pathserve.annotations.matching import Rows
 from pathserve.annotations.query import AnnotationQuery, Box
-from pathserve.annotations.reading import SOURCES_AT_ONCE, Found, Plan, make_plan, read_sources
+from pathserve.annotations.reading import SOURCES_AT_ONCE, Found, Plan, Source, make_plan, read_sources
 from pathserve.annotations.revisions import current_revision
 from pathserve.annotations.vector_tiles import TileBox, TileCounts, TilePart, encode_tile
 from pathserve.cache import ByteBudgetCache
 from pathserve.db import Database, Transaction, Value, as_int, as_real, placeholders
 from pathserve.errors import Busy
 
-_SUMMARY_BYTES = 64 * 1024 * 1024
 _HIDDEN_BYTES = 8 * 1024 * 1024
 _CHANGED_BYTES = 32 * 1024 * 1024
 _PYRAMID_BYTES = 128 * 1024 * 1024
@@ -62,7 +61,6 @@ class VectorTiles:
         self._db = db
         self._reader = reader
         # Chunks never change, so nothing kept here goes stale; of rows that are history there are only ever more.
-        self._summaries: ByteBudgetCache[int, Summary] = ByteBudgetCache(_SUMMARY_BYTES, lambda s: s.nbytes)
         self._gone: ByteBudgetCache[tuple[int, int], Summary] = ByteBudgetCache(_HIDDEN_BYTES, lambda s: s.nbytes)
         self._pyramids: ByteBudgetCache[bytes, DensityPyramid] = ByteBudgetCache(_PYRAMID_BYTES, lambda p: p.nbytes)
         self._directories = directories or Directories()
@@ -97,11 +95,12 @@ class VectorTiles:
         def work(tx: Transaction) -> bytes:
             newest = current_revision(tx, query.slide)
             bins = tile.bins
-            beside = bins is None or self._draws_versions(tx, query.slide, revision, bins)
+            if bins is None or bins.level < PYRAMID_FROM:
+                plan = self._plan(tx, asked, revision, newest)
+                return encode_tile(self._parts(tx, plan, tile), tile)
+            beside = self._draws_versions(tx, query.slide, revision, bins)
             plan = self._plan(tx, asked, revision, newest, min_extent=tile.smallest(), beside=beside)
-            parts = _parts(tx, self._reader, plan)
-            if bins is None:
-                return encode_tile(parts, tile)
+            parts = self._parts(tx, plan, tile)
             if not _is_plain(query):
                 every = self._plan(tx, asked, revision, newest)
                 return encode_tile(parts, tile, _named(plan.layers, self._counted(tx, every, bins)))
@@ -115,33 +114,34 @@ class VectorTiles:
             self._store_summaries()
         return made
 
+    def _parts(self, tx: Transaction, plan: Plan, tile: TileBox) -> Iterator[TilePart]:
+        """Give what is asked for; shapes of those sources alone in which something may be large enough to be drawn."""
+        known = self._grouped(self._directories.of(tx, plan.query.slide, plan.revision))
+        large, small = list[Source](), list[Source]()
+        for source in plan.sources:
+            is_small = isinstance(source, ChunkRef) and known.extent(source) < tile.smallest()
+            (small if is_small else large).append(source)
+        for sources, columns in ((large, True), (small, False)):
+            for found in _each(tx, self._reader, plan, sources, columns=columns):
+                layer = plan.layers[found.source.layer].layer.name
+                yield TilePart(found.attributes, found.columns, layer, found.rows)
+
     def _counted(self, tx: Transaction, plan: Plan, bins: Bins) -> _Pieces:
         """Count row by row, for questions that summaries cannot answer."""
         pieces: _Pieces = defaultdict(list)
-        for found in _each(tx, self._reader, plan, columns=False):
+        for found in _each(tx, self._reader, plan, plan.sources, columns=False):
             pieces[found.source.layer].append(_summary_of(found.attributes).of_rows(found.rows).tile(bins))
         return pieces
 
     def _summed(self, tx: Transaction, plan: Plan, bins: Bins) -> _Pieces:
         """Count by summaries: of chunks, less what is history, and what is live beside them."""
         pieces: _Pieces = defaultdict(list)
-        slide, revision, reach = plan.query.slide, plan.revision, plan.query.bbox
-        if reach is None:
-            return pieces
+        slide, revision = plan.query.slide, plan.revision
         known = self._grouped(self._directories.of(tx, slide, revision))
-        if bins.level < PYRAMID_FROM:
-            near = [ref for ref in known.meeting(reach) if ref.layer in plan.layers]
-            for ref, summary in zip(near, self._each_summary(tx, near), strict=True):
-                pieces[ref.layer].append(summary.tile(bins))
-        else:
-            for layer, some in known.layers.items():
-                if layer in plan.layers:
-                    pieces[layer].append(self._pyramid(tx, some).tile(bins))
-        if bins.level < PYRAMID_FROM:
-            changes = [*self._history_in(tx, known, reach), *_live(tx, slide, revision, reach)]
-        else:
-            changes = list(self._changes_of(tx, known, slide, revision).layers.items())
-        for layer, summary in changes:
+        for layer, some in known.layers.items():
+            if layer in plan.layers:
+                pieces[layer].append(self._pyramid(tx, some).tile(bins))
+        for layer, summary in self._changes_of(tx, known, slide, revision).layers.items():
             pieces[layer].append(summary.tile(bins))
         return pieces
 
@@ -194,8 +194,6 @@ class VectorTiles:
 
     def _draws_versions(self, tx: Transaction, slide: str, revision: int, bins: Bins) -> bool:
         """Tell whether any version beside chunks may be large enough to be drawn."""
-        if bins.level < PYRAMID_FROM:
-            return True
         known = self._grouped(self._directories.of(tx, slide, revision))
         return self._changes_of(tx, known, slide, revision).drawn_before > bins.level
 
@@ -218,16 +216,6 @@ class VectorTiles:
                     known = DensityPyramid(self._all_summaries(tx, some.refs))
                     self._pyramids.put(some.key, known)
         return known
-
-    def _each_summary(self, tx: Transaction, refs: Sequence[ChunkRef]) -> list[Summary]:
-        """Give the summaries of a few chunks; one statement for all that are not kept."""
-        found = {ref.id: self._summaries.get(ref.id) for ref in refs}
-        missing = [ref for ref in refs if found[ref.id] is None]
-        for ref, data in zip(missing, self._packed(tx, missing), strict=True):
-            made = unpack_summaries([data])
-            self._summaries.put(ref.id, made)
-            found[ref.id] = made
-        return [summary for ref in refs if (summary := found[ref.id]) is not None]
 
     def _all_summaries(self, tx: Transaction, refs: Sequence[ChunkRef]) -> Iterator[Summary]:
         """Give the summaries of many chunks, some hundred as one."""
@@ -295,9 +283,9 @@ class _Grouped:
         layers = {layer: _Group.of(some) for layer, some in groupby(refs, key=lambda ref: ref.layer)}
         return cls(directory, layers, {ref.id: place for place, ref in enumerate(directory.chunks)})
 
-    def meeting(self, reach: Box) -> list[ChunkRef]:
-        """Give the chunks that have something in a box."""
-        return [self.directory.chunks[place] for place in np.flatnonzero(_meet(self.directory.boxes, reach)).tolist()]
+    def extent(self, ref: ChunkRef) -> float:
+        """Give the longest side of a box in a chunk."""
+        return float(self.directory.extents[self.places[ref.id]])
 
     def history(self, reach: Box) -> list[tuple[ChunkRef, Rows]]:
         """Give the chunks of a box with rows that are no longer current, and these rows."""
@@ -346,18 +334,9 @@ def _is_plain(query: AnnotationQuery) -> bool:
     return replace(query, bbox=None, as_of=None) == plain
 
 
-def _parts(tx: Transaction, reader: ChunkReader, plan: Plan) -> Iterator[TilePart]:
-    """Give what may be drawn."""
-    for found in _each(tx, reader, plan, columns=True):
-        if found.columns is not None:
-            wanted = np.zeros(len(found.columns), np.bool_)
-            wanted[found.rows] = True
-            columns = replace(found.columns, layer=plan.layers[found.source.layer].layer.name)
-            yield TilePart(columns, found.attributes.boxes, wanted)
-
-
-def _each(tx: Transaction, reader: ChunkReader, plan: Plan, *, columns: bool) -> Iterator[Found]:
-    sources = plan.sources
+def _each(
+    tx: Transaction, reader: ChunkReader, plan: Plan, sources: Sequence[Source], *, columns: bool
+) -> Iterator[Found]:
     for start in range(0, len(sources), SOURCES_AT_ONCE):
         some = sources[start : start + SOURCES_AT_ONCE]
         yield from read_sources(tx, reader, plan, some, columns=columns, properties=False)

@@ -17,7 +17,7 @@ pixel.
 Everything is pure: columns in, bytes out.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -26,7 +26,18 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from pathserve.annotations.density import BIN_PIXELS, NEAREST, SMALL, Bins, Counts, Whole, choose, longer_sides
+from pathserve.annotations.chunks import Attributes
+from pathserve.annotations.density import (
+    BIN_PIXELS,
+    NEAREST,
+    SMALL,
+    Bins,
+    Counts,
+    Whole,
+    level_0_width,
+    some_of,
+    summed,
+)
 from pathserve.labels import Columns
 
 Ints = npt.NDArray[np.int64]
@@ -81,17 +92,6 @@ class TileBox:
             return None
         return Bins.of(self.x, self.y, self.side, self.downsample)
 
-    def drawn(self, boxes: Floats) -> npt.NDArray[np.bool_]:
-        """Tell which objects, given by their (N, 4) boxes, may have a feature in ``objects``."""
-        x0, y0, x1, y1 = self.reach
-        wanted: npt.NDArray[np.bool_] = (
-            (boxes[:, 0] <= x1) & (boxes[:, 2] >= x0) & (boxes[:, 1] <= y1) & (boxes[:, 3] >= y0)
-        )
-        smallest = self.smallest()
-        if smallest:
-            wanted &= longer_sides(boxes) >= smallest
-        return wanted
-
     def smallest(self) -> float:
         """Longest box side in level-0 pixels below which an object has no feature here; 0 when all have."""
         return 0.0 if self.downsample < NEAREST else SMALL * self.downsample
@@ -99,21 +99,24 @@ class TileBox:
 
 @dataclass(frozen=True, slots=True)
 class TilePart:
-    """Some annotations that a tile may show.
+    """Some annotations of one layer that a tile may show.
 
     Parameters
     ----------
-    columns
-        With numbers and a layer; properties are not looked at.
-    boxes
-        (N, 4) float64 of all rows of ``columns``.
+    told
+        What is known of them without their shapes.
+    shapes
+        All of ``told`` with their shapes; None when all of them are too small to be drawn.
+    layer
+        Name of their layer now.
     rows
-        (N,) bool: which rows are wanted; all when None.
+        (M,) int64: which rows are wanted.
     """
 
-    columns: Columns
-    boxes: Floats
-    rows: npt.NDArray[np.bool_] | None = None
+    told: Attributes
+    shapes: Columns | None
+    layer: str
+    rows: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ class TileCounts:
 def encode_tile(
     parts: Iterable[TilePart],
     tile: TileBox,
-    counts: Iterable[TileCounts] = (),
+    counts: Iterable[TileCounts] | None = None,
     *,
     classes: Collection[str] | None = None,
     states: Collection[str] | None = None,
@@ -137,11 +140,12 @@ def encode_tile(
     Parameters
     ----------
     parts
-        Annotations that may be in it; what is not, or is counted instead, is left out here.
+        Annotations that may be in it; what is not is left out here.
     tile
         Which tile.
     counts
-        What `Summary.tile` and `DensityPyramid.tile` gave for ``tile.bins``.
+        What `Summary.tile` and `DensityPyramid.tile` gave for ``tile.bins``; None when ``parts`` hold all that is to be
+        counted too.
     classes, states
         Only counts of these; all when None. (Rows of ``parts`` are chosen by who gives them.)
 
@@ -150,14 +154,15 @@ def encode_tile(
     bytes
         A tile; empty when nothing is in it.
     """
-    objects = _Layer("objects")
+    objects, density = _Objects(tile), _Density(tile)
     for part in parts:
-        _put_objects(objects, part, tile)
-    density = _Layer("density")
-    bins = tile.bins
-    if bins is not None:
-        _put_counts(density, [(one.layer, choose(one.pieces, classes, states)) for one in counts], tile)
-    return objects.encoded() + density.encoded()
+        keys = objects.put(part, density)
+        if counts is None:
+            density.count(keys)
+    for one in counts or ():
+        for piece in one.pieces:
+            density.add(one.layer, piece, classes, states)
+    return objects.layer.encoded() + density.encoded()
 
 
 class _Layer:
@@ -167,7 +172,7 @@ class _Layer:
         self._name = name
         self._keys: dict[str, int] = {}
         self._values: dict[tuple[type, Value], int] = {}
-        self._features: list[bytes] = []
+        self._features: list[npt.NDArray[np.uint8]] = []
         self._more_values = b""
 
     @property
@@ -190,7 +195,7 @@ class _Layer:
     def add(self, features: npt.NDArray[np.uint8]) -> None:
         """Take features as a kernel wrote them."""
         if features.size:
-            self._features.append(features.tobytes())
+            self._features.append(features)
 
     def end(self, values: npt.NDArray[np.uint8]) -> None:
         """Take values as a kernel wrote them; no others may come behind."""
@@ -214,82 +219,172 @@ class _Layer:
         return _field(0x1A, body)
 
 
-def _put_objects(layer: _Layer, part: TilePart, tile: TileBox) -> None:
-    columns = part.columns
-    wanted = tile.drawn(part.boxes)
-    if part.rows is not None:
-        wanted &= part.rows
-    rows = np.flatnonzero(wanted)
-    if not len(rows):
-        return
-    states = len(columns.state_names)
-    looks = (columns.classes[rows].astype(np.int64) * states + columns.states[rows]) * 2 + columns.exhaustive[rows]
-    different, tags = np.unique(looks, return_inverse=True)
-    packed = [
-        layer.tags(_named(columns, look // 2 // states, look // 2 % states, look % 2)) for look in different.tolist()
-    ]
-    units = EXTENT / tile.side
-    tolerance = _SCREEN_SHARE * tile.downsample * units if tile.downsample > 1 else 0.0
-    layer.add(
-        _kernels().put_objects(
-            np.ascontiguousarray(columns.xy, np.float64),
-            *(np.ascontiguousarray(starts, np.int64) for starts in _starts(columns)),
-            np.ascontiguousarray(columns.kinds, np.uint8),
-            np.ascontiguousarray(columns.numbers, np.int64),
+class _Objects:
+    """The layer of what is drawn, as parts come in."""
+
+    def __init__(self, tile: TileBox) -> None:
+        self.layer = _Layer("objects")
+        units = EXTENT / tile.side
+        tolerance = _SCREEN_SHARE * tile.downsample * units if tile.downsample > 1 else 0.0
+        self._place = np.array([tile.x, tile.y, units, tolerance])
+        self._reach = np.array([*tile.reach, tile.smallest(), level_0_width()])
+        bins = tile.bins
+        self._grid = np.zeros(5, np.int64) if bins is None else np.array([bins.level, *bins.range], np.int64)
+        self._looks: dict[tuple[tuple[str, ...], tuple[str, ...], str], Ints] = {}
+        self._tags: list[bytes] = []
+        self._packed = _bytes_of([])
+
+    def put(self, part: TilePart, density: "_Density") -> Ints:
+        """Write what is drawn of a part; gives the keys of what is counted of it."""
+        told, rows = part.told, np.ascontiguousarray(part.rows)
+        looks = self._looks_of(part)
+        drawn, tags, keys = np.empty((3, len(rows)), np.int64)
+        found = _kernels().select(
+            np.ascontiguousarray(told.boxes),
             rows,
+            np.ascontiguousarray(told.classes, np.int32),
+            np.ascontiguousarray(told.states, np.int32),
+            told.exhaustive,
+            looks,
+            density.kinds_of(part),
+            self._reach,
+            self._grid,
+            drawn,
             tags,
-            *_bytes_of(packed),
-            np.array([tile.x, tile.y, units, tolerance]),
+            keys,
         )
-    )
+        shown, small = found >> 32, found & 0xFFFFFFFF
+        if shown and part.shapes is not None:
+            self._draw(part, part.shapes, drawn[:shown], self._named(part, looks, tags[:shown]))
+        return keys[len(keys) - small :]
+
+    def _looks_of(self, part: TilePart) -> Ints:
+        """Give the tags of each class, state and exhaustive or not; those that are not made yet are below 0."""
+        told = part.told
+        key = told.class_names, told.state_names, part.layer
+        known = self._looks.get(key)
+        if known is None:
+            known = self._looks[key] = -1 - np.arange((len(told.class_names) + 1) * len(told.state_names) * 2)
+        return known
+
+    def _named(self, part: TilePart, looks: Ints, tags: Ints) -> Ints:
+        """Make what tags are not there yet."""
+        if int(tags.min()) >= 0:
+            return tags
+        states = len(part.told.state_names)
+        for look in (-1 - np.unique(tags[tags < 0])).tolist():
+            looks[look] = len(self._tags)
+            self._tags.append(self.layer.tags(_named(part, look // 2 // states, look // 2 % states, look % 2)))
+        self._packed = _bytes_of(self._tags)
+        made: Ints = np.where(tags < 0, looks[np.minimum(-1 - tags, len(looks) - 1)], tags)
+        return made
+
+    def _draw(self, part: TilePart, shapes: Columns, rows: Ints, tags: Ints) -> None:
+        self.layer.add(
+            _kernels().put_objects(
+                np.ascontiguousarray(shapes.xy, np.float64),
+                *(np.ascontiguousarray(starts, np.int64) for starts in _starts(shapes)),
+                np.ascontiguousarray(part.told.kinds, np.uint8),
+                np.ascontiguousarray(part.told.numbers, np.int64),
+                np.ascontiguousarray(part.told.boxes),
+                rows,
+                tags,
+                *self._packed,
+                self._place,
+            )
+        )
 
 
 def _starts(columns: Columns) -> tuple[Ints, Ints, Ints]:
     return columns.ring_starts, columns.part_starts, columns.starts
 
 
-def _named(columns: Columns, class_index: int, state: int, exhaustive: int) -> dict[str, Value]:
+def _named(part: TilePart, class_index: int, state: int, exhaustive: int) -> dict[str, Value]:
     named: dict[str, Value] = {}
-    if class_index >= 0:
-        named["class"] = columns.class_names[class_index]
-    named["layer"] = columns.layer
-    if columns.state_names[state] not in _DRAFT:
-        named["state"] = columns.state_names[state]
+    if class_index < len(part.told.class_names):
+        named["class"] = part.told.class_names[class_index]
+    named["layer"] = part.layer
+    if part.told.state_names[state] not in _DRAFT:
+        named["state"] = part.told.state_names[state]
     if exhaustive:
         named["exhaustive"] = True
     return named
 
 
-def _put_counts(layer: _Layer, several: Sequence[tuple[str, Counts]], tile: TileBox) -> None:
-    """Put counts of some layers, each with its name: one feature for all bins of a class with the same count."""
-    packed, looks = list[bytes](), [np.empty(0, np.int64)]
-    for name, counts in several:
-        classes, tags = _different(counts.classes + 1)
-        looks.append(tags + len(packed))
-        named: list[dict[str, Value]] = [{"class": counts.class_names[i - 1]} if i else {} for i in classes.tolist()]
-        packed += [layer.tags(one | {"layer": name}) + layer.key("count") for one in named]
-    if not packed:
-        return
-    numbers, indices = _different(np.concatenate([counts.counts for _, counts in several]))
-    groups = np.concatenate(looks) * len(numbers) + indices
-    # Row by row: small steps are few bytes. And 16 bits are sorted ten times as fast.
-    order = np.argsort(groups.astype(np.uint16) if groups.max() < 1 << 16 else groups, kind="stable")
-    groups = groups[order]
-    firsts = np.flatnonzero(np.diff(groups, prepend=-1))
-    width = BIN_PIXELS * tile.downsample
-    centres = (np.concatenate([counts.bins for _, counts in several])[order] + 0.5) * width - (tile.x, tile.y)
-    places = np.rint(centres * (EXTENT / tile.side)).astype(np.int64)
-    layer.add(
-        _kernels().put_counts(
-            np.ascontiguousarray(places[:, 0]),
-            np.ascontiguousarray(places[:, 1]),
-            np.append(firsts, len(groups)),
-            groups[firsts] // len(numbers),
-            *_bytes_of(packed),
-            groups[firsts] % len(numbers) + layer.values,
+class _Density:
+    """The layer of what is counted, as counts come in: a key for each says what it is, and in which bin of the tile."""
+
+    def __init__(self, tile: TileBox) -> None:
+        self._tile = tile
+        self._bins = tile.bins or Bins(0, 0, 0, 0, 0)
+        self._kinds: dict[tuple[str | None, str], int] = {}
+        self._tables: dict[tuple[tuple[str, ...], str], Ints] = {}
+        self._keys: list[Ints] = []
+        self._counts: list[Whole] = []
+
+    def kinds_of(self, part: TilePart) -> Ints:
+        """Give the number of each class of a part, that of no class last."""
+        return self._table(part.told.class_names, part.layer)
+
+    def count(self, keys: Ints) -> None:
+        """Count one for each key."""
+        if len(keys):
+            self._keys.append(keys)
+            self._counts.append(np.ones(len(keys), np.int64))
+
+    def add(self, layer: str, counts: Counts, classes: Collection[str] | None, states: Collection[str] | None) -> None:
+        """Add counts of a layer, but only those of some classes and states."""
+        some, bins = some_of(counts, classes, states), self._bins
+        if not len(some.counts):
+            return
+        kinds = self._table(some.class_names, layer)[some.classes]
+        places = (some.bins[:, 1] - bins.y0) * np.int64(bins.across) + (some.bins[:, 0] - bins.x0)
+        self._keys.append(kinds * bins.count + places)
+        self._counts.append(some.counts)
+
+    def _table(self, class_names: tuple[str, ...], layer: str) -> Ints:
+        known = self._tables.get((class_names, layer))
+        if known is None:
+            numbers = [self._kinds.setdefault((name, layer), len(self._kinds)) for name in (None, *class_names)]
+            known = self._tables[class_names, layer] = np.roll(np.array(numbers, np.int64), -1)
+        return known
+
+    def encoded(self) -> bytes:
+        """Give the layer: one feature for all bins of a class and layer with the same count."""
+        if not self._keys:
+            return b""
+        layer, bins, tile = _Layer("density"), self._bins, self._tile
+        keys, sums = summed(np.concatenate(self._keys), np.concatenate(self._counts), len(self._kinds) * bins.count)
+        if not len(keys):
+            return b""
+        kinds, places = np.divmod(keys, bins.count)
+        there, tags = _different(kinds)
+        numbers, indices = _different(sums)
+        groups = tags * len(numbers) + indices
+        # Row by row: small steps are few bytes. And 16 bits are sorted ten times as fast.
+        order = np.argsort(groups.astype(np.uint16) if groups[-1] < 1 << 16 else groups, kind="stable")
+        groups = groups[order]
+        firsts = np.flatnonzero(np.diff(groups, prepend=-1))
+        named = list(self._kinds)
+        packed = [layer.tags(_named_count(*named[kind])) + layer.key("count") for kind in there.tolist()]
+        rows, columns = np.divmod(places[order], bins.across)
+        width, units = BIN_PIXELS * tile.downsample, EXTENT / tile.side
+        layer.add(
+            _mvt_kernels().put_counts(
+                np.rint(((columns + (bins.x0 + 0.5)) * width - tile.x) * units).astype(np.int64),
+                np.rint(((rows + (bins.y0 + 0.5)) * width - tile.y) * units).astype(np.int64),
+                np.append(firsts, len(groups)),
+                groups[firsts] // len(numbers),
+                *_bytes_of(packed),
+                groups[firsts] % len(numbers) + layer.values,
+            )
         )
-    )
-    layer.end(_kernels().put_numbers(numbers))
+        layer.end(_mvt_kernels().put_numbers(numbers))
+        return layer.encoded()
+
+
+def _named_count(class_name: str | None, layer: str) -> dict[str, Value]:
+    return {"layer": layer} if class_name is None else {"class": class_name, "layer": layer}
 
 
 def _different(values: Whole) -> tuple[Ints, Ints]:
@@ -305,7 +400,12 @@ def _different(values: Whole) -> tuple[Ints, Ints]:
 @cache
 def _kernels() -> ModuleType:
     """Load machine code when it is first needed: most commands never do."""
-    return import_module("pathserve.annotations.kernels")
+    return import_module("pathserve.annotations.tile_kernels")
+
+
+@cache
+def _mvt_kernels() -> ModuleType:
+    return import_module("pathserve.annotations.mvt_kernels")
 
 
 def _bytes_of(pieces: list[bytes]) -> tuple[npt.NDArray[np.uint8], Ints]:

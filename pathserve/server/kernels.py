@@ -7,8 +7,10 @@ mix them with what an update has put in the place of older modules meanwhile.
 from importlib import import_module
 
 MODULES = (
-    "pathserve.annotations.kernels",
+    "pathserve.annotations.mvt_kernels",
+    "pathserve.annotations.tile_kernels",
     "pathserve.annotations.number_kernels",
+    "pathserve.annotations.record_kernels",
     "pathserve.formats.geojson.json_kernels",
     "pathserve.formats.geojson.scan",
     "pathserve.formats.geojson.text_kernels",

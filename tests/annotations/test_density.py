@@ -19,6 +19,7 @@ from pathserve.annotations.density import (
     merge,
     summarize,
 )
+from pathserve.annotations.reading import attributes_of
 from pathserve.annotations.vector_tiles import TileBox, TileCounts, TilePart, encode_tile
 from pathserve.labels import Columns, NewAnnotation
 
@@ -147,7 +148,7 @@ def test_a_tile_holds_each_object_once_in_one_of_its_layers():
     tile = TileBox(0, 0, 4096, 16)
     summaries = [summarize(one.boxes(), one.classes, one.class_names, one.states, one.state_names) for one in parts]
     data = encode_tile(
-        [TilePart(columns, columns.boxes()) for columns in parts],
+        [TilePart(attributes_of(columns), columns, "AI", np.arange(len(columns))) for columns in parts],
         tile,
         [TileCounts("AI", [one.tile(bins_of(tile)) for one in summaries])],
     )

@@ -13,7 +13,7 @@ from shapely.geometry import shape
 
 from pathserve.annotations import AnnotationQuery, AnnotationStore, CompactionRule, Edit
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
-from pathserve.annotations.directory import read_directory
+from pathserve.annotations.directory import Directories
 from pathserve.annotations.filters import parse_filter
 from pathserve.annotations.layer_table import Layers
 from pathserve.annotations.tile_reader import VectorTiles
@@ -206,7 +206,7 @@ def test_what_is_counted_of_a_chunk_lies_beside_it(
     """No chunk is read for a far tile, whether it comes from an import or was folded; only of older ones once."""
     filled.compact(slide, CompactionRule(overridden=0.0, versions=1))
     query = AnnotationQuery(slide, classes=("Tumor", "Stroma"), states=("draft",))
-    far = [TileBox.at(z, 0, 0, max_level=LEVELS, tile_size=256) for z in (0, 1, 3)]
+    far = [TileBox.at(z, 0, 0, max_level=LEVELS, tile_size=256) for z in (0, 1, 2)]
 
     def seen_anew() -> list[bytes]:
         tiles = VectorTiles(db, reader)
@@ -231,6 +231,6 @@ def test_what_is_counted_of_a_chunk_lies_beside_it(
 
 
 def read_drawn(db: Database, slide: str) -> list[ChunkRef]:
-    """Chunks with something large enough to be drawn at a downsample of 16."""
-    directory = db.read(lambda tx: read_directory(tx, slide, 4))
-    return [ref for ref, extent in zip(directory.chunks, directory.extents, strict=True) if extent >= 40]
+    """Chunks with something large enough to be drawn at a downsample of 32."""
+    directory = db.read(lambda tx: Directories().of(tx, slide, 4))
+    return [ref for ref, extent in zip(directory.chunks, directory.extents, strict=True) if extent >= 80]

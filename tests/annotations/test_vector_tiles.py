@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import shape
 
+from pathserve.annotations.reading import attributes_of
 from pathserve.annotations.vector_tiles import TileBox, TilePart, encode_tile
 from pathserve.labels import Columns, NewAnnotation
 
@@ -23,7 +24,7 @@ def part_of(geometries: Sequence[dict[str, Any]], **changes: Any) -> TilePart:
     columns = Columns.of([NewAnnotation(geometry) for geometry in geometries])
     numbers = np.arange(1, len(geometries) + 1)
     columns = replace(columns, numbers=numbers, layer="AI", **changes)
-    return TilePart(columns, columns.boxes())
+    return TilePart(attributes_of(columns), columns, "AI", np.arange(len(columns)))
 
 
 def read(data: bytes, layer: str = "objects") -> list[dict[str, Any]]:
@@ -235,7 +236,7 @@ def test_tags_tell_class_layer_state_and_exhaustive_areas():
         state_names=("draft", "approved"),
         exhaustive=np.array([False, False, True]),
     )
-    other = replace(part, columns=replace(part.columns, layer="Müller"), rows=np.array([True, False, False]))
+    other = replace(part, layer="Müller", rows=np.array([0]))
     features = read(encode_tile([part, other], FULL))
     assert [feature["properties"] for feature in features] == [
         {"class": "tumour", "layer": "AI"},
@@ -248,7 +249,7 @@ def test_tags_tell_class_layer_state_and_exhaustive_areas():
 
 def test_numbers_of_any_size_come_back():
     part = part_of([polygon(square(1, 1, 5))] * 3)
-    part = replace(part, columns=replace(part.columns, numbers=np.array([1, 128, 2**53 + 1])))
+    part = replace(part, told=replace(part.told, numbers=np.array([1, 128, 2**53 + 1])))
     assert [feature["id"] for feature in read(encode_tile([part], FULL))] == [1, 128, 2**53 + 1]
 
 
