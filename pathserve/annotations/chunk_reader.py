@@ -48,7 +48,8 @@ class ChunkReader:
 
     def attributes(self, tx: Transaction, refs: Sequence[ChunkRef]) -> list[Attributes]:
         """Give what some chunks tell without their shapes; one statement for all that are not kept."""
-        known = {ref.id: self._attributes.get(ref.id) for ref in refs}
+        ids = [ref.id for ref in refs]
+        known = dict(zip(ids, self._attributes.get_each(ids), strict=True))
         missing = [ref for ref in refs if known[ref.id] is None]
         data = _data(tx, "attributes", missing)
         for ref in missing:
@@ -62,12 +63,13 @@ class ChunkReader:
 
         Without ``properties`` these are empty, and so are ``geometries`` and ``drawn``.
         """
-        known: dict[int, Columns | None] = {}
-        for ref in refs:
-            known[ref.id] = self._columns.get((ref.id, properties))
-            if known[ref.id] is None and not properties:
-                known[ref.id] = _without_json(self._columns.get((ref.id, True)))
+        ids = [ref.id for ref in refs]
+        known = dict(zip(ids, self._columns.get_each([(i, properties) for i in ids]), strict=True))
         missing = [ref for ref in refs if known[ref.id] is None]
+        if missing and not properties:
+            whole = self._columns.get_each([(ref.id, True) for ref in missing])
+            known |= {ref.id: _without_json(found) for ref, found in zip(missing, whole, strict=True)}
+            missing = [ref for ref in missing if known[ref.id] is None]
         data = _data(tx, "attributes, geometry, json" if properties else "attributes, geometry", missing)
         for ref in missing:
             chunk = Chunk(data[ref.id])

@@ -12,7 +12,8 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from pathserve.annotations.chunks import Attributes
-from pathserve.annotations.query import MAX_POLYGON_POSITIONS, AnnotationQuery
+from pathserve.annotations.gathering import loaded_kernels
+from pathserve.annotations.query import MAX_POLYGON_POSITIONS, AnnotationQuery, Box
 from pathserve.errors import Invalid
 from pathserve.labels import Columns, GeometryKind
 
@@ -32,6 +33,22 @@ def needs_properties(query: AnnotationQuery) -> bool:
     return bool(query.text) or (query.where is not None and query.where.reads_properties)
 
 
+def asks_for_box_alone(query: AnnotationQuery) -> bool:
+    """Tell whether a box is all that attributes are asked about: what a viewport asks."""
+    plain = AnnotationQuery(query.slide, query.bbox, layers=query.layers, as_of=query.as_of)
+    return query.bbox is not None and query == plain
+
+
+def rows_in_box(boxes: npt.NDArray[np.float64], box: Box) -> Rows:
+    """Give the rows of (N, 4) boxes that meet a half-open one."""
+    kernels = loaded_kernels()
+    if kernels is None:
+        return _meets(boxes, box).nonzero()[0]
+    rows = np.empty(len(boxes), np.int64)
+    found: Rows = rows[: kernels.meet(boxes, *box, rows)]
+    return found
+
+
 def match_attributes(query: AnnotationQuery, found: Attributes, authored: frozenset[int] | None) -> Mask:
     """Ask everything that attributes answer.
 
@@ -44,9 +61,7 @@ def match_attributes(query: AnnotationQuery, found: Attributes, authored: frozen
     -------
     Mask (N,).
     """
-    mask = np.ones(len(found), np.bool_)
-    if query.bbox is not None:
-        mask &= _meets(found.boxes, query.bbox)
+    mask = np.ones(len(found), np.bool_) if query.bbox is None else _meets(found.boxes, query.bbox)
     if query.polygon is not None:
         mask &= _meets(found.boxes, polygon_of(query.polygon).bounds, closed=True)
     for wanted, names, indices in (

@@ -5,8 +5,9 @@ later, because neither chunks nor versions ever change. The rows themselves are 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -15,15 +16,18 @@ import orjson
 
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
 from pathserve.annotations.chunks import Attributes
-from pathserve.annotations.directory import Directories, Directory
+from pathserve.annotations.directory import Directories, Directory, SlideState
+from pathserve.annotations.gathering import Chosen, Gatherer
 from pathserve.annotations.layers import LayerState
 from pathserve.annotations.matching import (
     Rows,
+    asks_for_box_alone,
     match_attributes,
     match_columns,
     needs_columns,
     needs_properties,
     polygon_of,
+    rows_in_box,
 )
 from pathserve.annotations.query import AnnotationQuery, Box
 from pathserve.annotations.revisions import moments, revisions_of
@@ -102,8 +106,7 @@ class Plan:
         return sorted(groups, key=lambda source: source.first_number)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The rows of one source that a question asks for; at least one.
 
     Parameters
@@ -115,7 +118,7 @@ class Found:
     source: Source
     attributes: Attributes
     columns: Columns | None
-    rows: Rows = field(repr=False)
+    rows: Rows
 
 
 def make_plan(
@@ -127,14 +130,17 @@ def make_plan(
     after_number: int = 0,
     min_extent: float = 0.0,
     directories: Directories | None = None,
+    state: SlideState | None = None,
     beside: bool = True,
 ) -> Plan:
-    """Find where an answer lies; a constant number of statements.
+    """Find where an answer lies: a constant number of statements, none when directory and state are at hand.
 
     Parameters
     ----------
     directories
         Where directories are kept; without them one is read each time.
+    state
+        That of the slide, when it is at hand.
     beside
         Whether versions beside chunks may be part of the answer; looking for them takes microseconds for each.
     after_number
@@ -143,7 +149,7 @@ def make_plan(
         Only annotations whose box has a side of at least so many level-0 pixels are asked for; sources may hold others
         too.
     """
-    directory = (directories or Directories()).of(tx, query.slide, revision)
+    directory = (directories or Directories()).of(tx, query.slide, revision, state)
     layers = {
         i: state
         for i, state in directory.layers.items()
@@ -155,8 +161,10 @@ def make_plan(
     mask = _mask(directory, query, after_number, min_extent)
     chunks = [directory.chunks[n] for n in np.flatnonzero(mask).tolist()]
     chunks = [c for c in chunks if c.layer in layers and (holding is None or c.id in holding)]
-    found = _versions(tx, query, revision, newest, after_number, min_extent) if beside else []
-    versions = [v for v in found if v.layer in layers]
+    versions = list[VersionKey]()
+    if beside and directory.beside:
+        found = _versions(tx, query, revision, newest, after_number, min_extent)
+        versions = [v for v in found if v.layer in layers]
     return Plan(query, revision, layers, tuple(chunks), directory.hidden, tuple(versions), authored)
 
 
@@ -175,7 +183,8 @@ def read_sources(
     query = plan.query
     refs = [s for s in sources if isinstance(s, ChunkRef)]
     attributes = dict(zip((r.id for r in refs), reader.attributes(tx, refs), strict=True))
-    rows = {ref.id: _visible(plan, ref, attributes[ref.id]) for ref in refs}
+    plain = query.bbox if asks_for_box_alone(query) else None
+    rows = {ref.id: _visible(plan, ref, attributes[ref.id], plain) for ref in refs}
     wanted = [ref for ref in refs if len(rows[ref.id])]
     shapes = dict[int, Columns]()
     if columns or needs_columns(query):
@@ -196,16 +205,22 @@ def read_sources(
 
 
 def read_columns(
-    tx: Transaction, reader: ChunkReader, plan: Plan, sources: Sequence[Source], *, properties: bool
+    tx: Transaction,
+    reader: ChunkReader,
+    gatherer: Gatherer,
+    plan: Plan,
+    sources: Sequence[Source],
+    *,
+    properties: bool,
 ) -> list[Columns]:
     """Give the rows of some sources that the plan's question asks for, as columns with the name of their layer."""
-    several = list[Columns]()
-    for found in read_sources(tx, reader, plan, sources, columns=True, properties=properties):
-        if found.columns is not None:
-            whole = len(found.rows) == len(found.columns)
-            some = found.columns if whole else found.columns.take(found.rows)
-            several.append(replace(some, layer=plan.layers[found.source.layer].layer.name))
-    return several
+    return gatherer.gather(
+        [
+            Chosen(found.columns, found.rows, plan.layers[found.source.layer].layer.name)
+            for found in read_sources(tx, reader, plan, sources, columns=True, properties=properties)
+            if found.columns is not None
+        ]
+    )
 
 
 def attributes_of(columns: Columns) -> Attributes:
@@ -236,12 +251,15 @@ def _authors(tx: Transaction, plan: Plan, told: Attributes, rows: Rows) -> dict[
     return {revision: author for revision, (author, _) in found.items()}
 
 
-def _visible(plan: Plan, ref: ChunkRef, told: Attributes) -> Rows:
-    mask = match_attributes(plan.query, told, plan.authored)
+def _visible(plan: Plan, ref: ChunkRef, told: Attributes, box: Box | None) -> Rows:
+    """Give the rows of a chunk that attributes find; ``box`` when that is all that is asked for."""
     hidden = plan.hidden.get(ref.id)
+    if box is not None and hidden is None:
+        return rows_in_box(told.boxes, box)
+    mask = match_attributes(plan.query, told, plan.authored)
     if hidden is not None:
         mask[hidden] = False
-    return np.flatnonzero(mask)
+    return mask.nonzero()[0]
 
 
 def _search_boxes(query: AnnotationQuery) -> list[Box]:

@@ -11,8 +11,9 @@ from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.compaction import CompactionRule, compact, tidy
 from pathserve.annotations.counting import count_by_layer
 from pathserve.annotations.differences import Difference
-from pathserve.annotations.directory import Directories
+from pathserve.annotations.directory import Directories, read_state
 from pathserve.annotations.edits import Edit, Edited, NotEdited, apply_edits
+from pathserve.annotations.gathering import Gatherer
 from pathserve.annotations.heads import contents_at, require_head
 from pathserve.annotations.known_rows import id_list
 from pathserve.annotations.layers import LayerKind, layers_at
@@ -62,6 +63,7 @@ class AnnotationStore:
         self._db = db
         self._reader = reader or ChunkReader()
         self._directories = directories or Directories()
+        self._gatherer = Gatherer()
         self._spool = spool
 
     # reads
@@ -85,7 +87,7 @@ class AnnotationStore:
     def columns(self, query: AnnotationQuery, *, properties: bool = True) -> Iterator[Columns]:
         """Read all answers as arrays, all of the same revision, each of one layer; in no particular order.
 
-        Memory: at most `SOURCES_AT_ONCE` chunks at a time.
+        Memory: at most `SOURCES_AT_ONCE` chunks at a time, and a copy of what is given of those that lie there partly.
 
         Parameters
         ----------
@@ -95,19 +97,27 @@ class AnnotationStore:
         """
 
         def first(tx: Transaction) -> tuple[Plan, list[Source], list[Columns]]:
-            newest = current_revision(tx, query.slide)
+            state = read_state(tx, query.slide)
+            newest = state.revision
             revision = newest if query.as_of is None else resolve_revision(tx, query.slide, query.as_of)
-            plan = make_plan(tx, query, revision=revision, newest=newest, directories=self._directories)
+            plan = make_plan(tx, query, revision=revision, newest=newest, directories=self._directories, state=state)
             sources = plan.sources
             some = sources[:SOURCES_AT_ONCE]
-            return plan, sources, read_columns(tx, self._reader, plan, some, properties=properties)
+            return plan, sources, read_columns(tx, self._reader, self._gatherer, plan, some, properties=properties)
 
         plan, sources, found = self._db.read(first)
         yield from found
         for start in range(SOURCES_AT_ONCE, len(sources), SOURCES_AT_ONCE):
             some = sources[start : start + SOURCES_AT_ONCE]
             yield from self._db.read(
-                partial(read_columns, reader=self._reader, plan=plan, sources=some, properties=properties)
+                partial(
+                    read_columns,
+                    reader=self._reader,
+                    gatherer=self._gatherer,
+                    plan=plan,
+                    sources=some,
+                    properties=properties,
+                )
             )
 
     def summary(self, query: AnnotationQuery) -> Summary:
