@@ -62,6 +62,18 @@ def take_starts(data: Array, at: int, width: int, out: Array) -> int:
     return least  # type: ignore[return-value]
 
 
+@entry(numba.void, INT[:, ::1])
+def sum_boxes(k: Array) -> None:
+    """Turn (N, 4) differences into boxes: of x0 and y0 to the row above, of x1 and y1 to the box's own."""
+    x, y = np.int64(0), np.int64(0)
+    for row in range(len(k)):
+        x += k[row, 0]
+        y += k[row, 1]
+        k[row, 0], k[row, 1] = x, y
+        k[row, 2] += x
+        k[row, 3] += y
+
+
 @_inline
 def _walk(
     data: Array,

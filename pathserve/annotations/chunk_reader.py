@@ -15,6 +15,8 @@ CACHE_BYTES = 256 * 1024 * 1024
 """Of all decoded chunks; half of it is for attributes: those of a million cells, so that counting and sorting them is
 quick. The other half holds the shapes of twenty or thirty full viewports of 7,000 cells."""
 
+_ALL = "attributes, geometry, json"
+
 
 @dataclass(frozen=True, slots=True)
 class ChunkRef:
@@ -36,6 +38,22 @@ class ChunkRef:
     born: int
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadChunk:
+    """A chunk as it is stored, unpacked by whoever has it, as often as it is asked."""
+
+    ref: ChunkRef
+    chunk: Chunk
+
+    def attributes(self) -> Attributes:
+        """Give what it tells without its shapes."""
+        return _numbered(self.ref, self.chunk.attributes())
+
+    def columns(self, attributes: Attributes) -> Columns:
+        """Give its rows with their properties, when its attributes are at hand."""
+        return self.chunk.columns(with_properties=True, attributes=attributes)
+
+
 class ChunkReader:
     """Decodes chunks and keeps what was used last; what it gives is read-only. For several threads.
 
@@ -53,7 +71,7 @@ class ChunkReader:
         missing = [ref for ref in refs if known[ref.id] is None]
         data = _data(tx, "attributes", missing)
         for ref in missing:
-            made = _numbered(ref, Chunk(data[ref.id]).attributes())
+            made = _numbered(ref, Chunk(*data[ref.id]).attributes())
             self._attributes.put(ref.id, made)
             known[ref.id] = made
         return [found for ref in refs if (found := known[ref.id]) is not None]
@@ -70,9 +88,9 @@ class ChunkReader:
             whole = self._columns.get_each([(ref.id, True) for ref in missing])
             known |= {ref.id: _without_json(found) for ref, found in zip(missing, whole, strict=True)}
             missing = [ref for ref in missing if known[ref.id] is None]
-        data = _data(tx, "attributes, geometry, json" if properties else "attributes, geometry", missing)
+        data = _data(tx, _ALL if properties else "attributes, geometry", missing)
         for ref in missing:
-            chunk = Chunk(data[ref.id])
+            chunk = Chunk(*data[ref.id])
             attributes = self._attributes.get(ref.id)
             if attributes is None:
                 attributes = _numbered(ref, chunk.attributes())
@@ -82,6 +100,11 @@ class ChunkReader:
             known[ref.id] = made
         return [found for ref in refs if (found := known[ref.id]) is not None]
 
+    def unread(self, tx: Transaction, refs: Sequence[ChunkRef]) -> list[UnreadChunk]:
+        """Give some chunks as they are stored; what is kept is not asked, and nothing is kept."""
+        data = _data(tx, _ALL, refs)
+        return [UnreadChunk(ref, Chunk(*data[ref.id])) for ref in refs]
+
 
 def split_chunk(data: bytes) -> tuple[bytes, bytes, bytes]:
     """Cut an encoded chunk into what is stored apart: attributes, geometry, JSON."""
@@ -90,14 +113,14 @@ def split_chunk(data: bytes) -> tuple[bytes, bytes, bytes]:
     return data[:first], data[first:second], data[second:]
 
 
-def _data(tx: Transaction, parts: str, refs: Sequence[ChunkRef]) -> dict[int, bytes]:
+def _data(tx: Transaction, parts: str, refs: Sequence[ChunkRef]) -> dict[int, tuple[bytes, ...]]:
     if not refs:
         return {}
     rows = tx.rows(
         f"select chunk, {parts} from chunk_data where chunk in ({placeholders(len(refs))})",  # noqa: S608 - constants and placeholders only
         *(ref.id for ref in refs),
     )
-    found = {int(str(chunk)): b"".join(part for part in data if isinstance(part, bytes)) for chunk, *data in rows}
+    found = {int(str(chunk)): tuple(part for part in data if isinstance(part, bytes)) for chunk, *data in rows}
     if len(found) < len(refs):
         # The directory was read in an earlier transaction: the slide has been removed since.
         raise NotFound("There is no such slide.")

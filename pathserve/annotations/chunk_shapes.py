@@ -29,6 +29,11 @@ def load_kernels() -> None:
     import_module(_KERNELS)
 
 
+def loaded_kernels() -> Any | None:  # noqa: ANN401 - a module of numba's
+    """Give the machine code if this process has it."""
+    return import_module(_KERNELS) if _KERNELS in sys.modules else None
+
+
 def unpack_shapes(section: bytes, *, rows: int, parts: int, rings: int, positions: int) -> Shapes:
     """Unpack the geometry of a chunk, as the docstring of `chunks` has it.
 
@@ -37,11 +42,10 @@ def unpack_shapes(section: bytes, *, rows: int, parts: int, rings: int, position
     Corrupt
         When the bytes are not of that form, or not of so many.
     """
-    source = Unpacker(section)
-    if _KERNELS in sys.modules:
-        shapes = _by_kernels(source, (rows, parts, rings, positions), import_module(_KERNELS))
-    else:
-        shapes = _by_arrays(source, (rows, parts, rings, positions))
+    kernels = loaded_kernels()
+    source = Unpacker(section, kernels)
+    counts = (rows, parts, rings, positions)
+    shapes = _by_arrays(source, counts) if kernels is None else _by_kernels(source, counts, kernels)
     source.end()
     return shapes
 

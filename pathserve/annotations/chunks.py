@@ -31,7 +31,7 @@ JSON
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -42,7 +42,7 @@ import numpy.typing as npt
 import orjson
 
 from pathserve.annotations import json_numbers
-from pathserve.annotations.chunk_shapes import Shapes, unpack_shapes
+from pathserve.annotations.chunk_shapes import Shapes, loaded_kernels, unpack_shapes
 from pathserve.annotations.packing import Packer, Unpacker, damaged
 from pathserve.labels import Columns, Texts
 from pathserve.labels.columns import areas
@@ -117,6 +117,8 @@ class Chunk:
     data
         What `encode_chunk` gave. Its first `attributes_end` bytes are enough for `attributes`, its first `geometry_end`
         bytes for `columns` without properties.
+    more
+        Its second and third part, where ``data`` is the first alone.
 
     Raises
     ------
@@ -125,14 +127,14 @@ class Chunk:
         sections.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *more: bytes) -> None:
         if len(data) < _HEAD.size + _CRC.size:
             raise damaged()
         head = data[: _HEAD.size]
         magic, version, _, rows, parts, rings, positions, *sections = _HEAD.unpack(head)
         if magic != _MAGIC or version != VERSION or _CRC.unpack_from(data, _HEAD.size)[0] != google_crc32c.value(head):
             raise damaged()
-        self._data = data
+        self._data, self._more = data, more
         self._rows, self._parts, self._rings, self._positions = rows, parts, rings, positions
         starts = np.cumsum([_HEAD.size + _CRC.size, *sections[0::3]]).tolist()
         self._sections = [
@@ -156,10 +158,11 @@ class Chunk:
 
     def attributes(self) -> Attributes:
         """Unpack the attributes alone."""
-        source = Unpacker(self._section(_ATTRIBUTES))
+        kernels = loaded_kernels()
+        source = Unpacker(self._section(_ATTRIBUTES), kernels)
         names, count = _object(source.text()), self._rows
         found = Attributes(
-            ids=np.frombuffer(source.raw(16 * count), np.uint8).reshape(count, 16),
+            ids=source.bytes_of(16 * count).reshape(count, 16),
             numbers=np.cumsum(source.ints(count)),
             revisions=np.cumsum(source.ints(count)),
             firsts=np.cumsum(source.ints(count)),
@@ -170,7 +173,7 @@ class Chunk:
             state_names=tuple(names["states"]),
             exhaustive=source.ints(count).astype(np.bool_),
             scores=source.floats((count,)),
-            boxes=source.floats((count, 4), _boxes_back),
+            boxes=source.floats((count, 4), _boxes_back if kernels is None else _boxes_by(kernels)),
             areas=np.frombuffer(source.raw(4 * count), "<f4"),
             layer=names["layer"],
         )
@@ -228,19 +231,23 @@ class Chunk:
         return shapes
 
     def _json(self) -> tuple[Texts, dict[int, bytes], dict[int, bytes]]:
-        source = Unpacker(self._section(_JSON))
+        source = Unpacker(self._section(_JSON), loaded_kernels())
         lengths = source.ints(self._rows)
         if not len(lengths) or int(lengths.min()) < 0:
             raise damaged()
-        starts = np.concatenate(([0], np.cumsum(lengths)))
-        properties = Texts(np.frombuffer(_whole_texts(source, int(starts[-1])), np.uint8), starts)
+        starts = np.zeros(self._rows + 1, np.int64)
+        np.cumsum(lengths, out=starts[1:])
+        properties = Texts(_whole_texts(source, int(starts[-1])), starts)
         geometries, drawn = _texts(source), _texts(source)
         source.end()
         return properties, geometries, drawn
 
     def _section(self, place: int) -> bytes:
         section = self._sections[place]
-        stored = self._data[section.start : section.start + section.stored]
+        if place and self._more:
+            stored = self._more[place - 1] if place <= len(self._more) else b""
+        else:
+            stored = self._data[section.start : section.start + section.stored]
         if len(stored) != section.stored or google_crc32c.value(stored) != section.crc:
             raise damaged()
         if not section.raw:
@@ -353,10 +360,10 @@ def _stride(texts: Texts) -> int:
     return max(1, taken[2] if taken else 1)
 
 
-def _whole_texts(source: Unpacker, size: int) -> bytes:
+def _whole_texts(source: Unpacker, size: int) -> npt.NDArray[np.uint8]:
     form = source.raw(1)[0]
     if form == 0:
-        return source.raw(size)
+        return source.bytes_of(size)
     rest = source.text()
     if form == _AS_TEXT:
         numbers = source.text()
@@ -370,7 +377,7 @@ def _whole_texts(source: Unpacker, size: int) -> bytes:
     whole = json_numbers.put_back(rest, numbers, size)
     if whole is None:
         raise damaged()
-    return whole
+    return np.frombuffer(whole, np.uint8)
 
 
 def _texts(source: Unpacker) -> dict[int, bytes]:
@@ -383,8 +390,18 @@ def _boxes_away(k: Ints) -> Ints:
 
 
 def _boxes_back(changed: Ints) -> Ints:
-    low = np.cumsum(changed[:, :2], axis=0)
-    return np.concatenate((low, low + changed[:, 2:]), axis=1)
+    low = changed[:, :2]
+    np.cumsum(low, axis=0, out=low)
+    changed[:, 2:] += low
+    return changed
+
+
+def _boxes_by(kernels: Any) -> Callable[[Ints], Ints]:  # noqa: ANN401 - a module of numba's
+    def back(changed: Ints) -> Ints:
+        kernels.sum_boxes(changed)
+        return changed
+
+    return back
 
 
 def _positions_away(k: Ints, lengths: Ints) -> Ints:

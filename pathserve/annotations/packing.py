@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.float64]
 SCALES = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128, 256, 512, 1000, 1024, 4096, 10_000, 16_384, 65_536, 100_000, 1_000_000)
 """Denominators that are tried: what pixel grids, decimal texts and float32 make."""
 
+_WIDTHS = (1, 2, 4, 8)
 _SAMPLE = 256
 _MOST_K = 2.0**52
 _EXCEPTION_BYTES = 12
@@ -75,17 +76,27 @@ class Unpacker:
     """Takes arrays out in the order in which they were put; ``data`` is all bytes, as an array.
 
     Every method raises Corrupt when the bytes end too early or are not of the form.
+
+    Parameters
+    ----------
+    kernels
+        Machine code (`chunk_kernels`), where the process has it: it saves much where arrays are short.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, kernels: Any = None) -> None:  # noqa: ANN401 - a module of numba's
         self.data = np.frombuffer(data, np.uint8)
-        self._data = data
+        self._data, self._kernels = data, kernels
         self._at = 0
 
     def raw(self, count: int) -> bytes:
         """Take a number of bytes."""
         start = self._skip(count)
         return self._data[start : self._at]
+
+    def bytes_of(self, count: int) -> npt.NDArray[np.uint8]:
+        """Take a number of bytes as an array, which is no copy."""
+        start = self._skip(count)
+        return self.data[start : self._at]
 
     def u32(self) -> int:
         """Take one number."""
@@ -98,15 +109,14 @@ class Unpacker:
 
     def planes(self, count: int) -> tuple[int, int]:
         """Pass over whole numbers: gives where in `data` their planes begin, and how many there are."""
-        width = self.raw(1)[0]
-        if width not in (1, 2, 4, 8):
+        width = self.data[self._skip(1)]
+        if width not in _WIDTHS:
             raise damaged()
-        return self._skip(count * width), width
+        return self._skip(count * int(width)), int(width)
 
     def ints(self, count: int) -> Ints:
         """Take whole numbers as (count,) int64."""
-        at, width = self.planes(count)
-        return _unplaned(self.data[at : self._at], f"<i{width}", width).astype(np.int64)
+        return self._unplaned(*self.planes(count), count)
 
     def floats(self, shape: tuple[int, ...], restore: Callable[[Ints], Ints] = lambda k: k) -> Floats:
         """Take numbers as float64 of a shape; ``restore`` undoes what `Packer.floats` was given as ``change``."""
@@ -133,7 +143,15 @@ class Unpacker:
     def plain_floats(self, count: int) -> Floats:
         """Take the (count,) numbers behind a scale of 0."""
         at = self._skip(count * 8)
-        return _unplaned(self.data[at : self._at], "<f8", 8).astype(np.float64)
+        return self._unplaned(at, 8, count).view(np.float64)
+
+    def _unplaned(self, at: int, width: int, count: int) -> Ints:
+        if self._kernels is None:
+            planes = self.data[at : at + count * width]
+            return _unplaned(planes, f"<i{width}", width).astype(np.int64)
+        values = np.empty(count, np.int64)
+        self._kernels.take_ints(self.data, at, width, values)
+        return values
 
     def _skip(self, count: int) -> int:
         """Pass over bytes; gives where they begin."""

@@ -22,6 +22,7 @@ from pathserve.annotations.query import AnnotationPage, AnnotationQuery, Order, 
 from pathserve.annotations.reading import SOURCES_AT_ONCE, Plan, Source, make_plan, read_columns
 from pathserve.annotations.revisions import Change, current_revision, read_changes, resolve_revision
 from pathserve.annotations.rows import to_content
+from pathserve.annotations.streaming import stream_columns
 from pathserve.annotations.versions import (
     Added,
     add_batch,
@@ -119,6 +120,10 @@ class AnnotationStore:
                     properties=properties,
                 )
             )
+
+    def stream(self, query: AnnotationQuery) -> Iterator[Columns]:
+        """Read all answers as `columns` does, a chunk at a time, without driving out what others look at."""
+        return stream_columns(self._db, self._reader, self._directories, query)
 
     def summary(self, query: AnnotationQuery) -> Summary:
         """Count an answer, all of it and by class, layer and state, exactly."""

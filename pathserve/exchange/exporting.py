@@ -52,7 +52,7 @@ class Export:
         def told() -> Iterator[Columns]:
             nonlocal written
             way = inverse(self.frame.to_slide)
-            for columns in self.store.columns(self.query):
+            for columns in self.store.stream(self.query):
                 yield move_columns(columns, way)
                 written += len(columns)
                 progress(written)
