@@ -22,7 +22,7 @@ from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.chunk_writer import NewChunk, Placed, forget_batch, insert_chunks, make_chunk, place
 from pathserve.annotations.compaction import tidy
 from pathserve.annotations.differences import Difference
-from pathserve.annotations.heads import adopt, find_heads, find_places, release_unpublished
+from pathserve.annotations.heads import find_heads, find_places, release_unpublished
 from pathserve.annotations.known_rows import (
     Differences,
     Digests,
@@ -36,6 +36,7 @@ from pathserve.annotations.known_rows import (
     row_digests,
 )
 from pathserve.annotations.layers import LayerKind, ensure_layer, layers_at, require_layer_name
+from pathserve.annotations.replacements import LAID_AT_ONCE, clear_replaced, lay_ready, take_over
 from pathserve.annotations.revisions import (
     Box,
     begin_revision,
@@ -44,10 +45,9 @@ from pathserve.annotations.revisions import (
     note_change,
     reserve_numbers,
 )
-from pathserve.annotations.rows import content_of_row
 from pathserve.annotations.schema import ensure_classes, read_schema
 from pathserve.annotations.spool import Spool
-from pathserve.annotations.versions import Touches, note_touches, union_of, write_versions
+from pathserve.annotations.versions import union_of
 from pathserve.db import Database, Transaction, as_int, now
 from pathserve.errors import Conflict, NotFound, TooLarge
 from pathserve.labels import MAX_CLASSES, CodedTerm, Columns, require_name
@@ -222,8 +222,13 @@ class BulkWriter:
         self._db.write(self._begin)
         self._written = True
         touched = self._write_chunks(progress or (lambda _: None))
+        for columns in self._next.chunks():
+            for start in range(0, len(columns), LAID_AT_ONCE):
+                some = columns.take(np.arange(start, min(start + LAID_AT_ONCE, len(columns))))
+                self._db.write(partial(self._lay_ready, columns=some))
         revision = self._db.write(lambda tx: self._publish(tx, touched))
         self._written = False
+        clear_replaced(self._db)
         tidy(self._db, self._reader, self._slide, revision, len(self._next))
         return revision
 
@@ -253,6 +258,10 @@ class BulkWriter:
                 )
                 self._known_layers.update(layers[standing[rows] == Standing.KNOWN].tolist())
         return standing, differing
+
+    def _lay_ready(self, tx: Transaction, columns: Columns) -> None:
+        self._go_on(tx)
+        lay_ready(tx, self._reader, self._batch, self._slide, columns)
 
     def _begin(self, tx: Transaction) -> None:
         lock_slide(tx, self._slide)
@@ -316,22 +325,10 @@ class BulkWriter:
                 self._batch,
             )
             note_change(tx, self._slide, revision, layer, "imported", count=len(self._fresh), box=box)
-        touches: Touches = {}
-        for columns in self._next.chunks():
-            self._replace(tx, columns, revision, at, touches)
-        note_touches(tx, revision, touches)
+        if len(self._next):
+            take_over(tx, self._batch, self._slide, revision, author=self._author, at=at)
         tx.run("update batch set layer = ?, revision = ? where id = ?", layer, revision, self._batch)
         return revision
-
-    def _replace(self, tx: Transaction, columns: Columns, revision: int, at: str, touches: Touches) -> None:
-        ids = id_list(columns.ids)
-        heads = adopt(tx, self._reader, ids)
-        changed = {
-            i: (heads[i], content_of_row(columns, row), False)
-            for row, i in enumerate(ids)
-            if i in heads and heads[i].slide == self._slide
-        }
-        write_versions(tx, revision, changed, touches, author=self._author, at=at)
 
 
 def sweep_unpublished(db: Database, *, age: timedelta = _STALE) -> int:
@@ -355,7 +352,9 @@ def sweep_unpublished(db: Database, *, age: timedelta = _STALE) -> int:
             forget_batch(tx, str(batch))
         return len(left)
 
-    return db.write(work)
+    swept = db.write(work)
+    clear_replaced(db)
+    return swept
 
 
 def _in_groups(columns: Iterator[Columns], count: int) -> Iterator[list[Columns]]:

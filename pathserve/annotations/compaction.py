@@ -21,8 +21,9 @@ from pathserve.db import Database, Transaction, as_int, now, placeholders
 from pathserve.errors import Busy
 from pathserve.labels import Columns
 
-_CHUNKS_AT_ONCE = 16
-_VERSIONS_AT_ONCE = 16 * 1024
+# Others wait while a unit is put in its place: 20 us for each row.
+_CHUNKS_AT_ONCE = 8
+_VERSIONS_AT_ONCE = 8 * 1024
 _MANY = 1000
 _EVERY = 512
 
@@ -64,7 +65,7 @@ class _Folded:
 def compact(db: Database, reader: ChunkReader, slide: str, rule: CompactionRule | None = None) -> int:
     """Fold what is due on one slide; many small transactions, between which others write. Gives how many units.
 
-    Memory: 16 chunks at a time.
+    Memory: 8 chunks at a time.
     """
     rule = rule or CompactionRule()
     units = db.read(lambda tx: [*_worn_chunks(tx, slide, rule), *_loose_versions(tx, slide, rule)])

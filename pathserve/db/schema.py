@@ -411,6 +411,30 @@ _CHUNK_DENSITY = Migration(
     ),
 )
 
+_REPLACEMENTS = Migration(
+    "replacements of imports",
+    (
+        # What an import will say of annotations that are there, until it is published (`annotations.replacements`).
+        """create table replacement (
+            batch text not null references batch (id) on delete cascade,
+            id text not null,
+            key blob not null,
+            x0 real not null,
+            y0 real not null,
+            x1 real not null,
+            y1 real not null,
+            class text,
+            state text not null,
+            score real,
+            exhaustive integer not null,
+            geometry text not null,
+            properties text not null,
+            drawn text,
+            primary key (batch, id)
+        ) without rowid""",
+    ),
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     _FIRST,
     _CASES,
@@ -422,5 +446,6 @@ MIGRATIONS: tuple[Migration, ...] = (
     _CHUNKS,
     _CLASS_VERSIONS,
     _CHUNK_DENSITY,
+    _REPLACEMENTS,
 )
 """Applied in order; their count is the data folder's format version."""
