@@ -44,10 +44,10 @@ from pathserve.annotations.revisions import (
     lock_slide,
     note_change,
     reserve_numbers,
+    union_of,
 )
 from pathserve.annotations.schema import ensure_classes, read_schema
 from pathserve.annotations.spool import Spool
-from pathserve.annotations.versions import union_of
 from pathserve.db import Database, Transaction, as_int, now
 from pathserve.errors import Conflict, NotFound, TooLarge
 from pathserve.labels import MAX_CLASSES, CodedTerm, Columns, require_name

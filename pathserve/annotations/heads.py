@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
-from pathserve.annotations.layers import is_removed
 from pathserve.annotations.matching import id_keys
 from pathserve.annotations.revisions import Box, moments
 from pathserve.annotations.rows import Content, content_of_row, version_row
@@ -31,7 +30,7 @@ INSERT_VERSION = (
 )
 INSERT_HEAD = (
     "insert into head (id, slide, number, layer, revision, deleted, x0, y0, x1, y1, created, first_revision) "
-    "values (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)"
+    "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -198,43 +197,25 @@ def adopt(tx: Transaction, reader: ChunkReader, ids: Sequence[UUID]) -> dict[UUI
                     str(i), revision, slide, ref.layer, None, False, content, author=author, at=at, until=revision
                 )
             )
-            made.append((str(i), slide, number, ref.layer, revision, *content.box, when[first][1], first))
+            made.append((str(i), slide, number, ref.layer, revision, 0, *content.box, when[first][1], first))
             heads[i] = Head(slide, ref.layer, revision, False, content.box)
         tx.run_many(INSERT_VERSION, versions)
         tx.run_many(INSERT_HEAD, made)
     return heads
 
 
-def require_head(tx: Transaction, reader: ChunkReader, feature_id: UUID, expected: int) -> Head:
-    """Find what is current and refuse when it is not the revision that the writer saw.
-
-    Raises
-    ------
-    NotFound
-        When there never was one of this id, or its layer was removed.
-    Stale
-        When another version is current.
-    """
-    head = adopt(tx, reader, [feature_id]).get(feature_id)
-    if head is None or is_removed(tx, head.layer):
-        raise NotFound("There is no such annotation.")
-    if head.revision != expected:
-        raise Stale(
-            "This annotation was changed meanwhile; read it again and write with its current revision.",
-            revision=head.revision,
-        )
-    return head
-
-
-def contents_at(tx: Transaction, keys: Sequence[tuple[UUID, int]]) -> dict[UUID, Content]:
+def contents_at(
+    tx: Transaction, keys: Sequence[tuple[UUID, int]], *, but_deletions: bool = False
+) -> dict[UUID, Content]:
     """Read what some versions (id, revision) say; those that are not there are left out."""
+    which = " where v.deleted = 0" if but_deletions else ""
     found = dict[UUID, Content]()
     for some in _in_parts(keys):
         wanted = ", ".join(["(?, ?)"] * len(some))
         rows = tx.rows(
             f"with wanted (id, revision) as (values {wanted}) "  # noqa: S608 - placeholders only
             "select v.id, v.x0, v.y0, v.x1, v.y1, v.class, v.state, v.score, v.exhaustive, v.geometry, v.properties, "
-            "v.drawn from wanted w join feature_version v on v.id = w.id and v.revision = w.revision",
+            f"v.drawn from wanted w join feature_version v on v.id = w.id and v.revision = w.revision{which}",
             *(value for i, revision in some for value in (str(i), revision)),
         )
         for i, *row in rows:

@@ -10,6 +10,9 @@ from pathserve.labels import Layer, require_name
 
 LayerKind = Literal["author", "task", "model", "imported"]
 
+_REMOVED = "\x7f"
+"""Before the id of a layer that is away: no name that people can give, for those have printable characters only."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerState:
@@ -104,8 +107,7 @@ def remove_layer(tx: Transaction, slide: str, layer: str, *, author: str) -> int
     lock_slide(tx, slide)
     number = _find(tx, slide, layer)
     revision = _append(tx, slide, number, layer, layer, deleted=True, author=author)
-    # No name that people can give: names have printable characters only.
-    tx.run("update layer set name = ? where id = ?", f"\x7f{number}", number)
+    tx.run("update layer set name = ? where id = ?", f"{_REMOVED}{number}", number)
     note_change(tx, slide, revision, number, "removed", count=0)
     return revision
 
@@ -131,6 +133,11 @@ def restore_layer(tx: Transaction, slide: str, layer: str, *, author: str) -> in
     tx.run("update layer set name = ? where id = ?", layer, number)
     note_change(tx, slide, revision, number, "restored", count=0)
     return revision
+
+
+def is_name_of_removed(name: str) -> bool:
+    """Tell from what a layer is called now whether it is away."""
+    return name.startswith(_REMOVED)
 
 
 def is_removed(tx: Transaction, layer: int) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from pathserve.db import Transaction, as_int, as_real, now, placeholders
+from pathserve.db import Statement, Transaction, as_int, as_real, now, placeholders
 from pathserve.errors import Invalid, NotFound
 
 Box = tuple[float, float, float, float]
@@ -16,6 +16,11 @@ ChangeKind = Literal["created", "updated", "deleted", "imported", "renamed", "re
 
 NAMED_IDS = 100
 """A change that touches more annotations than this gives their count alone."""
+
+_INSERT_REVISION = "insert into revision (slide, revision, author, at) values (?, ?, ?, ?)"
+_INSERT_CHANGE = (
+    "insert into change (slide, revision, layer, kind, size, x0, y0, x1, y1, ids) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +83,16 @@ def begin_revision(tx: Transaction, slide: str, author: str, at: str | None = No
     if row is None:
         raise NotFound("There is no such slide.")
     revision = as_int(row[0])
-    tx.run(
-        "insert into revision (slide, revision, author, at) values (?, ?, ?, ?)", slide, revision, author, at or now()
-    )
+    tx.run(_INSERT_REVISION, slide, revision, author, at or now())
     return revision
+
+
+def revision_statements(slide: str, revision: int, author: str, at: str) -> list[Statement]:
+    """Give what `begin_revision` does to a slide whose newest revision is known: the one before."""
+    return [
+        ("update slide set revision = ? where id = ?", (revision, slide)),
+        (_INSERT_REVISION, (slide, revision, author, at)),
+    ]
 
 
 def reserve_numbers(tx: Transaction, slide: str, count: int) -> int:
@@ -166,18 +177,29 @@ def note_change(
     box: Box | None = None,
 ) -> None:
     """Keep what a revision did to a layer; once for each revision, layer and kind."""
+    sql, values = change_statement(slide, revision, layer, kind, count=count, ids=ids, box=box)
+    tx.run(sql, *values)
+
+
+def change_statement(
+    slide: str,
+    revision: int,
+    layer: int,
+    kind: ChangeKind,
+    *,
+    count: int,
+    ids: Sequence[UUID] = (),
+    box: Box | None = None,
+) -> Statement:
+    """Give what `note_change` does."""
     named = orjson.dumps([str(i) for i in ids]).decode() if 0 < len(ids) <= NAMED_IDS else None
-    tx.run(
-        "insert into change (slide, revision, layer, kind, size, x0, y0, x1, y1, ids) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        slide,
-        revision,
-        layer,
-        kind,
-        count,
-        *(box or (None, None, None, None)),
-        named,
-    )
+    return _INSERT_CHANGE, (slide, revision, layer, kind, count, *(box or (None, None, None, None)), named)
+
+
+def union_of(boxes: Iterable[Box]) -> Box:
+    """Give the box of some boxes, at least one."""
+    x0s, y0s, x1s, y1s = zip(*boxes, strict=True)
+    return min(x0s), min(y0s), max(x1s), max(y1s)
 
 
 def read_changes(tx: Transaction, slide: str, *, since: int, limit: int) -> list[Change]:

@@ -168,6 +168,10 @@ def ensure_classes(
     TooLarge
         When the schema would pass 254 classes.
     """
+    wanted = list(wanted)
+    known = {name for (name,) in tx.rows("select name from class where project = ?", project)}
+    if known.issuperset(name for name, _ in wanted):
+        return
     added = _add_missing(tx, project, wanted)
     for name in added:
         code = (codes or {}).get(name)

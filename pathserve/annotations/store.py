@@ -14,7 +14,6 @@ from pathserve.annotations.differences import Difference
 from pathserve.annotations.directory import Directories, read_state
 from pathserve.annotations.edits import Edit, Edited, NotEdited, apply_edits
 from pathserve.annotations.gathering import Gatherer
-from pathserve.annotations.heads import contents_at, require_head
 from pathserve.annotations.known_rows import id_list
 from pathserve.annotations.layers import LayerKind, layers_at
 from pathserve.annotations.paging import read_page, summarise
@@ -22,12 +21,12 @@ from pathserve.annotations.query import AnnotationPage, AnnotationQuery, Order, 
 from pathserve.annotations.reading import SOURCES_AT_ONCE, Plan, Source, make_plan, read_columns
 from pathserve.annotations.revisions import Change, current_revision, read_changes, resolve_revision
 from pathserve.annotations.rows import to_content
+from pathserve.annotations.schema import ensure_classes
+from pathserve.annotations.single_edit import append_version, content_at, require_current
 from pathserve.annotations.streaming import stream_columns
 from pathserve.annotations.versions import (
     Added,
     add_batch,
-    add_missing_classes,
-    append_version,
     conflict_at,
     find_current,
     read_history,
@@ -235,11 +234,12 @@ class AnnotationStore:
         content = to_content(new)
 
         def work(tx: Transaction) -> Annotation:
-            head = require_head(tx, self._reader, feature_id, expected)
-            if head.deleted:
-                raise Stale("This annotation was deleted meanwhile.", revision=head.revision)
-            add_missing_classes(tx, head.slide, [new], author=author)
-            return append_version(tx, feature_id, head, content, author=author)
+            current = require_current(tx, self._reader, feature_id, expected)
+            if current.deleted:
+                raise Stale("This annotation was deleted meanwhile.", revision=current.revision)
+            if new.class_name not in (None, current.class_name):
+                ensure_classes(tx, current.project, [(new.class_name, new.class_color)], author=author)
+            return append_version(tx, current, content, author=author)
 
         return _edit(self._db, self._reader, work)
 
@@ -247,11 +247,11 @@ class AnnotationStore:
         """Mark one annotation as deleted; its history stays and `revert` brings it back."""
 
         def work(tx: Transaction) -> Annotation:
-            head = require_head(tx, self._reader, feature_id, expected)
-            if head.deleted:
+            current = require_current(tx, self._reader, feature_id, expected)
+            content = content_at(tx, current, current.revision)
+            if content is None:
                 raise NotFound("There is no such annotation.")
-            content = contents_at(tx, [(feature_id, head.revision)])[feature_id]
-            return append_version(tx, feature_id, head, content, author=author, deleted=True)
+            return append_version(tx, current, content, author=author, deleted=True)
 
         return _edit(self._db, self._reader, work)
 
@@ -265,12 +265,11 @@ class AnnotationStore:
         """
 
         def work(tx: Transaction) -> Annotation:
-            head = require_head(tx, self._reader, feature_id, expected)
-            row = tx.row("select deleted from feature_version where id = ? and revision = ?", str(feature_id), revision)
-            if row is None or row[0]:
+            current = require_current(tx, self._reader, feature_id, expected)
+            content = content_at(tx, current, revision)
+            if content is None:
                 raise Invalid("This annotation has no content at that revision.")
-            content = contents_at(tx, [(feature_id, revision)])[feature_id]
-            return append_version(tx, feature_id, head, content, author=author)
+            return append_version(tx, current, content, author=author)
 
         return _edit(self._db, self._reader, work)
 

@@ -1,6 +1,6 @@
 """The append-only table of versions and the table of heads: every write of annotations is made of these steps."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
@@ -18,8 +18,8 @@ from pathserve.annotations.heads import (
     override,
     release_unpublished,
 )
-from pathserve.annotations.layers import ensure_layer, is_removed, layers_at
-from pathserve.annotations.paging import annotations_of, read_annotations
+from pathserve.annotations.layers import ensure_layer, is_name_of_removed, is_removed, layers_at
+from pathserve.annotations.paging import annotations_of
 from pathserve.annotations.revisions import (
     NAMED_IDS,
     Box,
@@ -28,6 +28,7 @@ from pathserve.annotations.revisions import (
     current_revision,
     note_change,
     reserve_numbers,
+    union_of,
 )
 from pathserve.annotations.rows import COLUMNS, JOINS, Content, content_of_row, to_annotation, to_content, version_row
 from pathserve.annotations.schema import ensure_classes
@@ -87,7 +88,7 @@ def find_current(tx: Transaction, reader: ChunkReader, feature_id: UUID) -> Anno
         if place is None:
             return None
         found = _in_chunk(tx, reader, place)
-    if found.layer.startswith("\x7f"):  # what a removed layer is called
+    if is_name_of_removed(found.layer):
         number = int(found.layer[1:])
         layer = layers_at(tx, found.slide, current_revision(tx, found.slide))[number].layer.name
         found = replace(found, layer=layer, deleted=True)
@@ -111,23 +112,6 @@ def _in_chunk(tx: Transaction, reader: ChunkReader, place: Place) -> Annotation:
     row = tx.row("select name from layer where id = ?", place.ref.layer)
     layer = str(row[0]) if row else ""
     return annotations_of(tx, place.slide, layer, columns, [place.row])[0]
-
-
-def append_version(
-    tx: Transaction, feature_id: UUID, head: Head, content: Content, *, author: str, deleted: bool = False
-) -> Annotation:
-    """Append the next version and move the head to it; a new revision of the slide.
-
-    Raises
-    ------
-    Stale
-        When the head is no longer where the writer saw it.
-    """
-    at = now()
-    revision = begin_revision(tx, head.slide, author, at)
-    append_versions(tx, revision, {feature_id: (head, content, deleted)}, author=author, at=at)
-    (annotation,) = read_annotations(tx, [(str(feature_id), revision)])
-    return annotation
 
 
 def append_versions(
@@ -186,12 +170,6 @@ def note_touches(tx: Transaction, revision: int, touches: Touches) -> None:
     for (layer, kind), touch in touches.items():
         ids = touch.ids if touch.count <= NAMED_IDS else []
         note_change(tx, touch.slide, revision, layer, kind, count=touch.count, ids=ids, box=touch.box)
-
-
-def union_of(boxes: Iterable[Box]) -> Box:
-    """Give the box of some boxes, at least one."""
-    x0s, y0s, x1s, y1s = zip(*boxes, strict=True)
-    return min(x0s), min(y0s), max(x1s), max(y1s)
 
 
 def add_missing_classes(tx: Transaction, slide: str, new: Sequence[NewAnnotation], *, author: str = "") -> None:
@@ -284,7 +262,7 @@ def _insert(tx: Transaction, slide: str, fresh: dict[UUID, Content], layer: str,
     tx.run_many(
         INSERT_HEAD,
         (
-            (str(i), slide, number + n, layer_id, revision, *content.box, at, revision)
+            (str(i), slide, number + n, layer_id, revision, 0, *content.box, at, revision)
             for n, (i, content) in enumerate(fresh.items())
         ),
     )

@@ -4,13 +4,14 @@ from pathserve.db.contract import Database, Transaction
 from pathserve.db.open import open_database
 from pathserve.db.schema import Migration
 from pathserve.db.sqlite import SqliteDatabase
-from pathserve.db.values import Row, Value, as_int, as_real, ascii_lower, now, placeholders
+from pathserve.db.values import Row, Statement, Value, as_int, as_real, ascii_lower, now, placeholders
 
 __all__ = [
     "Database",
     "Migration",
     "Row",
     "SqliteDatabase",
+    "Statement",
     "Transaction",
     "Value",
     "as_int",

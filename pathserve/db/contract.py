@@ -11,11 +11,11 @@ statement keeps to what they share:
 - no ``rowid``, no JSON functions, no ``glob``.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from pathserve.db.values import Row, Value
+from pathserve.db.values import Row, Statement, Value
 
 _T = TypeVar("_T")
 
@@ -50,6 +50,14 @@ class Transaction(Protocol):
 
     def run_many(self, sql: str, rows: Iterable[Row]) -> None:
         """Run one statement for many rows of values."""
+        ...
+
+    def run_all(self, statements: Sequence[Statement]) -> list[int]:
+        """Run some changes, and say of each how many rows it changed; one exchange with a server for all.
+
+        Each is an insert, an update or a delete without ``returning``. None sees what the others change, and no two
+        change the same row: a database may run them in any order.
+        """
         ...
 
 

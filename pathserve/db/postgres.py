@@ -16,7 +16,7 @@ from pathserve.db.listener import CHANNEL, Listener
 from pathserve.db.postgres_connection import Connection, connect
 from pathserve.db.postgres_sql import ddl_to_postgres, to_postgres
 from pathserve.db.schema import MIGRATIONS, Migration
-from pathserve.db.values import Row, Value, require_storable
+from pathserve.db.values import Row, Statement, Value, as_int, require_storable
 from pathserve.errors import DISK_FULL, Busy, Conflict, Corrupt, Invalid, PathServeError, TooLarge, Unsupported
 
 _T = TypeVar("_T")
@@ -69,6 +69,16 @@ class PostgresTransaction:
         """Run one statement for many rows of values."""
         with self._connection.cursor() as cursor:
             cursor.executemany(to_postgres(sql), map(require_storable, rows))
+
+    def run_all(self, statements: Sequence[Statement]) -> list[int]:
+        """Run some changes that do not look at each other, and say of each how many rows it changed."""
+        if not statements:
+            return []
+        # One statement for all: https://www.postgresql.org/docs/current/queries-with.html#QUERIES-WITH-MODIFYING
+        parts = ", ".join(f"w{n} as ({sql} returning 1)" for n, (sql, _) in enumerate(statements))
+        counts = ", ".join(f"(select count(*) from w{n})" for n in range(len(statements)))  # noqa: S608 - names only
+        row = self.row(f"with {parts} select {counts}", *(value for _, values in statements for value in values))
+        return [] if row is None else list(map(as_int, row))
 
     def _execute(self, sql: str, values: Row) -> "psycopg.Cursor[Row]":
         cursor = self._connection.cursor(binary=True)

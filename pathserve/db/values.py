@@ -11,6 +11,9 @@ Value = str | int | float | bytes | None
 Row = tuple[Value, ...]
 """The cells of one row."""
 
+Statement = tuple[str, Row]
+"""SQL with ``?`` for each value, and the values."""
+
 _ALWAYS_STORABLE = frozenset((int, bool, bytes, type(None)))
 _UPPER_TO_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 

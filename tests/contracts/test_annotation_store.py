@@ -848,7 +848,7 @@ class _Counting:
 
     def write(self, work: Callable[[Transaction], Any]) -> Any:
         self.writes += 1
-        return self._database.write(work)
+        return self._database.write(lambda tx: work(_Noting(tx, self.statements)))
 
     def read(self, work: Callable[[Transaction], Any]) -> Any:
         return self._database.read(lambda tx: work(_Noting(tx, self.statements)))
@@ -859,8 +859,8 @@ class _Noting:
         self._tx, self._statements = tx, statements
 
     def __getattr__(self, name: str) -> Any:
-        def run(sql: str, *values: Any) -> Any:
-            self._statements.append(sql)
+        def run(sql: Any, *values: Any) -> Any:
+            self._statements.append(sql)  # of `run_all` all that go together
             return getattr(self._tx, name)(sql, *values)
 
         return run
@@ -921,6 +921,62 @@ def test_an_edit_is_one_writing_transaction(store: AnnotationStore, slide: str, 
     assert counting.writes == 2
     editing.edit_many(slide, [Edit(_id(item), 1, class_name="X") for item in new[1:20]], author="ada")
     assert counting.writes == 3
+
+
+def test_an_edit_is_one_question_and_one_group_of_statements(
+    store: AnnotationStore, slide: str, database: Database
+) -> None:
+    new = [replace(item, class_name="AB"[n % 2]) for n, item in enumerate(field(100))]
+    write(store, slide, new)
+    counting = _Counting(database)
+    editing = AnnotationStore(counting, reader=store._reader)
+    first, other = _id(new[0]), _id(new[2])
+    store.get(first)  # whoever edits has seen it: its chunk is in memory
+
+    def edited(target: UUID, *, class_name: str = "A") -> tuple[int, list[int]]:
+        """Count the questions, and the statements of each group."""
+        counting.statements.clear()
+        changed = square(1, 1, class_name=class_name)
+        editing.replace(target, changed, expected=store.get(target).revision, author="ada")
+        groups = [len(sql) for sql in counting.statements if not isinstance(sql, str)]
+        return len(counting.statements) - len(groups), groups
+
+    # Out of its chunk: has it a head, where does it lie, who wrote it. What the chunk says is written as well.
+    assert edited(first) == (3, [7])
+    assert edited(first) == (1, [6])
+    assert edited(first, class_name="B") == (2, [6])  # is this a class of the project
+    store.compact(slide, ALWAYS)
+    assert edited(first, class_name="B") == (1, [6])  # what has been folded already has a head
+    assert edited(other) == (3, [7])
+
+
+def test_an_edit_that_is_refused_writes_nothing(store: AnnotationStore, slide: str, database: Database) -> None:
+    new = field(10)
+    write(store, slide, new)
+    with pytest.raises(Stale) as caught:
+        store.replace(_id(new[0]), square(1, 1), expected=7, author="ada")
+    assert caught.value.revision == 1
+    with pytest.raises(Invalid, match="no content"):
+        store.revert(_id(new[0]), 2, expected=1, author="ada")
+    assert (count(database, "head"), count(database, "feature_version"), store.revision(slide)) == (0, 0, 1)
+
+
+def test_what_lies_in_a_chunk_alone_can_be_deleted_and_reverted(store: AnnotationStore, slide: str) -> None:
+    new = field(3)
+    write(store, slide, new)
+    before = said(store.each(AnnotationQuery(slide)))
+    assert store.delete(_id(new[0]), expected=1, author="ada").deleted
+    again = store.revert(_id(new[1]), 1, expected=1, author="bob")
+    assert (again.revision, again.author, again.created) == (3, "bob", store.history(_id(new[2]))[0].created)
+    after = said(store.each(AnnotationQuery(slide)))
+    assert after.keys() == {_id(new[1]), _id(new[2])}
+    assert all(after[i][:3] == before[i][:3] for i in after)
+    with pytest.raises(Invalid, match="no content"):
+        store.revert(_id(new[0]), 2, expected=2, author="ada")
+    back = store.revert(_id(new[0]), 1, expected=2, author="ada")
+    assert said([back])[_id(new[0])][:3] == before[_id(new[0])][:3]
+    assert back == store.get(_id(new[0]))
+    assert [a.deleted for a in store.history(_id(new[0]))] == [False, True, False]
 
 
 def test_a_removed_slide_leaves_nothing(store: AnnotationStore, slide: str, database: Database) -> None:

@@ -67,6 +67,30 @@ def names(db: Database) -> list[object]:
 # writing
 
 
+def test_changes_that_go_together_are_made_and_counted_or_none_is(db: Database) -> None:
+    add_projects(db, "a", "b")
+    insert = "insert into project (name, created) values (?, ?)"
+    changes = [
+        ("update project set created = ? where name in (?, ?)", ("x?'", "a", "b")),
+        (insert, ("c", "")),
+        ("delete from project where name = ?", ("d",)),
+        (
+            "insert into counter (name, value) select name, ? from project where name = ? on conflict do nothing",
+            (5, "a"),
+        ),
+    ]
+    assert db.write(lambda tx: tx.run_all(changes)) == [2, 1, 0, 1]
+    rows = db.read(lambda tx: tx.rows("select name, created from project order by name"))
+    assert rows == [("a", "x?'"), ("b", "x?'"), ("c", "")]
+    assert db.read(lambda tx: tx.rows("select name, value from counter")) == [("a", 5)]
+    with pytest.raises(Conflict):
+        db.write(lambda tx: tx.run_all([(insert, ("e", "")), (insert, ("a", ""))]))
+    with pytest.raises(Invalid, match="NUL"):
+        db.write(lambda tx: tx.run_all([(insert, ("e", "")), (insert, ("f\0", ""))]))
+    assert names(db) == ["a", "b", "c"]
+    assert db.write(lambda tx: tx.run_all([])) == []
+
+
 def test_a_failed_write_leaves_nothing_and_the_next_one_goes_through(db: Database) -> None:
     def work(tx) -> None:
         tx.run("insert into project (name, created) values ('a', '')")
