@@ -50,6 +50,12 @@ export async function annotationsByNumber(slide: string, numbers: readonly numbe
   return (await request<FeaturePage>(`${collection(slide)}?${query}`)).body.features
 }
 
+/** Annotations by their ids, of one slide; those that are gone are left out. */
+export async function annotationsById(slide: string, ids: readonly string[]): Promise<readonly Feature[]> {
+  const query = new URLSearchParams([['limit', String(ids.length)], ...ids.map((id) => ['id', id])])
+  return (await request<FeaturePage>(`${collection(slide)}?${query}`)).body.features
+}
+
 /** The most edits of one request. */
 export const MAX_EDITS = 10_000
 
@@ -60,6 +66,7 @@ export interface Edit {
   readonly revision: number
   /** Null: no class any more. */
   readonly class?: string | null
+  readonly state?: string
   /** False brings a deleted one back. */
   readonly delete?: boolean
 }

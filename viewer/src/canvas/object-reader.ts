@@ -53,13 +53,19 @@ export class CanvasReader implements ObjectReader {
       }),
     )
     const outside = new Set(parts.flatMap((part) => [...part.outside]))
-    const classes = new Map<number, string | null>()
-    for (const { numbers, classNames } of parts) {
+    const found = new Map<number, readonly [className: string | null, layer: string, seen: number]>()
+    for (const { numbers, classNames, layers, seen } of parts) {
       numbers.forEach((number, at) => {
-        if (!outside.has(number)) classes.set(number, classNames[at] ?? null)
+        if (!outside.has(number)) found.set(number, [classNames[at] ?? null, layers[at] ?? '', seen[at] ?? 0])
       })
     }
-    return { numbers: [...classes.keys()], classNames: [...classes.values()] }
+    const members = [...found.values()]
+    return {
+      numbers: [...found.keys()],
+      classNames: members.map(([className]) => className),
+      layers: members.map(([, layer]) => layer),
+      seen: members.map(([, , seen]) => seen),
+    }
   }
 
   async inReadingOrder(box: Box): Promise<readonly number[]> {

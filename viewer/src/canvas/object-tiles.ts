@@ -29,7 +29,7 @@ export class ObjectTiles {
   private readonly source: ObjectSource
   private readonly stops: (() => void)[]
   private style = ''
-  private chosen: readonly number[] = []
+  private lists: readonly (readonly unknown[])[] = []
   private round = 0
   /** The edition that tiles are asked for, and whether a frame has been drawn since. */
   private asked = { edition: 0, drawn: false }
@@ -100,12 +100,15 @@ export class ObjectTiles {
   private restyle(): void {
     const style = this.workspace.objectStyle.value
     const edition = this.workspace.live.edition.value
-    const { chosen, ...rest } = style
+    // Lists of thousands are told apart by being other lists.
+    const { chosen, gone, reclassed, ...rest } = style
     const text = JSON.stringify(rest)
-    if (text === this.style && chosen === this.chosen && edition === this.asked.edition) return
-    if (text !== this.style || chosen !== this.chosen) this.workers.restyle(style)
+    const lists = [chosen, gone, reclassed]
+    const looksSame = text === this.style && lists.every((list, at) => list === this.lists[at])
+    if (looksSame && edition === this.asked.edition) return
+    if (!looksSame) this.workers.restyle(style)
     this.style = text
-    this.chosen = chosen
+    this.lists = lists
     this.askAnew()
   }
 

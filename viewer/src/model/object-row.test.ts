@@ -12,6 +12,7 @@ describe('a row', () => {
     expect(rowOf(stored, null)).toEqual({
       number: 7,
       id: 'a',
+      revision: 0,
       className: 'Tumour',
       layer: 'mine',
       state: 'draft',

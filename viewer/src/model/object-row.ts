@@ -22,6 +22,8 @@ export interface ObjectRow {
   /** RFC 3339; '' when the server does not tell it. */
   readonly updated: string
   readonly box: Box
+  /** The object's own. */
+  readonly revision: number
 }
 
 export function rowOf(feature: Feature, mpp: Mpp | null): ObjectRow {
@@ -38,6 +40,7 @@ export function rowOf(feature: Feature, mpp: Mpp | null): ObjectRow {
     author: properties.author ?? '',
     updated: updatedOf(feature),
     box: boundsOf(geometry),
+    revision: properties.revision ?? 0,
   }
 }
 

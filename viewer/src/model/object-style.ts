@@ -1,6 +1,12 @@
 /** How objects look in their tiles. */
 import type { Color } from './geojson'
 
+export interface Reclassed {
+  readonly numbers: readonly number[]
+  /** Null: none. */
+  readonly className: string | null
+}
+
 export interface ObjectStyle {
   readonly colors: Readonly<Record<string, Color>>
   readonly filled: boolean
@@ -9,8 +15,12 @@ export interface ObjectStyle {
   readonly hiddenClasses: readonly string[]
   /** Numbers of objects that are drawn elsewhere, because the tiles are behind. */
   readonly drawnElsewhere: readonly number[]
+  /** Numbers of objects that are deleted, and that the tiles still have. */
+  readonly gone: readonly number[]
   /** Numbers of objects that are chosen together. */
   readonly chosen: readonly number[]
+  /** Classes that objects have by now, because the tiles are behind; of several for one object the last one counts. */
+  readonly reclassed: readonly Reclassed[]
 }
 
 /** What a place with a single object is covered by at least, so that nothing seems absent that is there. */

@@ -18,6 +18,8 @@ export interface Picked {
   readonly whole: boolean
   /** Area of its box in level-0 px²: small objects lie on top. */
   readonly area: number
+  /** A revision, of the slide or of the object itself, at which it was like this. */
+  readonly seen: number
 }
 
 /** An object that is held whole. */
@@ -25,7 +27,8 @@ export function pickedOf(feature: Feature): Picked {
   const { geometry, id, properties } = feature
   const [x0, y0, x1, y1] = boundsOf(geometry)
   const [className, layer] = [classNameOf(feature), properties.layer ?? '']
-  return { number: numberOf(feature), id, className, layer, geometry, whole: true, area: (x1 - x0) * (y1 - y0) }
+  const [area, seen] = [(x1 - x0) * (y1 - y0), properties.revision ?? 0]
+  return { number: numberOf(feature), id, className, layer, geometry, whole: true, area, seen }
 }
 
 /** Whether two answers are about one object. */
@@ -42,8 +45,16 @@ export function numberOf({ properties }: Feature): number | null {
 /** Many objects that were chosen together. */
 export interface Group {
   readonly numbers: readonly number[]
-  /** Class of each, by the place of its number; null: none. */
+  /** Class and layer of each, by the place of its number; null: no class. */
   readonly classNames: readonly (string | null)[]
+  readonly layers: readonly string[]
+  /** A revision, of the slide or of the object itself, at which the reader saw each. */
+  readonly seen: readonly number[]
+}
+
+/** One object as a group: what is done to it does not need to know more of it. */
+export function groupOf({ number, className, layer, seen }: Picked): Group | null {
+  return number === null ? null : { numbers: [number], classNames: [className], layers: [layer], seen: [seen] }
 }
 
 /** How many objects of a class a layer has. */

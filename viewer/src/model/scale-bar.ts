@@ -1,5 +1,5 @@
 /** The scale bar: a round length that fits the place it has. */
-import { formatLength } from './format'
+import { formatCount, formatLength } from './format'
 import type { Mpp } from './geometry'
 
 export interface ScaleBar {
@@ -28,5 +28,5 @@ export function scaleBar(zoom: number, rotation: number, mpp: Mpp | null, room: 
 }
 
 function formatPixels(length: number): string {
-  return length >= 1 ? length.toLocaleString('en-GB') : String(Number(length.toPrecision(1)))
+  return length >= 1 ? formatCount(length) : String(Number(length.toPrecision(1)))
 }

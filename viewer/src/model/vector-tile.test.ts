@@ -26,6 +26,7 @@ describe('the grid of objects', () => {
     expect(tileBox(slide, { level: 10, col: 1, row: 1 })).toEqual([2048, 2048, 4096, 4096])
     expect(placeOf(slide, { level: 10, col: 1, row: 0 }, 7)).toEqual({
       url: '/api/slides/a%2Fb/annotations/tiles/10/1/0?r=7',
+      revision: 7,
       x: 2048,
       y: 0,
       unit: 0.5,

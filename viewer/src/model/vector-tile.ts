@@ -14,6 +14,8 @@ type Grid = Pick<Slide, 'width' | 'height' | 'tile_size'>
 /** Where a vector tile is, and how its units lie on the slide. */
 export interface TilePlace {
   readonly url: string
+  /** The slide's revision that the tile shows. */
+  readonly revision: number
   /** Top-left corner in level-0 pixels. */
   readonly x: number
   readonly y: number
@@ -88,5 +90,5 @@ export function objectTileUrl({ id }: Pick<Slide, 'id'>, { level, col, row }: Ti
 /** How one tile lies on the slide. */
 export function placeOf(slide: Grid & Pick<Slide, 'id'>, source: TileAddress, revision: number): TilePlace {
   const [x, y, right] = tileBox(slide, source)
-  return { url: objectTileUrl(slide, source, revision), x, y, unit: (right - x) / EXTENT }
+  return { url: objectTileUrl(slide, source, revision), revision, x, y, unit: (right - x) / EXTENT }
 }

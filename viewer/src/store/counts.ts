@@ -2,6 +2,7 @@
 import { computed, signal } from '@preact/signals'
 import type { ClassCount } from '../model/picked'
 import type { AnnotationStore } from './annotations'
+import type { GroupView } from './group-view'
 import type { Touched } from './touched'
 
 export class Counts {
@@ -10,7 +11,8 @@ export class Counts {
   readonly all = computed<readonly ClassCount[]>(() => {
     void this.objects.version.value
     const { counts, edition } = this.told.value
-    return [...counts, ...this.touched.difference(edition, (id) => this.objects.get(id))]
+    const own = this.touched.difference(edition, (id) => this.objects.get(id))
+    return [...counts, ...own, ...(this.groups?.difference(edition, this.touched.numbers()) ?? [])]
   })
   readonly total = computed(() => this.sum(() => true))
   /** Whether the tiles have any object. */
@@ -23,6 +25,7 @@ export class Counts {
   constructor(
     private readonly objects: AnnotationStore,
     private readonly touched: Touched,
+    private readonly groups: GroupView | null = null,
   ) {}
 
   /** Number of objects of one class; null counts those without a class. */

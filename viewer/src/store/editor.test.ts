@@ -5,7 +5,7 @@ import { AnnotationStore } from './annotations'
 import { Editor } from './editor'
 import type { Pending } from './pending'
 import type { SaveQueue } from './queue'
-import { type GroupChange, UndoStack } from './undo'
+import { type GroupChange, GroupWork, UndoStack } from './undo'
 
 const tumour = { name: 'Tumour', color: [255, 0, 0], value: 1, priority: 0, hotkey: null } as const
 
@@ -55,23 +55,20 @@ describe('undo and redo', () => {
   it('take a change of many back as one step', () => {
     const { editor } = setUp()
     const carried: GroupChange[] = []
-    editor.repeatGroup = async (change) => {
-      carried.push(change)
-      return true
-    }
-    const members = [
-      { id: 'a', className: null },
-      { id: 'b', className: 'Stroma' },
-    ]
-    editor.undoStack.push({ members, action: { className: 'Tumour' }, back: false })
+    editor.repeatGroup = (change) => void carried.push(change)
+    const memberOf = (id: string, className: string | null) => ({
+      ...{ number: 1, id, seen: 1, className, state: null, layer: '' },
+    })
+    const work = new GroupWork([memberOf('a', null), memberOf('b', 'Stroma')])
+    editor.undoStack.push({ work, action: { className: 'Tumour' }, isBack: false })
     expect(editor.undo()).toBeNull()
     editor.redo()
-    expect(carried.map(({ back }) => back)).toEqual([true, false])
+    expect(carried.map(({ isBack }) => isBack)).toEqual([true, false])
     expect(editor.undoStack.depth.value).toBe(1)
     // Somebody else's version of one of them was taken: it is no matter of this step any more.
     editor.undoStack.forget('a')
     editor.undo()
-    expect(carried.at(-1)?.members).toEqual([{ id: 'b', className: 'Stroma' }])
+    expect(carried.at(-1)?.work.members).toEqual([memberOf('b', 'Stroma')])
     editor.undoStack.forget('b')
     expect(editor.undoStack.redoDepth.value).toBe(0)
   })

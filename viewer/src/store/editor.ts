@@ -2,12 +2,22 @@
 import { signal } from '@preact/signals'
 import type { AnnotationClass } from '../model/annotation-class'
 import type { Feature, FeatureProperties, Geometry } from '../model/geojson'
+import { type Wanted, wantedOf } from '../model/group-edit'
+import { numberOf } from '../model/picked'
 import { newUuid } from '../model/uuid'
 import type { AnnotationStore } from './annotations'
 import type { Pending } from './pending'
-import type { Choice, SaveQueue } from './queue'
+import type { Choice, GroupOrder, SaveQueue } from './queue'
 import { Touched } from './touched'
 import { type Change, type GroupChange, type Step, UndoStack } from './undo'
+
+/** The object as a change of many leaves it; null: deleted. */
+function withWanted(feature: Feature, wanted: Wanted): Feature | null {
+  if ('isDeleted' in wanted) return wanted.isDeleted ? null : feature
+  if ('state' in wanted) return { ...feature, properties: { ...feature.properties, state: wanted.state } }
+  const classification = wanted.className === null ? null : { name: wanted.className }
+  return { ...feature, properties: { ...feature.properties, classification } }
+}
 
 export class Editor {
   readonly undoStack = new UndoStack()
@@ -15,8 +25,8 @@ export class Editor {
   readonly notice = signal('')
   /** Told when the other reader's form of an object was taken. */
   tookTheirs: (id: string, feature: Feature | null, revision: number) => void = () => undefined
-  /** Carries out a change of many objects, which is no matter of the save queue; answers whether it was done. */
-  repeatGroup: (change: GroupChange) => Promise<boolean> = async () => false
+  /** Carries out a change of many objects. */
+  repeatGroup: (change: GroupChange) => void = () => undefined
 
   constructor(
     private readonly store: AnnotationStore,
@@ -71,11 +81,11 @@ export class Editor {
 
   /** Take the last change back; answers the object that it was about. */
   undo(): string | null {
-    return this.carryOut(this.undoStack.undo(), () => this.undoStack.undoFailed())
+    return this.carryOut(this.undoStack.undo())
   }
 
   redo(): string | null {
-    return this.carryOut(this.undoStack.redo(), () => this.undoStack.redoFailed())
+    return this.carryOut(this.undoStack.redo())
   }
 
   /** Settle a conflict; `both` keeps theirs and makes the reader's own form a new object. */
@@ -107,19 +117,26 @@ export class Editor {
     if (note !== '') this.notice.value = note
   }
 
+  /** Show a change of many in those of them that the page holds. */
+  showGroup({ members, action, isBack }: Pick<GroupOrder, 'members' | 'action' | 'isBack'>): void {
+    const held = this.store.features().filter(({ properties }) => properties.number !== undefined)
+    if (held.length === 0) return
+    const byNumber = new Map(members.map((member) => [member.number, member]))
+    for (const feature of held) {
+      const member = byNumber.get(numberOf(feature))
+      if (member) this.show(feature.id, withWanted(feature, wantedOf(member, action, isBack)))
+    }
+  }
+
   private change(change: Change): void {
     this.undoStack.push(change)
     this.carryOut(change)
   }
 
-  private carryOut(change: Step | null, failed: () => () => void = () => () => undefined): string | null {
+  private carryOut(change: Step | null): string | null {
     if (!change) return null
-    if ('members' in change) {
-      // Without an answer the step is still to be taken back, or to be made again.
-      const putBack = failed()
-      void this.repeatGroup(change).then((done) => {
-        if (!done) putBack()
-      })
+    if ('work' in change) {
+      this.repeatGroup(change)
       return null
     }
     this.touched.begin(change.id, this.store.get(change.id) ?? null)

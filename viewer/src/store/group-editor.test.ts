@@ -1,149 +1,319 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
-import { featureOf, square } from '../../test/features'
-import type { Edit, EditResult } from '../api/annotations'
-import type { Feature } from '../model/geojson'
+import { IDBFactory } from 'fake-indexeddb'
+import 'fake-indexeddb/auto'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { GroupServer } from '../../test/group-server'
+import type { Group } from '../model/picked'
 import { AnnotationStore } from './annotations'
 import { Editor } from './editor'
 import { GroupEditor } from './group-editor'
 import { Live } from './live'
-import { memoryPendingDb } from './pending-db'
+import { openPendingDb } from './pending-db'
 import { SaveQueue } from './queue'
 
-afterEach(() => vi.unstubAllGlobals())
+let server: GroupServer
+let disk: IDBFactory
+let stops: (() => void)[]
 
-function numbered(number: number, className?: string, properties = {}): Feature {
-  const feature = featureOf(`id-${number}`, square(number, 0, 10), className, 'l')
-  return { ...feature, properties: { ...feature.properties, number, revision: 3, ...properties } }
-}
-
-/** A server with these objects, which answers edits with what `results` says. */
-function setUp(features: readonly Feature[], results: (edits: readonly Edit[]) => readonly EditResult[]) {
-  const sent: Edit[][] = []
-  const asked: number[] = []
-  vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
-    if (path.endsWith('/edits')) {
-      const { edits } = JSON.parse(String(init.body))
-      sent.push(edits)
-      return Response.json({ done: 0, results: results(edits) })
-    }
-    const numbers = new URLSearchParams(path.split('?')[1]).getAll('number').map(Number)
-    asked.push(numbers.length)
-    const found = features.filter(({ properties }) => numbers.includes(properties.number ?? 0))
-    return Response.json({ features: found, next: null, revision: 3 })
-  })
-  const queue = new SaveQueue('rk', 's', memoryPendingDb(), () => undefined)
+/** A visit: what is on the disk is all that is left of the ones before. */
+async function visit() {
+  const queue = new SaveQueue('rk', 's', await openPendingDb(disk), () => undefined)
   const editor = new Editor(new AnnotationStore(), queue)
   const live = new Live('s')
   live.begin(3)
-  return { groups: new GroupEditor('s', editor, queue, live), editor, queue, live, sent, asked }
+  const groups = new GroupEditor(editor, queue, live)
+  await queue.restore()
+  groups.restore()
+  stops.push(() => {
+    live.dispose()
+    queue.dispose()
+  })
+  return { queue, editor, live, groups }
 }
 
-function groupOf(features: readonly Feature[]) {
-  return { numbers: features.map(({ properties }) => properties.number ?? 0), classNames: features.map(() => null) }
+function groupOf(numbers: readonly number[], className: string | null = 'A', seen = 3): Group {
+  const each = <T>(value: T): T[] => numbers.map(() => value)
+  return { numbers, classNames: each(className), layers: each('l'), seen: each(seen) }
 }
 
-const done = (edits: readonly Edit[]): EditResult[] => edits.map(() => ({ result: 'done', revision: 8 }))
+/** Wait until everything that is in the queue is on the disk, and nothing is under way. */
+async function rest(queue: SaveQueue): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  await queue.flush()
+}
+
+beforeEach(() => {
+  server = new GroupServer()
+  server.install()
+  disk = new IDBFactory()
+  stops = []
+  for (const number of [1, 2, 3]) server.add(number, 'A')
+})
+afterEach(() => {
+  for (const stop of stops) stop()
+  vi.unstubAllGlobals()
+})
 
 describe('an edit of many', () => {
   it('leaves out what is locked, and what has the class already', async () => {
-    const features = [numbered(1, 'A'), numbered(2, 'B'), numbered(3, 'A', { isLocked: true }), numbered(4)]
-    const { groups, sent, queue, live } = setUp(features, done)
-    expect(await groups.edit(groupOf(features), { className: 'B' })).toBe(2)
-    expect(sent).toEqual([
+    server.add(4, 'B')
+    server.add(5, 'A', { isLocked: true })
+    const { groups, queue, live, editor } = await visit()
+    groups.edit(groupOf([1, 4, 5, 2]), { className: 'B' })
+    await rest(queue)
+    expect(server.sent).toEqual([
       [
         { id: 'id-1', revision: 3, class: 'B' },
-        { id: 'id-4', revision: 3, class: 'B' },
+        { id: 'id-2', revision: 3, class: 'B' },
       ],
     ])
+    expect(editor.notice.value).toBe('1 of 3 objects stay as they are: 1 is locked.')
     // The next edit of one of them is based on this one, and tiles are asked for where they are.
-    expect(queue.basisOf('id-1')).toBe(8)
-    expect([live.revisionAt([2, 0, 3, 1]), live.revisionAt([90, 90, 91, 91])]).toEqual([8, 3])
-    live.dispose()
+    expect([queue.basisOf('id-1'), queue.state.value, queue.revision.value]).toEqual([4, 'saved', 4])
+    expect([live.revisionAt([2, 0, 3, 1]), live.revisionAt([90, 90, 91, 91])]).toEqual([4, 3])
   })
 
-  it('asks for many in parts', async () => {
-    const features = Array.from({ length: 1234 }, (_, n) => numbered(n + 1))
-    const { groups, asked, sent, live } = setUp(features, done)
-    expect(await groups.edit(groupOf(features), 'delete')).toBe(1234)
-    expect(asked).toEqual([500, 500, 234])
-    expect(sent.map((edits) => edits.length)).toEqual([1234])
-    live.dispose()
+  it('is shown and counted before the server knows of it, until tiles have it', async () => {
+    server.accident = 'offline'
+    const { groups, queue } = await visit()
+    groups.edit(groupOf([1, 2]), { className: 'B' })
+    groups.edit(groupOf([3]), 'delete')
+    const behind = { gone: [3], reclassed: [{ numbers: [1, 2], className: 'B' }] }
+    expect(groups.view.behindOf(1)).toMatchObject(behind)
+    const counted = () => {
+      const sums: Record<string, number> = {}
+      for (const { className, count } of groups.view.difference(1, new Set())) {
+        sums[String(className)] = (sums[String(className)] ?? 0) + count
+      }
+      return sums
+    }
+    expect(counted()).toEqual({ A: -3, B: 2 })
+    await rest(queue)
+    expect([queue.state.value, queue.waiting.value]).toEqual(['offline', 3])
+    server.accident = 'none'
+    await rest(queue)
+    expect([1, 2, 3].map((number) => server.classOf(number))).toEqual(['B', 'B', undefined])
+    expect(groups.view.behindOf(1)).toMatchObject(behind)
+    groups.view.settle(1)
+    expect(groups.view.changes.value).toHaveLength(2)
+    groups.view.settle(2)
+    expect(groups.view.changes.value).toEqual([])
   })
 
-  it('says what it could not change, and takes back only what it could', async () => {
-    const features = [numbered(1, 'A'), numbered(2, 'A'), numbered(3, 'A')]
-    const { groups, editor, sent, live } = setUp(features, (edits) =>
-      edits.map(({ id }) => (id === 'id-2' ? { result: 'stale', revision: 7 } : { result: 'done', revision: 8 })),
+  it('outlives the page, and is sent by the next visit in the order of editing', async () => {
+    server.accident = 'offline'
+    const first = await visit()
+    first.groups.edit(groupOf([1, 2]), { className: 'B' })
+    first.groups.edit(groupOf([2], 'B'), { state: 'approved' })
+    await rest(first.queue)
+    first.queue.dispose()
+    server.accident = 'none'
+    const second = await visit()
+    expect(second.queue.waiting.value).toBe(3)
+    expect(second.groups.view.behindOf(1).reclassed).toEqual([{ numbers: [1, 2], className: 'B' }])
+    await rest(second.queue)
+    expect([server.classOf(1), server.classOf(2), server.stateOf(1), server.stateOf(2)]).toEqual([
+      ...['B', 'B', undefined, 'approved'],
+    ])
+    expect(second.queue.state.value).toBe('saved')
+    expect((await visit()).queue.groups.value.size).toBe(0)
+  })
+
+  it('of more than the server takes at once is sent in parts, and is one step', async () => {
+    const numbers = Array.from({ length: 10_002 }, (_, n) => n + 1)
+    for (const number of numbers) server.add(number, 'A')
+    const { groups, queue, editor } = await visit()
+    groups.edit(groupOf(numbers), { className: 'B' })
+    await rest(queue)
+    expect(server.asked.slice(0, 21)).toEqual([...Array.from({ length: 20 }, () => 500), 2])
+    expect(server.sent.map((edits) => edits.length)).toEqual([10_000, 2])
+    expect(editor.undoStack.depth.value).toBe(1)
+    editor.undo()
+    await rest(queue)
+    expect([1, 10_002].map((number) => server.classOf(number))).toEqual(['A', 'A'])
+  })
+
+  it('is not begun for more than is changed at once', async () => {
+    const { groups, editor, queue } = await visit()
+    expect(groups.edit(groupOf(Array.from({ length: 50_001 }, (_, n) => n + 1)), 'delete')).toBe(0)
+    expect(editor.notice.value).toBe('50,001 objects are selected; at most 50,000 are changed at once.')
+    expect(queue.groups.value.size).toBe(0)
+  })
+})
+
+describe('undo of an edit of many', () => {
+  it('takes back what was done, and makes it again', async () => {
+    server.write(2, 'C', 'rk')
+    const { groups, queue, editor } = await visit()
+    groups.edit(groupOf([1, 2], 'A', 4), { className: 'B' })
+    await rest(queue)
+    editor.undo()
+    await rest(queue)
+    expect([server.classOf(1), server.classOf(2)]).toEqual(['A', 'C'])
+    editor.redo()
+    await rest(queue)
+    expect([server.classOf(1), server.classOf(2)]).toEqual(['B', 'B'])
+    groups.edit(groupOf([1, 2], 'B', 9), 'delete')
+    await rest(queue)
+    editor.undo()
+    await rest(queue)
+    expect([server.classOf(1), server.classOf(2)]).toEqual(['B', 'B'])
+  })
+
+  it('before it has left never sends it', async () => {
+    server.accident = 'offline'
+    const { groups, queue, editor } = await visit()
+    groups.edit(groupOf([1, 2]), 'delete')
+    await rest(queue)
+    editor.undo()
+    await vi.waitFor(() => expect(queue.groups.value.size).toBe(0))
+    expect([groups.view.behindOf(1).gone, queue.state.value]).toEqual([[], 'saved'])
+    server.accident = 'none'
+    await rest(queue)
+    expect(server.sent).toEqual([])
+    editor.redo()
+    await rest(queue)
+    expect([server.classOf(1), editor.undoStack.depth.value]).toEqual([undefined, 1])
+  })
+
+  it('while nobody knows whether it has arrived takes back what has', async () => {
+    server.accident = 'lost-answer'
+    const { groups, queue, editor } = await visit()
+    groups.edit(groupOf([1, 2]), 'delete')
+    await rest(queue)
+    expect([server.classOf(1), queue.state.value]).toEqual([undefined, 'offline'])
+    editor.undo()
+    await rest(queue)
+    // The page goes, and the next visit ends both.
+    queue.dispose()
+    server.accident = 'none'
+    const next = await visit()
+    await rest(next.queue)
+    expect([server.classOf(1), server.classOf(2), next.queue.state.value]).toEqual(['A', 'A', 'saved'])
+  })
+})
+
+describe('a lost answer to an edit of many', () => {
+  it('counts as done where all is as it is wanted', async () => {
+    server.accident = 'lost-answer'
+    const { groups, queue, editor } = await visit()
+    groups.edit(groupOf([1, 2]), { className: 'B' })
+    await rest(queue)
+    server.accident = 'none'
+    server.write(2, 'C')
+    await rest(queue)
+    expect([queue.state.value, server.revision]).toEqual(['conflict', 5])
+    expect([...queue.groups.value.values()][0]?.left).toMatchObject([{ number: 2, className: 'C', author: 'other' }])
+    editor.undo()
+    await rest(queue)
+    expect([server.classOf(1), server.classOf(2)]).toEqual(['A', 'C'])
+  })
+})
+
+describe('objects that others have changed', () => {
+  async function overtaken() {
+    const page = await visit()
+    server.write(2, 'C')
+    server.write(3, undefined)
+    page.groups.edit(groupOf([1, 2, 3]), { className: 'B' })
+    await rest(page.queue)
+    return page
+  }
+
+  it('stay as they are, and are told one by one, also after a reload', async () => {
+    const { editor, queue } = await overtaken()
+    expect([1, 2, 3].map((number) => server.classOf(number))).toEqual(['B', 'C', undefined])
+    expect(editor.notice.value).toBe(
+      '2 of 3 objects stay as they are: others have changed 1 meanwhile; 1 has been deleted meanwhile. The button “Conflict” above shows them.',
     )
-    expect(await groups.edit(groupOf(features), 'delete')).toBe(2)
-    expect(editor.notice.value).toContain('1 of 3 objects')
-    editor.undo()
-    await vi.waitFor(() => expect(sent).toHaveLength(2))
-    expect(sent[1]).toEqual([
-      { id: 'id-1', revision: 8, delete: false },
-      { id: 'id-3', revision: 8, delete: false },
-    ])
-    live.dispose()
-  })
-
-  it('is not begun for more objects than the server takes', async () => {
-    const { groups, editor, asked } = setUp([], done)
-    const numbers = Array.from({ length: 10_001 }, (_, n) => n + 1)
-    expect(await groups.edit({ numbers, classNames: numbers.map(() => null) }, 'delete')).toBe(0)
-    expect([asked.length, editor.notice.value]).toEqual([
-      0,
-      '10,001 objects are selected; at most 10,000 are changed at once.',
-    ])
-  })
-
-  it('that does not arrive says so and leaves nothing to undo', async () => {
-    const features = [numbered(1)]
-    const { groups, editor, live } = setUp(features, done)
-    const whole = fetch
-    vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
-      if (path.endsWith('/edits')) throw new TypeError('offline')
-      return whole(path, init)
-    })
-    expect(await groups.edit(groupOf(features), 'delete')).toBe(0)
-    expect(editor.notice.value).toBe('The selected objects stay as they are. The server cannot be reached.')
-    expect([editor.undoStack.depth.value, groups.busy.value]).toEqual([0, false])
-    live.dispose()
-  })
-
-  it('whose undo does not arrive says so, and can be undone later', async () => {
-    const features = [numbered(1, 'A')]
-    const { groups, editor, sent, live } = setUp(features, done)
-    expect(await groups.edit(groupOf(features), { className: 'B' })).toBe(1)
-    const whole = fetch
-    vi.stubGlobal('fetch', async () => {
-      throw new TypeError('offline')
-    })
-    editor.undo()
-    await vi.waitFor(() => expect(editor.notice.value).toContain('try it again later. The server cannot be reached.'))
-    await vi.waitFor(() => expect(editor.undoStack.depth.value).toBe(1))
-    expect(editor.undoStack.redoDepth.value).toBe(0)
-    vi.stubGlobal('fetch', whole)
-    editor.undo()
-    await vi.waitFor(() => expect(sent).toHaveLength(2))
-    expect(sent[1]).toEqual([{ id: 'id-1', revision: 8, class: 'A' }])
-    live.dispose()
-  })
-
-  it('brings deleted objects back as one step that can be undone', async () => {
-    const { groups, editor, sent, live } = setUp([], done)
-    expect(await groups.bringBack(['x', 'y'], 6, [0, 0, 9, 9])).toBe(2)
-    editor.undo()
-    await vi.waitFor(() => expect(sent).toHaveLength(2))
-    expect(sent).toEqual([
-      [
-        { id: 'x', revision: 6, delete: false },
-        { id: 'y', revision: 6, delete: false },
+    queue.dispose()
+    const [record] = [...(await visit()).queue.groups.value.values()]
+    expect(record).toMatchObject({
+      status: 'conflict',
+      left: [
+        { number: 2, isGone: false },
+        { number: 3, isGone: true },
       ],
-      [
-        { id: 'x', revision: 8, delete: true },
-        { id: 'y', revision: 8, delete: true },
-      ],
+    })
+  })
+
+  it('get the change all the same when the reader says so, and one undo takes all back', async () => {
+    const { queue, editor } = await overtaken()
+    const [id = ''] = queue.groups.value.keys()
+    await queue.resolveGroup(id, 'mine')
+    await rest(queue)
+    expect([server.classOf(2), queue.state.value]).toEqual(['B', 'saved'])
+    editor.undo()
+    await rest(queue)
+    expect([server.classOf(1), server.classOf(2)]).toEqual(['A', 'C'])
+  })
+
+  it('are left alone when the reader says so', async () => {
+    const { queue } = await overtaken()
+    const [id = ''] = queue.groups.value.keys()
+    await queue.resolveGroup(id, 'theirs')
+    expect([server.classOf(2), queue.state.value, queue.groups.value.size]).toEqual(['C', 'saved', 0])
+  })
+
+  it('between the look and the edit are found by the server', async () => {
+    const { groups, queue } = await visit()
+    server.beforeEdits = () => {
+      if (server.sent.length === 0) server.write(1, 'C')
+    }
+    groups.edit(groupOf([1, 2]), { className: 'B' })
+    await rest(queue)
+    expect([server.classOf(1), server.classOf(2), queue.state.value]).toEqual(['C', 'B', 'conflict'])
+  })
+
+  it('in another window of the reader count as done', async () => {
+    server.write(1, 'B', 'rk')
+    const { groups, queue, editor } = await visit()
+    groups.edit(groupOf([1]), { className: 'B' })
+    await rest(queue)
+    expect([queue.state.value, server.sent.length]).toEqual(['saved', 0])
+    editor.undo()
+    await rest(queue)
+    expect(server.classOf(1)).toBe('A')
+  })
+})
+
+describe('an edit of many that is refused', () => {
+  it('waits with its reason until the reader tries again or gives it up', async () => {
+    server.accident = { status: 422, detail: 'The name is too long.' }
+    const { groups, queue, editor } = await visit()
+    groups.edit(groupOf([1]), { className: 'B' })
+    await rest(queue)
+    expect([queue.state.value, editor.notice.value]).toEqual([
+      'conflict',
+      'Objects could not become “B”: The name is too long.',
     ])
-    live.dispose()
+    expect(groups.view.changes.value).toEqual([])
+    server.accident = 'none'
+    const [id = ''] = queue.groups.value.keys()
+    await queue.resolveGroup(id, 'mine')
+    await rest(queue)
+    expect([server.classOf(1), queue.state.value]).toEqual(['B', 'saved'])
+  })
+})
+
+describe('deleted objects', () => {
+  it('come back as one step that can be undone', async () => {
+    server.write(1, undefined)
+    server.write(2, undefined)
+    const { groups, queue, editor } = await visit()
+    expect(await groups.bringBack(['id-1'], 4, [0, 0, 9, 9])).toBe(1)
+    expect([server.classOf(1), server.classOf(2)]).toEqual(['A', undefined])
+    editor.undo()
+    await rest(queue)
+    expect(server.classOf(1)).toBeUndefined()
+  })
+
+  it('come back later without a connection', async () => {
+    server.write(1, undefined)
+    server.accident = 'offline'
+    const { groups, queue } = await visit()
+    expect(await groups.bringBack(['id-1'], 4, [0, 0, 9, 9])).toBe(0)
+    server.accident = 'none'
+    await rest(queue)
+    expect(server.classOf(1)).toBe('A')
   })
 })

@@ -1,153 +1,138 @@
-/** Edits of many chosen objects: one request, one revision, one step to undo. */
-import { signal } from '@preact/signals'
-import { annotationsByNumber, type Edit, type EditResult, editAnnotations, MAX_EDITS } from '../api/annotations'
-import { ApiError } from '../api/http'
-import { classNameOf } from '../model/annotation-class'
+/** Changes of many chosen objects: shown at once, kept by the save queue, and one step to undo each. */
 import { formatCount } from '../model/format'
-import type { Feature } from '../model/geojson'
-import { type Box, boundsOf, unionOf } from '../model/geometry'
+import type { Box } from '../model/geometry'
+import { actionText, type GroupAction, type GroupMember } from '../model/group-edit'
 import type { Group } from '../model/picked'
 import type { Editor } from './editor'
+import { GroupView } from './group-view'
 import type { Live } from './live'
+import type { PendingGroup } from './pending'
 import type { SaveQueue } from './queue'
-import type { GroupChange } from './undo'
+import { type GroupChange, GroupWork } from './undo'
 
-/** Numbers of one question: their address stays well under what servers take. */
-const NUMBERS_AT_ONCE = 500
-
-type Action = GroupChange['action']
-
-interface Known {
-  readonly revision: number
-  readonly box: Box
-}
+/** The most objects of one change; the server takes them in parts of 10,000. */
+export const MOST_AT_ONCE = 50_000
 
 export class GroupEditor {
-  /** Whether an edit of many is under way; the next one has to wait. */
-  readonly busy = signal(false)
-  /** What is known of objects that were edited together, by id. */
-  private readonly known = new Map<string, Known>()
+  /** What is shown of changes that the tiles do not have yet. */
+  readonly view = new GroupView()
+  /** Which step of the reader each change in the queue belongs to. */
+  private readonly works = new Map<string, GroupWork>()
+  private readonly waiters = new Map<string, (record: PendingGroup) => void>()
 
   constructor(
-    private readonly slide: string,
     private readonly editor: Editor,
     private readonly queue: SaveQueue,
     private readonly live: Live,
   ) {
-    editor.repeatGroup = async (change) => {
-      // Null: it was not tried, or there was no answer.
-      const done = await this.alone(
-        () => this.carryOut(change),
-        `${change.back ? 'Undo' : 'Redo'} of many objects needs the server, so nothing has changed yet: try it again later.`,
-      )
-      return done !== 0
-    }
+    editor.repeatGroup = (change) => this.repeat(change)
+    queue.groupEnded = (record) => this.ended(record)
   }
 
-  /** Give all objects of a group a class (null: none), or delete them; answers how many that was done to. */
-  async edit(group: Group, action: Action): Promise<number> {
-    if (group.numbers.length > MAX_EDITS) {
-      const [chosen, most] = [group.numbers.length, MAX_EDITS].map(formatCount)
+  /** Give all objects of a group a class or a state, or delete them; answers how many that is to be done to. */
+  edit(group: Group, action: GroupAction): number {
+    const members = group.numbers.map((number, at): GroupMember => {
+      const [className, layer, seen] = [group.classNames[at] ?? null, group.layers[at] ?? '', group.seen[at] ?? 0]
+      return { number, id: null, seen, className, state: null, layer }
+    })
+    const wanted = action !== 'delete' && 'className' in action ? action.className : undefined
+    if (wanted !== undefined && members.every(({ className }) => className === wanted)) return 0
+    if (members.length > MOST_AT_ONCE) {
+      const [chosen, most] = [members.length, MOST_AT_ONCE].map(formatCount)
       this.editor.notice.value = `${chosen} objects are selected; at most ${most} are changed at once.`
       return 0
     }
-    return this.alone(async () => {
-      // What waits to be saved first: this edit is based on it.
-      await this.queue.flush()
-      const features = (await this.load(group.numbers)).filter((feature) => isToChange(feature, action))
-      for (const feature of features) this.learn(feature)
-      const members = features.map((feature) => ({ id: feature.id, className: classNameOf(feature) }))
-      const done = await this.carryOut({ members, action, back: false })
-      if (done.members.length > 0) this.editor.undoStack.push(done)
-      return done.members.length
-    })
+    this.begin(new GroupWork(members), action, false)
+    return members.length
   }
 
-  /** Bring deleted objects back, of which the deletion's revision is known; answers how many that was done to. */
+  /** Bring deleted objects back, of which the deletion's revision is known; answers how many are there again. */
   async bringBack(ids: readonly string[], revision: number, box: Box): Promise<number> {
-    const back = await this.alone(async () => {
-      for (const id of ids) this.known.set(id, { revision, box })
-      const members = ids.map((id) => ({ id, className: null }))
-      const done = await this.carryOut({ members, action: 'delete', back: true })
-      if (done.members.length > 0) this.editor.undoStack.push(done)
-      return done.members.length
-    })
-    return back
-  }
-
-  private async load(numbers: readonly number[]): Promise<Feature[]> {
-    const features: Feature[] = []
-    for (let from = 0; from < numbers.length; from += NUMBERS_AT_ONCE) {
-      features.push(...(await annotationsByNumber(this.slide, numbers.slice(from, from + NUMBERS_AT_ONCE))))
-    }
-    return features
-  }
-
-  /** Carry a change out, or back; answers the part of it that was done. */
-  private async carryOut(change: GroupChange): Promise<GroupChange> {
-    const members = change.members.filter(({ id }) => this.known.has(id))
-    if (members.length === 0) return { ...change, members: [] }
-    const results = await editAnnotations(
-      this.slide,
-      members.map((member) => editOf(member, change, this.known.get(member.id)?.revision ?? 0)),
-    )
-    const done = members.filter((_, at) => results[at]?.result === 'done')
-    this.settle(members, results)
-    const left = members.length - done.length
-    if (left > 0) {
-      this.editor.notice.value = `${formatCount(left)} of ${formatCount(members.length)} objects stay as they are: somebody else has changed them meanwhile.`
-    }
-    return { ...change, members: done }
-  }
-
-  private settle(members: GroupChange['members'], results: readonly EditResult[]): void {
-    const boxes: Box[] = []
-    let revision = 0
-    members.forEach(({ id }, at) => {
-      const [known, result] = [this.known.get(id), results[at]]
-      if (!known || result?.result !== 'done' || result.revision === null) return
-      this.known.set(id, { ...known, revision: result.revision })
-      this.queue.learn(id, result.revision)
-      boxes.push(known.box)
-      revision = Math.max(revision, result.revision)
-    })
-    if (boxes.length > 0) this.live.note(revision, unionOf(boxes))
-  }
-
-  private learn(feature: Feature): void {
-    const revision = feature.properties.revision ?? 0
-    this.known.set(feature.id, { revision, box: boundsOf(feature.geometry) })
-  }
-
-  /** Do something unless another edit of many is under way; what goes wrong is said. */
-  private async alone<T>(work: () => Promise<T>, instead = 'The selected objects stay as they are.'): Promise<T | 0> {
-    if (this.busy.peek()) {
-      this.editor.notice.value = 'Many objects are being changed just now: try it again in a moment.'
+    const lost = { number: null, className: null, state: null, layer: '', seen: revision }
+    const work = new GroupWork(ids.map((id) => ({ ...lost, id })))
+    work.box = box
+    const id = this.begin(work, 'delete', true)
+    const ended = new Promise<PendingGroup>((resolve) => this.waiters.set(id, resolve))
+    const after = await Promise.race([ended, this.queue.flush().then(() => null)])
+    if (!after && this.queue.groups.peek().has(id)) {
+      this.editor.notice.value = 'The objects come back as soon as the server can be reached.'
       return 0
     }
-    this.busy.value = true
-    try {
-      return await work()
-    } catch (error) {
-      const reason = error instanceof ApiError ? error.detail : 'The server cannot be reached.'
-      this.editor.notice.value = `${instead} ${reason}`
-      return 0
-    } finally {
-      this.busy.value = false
+    return (after ?? (await ended)).done.length
+  }
+
+  /** Show again what earlier visits have left in the queue. */
+  restore(): void {
+    for (const record of this.queue.groups.peek().values()) {
+      if (record.status === 'waiting') this.view.show(record.id, record)
     }
   }
-}
 
-function isToChange(feature: Feature, action: Action): boolean {
-  if (feature.properties.isLocked === true) return false
-  return action === 'delete' || classNameOf(feature) !== action.className
-}
+  private begin(work: GroupWork, action: GroupAction, isBack: boolean): string {
+    const change: GroupChange = { work, action, isBack }
+    this.editor.undoStack.push(change)
+    return this.send(change)
+  }
 
-function editOf(
-  { id, className }: GroupChange['members'][number],
-  { action, back }: GroupChange,
-  revision: number,
-): Edit {
-  if (action === 'delete') return { id, revision, delete: !back }
-  return { id, revision, class: back ? className : action.className }
+  private send({ work, action, isBack }: GroupChange): string {
+    const undoes = work.ops.at(-1) ?? null
+    const order = { action, isBack, members: work.members, undoes }
+    this.editor.showGroup(order)
+    const id = this.queue.enqueueGroup(order)
+    work.ops.push(id)
+    this.works.set(id, work)
+    this.view.show(id, order)
+    return id
+  }
+
+  /** Take a change back, or make it again: what has not left yet simply never happens. */
+  private repeat(change: GroupChange): void {
+    const { work } = change
+    const last = work.ops.at(-1)
+    if (last !== undefined && this.queue.cancelGroup(last)) {
+      work.ops.pop()
+      this.works.delete(last)
+      this.view.drop(last)
+      this.editor.showGroup({ ...change, members: work.members })
+    } else if (work.members.length > 0) this.send(change)
+  }
+
+  private ended(record: PendingGroup): void {
+    const { id, done, action, isBack } = record
+    const work = this.works.get(id)
+    if (work) {
+      // What the reader has settled after a conflict comes to what was done at once.
+      work.members = work.ops.includes(id) ? done : [...work.members, ...done]
+      work.ops = work.ops.filter((op) => op !== id)
+      if (record.status !== 'conflict') this.works.delete(id)
+      if (work.members.length === 0 && work.ops.length === 0 && record.status !== 'conflict') {
+        this.editor.undoStack.drop(work)
+      }
+    }
+    const revision = done.reduce((most, { seen }) => Math.max(most, seen), 0)
+    if (done.length === 0) this.view.drop(id)
+    else
+      this.view.saved(id, { action, isBack, members: done }, this.live.note(revision, record.box ?? work?.box ?? null))
+    this.tell(record)
+    this.waiters.get(id)?.(record)
+    this.waiters.delete(id)
+  }
+
+  /** Say what has not become of a change. */
+  private tell({ done, left, locked, status, reason, action, isBack }: PendingGroup): void {
+    const all = done.length + left.length + locked
+    const parts: string[] = []
+    if (reason !== '') parts.push(`${actionText(action, isBack)}: ${reason}`)
+    const gone = left.filter(({ isGone }) => isGone).length
+    const changed = left.length - gone
+    if (changed > 0) parts.push(`others have changed ${formatCount(changed)} meanwhile`)
+    if (gone > 0) parts.push(`${formatCount(gone)} ${gone === 1 ? 'has' : 'have'} been deleted meanwhile`)
+    if (locked > 0) parts.push(`${formatCount(locked)} ${locked === 1 ? 'is' : 'are'} locked`)
+    if (parts.length === 0) return
+    const how = status === 'conflict' && reason === '' ? ' The button “Conflict” above shows them.' : ''
+    this.editor.notice.value =
+      reason === ''
+        ? `${formatCount(left.length + locked)} of ${formatCount(all)} objects stay as they are: ${parts.join('; ')}.${how}`
+        : `Objects could not ${parts.join('; ')}`
+  }
 }

@@ -1,14 +1,31 @@
 /** The save queue on disk: IndexedDB, so that reload, crash and being offline lose nothing. */
-import type { Pending } from './pending'
+import { isGroup, type PendingGroup, type PendingRecord } from './pending'
 
 const DATABASE = 'pathserve'
 const STORE = 'pending'
 
 export interface PendingDb {
-  load(user: string, slide: string): Promise<Pending[]>
-  put(record: Pending): Promise<void>
+  load(user: string, slide: string): Promise<PendingRecord[]>
+  put(record: PendingRecord): Promise<void>
   /** Remove a record unless it has been edited since `token`. */
-  remove(record: Pending): Promise<void>
+  remove(record: PendingRecord): Promise<void>
+}
+
+/** A change of many as it lies on disk: copying 10,000 objects takes the page longer than writing them out. */
+interface Packed extends Pick<PendingGroup, 'kind' | 'user' | 'slide' | 'id' | 'token'> {
+  readonly text: string
+}
+
+type Stored = Exclude<PendingRecord, PendingGroup> | Packed
+
+function packed(record: PendingRecord): Stored {
+  if (!isGroup(record)) return record
+  const { kind, user, slide, id, token } = record
+  return { kind, user, slide, id, token, text: JSON.stringify(record) }
+}
+
+function unpacked(stored: Stored): PendingRecord {
+  return 'text' in stored ? (JSON.parse(stored.text) as PendingGroup) : stored
 }
 
 function promised<T>(request: IDBRequest<T>): Promise<T> {
@@ -35,20 +52,20 @@ export async function openPendingDb(factory: IDBFactory = indexedDB): Promise<Pe
   db.onversionchange = () => db.close()
 
   return {
-    load: (user, slide) => {
+    load: async (user, slide) => {
       const range = IDBKeyRange.bound([user, slide], [user, slide, []])
-      return promised<Pending[]>(db.transaction(STORE).objectStore(STORE).getAll(range))
+      return (await promised<Stored[]>(db.transaction(STORE).objectStore(STORE).getAll(range))).map(unpacked)
     },
     put: async (record) => {
       const transaction = db.transaction(STORE, 'readwrite', { durability: 'strict' })
-      transaction.objectStore(STORE).put(record)
+      transaction.objectStore(STORE).put(packed(record))
       await finished(transaction)
     },
     remove: async (record) => {
       const transaction = db.transaction(STORE, 'readwrite')
       const store = transaction.objectStore(STORE)
       const key = [record.user, record.slide, record.id]
-      const found: IDBRequest<Pending | undefined> = store.get(key)
+      const found: IDBRequest<Stored | undefined> = store.get(key)
       found.onsuccess = () => {
         if (found.result?.token === record.token) store.delete(key)
       }

@@ -20,7 +20,12 @@ function numbered(id: string, number: number, side = 10): Feature {
 
 function pickedAt(number: number, part: Partial<Picked> = {}): Picked {
   const geometry = square(0, 0, 10)
-  return { number, id: null, className: 'A', layer: 'l', geometry, whole: true, area: 100, ...part }
+  return { number, id: null, className: 'A', layer: 'l', geometry, whole: true, area: 100, seen: 1, ...part }
+}
+
+function groupOf(numbers: readonly number[]): Group {
+  const each = <T>(value: T): T[] => numbers.map(() => value)
+  return { numbers, classNames: each('A'), layers: each('l'), seen: each(1) }
 }
 
 /** Answers in the order that the test says. */
@@ -131,6 +136,36 @@ describe('selecting', () => {
     expect([interaction.preview.value, interaction.selection.value]).toEqual([null, 'id-7'])
   })
 
+  it('shows at once what the pointer has shown there, and what the tiles say if that is another one', async () => {
+    const { picking, reader, interaction } = setUp()
+    picking.hover(place(1))
+    reader.asked[0]?.answer(pickedAt(7))
+    await settled()
+    const selecting = picking.select(place(1))
+    expect(interaction.preview.value?.number).toBe(7)
+    reader.asked[1]?.answer(pickedAt(8))
+    await selecting
+    expect([interaction.selection.value, interaction.preview.value]).toEqual(['id-8', null])
+    // Another place, or a shown object that has gone meanwhile, is looked at first.
+    void picking.select(place(2))
+    expect(interaction.preview.value).toBeNull()
+    interaction.hover.value = null
+    void picking.select(place(1))
+    expect(interaction.preview.value).toBeNull()
+  })
+
+  it('without a connection holds the object by its number alone', async () => {
+    const { picking, reader, interaction } = setUp()
+    vi.stubGlobal('fetch', async () => {
+      throw new TypeError('offline')
+    })
+    const selecting = picking.select(place(1))
+    reader.asked[0]?.answer(pickedAt(7))
+    await selecting
+    expect([interaction.selection.value, interaction.preview.value]).toEqual([null, null])
+    expect(interaction.group.value).toEqual(groupOf([7]))
+  })
+
   it('shows nothing any more of what the server does not have', async () => {
     const { picking, reader, interaction } = setUp()
     const selecting = picking.select(place(1))
@@ -182,13 +217,13 @@ describe('selecting', () => {
 
   it('of many gives a group, of one alone the object itself', async () => {
     const { picking, reader, interaction } = setUp()
-    reader.group = { numbers: [1, 2, 3], classNames: ['A', 'A', null] }
+    reader.group = groupOf([1, 2, 3])
     expect(await picking.selectWithin([])).toBe(3)
     expect([interaction.group.value, interaction.selection.value]).toEqual([reader.group, null])
-    reader.group = { numbers: [4], classNames: ['A'] }
+    reader.group = groupOf([4])
     expect(await picking.selectWithin([])).toBe(1)
     expect([interaction.group.value, interaction.selection.value]).toEqual([null, 'id-4'])
-    reader.group = { numbers: [], classNames: [] }
+    reader.group = groupOf([])
     expect(await picking.selectWithin([])).toBe(0)
     expect([interaction.group.value, interaction.selection.value]).toEqual([null, null])
     reader.group = null

@@ -3,7 +3,7 @@ import { batch } from '@preact/signals'
 import { annotationsByNumber, getAnnotation } from '../api/annotations'
 import type { Feature, Position } from '../model/geojson'
 import type { Box } from '../model/geometry'
-import { type Picked, pickedOf, samePicked } from '../model/picked'
+import { groupOf, type Picked, pickedOf, samePicked } from '../model/picked'
 import type { AnnotationStore } from './annotations'
 import type { Interaction } from './interaction'
 import type { ObjectReader } from './object-reader'
@@ -35,6 +35,8 @@ export class Picking {
   /** Settles when what was chosen last is held, or is not there. */
   chosen: Promise<void> = Promise.resolve()
   private stepping: Promise<void> = Promise.resolve()
+  /** What was found where the pointer is. */
+  private seen: { readonly place: Place; readonly picked: Picked | null } | null = null
 
   constructor(private readonly parts: Parts) {}
 
@@ -49,11 +51,17 @@ export class Picking {
     else if (!this.looking) void this.look()
   }
 
-  /** Select the object at a place, or nothing. */
+  /** Select the object at a place, or nothing. What the pointer has shown there is shown at once; tiles have the last word. */
   async select(place: Place): Promise<void> {
-    const choice = ++this.choice
+    let choice = ++this.choice
+    const pointed = this.pointedAt(place)
+    if (pointed) this.chosen = this.choose(pointed, choice)
     const picked = await this.pick(place)
-    this.chosen = this.choose(picked, choice)
+    if (choice !== this.choice) return
+    if (!pointed || !samePicked(pointed, picked)) {
+      choice = ++this.choice
+      this.chosen = this.choose(picked, choice)
+    }
     await this.chosen
   }
 
@@ -115,6 +123,7 @@ export class Picking {
       while (this.wanted) {
         const place = this.wanted
         const picked = await this.pick(place)
+        this.seen = { place, picked }
         this.looks++
         // Nobody points any more.
         if (this.wanted === null) break
@@ -134,6 +143,15 @@ export class Picking {
     if (picked && !picked.whole && picked.number !== null) void this.complete(picked.number)
   }
 
+  /** What is shown under the pointer, when it is known for exactly this place. */
+  private pointedAt({ p, reach }: Place): Picked | null {
+    const { seen } = this
+    const shown = this.parts.interaction.hover.peek()
+    if (!seen || !shown || !samePicked(shown, seen.picked)) return null
+    const same = seen.place.p[0] === p[0] && seen.place.p[1] === p[1] && seen.place.reach === reach
+    return same ? shown : null
+  }
+
   private async complete(number: number): Promise<void> {
     const { hover } = this.parts.interaction
     const feature = this.parts.objects.byNumber(number) ?? (await this.ask(number))
@@ -144,14 +162,22 @@ export class Picking {
     if (picked?.number != null && picked.id === null) {
       // Shown at once: the answer to a click is not to wait for the server.
       if (choice === this.choice && !this.parts.objects.byNumber(picked.number)) this.preview(picked)
-      await this.chooseNumber(picked.number, choice)
+      await this.chooseNumber(picked.number, choice, picked)
     } else if (choice === this.choice) this.selectId(picked?.id ?? null)
   }
 
-  private async chooseNumber(number: number, choice: number): Promise<void> {
+  private async chooseNumber(number: number, choice: number, picked: Picked | null = null): Promise<void> {
     const held = this.parts.objects.byNumber(number)
     const feature = held ?? (await this.ask(number))
     if (choice !== this.choice) return
+    if (feature === undefined && picked) {
+      // Without a connection it is known by its number alone, and that is enough to class or delete it.
+      batch(() => {
+        this.selectId(null)
+        this.parts.interaction.group.value = groupOf(picked)
+      })
+      return
+    }
     batch(() => this.selectId(feature ? (held ?? this.take(feature)).id : null))
   }
 
@@ -173,9 +199,10 @@ export class Picking {
     })
   }
 
-  private async ask(number: number): Promise<Feature | null> {
-    const [feature] = await annotationsByNumber(this.parts.slide, [number]).catch(() => [])
-    return feature ?? null
+  /** Null: it is not there; undefined: nobody knows. */
+  private async ask(number: number): Promise<Feature | null | undefined> {
+    const found = await annotationsByNumber(this.parts.slide, [number]).catch(() => undefined)
+    return found && (found[0] ?? null)
   }
 
   /** Hold what the server has told, unless the reader wants it otherwise. */

@@ -22,7 +22,7 @@ function choiceOf(count: number) {
 describe('choosing rows', () => {
   it('picks one and shows where it is', async () => {
     const { choice, interaction, rows, goTo } = choiceOf(5)
-    interaction.group.value = { numbers: [10, 11], classNames: [null, null] }
+    interaction.group.value = { numbers: [10, 11], classNames: [null, null], layers: ['', ''], seen: [1, 1] }
     await choice.pick(3)
     expect(goTo).toHaveBeenCalledWith('id 3')
     expect([interaction.group.value, choice.active.value]).toEqual([null, 3])

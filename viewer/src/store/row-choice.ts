@@ -71,7 +71,12 @@ export class RowChoice {
       group.value =
         rows.length < 2
           ? null
-          : { numbers: rows.map(({ number }) => number), classNames: rows.map(({ className }) => className) }
+          : {
+              numbers: rows.map(({ number }) => number),
+              classNames: rows.map(({ className }) => className),
+              layers: rows.map(({ layer }) => layer),
+              seen: rows.map(({ revision }) => revision),
+            }
     })
   }
 }

@@ -23,6 +23,11 @@ export type Outcome =
 /** Answers that say nothing about the object itself. */
 const NOT_NOW: readonly number[] = [401, 408, 425, 429]
 
+/** Whether the same may be taken later. */
+export function isNotNow({ status }: ApiError): boolean {
+  return status >= 500 || NOT_NOW.includes(status)
+}
+
 interface Reached {
   readonly feature: Feature | null
   readonly known: Known
@@ -88,7 +93,7 @@ function outcomeOf(record: Pending, error: unknown): Outcome | Promise<Outcome> 
   if (error instanceof Refused) return { kind: 'refused', reason: error.message }
   // No answer, or none of the server's (a proxy's page, a body cut off): nothing is known, so the same again later.
   if (!(error instanceof ApiError)) return { kind: 'later', signedOut: false }
-  if (error.status >= 500 || NOT_NOW.includes(error.status)) return { kind: 'later', signedOut: error.status === 401 }
+  if (isNotNow(error)) return { kind: 'later', signedOut: error.status === 401 }
   if (error.status === 412) return staleOutcome(record, error)
   const issue = (error.body.refused as readonly FeatureIssue[] | undefined)?.[0]
   if (issue?.code === 'conflict' && record.known === null) return takenOutcome(record)

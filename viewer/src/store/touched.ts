@@ -66,6 +66,11 @@ export class Touched {
     this.touches.value = left
   }
 
+  /** Numbers of all that are touched. */
+  numbers(): ReadonlySet<number> {
+    return new Set([...this.touches.value.values()].flatMap(({ number }) => (number === null ? [] : [number])))
+  }
+
   /** Numbers that tiles of an edition must not draw. */
   drawnElsewhere(edition: number): number[] {
     const behind = [...this.touches.value.values()].filter(({ dirty, savedAt }) => dirty || (savedAt ?? 0) > edition)

@@ -1,6 +1,8 @@
 /** Undo and redo as inverse operations: each change knows the object before and after it. */
 import { signal } from '@preact/signals'
 import type { Feature } from '../model/geojson'
+import type { Box } from '../model/geometry'
+import type { GroupAction, GroupMember } from '../model/group-edit'
 
 /** One object's change; null stands for "does not exist". */
 export interface Change {
@@ -9,14 +11,22 @@ export interface Change {
   readonly after: Feature | null
 }
 
+/** What one step that changes many objects is about; undo and redo go on with what the step before has left. */
+export class GroupWork {
+  /** Changes in the save queue that are not at an end, the latest last. */
+  ops: string[] = []
+  /** Where it is, as far as that is known. */
+  box: Box | null = null
+
+  constructor(public members: readonly GroupMember[]) {}
+}
+
 /** The same change of many objects as one step. */
 export interface GroupChange {
-  /** The objects, and the class that each had; null: none. */
-  readonly members: readonly { readonly id: string; readonly className: string | null }[]
-  /** The class that all get, or that they are deleted. */
-  readonly action: { readonly className: string | null } | 'delete'
+  readonly work: GroupWork
+  readonly action: GroupAction
   /** Whether it is taken back. */
-  readonly back: boolean
+  readonly isBack: boolean
 }
 
 export type Step = Change | GroupChange
@@ -25,15 +35,15 @@ export type Step = Change | GroupChange
 const LIMIT = 1000
 
 function inverseOf(step: Step): Step {
-  if ('members' in step) return { ...step, back: !step.back }
+  if ('work' in step) return { ...step, isBack: !step.isBack }
   return { id: step.id, before: step.after, after: step.before }
 }
 
-/** The step without an object; null when nothing is left of it. */
-function without(step: Step, id: string): Step | null {
-  if (!('members' in step)) return step.id === id ? null : step
-  const members = step.members.filter((member) => member.id !== id)
-  return members.length > 0 ? { ...step, members } : null
+/** Take an object out of a step; false when nothing is left of it. */
+function goesOnWithout(step: Step, id: string): boolean {
+  if (!('work' in step)) return step.id !== id
+  step.work.members = step.work.members.filter((member) => member.id !== id)
+  return step.work.members.length > 0
 }
 
 export class UndoStack {
@@ -67,33 +77,20 @@ export class UndoStack {
     return change
   }
 
-  /** Answers how to put the step that was just taken back onto the stack again, should that fail. */
-  undoFailed(): () => void {
-    return this.mover(this.undone, () => [this.undone, this.done])
-  }
-
-  /** The same for the step that was just made again. */
-  redoFailed(): () => void {
-    return this.mover(this.done, () => [this.done, this.undone])
-  }
-
   /** Forget an object: somebody else's version of it was taken. */
   forget(id: string): void {
-    const rest = (steps: readonly Step[]): Step[] => steps.flatMap((step) => without(step, id) ?? [])
-    this.done = rest(this.done)
-    this.undone = rest(this.undone)
-    this.tell()
+    this.keep((step) => goesOnWithout(step, id))
   }
 
-  private mover(now: readonly Step[], stacks: () => readonly [Step[], Step[]]): () => void {
-    const step = now.at(-1)
-    return () => {
-      const [from, to] = stacks()
-      const at = step ? from.lastIndexOf(step) : -1
-      // Whatever has been done meanwhile may have let it go.
-      if (at >= 0) to.push(...from.splice(at, 1))
-      this.tell()
-    }
+  /** Forget a step of which nothing was done. */
+  drop(work: GroupWork): void {
+    this.keep((step) => !('work' in step) || step.work !== work)
+  }
+
+  private keep(which: (step: Step) => boolean): void {
+    this.done = this.done.filter(which)
+    this.undone = this.undone.filter(which)
+    this.tell()
   }
 
   private tell(): void {

@@ -51,18 +51,21 @@ class FakeSource extends EventTarget {
 let waiting: Pending[]
 let asked: string[]
 let source: FakeSource
-let sentEdits: readonly { readonly id: string; readonly revision: number }[]
+/** Classes that edits of many have given. */
+const editedAs = new Map<string, string | undefined>()
+let sentEdits: readonly { readonly id: string; readonly revision: number; readonly class?: string }[]
 
 /** What becomes of edits that all fit. */
 function edited({ edits }: { edits: typeof sentEdits }): object {
   sentEdits = edits
+  for (const edit of edits) editedAs.set(edit.id, edit.class)
   return { done: edits.length, results: edits.map(() => ({ result: 'done', revision: 9 })) }
 }
 
 /** Tiles in which the server's objects lie beside each other. */
 const reader: ObjectReader = {
   pick: async () => null,
-  within: async () => ({ numbers: [1, 2], classNames: ['Tumour', 'Tumour'] }),
+  within: async () => ({ numbers: [1, 2], classNames: ['Tumour', 'Tumour'], layers: ['Cells', 'rk'], seen: [5, 5] }),
   inReadingOrder: async () => [1, 2],
   counts: async () => [
     { className: 'Tumour', layer: 'Cells', count: 1 },
@@ -83,6 +86,7 @@ async function open(role = 'annotator'): Promise<Workspace> {
 beforeEach(() => {
   waiting = []
   asked = []
+  editedAs.clear()
   source = new FakeSource()
   vi.stubGlobal('window', Object.assign(new EventTarget(), { document: new EventTarget() }))
   vi.stubGlobal('EventSource', function fake() {
@@ -99,7 +103,13 @@ beforeEach(() => {
     if (one) return Response.json(one, { headers: { etag: `"r${one.properties.revision}"` } })
     if (path.startsWith('/api/annotations/')) return Response.json({ detail: 'Gone.' }, { status: 404 })
     const numbers = new URLSearchParams(path.split('?')[1]).getAll('number').map(Number)
-    const features = onServer.filter(({ properties }) => numbers.includes(properties.number ?? 0))
+    const features = onServer
+      .filter(({ properties }) => numbers.includes(properties.number ?? 0))
+      .map((feature) => {
+        const name = editedAs.get(feature.id)
+        if (name === undefined) return feature
+        return { ...feature, properties: { ...feature.properties, revision: 9, classification: { name } } }
+      })
     return Response.json({ features, next: null, revision: 5 })
   })
 })
@@ -257,7 +267,11 @@ describe('an open slide', () => {
     await workspace.selectWithin([])
     expect(workspace.interaction.group.value?.numbers).toEqual([1, 2])
     workspace.chooseClass('Stroma')
-    await vi.waitFor(() => expect(workspace.editor.undoStack.depth.value).toBe(1))
+    // Shown before the server has said anything.
+    expect(workspace.objectStyle.value.reclassed).toEqual([{ numbers: [1, 2], className: 'Stroma' }])
+    expect([workspace.counts.ofClass('Tumour'), workspace.counts.ofClass('Stroma')]).toEqual([0, 2])
+    expect([workspace.queue.waiting.value, workspace.editor.undoStack.depth.value]).toEqual([2, 1])
+    await vi.waitFor(() => expect(workspace.queue.state.value).toBe('saved'))
     expect(sentEdits).toEqual([
       { id: 'a', revision: 3, class: 'Stroma' },
       { id: 'b', revision: 5, class: 'Stroma' },
@@ -269,10 +283,11 @@ describe('an open slide', () => {
       { id: 'a', revision: 9, class: 'Tumour' },
       { id: 'b', revision: 9, class: 'Tumour' },
     ])
-    await vi.waitFor(() => expect(workspace.groups.busy.value).toBe(false))
+    await vi.waitFor(() => expect(workspace.queue.state.value).toBe('saved'))
     workspace.deleteSelected()
-    await vi.waitFor(() => expect(workspace.interaction.group.value).toBeNull())
-    expect(sentEdits[0]).toEqual({ id: 'a', revision: 3, delete: true })
+    expect([workspace.interaction.group.value, workspace.counts.total.value]).toEqual([null, 0])
+    await vi.waitFor(() => expect(workspace.queue.state.value).toBe('saved'))
+    expect(sentEdits[0]).toEqual({ id: 'a', revision: 9, delete: true })
     workspace.dispose()
   })
 })

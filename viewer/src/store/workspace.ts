@@ -7,6 +7,7 @@ import { getClasses, getLayers, getSlide, renameSlide } from '../api/slides'
 import { type AnnotationClass, classNameOf, type LayerInfo, newClass, paletteHotkeys } from '../model/annotation-class'
 import type { Feature, FeatureProperties, Position } from '../model/geojson'
 import { type Box, boundsOf, type Mpp, unionOf } from '../model/geometry'
+import type { GroupAction } from '../model/group-edit'
 import type { ObjectStyle } from '../model/object-style'
 import type { Group } from '../model/picked'
 import { mppOf, type Slide } from '../model/slide'
@@ -30,7 +31,6 @@ import { Picking } from './picking'
 import { SaveQueue } from './queue'
 import { RowChoice } from './row-choice'
 import { Touched } from './touched'
-import type { GroupChange } from './undo'
 import { ViewStore } from './view'
 
 /** The same list each time: tiles are painted anew only for another one. */
@@ -47,7 +47,7 @@ export class Workspace {
   /** Objects that somebody touches; all others are in tiles alone. */
   readonly objects = new AnnotationStore()
   readonly touched = new Touched()
-  readonly counts = new Counts(this.objects, this.touched)
+  readonly counts: Counts
   readonly live: Live
   readonly picking: Picking
   /** How objects look in their tiles. */
@@ -81,7 +81,8 @@ export class Workspace {
     this.queue = new SaveQueue(session.user, slide.id, db, (...saved) => this.saved(...saved))
     this.editor = new Editor(this.objects, this.queue, this.touched)
     this.editor.tookTheirs = (id, feature, revision) => this.noted(id, feature, revision)
-    this.groups = new GroupEditor(slide.id, this.editor, this.queue, this.live)
+    this.groups = new GroupEditor(this.editor, this.queue, this.live)
+    this.counts = new Counts(this.objects, this.touched, this.groups.view)
     this.deletions = new Deletions(slide.id, this.groups)
     const { objects, touched, interaction, queue, visible } = this
     this.picking = new Picking({ slide: slide.id, objects, touched, interaction, queue, visible })
@@ -165,7 +166,7 @@ export class Workspace {
   classifySelected(name: string | null): void {
     const group = this.interaction.group.peek()
     if (group) {
-      void this.editGroup(group, { className: name })
+      this.editGroup(group, { className: name })
       return
     }
     if (this.once(() => this.classifySelected(name))) return
@@ -185,7 +186,7 @@ export class Workspace {
   deleteSelected(): void {
     const group = this.interaction.group.peek()
     if (group) {
-      void this.editGroup(group, 'delete')
+      this.editGroup(group, 'delete')
       return
     }
     if (this.once(() => this.deleteSelected())) return
@@ -245,6 +246,7 @@ export class Workspace {
     this.stops.push(followBuilding(this.slide, this.rebuilt))
     const left = await this.queue.restore()
     this.editor.overlay(left)
+    this.groups.restore()
     this.learnBefore(left)
     void this.queue.flush()
     await this.load()
@@ -301,14 +303,19 @@ export class Workspace {
     return this.objects.get(this.interaction.selection.peek() ?? '')
   }
 
-  private async editGroup(group: Group, action: GroupChange['action']): Promise<void> {
-    if (!this.canAnnotate) return
-    const done = await this.groups.edit(group, action)
+  /** Give all that were chosen together another state. */
+  giveChosenState(state: string): void {
+    const group = this.interaction.group.peek()
+    if (group) this.editGroup(group, { state })
+  }
+
+  private editGroup(group: Group, action: GroupAction): void {
+    if (!this.canAnnotate || this.groups.edit(group, action) === 0) return
     const { interaction } = this
-    if (done === 0 || interaction.group.peek() !== group) return
     interaction.hover.value = null
     if (action === 'delete') interaction.group.value = null
-    else interaction.group.value = { ...group, classNames: group.numbers.map(() => action.className) }
+    else if ('className' in action)
+      interaction.group.value = { ...group, classNames: group.numbers.map(() => action.className) }
   }
 
   private async load(): Promise<void> {
@@ -322,7 +329,9 @@ export class Workspace {
 
   /** What both the tiles on the screen and the counts know needs nobody else to show it. */
   private settle(): void {
-    this.touched.settle(Math.min(this.shownEdition, this.counts.edition))
+    const edition = Math.min(this.shownEdition, this.counts.edition)
+    this.touched.settle(edition)
+    this.groups.view.settle(edition)
   }
 
   /** Show what has happened while nobody told. */
@@ -364,6 +373,7 @@ export class Workspace {
       hiddenClasses: [...hiddenClasses.value],
       drawnElsewhere: this.touched.drawnElsewhere(this.live.edition.value),
       chosen: group.value?.numbers ?? NONE,
+      ...this.groups.view.behindOf(this.live.edition.value),
     }
   }
 

@@ -101,7 +101,7 @@ describe.each(['move', 'select'] as const)('a drag with Ctrl and Shift, with the
 describe('Escape', () => {
   it('lets go of one and of many', () => {
     const viewer = new TestViewer('move')
-    viewer.interaction.group.value = { numbers: [1, 2], classNames: [null, null] }
+    viewer.interaction.group.value = { numbers: [1, 2], classNames: [null, null], layers: ['', ''], seen: [1, 1] }
     expect(viewer.toolbox.key('Escape')).toBe(true)
     expect(viewer.interaction.group.value).toBeNull()
     expect(viewer.toolbox.key('Escape')).toBe(false)

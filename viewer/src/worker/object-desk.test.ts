@@ -14,7 +14,9 @@ const style: ObjectStyle = {
   hiddenLayers: [],
   hiddenClasses: [],
   drawnElsewhere: [],
+  gone: [],
   chosen: [],
+  reclassed: [],
 }
 
 function square(id: number, x: number, y: number, side: number, tags = {}): TileFeature {
@@ -27,8 +29,8 @@ const TILES: Readonly<Record<string, ArrayBuffer>> = {
   right: writeTile({ objects: [square(2, -96, 100, 200), square(3, 900, 100, 50, { class: 'A' })] }),
 }
 const PLACES = [
-  { url: 'left', x: 0, y: 0, unit: 1 },
-  { url: 'right', x: 4096, y: 0, unit: 1 },
+  { url: 'left', revision: 3, x: 0, y: 0, unit: 1 },
+  { url: 'right', revision: 4, x: 4096, y: 0, unit: 1 },
 ]
 
 function deskOf(): { desk: ObjectDesk; asked: string[]; drawn: number[] } {

@@ -2,7 +2,7 @@
 import type { ObjectStyle } from '../model/object-style'
 import type { TilePlace } from '../model/vector-tile'
 import type { Answers, Ask, MeetingAnswer, WithinAnswer } from './object-protocol'
-import { countsOf, type Found, meeting, pickIn, within } from './object-search'
+import { countsOf, type Found, meeting, type Place, pickIn, within } from './object-search'
 import type { ObjectTile } from './object-tile'
 import type { SampleStore } from './sample-store'
 import { Style, TileLook } from './tile-look'
@@ -13,14 +13,16 @@ const PLAIN: ObjectStyle = {
   hiddenLayers: [],
   hiddenClasses: [],
   drawnElsewhere: [],
+  gone: [],
   chosen: [],
+  reclassed: [],
 }
 
 /** Draws a tile; answers null when nothing of it is seen. */
 export type Draw = (tile: ObjectTile, look: TileLook, style: Style, ask: Ask & { kind: 'paint' }) => ImageBitmap | null
 
 /** Objects once each, whatever number of tiles has a piece of them. */
-function onceEach(found: readonly Found[]): Found[] {
+function onceEach<T extends Place>(found: readonly T[]): T[] {
   return [...new Map(found.map((each) => [each.number, each])).values()]
 }
 
@@ -45,7 +47,8 @@ export class ObjectDesk {
       case 'pick': {
         const tile = await this.load(ask.place, signal)
         const look = new TileLook(tile, this.style)
-        return pickIn(tile, ask.place, ask.at, ask.reach, (_, index) => look.shown(index))
+        const shown = (_: ObjectTile, index: number): boolean => look.shown(index)
+        return pickIn(tile, ask.place, ask.at, ask.reach, shown, (_, index) => look.className(index))
       }
       case 'within':
         return this.within(ask, signal)
@@ -68,7 +71,13 @@ export class ObjectDesk {
     for (const place of places) {
       const tile = await this.load(place, signal)
       const look = new TileLook(tile, this.style)
-      const found = within(tile, place, ring, (_, index) => look.shown(index))
+      const found = within(
+        tile,
+        place,
+        ring,
+        (_, index) => look.shown(index),
+        (_, index) => look.className(index),
+      )
       for (const each of found.inside) inside.push(each)
       for (const number of found.outside) outside.add(number)
     }
@@ -76,12 +85,14 @@ export class ObjectDesk {
     return {
       numbers: Float64Array.from(whole, ({ number }) => number),
       classNames: whole.map(({ className }) => className),
+      layers: whole.map(({ layer }) => layer),
+      seen: Float64Array.from(whole, ({ seen }) => seen),
       outside: Float64Array.from(outside),
     }
   }
 
   private async meeting({ places, box }: Ask & { kind: 'meeting' }, signal: AbortSignal): Promise<MeetingAnswer> {
-    const found: Found[] = []
+    const found: Place[] = []
     for (const place of places) {
       const tile = await this.load(place, signal)
       const look = new TileLook(tile, this.style)

@@ -23,6 +23,8 @@ export type Ask =
 export interface WithinAnswer {
   readonly numbers: Float64Array
   readonly classNames: readonly (string | null)[]
+  readonly layers: readonly string[]
+  readonly seen: Float64Array
   readonly outside: Float64Array
 }
 

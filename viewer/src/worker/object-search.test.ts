@@ -4,7 +4,7 @@ import { decodeTile } from './mvt'
 import { countsOf, meeting, pickIn, within } from './object-search'
 
 /** A tile of 2,048 level-0 px at (2048, 4096): one unit is half a pixel. */
-const PLACE = { url: 't', x: 2048, y: 4096, unit: 0.5 }
+const PLACE = { url: 't', revision: 6, x: 2048, y: 4096, unit: 0.5 }
 const all = (): boolean => true
 
 function tileOf(...objects: readonly TileFeature[]): ReturnType<typeof decodeTile> {
@@ -76,7 +76,7 @@ describe('what lies within a ring', () => {
       [2048, 4096 + 200],
     ] as const
     const { inside, outside } = within(tile, PLACE, box, all)
-    expect(inside).toEqual([{ number: 1, className: null, x: 2098, y: 4146 }])
+    expect(inside).toEqual([{ number: 1, className: null, layer: 'l', seen: 6, x: 2098, y: 4146 }])
     expect(outside).toEqual([2, 3])
     expect(within(tile, PLACE, box, (_, index) => index > 0)).toEqual({ inside: [], outside: [2, 3] })
   })

@@ -8,13 +8,27 @@ import { LINE, nameOf, type ObjectTile, POINT, sizeOf } from './object-tile'
 /** Which objects of a tile are shown. */
 export type Shown = (tile: ObjectTile, index: number) => boolean
 
-/** Objects found in a tile, by number. */
-export interface Found {
+/** The class that an object is shown with. */
+export type ClassOf = (tile: ObjectTile, index: number) => string | null
+
+/** Where an object was found, by number. */
+export interface Place {
   readonly number: number
-  readonly className: string | null
   /** Top-left corner of its box in level-0 pixels. */
   readonly x: number
   readonly y: number
+}
+
+/** An object found in a tile. */
+export interface Found extends Place {
+  readonly className: string | null
+  readonly layer: string
+  /** The revision at which the tile shows it. */
+  readonly seen: number
+}
+
+function ownClass(tile: ObjectTile, index: number): string | null {
+  return nameOf(tile, tile.classes[index])
 }
 
 /** The tile ends so many units past its edge: what reaches there may go on. */
@@ -50,7 +64,14 @@ function reaches([x0, y0, x1, y1]: Box, u: number, v: number, reach: number): bo
 }
 
 /** The smallest shown object at `p` or within `reach` level-0 px of it. */
-export function pickIn(tile: ObjectTile, place: TilePlace, p: Position, reach: number, shown: Shown): Picked | null {
+export function pickIn(
+  tile: ObjectTile,
+  place: TilePlace,
+  p: Position,
+  reach: number,
+  shown: Shown,
+  classOf: ClassOf = ownClass,
+): Picked | null {
   const [u, v, r] = [(p[0] - place.x) / place.unit, (p[1] - place.y) / place.unit, reach / place.unit]
   let best: Picked | null = null
   for (let index = 0; index < sizeOf(tile); index++) {
@@ -61,8 +82,17 @@ export function pickIn(tile: ObjectTile, place: TilePlace, p: Position, reach: n
     const geometry = geometryOf(tile, index, place)
     if (!hits(geometry, p, reach)) continue
     const whole = Math.min(box[0], box[1]) > -CLIP_MARGIN && Math.max(box[2], box[3]) < EXTENT + CLIP_MARGIN
-    const [className, layer] = [nameOf(tile, tile.classes[index]), nameOf(tile, tile.layers[index]) ?? '']
-    best = { number: tile.numbers[index] as number, id: null, className, layer, geometry, whole, area }
+    const [className, layer] = [classOf(tile, index), nameOf(tile, tile.layers[index]) ?? '']
+    best = {
+      number: tile.numbers[index] as number,
+      id: null,
+      className,
+      layer,
+      geometry,
+      whole,
+      area,
+      seen: place.revision,
+    }
   }
   return best
 }
@@ -76,6 +106,7 @@ export function within(
   place: TilePlace,
   ring: readonly Position[],
   shown: Shown,
+  classOf: ClassOf = ownClass,
 ): { readonly inside: Found[]; readonly outside: number[] } {
   const inside: Found[] = []
   const outside: number[] = []
@@ -91,22 +122,24 @@ export function within(
       [x0, y1],
     ]
     const number = tile.numbers[index] as number
+    const layer = nameOf(tile, tile.layers[index]) ?? ''
     if (corners.every((corner) => insideRing(corner, ring))) {
-      inside.push({ number, className: nameOf(tile, tile.classes[index]), x: x0, y: y0 })
+      const className = classOf(tile, index)
+      inside.push({ number, className, layer, seen: place.revision, x: x0, y: y0 })
     } else outside.push(number)
   }
   return { inside, outside }
 }
 
 /** Shown objects that meet a level-0 box. */
-export function meeting(tile: ObjectTile, place: TilePlace, [bx0, by0, bx1, by1]: Box, shown: Shown): Found[] {
-  const found: Found[] = []
+export function meeting(tile: ObjectTile, place: TilePlace, [bx0, by0, bx1, by1]: Box, shown: Shown): Place[] {
+  const found: Place[] = []
   for (let index = 0; index < sizeOf(tile); index++) {
     const [u0, v0, u1, v1] = boxAt(tile, index)
     const [x, y] = [place.x + u0 * place.unit, place.y + v0 * place.unit]
     const [x1, y1] = [place.x + u1 * place.unit, place.y + v1 * place.unit]
     if (x > bx1 || y > by1 || x1 < bx0 || y1 < by0 || !shown(tile, index)) continue
-    found.push({ number: tile.numbers[index] as number, className: nameOf(tile, tile.classes[index]), x, y })
+    found.push({ number: tile.numbers[index] as number, x, y })
   }
   return found
 }

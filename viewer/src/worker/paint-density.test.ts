@@ -11,7 +11,9 @@ const STYLE: ObjectStyle = {
   hiddenLayers: [],
   hiddenClasses: [],
   drawnElsewhere: [],
+  gone: [],
   chosen: [],
+  reclassed: [],
 }
 /** 16 level-0 px for each screen pixel: a bin of 4 screen pixels is 64 x 64. */
 const UNIT = 1

@@ -93,7 +93,7 @@ function paintAlike(canvas: Canvas, tile: ObjectTile, part: TilePart, brush: Bru
 }
 
 function brushFor(tile: ObjectTile, index: number, look: TileLook, filled: boolean): Brush {
-  const color = look.color(tile.classes[index] as number)
+  const color = look.color(look.classOf(index))
   // An exhaustively annotated area is a frame around others: a fill would tint them all.
   const frame = tile.exhaustive[index] === 1
   const fill = filled && !frame ? cssColor(color, FILL_ALPHA) : null
@@ -120,7 +120,7 @@ export function sortObjects(tile: ObjectTile, part: TilePart, look: TileLook, si
       small.push(index)
       continue
     }
-    const key = `${isLarge(tile, index, part.scale) ? 'a' : 'b'} ${tile.exhaustive[index]} ${tile.classes[index]}`
+    const key = `${isLarge(tile, index, part.scale) ? 'a' : 'b'} ${tile.exhaustive[index]} ${look.classOf(index)}`
     const group = groups.get(key)
     if (group) group.push(index)
     else groups.set(key, [index])

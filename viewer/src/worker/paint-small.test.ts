@@ -13,7 +13,9 @@ const STYLE: ObjectStyle = {
   hiddenLayers: [],
   hiddenClasses: [],
   drawnElsewhere: [],
+  gone: [],
   chosen: [],
+  reclassed: [],
 }
 
 function square(id: number, x: number, y: number, side: number, tags = {}): TileFeature {

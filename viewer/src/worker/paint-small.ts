@@ -38,7 +38,7 @@ export class SmallPainter {
     const { raster } = this
     for (const index of indices) {
       const count = this.place(tile, index, part)
-      const color = look.color(tile.classes[index] as number)
+      const color = look.color(look.classOf(index))
       if (filled) raster.fill(this.ring, count, color, FILL_ALPHA)
       raster.stroke(this.ring, count, color, LINE_WIDTH * ratio)
     }

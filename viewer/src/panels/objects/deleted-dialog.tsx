@@ -14,7 +14,7 @@ interface Props {
 
 /** What was deleted not long ago, and can be brought back. */
 export function DeletedDialog({ workspace, onClose }: Props): JSX.Element {
-  const { deletions, canAnnotate, groups } = workspace
+  const { deletions, canAnnotate } = workspace
   useEffect(() => void deletions.load(), [deletions])
   const items = deletions.items.value
   const state = deletions.state.value
@@ -49,7 +49,7 @@ export function DeletedDialog({ workspace, onClose }: Props): JSX.Element {
             </button>
           )}
           {canAnnotate && (
-            <button type="button" class="link" disabled={groups.busy.value} onClick={() => void bringBack(deletion)}>
+            <button type="button" class="link" onClick={() => void bringBack(deletion)}>
               Bring back
             </button>
           )}

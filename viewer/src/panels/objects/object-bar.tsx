@@ -56,19 +56,17 @@ export function DeletedButton({ workspace }: { workspace: Workspace }): JSX.Elem
 
 /** What can be done to the objects that are chosen. */
 export function ObjectActions({ workspace }: { workspace: Workspace }): JSX.Element | null {
-  const { interaction, groups } = workspace
+  const { interaction } = workspace
   const group = interaction.group.value
   const count = group ? group.numbers.length : Number(interaction.selection.value !== null)
   if (count === 0) return null
-  const busy = groups.busy.value
   return (
-    <div class="object-actions" aria-busy={busy} data-testid="object-actions">
-      <span>{busy ? 'Saving…' : `${formatCount(count)} selected`}</span>
+    <div class="object-actions" data-testid="object-actions">
+      <span>{formatCount(count)} selected</span>
       {workspace.canAnnotate && (
         <>
           <select
             aria-label="Give what is selected a class"
-            disabled={busy}
             value="-"
             onChange={(event) => {
               const name = event.currentTarget.value
@@ -84,7 +82,7 @@ export function ObjectActions({ workspace }: { workspace: Workspace }): JSX.Elem
             ))}
             <option value="">Unclassified</option>
           </select>
-          <button type="button" class="button" disabled={busy} onClick={() => workspace.deleteSelected()}>
+          <button type="button" class="button" onClick={() => workspace.deleteSelected()}>
             Delete <kbd>Del</kbd>
           </button>
         </>

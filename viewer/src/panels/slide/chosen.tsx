@@ -1,19 +1,17 @@
 import type { JSX } from 'preact'
 import { cssColor, UNCLASSIFIED } from '../../model/annotation-class'
-import { formatCount } from '../../model/format'
+import { formatCount, plural } from '../../model/format'
 import { classCounts } from '../../model/picked'
 import type { Workspace } from '../../store/workspace'
+import { StateInput } from './state-field'
 
 /** Many objects that were chosen together: how many of each class, and what can be done to all. */
 export function Chosen({ workspace }: { workspace: Workspace }): JSX.Element | null {
   const group = workspace.interaction.group.value
   if (!group) return null
-  const busy = workspace.groups.busy.value
   return (
-    <section class="panel-section" aria-labelledby="chosen-heading" aria-busy={busy} data-testid="chosen">
-      <h2 id="chosen-heading">
-        Selected · {formatCount(group.numbers.length)} objects <span>{busy ? 'Saving…' : ''}</span>
-      </h2>
+    <section class="panel-section" aria-labelledby="chosen-heading" data-testid="chosen">
+      <h2 id="chosen-heading">Selected · {plural(group.numbers.length, 'object')}</h2>
       <ul class="rows">
         {classCounts(group).map(([name, count]) => (
           <li key={name ?? ''} class="row row-plain">
@@ -28,15 +26,36 @@ export function Chosen({ workspace }: { workspace: Workspace }): JSX.Element | n
       </ul>
       {workspace.canAnnotate && (
         <div class="actions">
-          <button
-            type="button"
-            class="button"
-            data-testid="delete-chosen"
-            disabled={busy}
-            onClick={() => workspace.deleteSelected()}
-          >
+          <label class="choice">
+            <span>Class of all</span>
+            <select
+              value="-"
+              data-testid="class-chosen"
+              onChange={(event) => {
+                const name = event.currentTarget.value
+                event.currentTarget.value = '-'
+                workspace.classifySelected(name === '' ? null : name.slice(1))
+              }}
+            >
+              <option value="-">Change…</option>
+              {workspace.classes.value.map(({ name }) => (
+                <option key={name} value={`=${name}`}>
+                  {name}
+                </option>
+              ))}
+              <option value="">Unclassified</option>
+            </select>
+          </label>
+          <button type="button" class="button" data-testid="delete-chosen" onClick={() => workspace.deleteSelected()}>
             Delete all <kbd>Del</kbd>
           </button>
+          <StateInput
+            workspace={workspace}
+            label="State of all"
+            now=""
+            testId="state-chosen"
+            onGive={(state) => workspace.giveChosenState(state)}
+          />
         </div>
       )}
     </section>

@@ -6,6 +6,7 @@ import { vertexCount } from '../../model/geometry'
 import type { Pending } from '../../store/pending'
 import type { Workspace } from '../../store/workspace'
 import { Dialog } from './dialog'
+import { GroupConflictDialog } from './group-conflict'
 
 function describe(feature: Feature | null): string {
   if (!feature) return 'deleted'
@@ -22,7 +23,9 @@ export function ConflictDialog({
 }): JSX.Element | null {
   const conflicts = [...workspace.queue.pending.value.values()].filter((record) => record.status === 'conflict')
   const record: Pending | undefined = conflicts[0]
-  if (!record?.theirs) return null
+  const [group] = [...workspace.queue.groups.value.values()].filter(({ status }) => status === 'conflict')
+  if (!record?.theirs)
+    return group ? <GroupConflictDialog workspace={workspace} record={group} onClose={onClose} /> : null
   const { desired, theirs } = record
   const settle = (choice: 'mine' | 'theirs' | 'both'): void => {
     void workspace.editor.resolve(record, choice)

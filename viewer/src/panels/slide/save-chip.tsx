@@ -30,7 +30,7 @@ function textOf(queue: SaveQueue): ChipText {
       return {
         label: 'Conflict',
         tone: 'pill-bad',
-        title: 'Somebody else has changed the same object. Click to settle it.',
+        title: 'Somebody else has changed what you have changed too. Click to settle it.',
       }
     case 'refused':
       return {

@@ -60,6 +60,9 @@ function OvertakenNote({ workspace }: { workspace: Workspace }): JSX.Element | n
   )
 }
 
+/** What a tile does not tell exactly; as many lines as will stand there. */
+const WAITING: [string, string][] = ['Area', 'Perimeter', 'Vertices · holes'].map((name) => [name, '…'])
+
 /** What was just selected, as far as its tile tells it. */
 function Previewed({ workspace }: { workspace: Workspace }): JSX.Element | null {
   const preview = workspace.interaction.preview.value
@@ -67,7 +70,7 @@ function Previewed({ workspace }: { workspace: Workspace }): JSX.Element | null 
   return (
     <section class="panel-section" aria-labelledby="selected-heading" aria-busy="true" data-testid="selected">
       <h2 id="selected-heading">Selected · {preview.className ?? 'Unclassified'}</h2>
-      <Facts rows={[['Layer', preview.layer]]} />
+      <Facts rows={[...WAITING, ['Layer', preview.layer]]} />
     </section>
   )
 }

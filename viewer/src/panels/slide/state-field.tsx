@@ -7,10 +7,18 @@ import type { Workspace } from '../../store/workspace'
 /** States that reviews usually have; any other text will do. */
 const USUAL = ['draft', 'submitted', 'approved', 'rejected']
 
-/** The review state: one of those that the slide has, or any other. */
-export function StateField({ workspace, feature }: { workspace: Workspace; feature: Feature }): JSX.Element {
+interface Props {
+  readonly workspace: Workspace
+  readonly label: string
+  /** The state of now; '' when there are several. */
+  readonly now: string
+  readonly testId: string
+  readonly onGive: (state: string) => void
+}
+
+/** A state to be given: one of those that the slide has, or any other. */
+export function StateInput({ workspace, label, now, testId, onGive }: Props): JSX.Element {
   const known = useSignal<readonly string[]>(USUAL)
-  const now = feature.properties.state ?? 'draft'
   const learn = (): void => {
     void getStates(workspace.slide.peek().id).then(
       (states) => {
@@ -23,26 +31,41 @@ export function StateField({ workspace, feature }: { workspace: Workspace; featu
   const give = (field: HTMLInputElement): void => {
     const state = field.value.trim()
     if (state === '') field.value = now
-    else if (state !== now) workspace.describeSelected({ state })
+    else if (state !== now) onGive(state)
   }
   return (
     <label class="state-field">
-      <span>State</span>
+      <span>{label}</span>
       <input
-        key={`${feature.id} ${now}`}
-        list="known-states"
+        list={`known-states-${testId}`}
         autocomplete="off"
         maxLength={100}
         defaultValue={now}
-        data-testid="state-field"
+        placeholder={now === '' ? 'Change…' : ''}
+        data-testid={testId}
         onFocus={learn}
         onChange={(event) => give(event.currentTarget)}
       />
-      <datalist id="known-states">
+      <datalist id={`known-states-${testId}`}>
         {known.value.map((state) => (
           <option key={state} value={state} />
         ))}
       </datalist>
     </label>
+  )
+}
+
+/** The review state of one object. */
+export function StateField({ workspace, feature }: { workspace: Workspace; feature: Feature }): JSX.Element {
+  const now = feature.properties.state ?? 'draft'
+  return (
+    <StateInput
+      key={`${feature.id} ${now}`}
+      workspace={workspace}
+      label="State"
+      now={now}
+      testId="state-field"
+      onGive={(state) => workspace.describeSelected({ state })}
+    />
   )
 }
