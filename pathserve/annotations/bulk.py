@@ -36,6 +36,7 @@ from pathserve.annotations.known_rows import (
     row_digests,
 )
 from pathserve.annotations.layers import LayerKind, ensure_layer, layers_at, require_layer_name
+from pathserve.annotations.records import Records
 from pathserve.annotations.replacements import LAID_AT_ONCE, clear_replaced, lay_ready, take_over
 from pathserve.annotations.revisions import (
     Box,
@@ -270,10 +271,10 @@ class BulkWriter:
     def _write_chunks(self, progress: Callable[[int], object]) -> Box | None:
         """Write all chunks and where each id lies, invisibly; gives the box of all."""
         placed, boxes, done = list[Placed](), list[Box](), 0
-        for several in _in_groups(self._fresh.chunks(), _CHUNKS_AT_ONCE):
-            made = [make_chunk(columns) for columns in several]
+        for several in _in_groups(self._fresh.neighbours(), _CHUNKS_AT_ONCE):
+            made = [make_chunk(rows) for rows in several]
             chunks = self._db.write(partial(self._insert, made=made, after_number=done))
-            placed += map(Placed.of, several, chunks)
+            placed += map(Placed.of, (new.ids for new in made), chunks)
             boxes += [new.box for new in made]
             done += sum(map(len, several))
             progress(done)
@@ -357,7 +358,7 @@ def sweep_unpublished(db: Database, *, age: timedelta = _STALE) -> int:
     return swept
 
 
-def _in_groups(columns: Iterator[Columns], count: int) -> Iterator[list[Columns]]:
+def _in_groups(columns: Iterator[Columns | Records], count: int) -> Iterator[list[Columns | Records]]:
     while some := list(islice(columns, count)):
         yield some
 

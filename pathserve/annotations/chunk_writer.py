@@ -14,6 +14,8 @@ from pathserve.annotations.chunk_density import pack_summary, summary_of
 from pathserve.annotations.chunk_reader import split_chunk
 from pathserve.annotations.chunks import encode_chunk
 from pathserve.annotations.matching import id_keys
+from pathserve.annotations.record_chunks import chunk_of_records
+from pathserve.annotations.records import Records
 from pathserve.annotations.revisions import Box
 from pathserve.db import Transaction, as_int
 from pathserve.labels import Columns
@@ -28,6 +30,8 @@ class NewChunk:
 
     Parameters
     ----------
+    ids
+        (N, 16) uint8: the ids of its rows.
     numbers
         (lowest, highest) number; None when its rows get theirs when it is published.
     max_extent
@@ -38,6 +42,7 @@ class NewChunk:
         What far vector tiles count of it, as `chunk_density.pack_summary` makes it.
     """
 
+    ids: npt.NDArray[np.uint8]
     parts: tuple[bytes, bytes, bytes]
     size: int
     numbers: tuple[int, int] | None
@@ -59,9 +64,9 @@ class Placed:
         return len(self.chunks)
 
     @classmethod
-    def of(cls, columns: Columns, chunk: int) -> "Placed":
+    def of(cls, ids: npt.NDArray[np.uint8], chunk: int) -> "Placed":
         """Tell where the rows of one chunk lie."""
-        return cls(columns.ids, np.full(len(columns), chunk), np.arange(len(columns), dtype=np.int32))
+        return cls(ids, np.full(len(ids), chunk), np.arange(len(ids), dtype=np.int32))
 
     @classmethod
     def join(cls, several: Sequence["Placed"]) -> "Placed":
@@ -81,13 +86,20 @@ class Placed:
         return Placed(self.ids[rows], self.chunks[rows], self.places[rows])
 
 
-def make_chunk(columns: Columns, *, scattered: bool = False) -> NewChunk:
+def make_chunk(rows: Columns | Records, *, scattered: bool = False) -> NewChunk:
     """Encode rows; with ``scattered`` their numbers and revisions stay as they are, else they come with publication."""
-    boxes = columns.boxes()
+    made = chunk_of_records(rows) if isinstance(rows, Records) else None
+    if made is not None:
+        parts, columns, boxes = made.data, made.columns, made.boxes
+    else:
+        columns = rows.columns() if isinstance(rows, Records) else rows
+        boxes = columns.boxes()
+        parts = split_chunk(encode_chunk(columns, boxes))
     x0, y0 = boxes[:, :2].min(axis=0).tolist()
     x1, y1 = boxes[:, 2:].max(axis=0).tolist()
     return NewChunk(
-        parts=split_chunk(encode_chunk(columns, boxes)),
+        ids=columns.ids,
+        parts=parts,
         size=len(columns),
         numbers=(int(columns.numbers.min()), int(columns.numbers.max())) if scattered else None,
         box=(x0, y0, x1, y1),

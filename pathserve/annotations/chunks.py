@@ -278,22 +278,47 @@ def encode_chunk(columns: Columns, boxes: Floats | None = None) -> bytes:
     """
     if not 0 < len(columns) <= MAX_ROWS:
         raise ValueError("a chunk holds 1 to 1,048,576 annotations")
-    raws = (_attributes(columns, columns.boxes() if boxes is None else boxes), _geometry(columns), _json(columns))
-    stored = [imagecodecs.zstd_encode(raw, level=_LEVEL) if raw else b"" for raw in raws]
+    raws = (
+        _attributes(columns, columns.boxes() if boxes is None else boxes),
+        _geometry(columns),
+        json_section(columns),
+    )
     sizes = (len(columns), len(columns.part_starts) - 1, len(columns.ring_starts) - 1, len(columns.xy))
+    return b"".join(assemble(sizes, raws))
+
+
+def assemble(
+    sizes: tuple[int, int, int, int], raws: Sequence[bytes | npt.NDArray[np.uint8]]
+) -> tuple[bytes, bytes, bytes]:
+    """Pack the three sections of a chunk; gives its head with the first, the second and the third.
+
+    Parameters
+    ----------
+    sizes
+        Annotations, parts, rings and positions.
+    """
+    attributes, geometry, json = (_pack(raw) for raw in raws)
     table = [
         number
-        for packed, raw in zip(stored, raws, strict=True)
+        for packed, raw in zip((attributes, geometry, json), raws, strict=True)
         for number in (len(packed), len(raw), google_crc32c.value(packed))
     ]
     head = _HEAD.pack(_MAGIC, VERSION, 0, *sizes, *table)
-    return b"".join((head, _CRC.pack(google_crc32c.value(head)), *stored))
+    return b"".join((head, _CRC.pack(google_crc32c.value(head)), attributes)), geometry, json
+
+
+def _pack(raw: Any) -> bytes:  # noqa: ANN401 - bytes, or an array of them
+    return bytes(imagecodecs.zstd_encode(raw, level=_LEVEL)) if len(raw) else b""
+
+
+def names_text(columns: Columns) -> bytes:
+    """Write the names that stand in front of the attributes."""
+    return orjson.dumps({"classes": columns.class_names, "states": columns.state_names, "layer": columns.layer})
 
 
 def _attributes(columns: Columns, boxes: Floats) -> bytes:
     out = Packer()
-    names = {"classes": columns.class_names, "states": columns.state_names, "layer": columns.layer}
-    out.text(orjson.dumps(names))
+    out.text(names_text(columns))
     out.raw(np.ascontiguousarray(columns.ids).tobytes())
     for column in (columns.numbers, columns.revisions, columns.firsts):
         out.ints(np.diff(column, prepend=0))
@@ -322,7 +347,8 @@ def _geometry(columns: Columns) -> bytes:
     return out.packed()
 
 
-def _json(columns: Columns) -> bytes:
+def json_section(columns: Columns) -> bytes:
+    """Write properties, whole geometries and geometries as drawn."""
     out = Packer()
     out.ints(columns.properties.lengths)
     _put_texts(out, columns.properties)

@@ -195,7 +195,7 @@ def _replace(
     chunks = insert_chunks(tx, made, slide=slide, batch=batch, layer=unit.layer)
     tx.run("update chunk set born = ? where batch = ?", revision, batch)
     for chunk, columns in zip(chunks, pieces, strict=True):
-        place(tx, Placed.of(columns, chunk))
+        place(tx, Placed.of(columns.ids, chunk))
         # What was written since the rows were read holds, not what was read.
         tx.run_many(
             "insert into overridden (chunk, place, revision) values (?, ?, ?)",

@@ -205,6 +205,15 @@ def _shares(sample: Floats) -> dict[int, float]:
     return shares
 
 
+def best_scale(sample: Floats, known: int = 1) -> int:
+    """Give the first scale that gives most of some values exactly; ``known`` if none gives more."""
+    if not sample.size or _exact(sample, known)[1].all():
+        return known
+    shares = _shares(sample)
+    best = max(shares, key=lambda scale: shares[scale])
+    return known if shares.get(known) == shares[best] else best
+
+
 def _scaled(values: Floats) -> tuple[int, Ints, Ints] | None:
     """Find the scale that costs fewest bytes: scale, k (exceptions have their neighbour's), places of exceptions."""
     flat = np.ascontiguousarray(values, np.float64).ravel()

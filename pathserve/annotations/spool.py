@@ -1,7 +1,8 @@
-"""A whole import on disk: rows come in any order and go out as neighbourhoods, in constant memory.
+"""A whole import, in memory or on disk: rows come in any order and go out as neighbourhoods, in constant memory.
 
-Rows are sorted a run at a time and each run is written to a temporary file, column after column. Reading goes through
-all runs together in the order of one Hilbert curve over the slide.
+Rows are held as records (`records`). When there are more than a buffer holds, they are sorted and written to a
+temporary file as one run, and the buffer begins anew. Reading goes through all runs together in the order of one
+Hilbert curve over the slide. Few rows stay as they came.
 """
 
 import os
@@ -10,51 +11,42 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.hilbert import CHUNK_ROWS, hilbert_distance
-from pathserve.labels import Columns, Texts
+from pathserve.annotations.records import RecordBuffer, Records, kernels, words_of
+from pathserve.labels import Columns
 
 Keys = npt.NDArray[np.uint32]
-Order = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Neighbours = Columns | Records
 
-_RUN_ROWS = 32 * CHUNK_ROWS
-_RUN_BYTES = 48 * 1024 * 1024
-_BLOCK_ROWS = 16 * CHUNK_ROWS
+_FEW_ROWS = 2 * CHUNK_ROWS
+"""So many rows stay columns: loading machine code would take longer."""
+
+_BUFFER_WORDS = 8 * 1024 * 1024
+_BLOCK_WORDS = 2 * 1024 * 1024
+_BLOCK_ROWS = 64 * CHUNK_ROWS
 _CHUNK_POSITIONS = 256 * CHUNK_ROWS
 _ORDER = 16
-
-_PLAIN = ("ids", "numbers", "revisions", "firsts", "kinds", "classes", "states", "scores", "exhaustive")
-
-
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """Where an array lies in the file: its first byte, its type, and the shape of one row."""
-
-    offset: int
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-
-    @property
-    def row_bytes(self) -> int:
-        return int(self.dtype.itemsize * np.prod(self.shape, dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Rows in the order of their keys."""
+    """Records in the order of their keys: record i lies in the file from word ``starts[i]`` to ``starts[i + 1]``."""
 
     keys: Keys
-    class_names: tuple[str, ...]
-    state_names: tuple[str, ...]
-    sections: dict[str, _Section]
+    starts: Ints
 
 
 class Spool:
     """Holds rows until they are read; for one thread.
+
+    Memory: 128 MB, and 12 bytes for each row that is in the file.
 
     Parameters
     ----------
@@ -69,11 +61,12 @@ class Spool:
         self._side = side
         self._folder = folder
         self._file: IO[bytes] | None = None  # opened when memory is not enough
-        self._end = 0
+        self._end = 0  # of the file, in words
         self._runs = list[_Run]()
-        self._pending = list[Columns]()
-        self._pending_rows = self._pending_bytes = 0
-        self._rows = self._bytes = 0
+        self._few = list[Columns]()
+        self._buffer: RecordBuffer | None = None
+        self._places, self._keys = list[Ints](), list[Keys]()  # of the records in the buffer
+        self._rows = 0
 
     def __len__(self) -> int:
         return self._rows
@@ -82,128 +75,140 @@ class Spool:
         """Take some rows."""
         if not len(columns):
             return
-        size = columns.nbytes
-        self._pending.append(columns)
-        self._pending_rows += len(columns)
-        self._pending_bytes += size
         self._rows += len(columns)
-        self._bytes += size
-        if self._pending_rows >= _RUN_ROWS or self._pending_bytes >= _RUN_BYTES:
-            self._flush()
+        if self._rows <= _FEW_ROWS:
+            self._few.append(columns)
+            return
+        for some in (*self._few, columns):
+            self._pack(some)
+        self._few = []
+
+    def neighbours(self) -> Iterator[Neighbours]:
+        """Give all rows as neighbourhoods of about 1,024, in the order of the Hilbert curve."""
+        if self._few:
+            columns = Columns.join(self._few)
+            order = np.argsort(self._curve(_centres(columns)), kind="stable")
+            lengths = np.diff(columns.first_positions())
+            yield from (columns.take(rows) for rows in _cut(order, lengths))
+        for block, order in self._blocks():
+            lengths = block.positions()
+            for rows in _cut(order, lengths):
+                yield Records(block.words, block.places[rows], block.class_names, block.state_names)
 
     def chunks(self) -> Iterator[Columns]:
-        """Give all rows as neighbourhoods of about 1,024, in the order of the Hilbert curve."""
-        for block, order in self._blocks():
-            yield from _cut(block, order)
+        """Give the same as columns."""
+        for some in self.neighbours():
+            yield some.columns() if isinstance(some, Records) else some
 
     def close(self) -> None:
         """Let go of the file."""
         if self._file is not None:
             self._file.close()
 
-    def _flush(self) -> None:
-        if not self._pending:
-            return
-        columns = Columns.join(self._pending)
-        keys = self._keys(columns)
-        order = np.argsort(keys, kind="stable")
-        self._runs.append(self._write(columns.take(order), keys[order]))
-        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+    def _pack(self, columns: Columns) -> None:
+        count = words_of(columns)
+        if self._buffer is None:
+            self._buffer = RecordBuffer(max(count, _BUFFER_WORDS))
+        elif self._buffer.used + count > self._buffer.most:
+            self._flush(self._buffer)
+            self._buffer.make_room(count)
+        places, centres = self._buffer.add(columns)
+        self._places.append(places)
+        self._keys.append(self._curve(centres))
 
-    def _keys(self, columns: Columns) -> Keys:
-        boxes = columns.boxes()
-        # Halves first: the sum of two large corners may not be a number.
-        cells = (boxes[:, :2] / 2 + boxes[:, 2:] / 2) * ((1 << _ORDER) / self._side)
+    def _curve(self, centres: Floats) -> Keys:
+        cells = np.nan_to_num(centres * ((1 << _ORDER) / self._side))
         whole = np.clip(cells, 0, (1 << _ORDER) - 1).astype(np.int64)
         return hilbert_distance(whole[:, 0], whole[:, 1], _ORDER).astype(np.uint32)
 
-    def _write(self, columns: Columns, keys: Keys) -> _Run:
-        arrays: dict[str, npt.NDArray[Any]] = {name: getattr(columns, name) for name in _PLAIN}
-        arrays |= {"starts": columns.starts, "part_starts": columns.part_starts, "ring_starts": columns.ring_starts}
-        arrays["xy"] = columns.xy
-        rows = range(len(columns))
-        for name, texts in (
-            ("properties", columns.properties),
-            ("geometries", Texts.of(columns.geometries.get(row, b"") for row in rows) if columns.geometries else None),
-            ("drawn", Texts.of(columns.drawn.get(row, b"") for row in rows) if columns.drawn else None),
-        ):
-            if texts is not None:
-                arrays[f"{name}_starts"], arrays[name] = texts.starts, texts.data
+    def _flush(self, buffer: RecordBuffer) -> None:
+        """Write what is in the buffer as a run."""
+        places, keys = np.concatenate(self._places), np.concatenate(self._keys)
+        sizes = np.diff(places, append=buffer.used)
+        order = np.argsort(keys, kind="stable")
+        starts = np.concatenate(([0], np.cumsum(sizes[order])))
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `close` ends it
-        sections = dict[str, _Section]()
-        for name, array in arrays.items():
-            data = np.ascontiguousarray(array)
-            self._file.write(data.data)
-            sections[name] = _Section(self._end, data.dtype, data.shape[1:])
-            self._end += data.nbytes
+        for first, end in pairwise(_edges(starts, _BLOCK_WORDS)):
+            rows, out = order[first:end], np.empty(starts[end] - starts[first], np.int64)
+            kernels().gather(buffer.words, places[rows], sizes[rows], out)
+            self._file.write(out.data)
         self._file.flush()
-        return _Run(keys, columns.class_names, columns.state_names, sections)
+        self._runs.append(_Run(keys[order], starts + self._end))
+        self._end += int(starts[-1])
+        self._places, self._keys = [], []
 
-    def _blocks(self) -> Iterator[tuple[Columns, Order]]:
+    def _blocks(self) -> Iterator[tuple[Records, Ints]]:
         """Give blocks of neighbours, each with the order of its rows; a block is in memory as a whole."""
-        if not self._runs:
-            if self._pending:
-                columns = Columns.join(self._pending)
-                yield columns, np.argsort(self._keys(columns), kind="stable")
+        buffer = self._buffer
+        if buffer is None:
             return
-        self._flush()
+        names = buffer.class_names, buffer.state_names
+        if not self._runs:
+            places, order = np.concatenate(self._places), np.argsort(np.concatenate(self._keys), kind="stable")
+            yield Records(buffer.words, places, *names), order
+            return
+        if self._places:
+            self._flush(buffer)
+            buffer.forget()
         keys = np.sort(np.concatenate([run.keys for run in self._runs]))
-        block = int(np.clip(_RUN_BYTES // max(1, self._bytes // max(1, self._rows)), 1, _BLOCK_ROWS))
+        block = int(np.clip(_BLOCK_WORDS * self._rows // self._end, 1, _BLOCK_ROWS))
         edges = [0, *keys[block::block].tolist(), 1 << 2 * _ORDER]
         for low, high in pairwise(edges):
             pieces = list[tuple[_Run, int, int]]()
             for run in self._runs:
                 first, last = np.searchsorted(run.keys, np.array([low, high], np.uint64)).tolist()
                 # Many at one place make one long range; their order does not matter.
-                pieces += [(run, at, min(at + block, last)) for at in range(first, last, block)]
-            yield from self._join(pieces, 2 * block)
+                cuts = [first + cut for cut in _edges(run.starts[first : last + 1], _BLOCK_WORDS)]
+                pieces += [(run, *cut) for cut in pairwise(cuts)]
+            for some in _together(pieces, 2 * _BLOCK_WORDS):
+                words, places, keys_of = self._read(some)
+                yield Records(words, places, *names), np.argsort(keys_of, kind="stable")
 
-    def _join(self, pieces: Sequence[tuple[_Run, int, int]], most: int) -> Iterator[tuple[Columns, Order]]:
-        while pieces:
-            count = max(1, int(np.searchsorted(np.cumsum([last - first for _, first, last in pieces]), most)))
-            some, pieces = pieces[:count], pieces[count:]
-            joined = Columns.join([self._read(run, first, last) for run, first, last in some])
-            keys = np.concatenate([run.keys[first:last] for run, first, last in some])
-            yield joined, np.argsort(keys, kind="stable")
-
-    def _read(self, run: _Run, first: int, last: int) -> Columns:
-        plain: dict[str, Any] = {name: self._array(run, name, first, last) for name in _PLAIN}
-        starts = self._array(run, "starts", first, last + 1)
-        part_starts = self._array(run, "part_starts", starts[0], starts[-1] + 1)
-        ring_starts = self._array(run, "ring_starts", part_starts[0], part_starts[-1] + 1)
-        return Columns(
-            **plain,
-            class_names=run.class_names,
-            state_names=run.state_names,
-            xy=self._array(run, "xy", ring_starts[0], ring_starts[-1]),
-            ring_starts=ring_starts - ring_starts[0],
-            part_starts=part_starts - part_starts[0],
-            starts=starts - starts[0],
-            properties=self._texts(run, "properties", first, last),
-            geometries={n: text for n, text in enumerate(self._texts(run, "geometries", first, last)) if text},
-            drawn={n: text for n, text in enumerate(self._texts(run, "drawn", first, last)) if text},
-        )
-
-    def _texts(self, run: _Run, name: str, first: int, last: int) -> Texts:
-        if name not in run.sections:
-            return Texts.empty(0)
-        starts = self._array(run, f"{name}_starts", first, last + 1)
-        return Texts(self._array(run, name, starts[0], starts[-1]), starts - starts[0])
-
-    def _array(self, run: _Run, name: str, first: int, last: int) -> npt.NDArray[Any]:
-        section = run.sections[name]
-        size = section.row_bytes
+    def _read(self, pieces: Sequence[tuple[_Run, int, int]]) -> tuple[Ints, Ints, Keys]:
+        """Read records; gives their words, where each begins in them, and their keys."""
         if self._file is None:
             raise ValueError("the spool has no file")
-        data = os.pread(self._file.fileno(), int(last - first) * size, section.offset + int(first) * size)
-        return np.frombuffer(data, section.dtype).reshape(-1, *section.shape)
+        words, places, size = list[Ints](), list[Ints](), 0
+        for run, first, last in pieces:
+            begin, end = int(run.starts[first]), int(run.starts[last])
+            words.append(np.frombuffer(os.pread(self._file.fileno(), 8 * (end - begin), 8 * begin), np.int64))
+            places.append(run.starts[first:last] - begin + size)
+            size += end - begin
+        keys = np.concatenate([run.keys[first:last] for run, first, last in pieces])
+        return words[0] if len(words) == 1 else np.concatenate(words), np.concatenate(places), keys
 
 
-def _cut(block: Columns, order: Order) -> Iterator[Columns]:
-    """Cut into chunks of about the same number of rows; fewer where they have very many positions."""
-    lengths = np.diff(block.first_positions())[order]
-    for some in np.array_split(np.arange(len(order)), -(-len(order) // CHUNK_ROWS)):
-        group = np.cumsum(lengths[some]) // _CHUNK_POSITIONS
-        for rows in np.split(order[some], np.flatnonzero(np.diff(group)) + 1):
-            yield block.take(rows)
+def _centres(columns: Columns) -> Floats:
+    boxes = columns.boxes()
+    # Halves first: the sum of two large corners may not be a number.
+    return np.asarray(boxes[:, :2] / 2 + boxes[:, 2:] / 2)
+
+
+def _edges(starts: Ints, most: int) -> list[int]:
+    """Cut runs into pieces of about so many words, at least a run each; gives where pieces begin, and the end."""
+    if len(starts) < 2:
+        return [0]
+    group = (starts[:-1] - starts[0]) // most
+    return [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(starts) - 1]
+
+
+def _together(pieces: list[tuple[_Run, int, int]], most: int) -> Iterator[list[tuple[_Run, int, int]]]:
+    """Put pieces together up to about so many words."""
+    some, size = list[tuple[_Run, int, int]](), 0
+    for run, first, last in pieces:
+        count = int(run.starts[last] - run.starts[first])
+        if some and size + count > most:
+            yield some
+            some, size = [], 0
+        some.append((run, first, last))
+        size += count
+    if some:
+        yield some
+
+
+def _cut(order: Ints, lengths: Ints) -> Iterator[Ints]:
+    """Cut rows into chunks of about the same number; fewer where they have very many positions (lengths, of all)."""
+    for rows in np.array_split(order, -(-len(order) // CHUNK_ROWS)):
+        group = np.cumsum(lengths[rows]) // _CHUNK_POSITIONS
+        yield from np.split(rows, np.flatnonzero(np.diff(group)) + 1)

@@ -276,18 +276,21 @@ def areas(columns: Columns) -> Floats:
     first, end = columns.ring_starts[:-1], columns.ring_starts[1:]
     if not len(first):
         return np.zeros(len(columns))
+    ring_of = np.repeat(np.arange(len(first)), end - first)
+    row_of = np.repeat(np.arange(len(columns)), np.diff(columns.part_starts[columns.starts]))
     with np.errstate(over="ignore", invalid="ignore"):
         # From each ring's own first position: far from the origin the products would eat the digits.
-        x, y = (values - np.repeat(values[first], end - first) for values in columns.xy.T)
+        x, y = (values - values[first][ring_of] for values in columns.xy.T)
         cross = np.zeros(len(x))
         np.subtract(x[:-1] * y[1:], y[:-1] * x[1:], out=cross[:-1])
         cross[end - 1] = 0.0
-        rings = np.abs(np.add.reduceat(cross, first)) / 2
+        # `bincount` adds one after another, so that machine code which does the same gives the same number.
+        rings = np.abs(np.bincount(ring_of, cross)) / 2
         shells = np.zeros(len(first), np.bool_)
         shells[columns.part_starts[:-1]] = True
         signed = np.where(shells, rings, -rings)
         signed[~areal_rings(columns)] = 0.0
-        sums = np.add.reduceat(signed, columns.part_starts[columns.starts[:-1]])
+        sums = np.bincount(row_of, signed)
         single = np.clip(np.nan_to_num(sums), 0.0, np.finfo(np.float32).max).astype(np.float32)
     found: Floats = single.astype(np.float64)
     return found
