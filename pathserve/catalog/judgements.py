@@ -6,7 +6,11 @@ from typing import Any
 
 import orjson
 
+from pathserve.catalog.records import SlideRecord
 from pathserve.db import Database, Transaction, Value, as_int, placeholders
+
+METHOD_VERSION = 1
+"""Of the method of `pathserve.ingest.quality`, raised with it; what an older one found is found anew on request."""
 
 _AT_ONCE = 1000
 """Slides that one statement asks for; databases limit its values."""
@@ -40,6 +44,10 @@ class StoredJudgement:
     version: int
     summary: dict[str, Any] | None
     reason: str | None
+
+    def is_current(self, slide: SlideRecord) -> bool:
+        """Tell whether it is of the slide's pixels of now, by the method of now."""
+        return (self.generation, self.version) == (slide.generation, METHOD_VERSION)
 
 
 class Judgements:
@@ -87,6 +95,11 @@ class Judgements:
             return rows
 
         return {str(row[0]): _judgement(row) for row in self._db.read(work)}
+
+    def current(self, slides: Iterable[SlideRecord]) -> dict[str, StoredJudgement]:
+        """Give by id what was found about the slides' pixels of now, by the method of now."""
+        records = {slide.id: slide for slide in slides}
+        return {id_: found for id_, found in self.of(records).items() if found.is_current(records[id_])}
 
     def detail(self, slide: str) -> dict[str, Any] | None:
         """Give what only one slide's own page shows, or None."""

@@ -11,7 +11,7 @@ import typer
 from pathserve.annotations import AnnotationQuery
 from pathserve.annotations.filters import parse_filter
 from pathserve.cli.options import usage
-from pathserve.server.params_annotations import parse_as_of, parse_box, parse_polygon
+from pathserve.server.question_text import parse_as_of, parse_box, parse_polygon
 
 Several = list[str] | None
 

@@ -18,6 +18,7 @@ from pathserve.access import Role
 from pathserve.annotations import AnnotationQuery
 from pathserve.catalog import READY, SlideRecord
 from pathserve.cli.bench_client import Load, ask_each_once, drive
+from pathserve.cli.rooms import all_slides
 from pathserve.config import COUNTERS_VARIABLE, DATA_VARIABLE, PROCESSES_VARIABLE, STORE_VARIABLE, data_folder
 from pathserve.errors import Busy, NotFound
 from pathserve.server.run import bind, run
@@ -82,20 +83,12 @@ def choose(services: Services, slide_id: str | None) -> Chosen:
         if asked.status != READY:
             raise NotFound("This slide is still being built; measure it when it is complete.")
         return Chosen(asked, asked if services.annotations.counts([asked.id])[asked.id] else None)
-    known = [slide for slide in _all(services) if slide.status == READY]
+    known = [slide for slide in all_slides(services.catalog) if slide.status == READY]
     if not known:
         raise NotFound("There are no slides yet to measure with; bring one in with `pathserve ingest`.")
     counts = services.annotations.counts([slide.id for slide in known])
     most = max(known, key=lambda slide: counts[slide.id])
     return Chosen(max(known, key=lambda s: s.width * s.height), most if counts[most.id] else None)
-
-
-def _all(services: Services) -> list[SlideRecord]:
-    found, after = services.catalog.slides()
-    while after is not None:
-        more, after = services.catalog.slides(after=after)
-        found += more
-    return found
 
 
 def tile_addresses(slide: SlideRecord, grid: DeepZoom) -> list[str]:

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from pathserve.access import Role, TokenRecord
-from pathserve.cli.options import AsJson, Data, open_services
+from pathserve.cli.options import AsJson, Data
 from pathserve.cli.output import say, say_items, say_json, say_table
+from pathserve.cli.rooms import open_rooms
 from pathserve.config import public_address
 from pathserve.errors import Invalid
 
@@ -45,16 +46,16 @@ def add_user(
     data: Data = None,
 ) -> None:
     """Make an account and print its first one-time sign-in link."""
-    with open_services(data) as services:
-        services.accounts.add(name, role, project or ())
-        say(f"{_address(url)}/sign-in#{services.accounts.make_link(name).code}")
+    with open_rooms(data) as rooms:
+        rooms.accounts.add(name, role, project or ())
+        say(f"{_address(url)}/sign-in#{rooms.accounts.make_link(name).code}")
 
 
 @users.command("list")
 def list_users(data: Data = None, as_json: AsJson = False) -> None:
     """List the accounts."""
-    with open_services(data) as services:
-        people = services.accounts.people()
+    with open_rooms(data) as rooms:
+        people = rooms.accounts.people()
     if as_json:
         say_items(
             [
@@ -89,16 +90,16 @@ def list_users(data: Data = None, as_json: AsJson = False) -> None:
 @users.command("disable")
 def disable_user(name: str, data: Data = None) -> None:
     """Shut an account and end its sessions at once."""
-    with open_services(data) as services:
-        services.accounts.disable(name)
+    with open_rooms(data) as rooms:
+        rooms.accounts.disable(name)
     say(f"{name} is disabled and signed out.")
 
 
 @users.command("link")
 def link_user(name: str, url: Url = None, data: Data = None) -> None:
     """Print a new one-time sign-in link."""
-    with open_services(data) as services:
-        say(f"{_address(url)}/sign-in#{services.accounts.make_link(name).code}")
+    with open_rooms(data) as rooms:
+        say(f"{_address(url)}/sign-in#{rooms.accounts.make_link(name).code}")
 
 
 def _address(given: str | None) -> str:
@@ -112,8 +113,8 @@ def restrict_user(
     data: Data = None,
 ) -> None:
     """Let an account know only the projects that it is a member of."""
-    with open_services(data) as services:
-        services.members.restrict(name, restricted=not off)
+    with open_rooms(data) as rooms:
+        rooms.members.restrict(name, restricted=not off)
     say(f"{name} knows {'all projects' if off else 'its own projects alone'}.")
 
 
@@ -129,8 +130,8 @@ def create_token(
     as_json: AsJson = False,
 ) -> None:
     """Make a token and print it, alone and only this once."""
-    with open_services(data) as services:
-        issued = services.accounts.create_token(
+    with open_rooms(data) as rooms:
+        issued = rooms.accounts.create_token(
             name, role=role, project=project, lifetime_seconds=None if expires is None else _lifetime(expires)
         )
     if as_json:
@@ -142,8 +143,8 @@ def create_token(
 @tokens.command("list")
 def list_tokens(data: Data = None, as_json: AsJson = False) -> None:
     """List the tokens, never their secrets."""
-    with open_services(data) as services:
-        records = services.accounts.tokens()
+    with open_rooms(data) as rooms:
+        records = rooms.accounts.tokens()
     if as_json:
         say_items([_token_item(record) for record in records])
         return
@@ -164,8 +165,8 @@ def list_tokens(data: Data = None, as_json: AsJson = False) -> None:
 @tokens.command("revoke")
 def revoke_token(which: Annotated[str, typer.Argument(metavar="ID|NAME")], data: Data = None) -> None:
     """Revoke a token by its id, or all of a name."""
-    with open_services(data) as services:
-        count = services.accounts.revoke_token(which)
+    with open_rooms(data) as rooms:
+        count = rooms.accounts.revoke_token(which)
     say(f"{count} revoked.")
 
 

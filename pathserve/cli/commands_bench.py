@@ -8,8 +8,9 @@ import typer
 
 from pathserve import __version__
 from pathserve.cli.benching import MASK, WINDOW, Measured, choose, measure
-from pathserve.cli.options import AsJson, Data, Store, open_services
+from pathserve.cli.options import AsJson, Data, Store
 from pathserve.cli.output import note, say, say_json, say_table
+from pathserve.cli.pixels import open_services
 
 _PERCENTS = (50, 95, 99)
 
@@ -27,7 +28,7 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure tiles, annotation queries and masks on this machine, with your slides."""
-    with open_services(data, store, probe=True) as services:
+    with open_services(data, store) as services:
         chosen = choose(services, slide)
         if not as_json:
             note(f"Asking a server of its own on this machine, for about {seconds:g} seconds.")

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from pathserve.catalog import DEFAULT_PROJECT
-from pathserve.cli.options import AsJson, Data, open_services
+from pathserve.cli.options import AsJson, Data
 from pathserve.cli.output import say, say_items, say_table
+from pathserve.cli.rooms import open_rooms
 from pathserve.formats.class_file import parse_class_file, write_classes
 
 classes = typer.Typer(help="A project's class schema.", no_args_is_help=True)
@@ -30,8 +31,8 @@ def list_classes(
     as_json: AsJson = False,
 ) -> None:
     """List a project's classes with their mask values."""
-    with open_services(data) as services:
-        schema = services.classes.of(project) if version is None else services.classes.at(project, version)
+    with open_rooms(data) as rooms:
+        schema = rooms.classes.of(project) if version is None else rooms.classes.at(project, version)
     if as_json:
         say_items(write_classes(schema))
         return
@@ -53,16 +54,16 @@ def set_classes(
 ) -> None:
     """Set colours, priorities, hotkeys and codes of classes; new names are added, none is taken away."""
     wanted = parse_class_file(file.read_bytes())
-    with open_services(data) as services:
-        schema = services.classes.set(project, wanted, author=_AUTHOR)
+    with open_rooms(data) as rooms:
+        schema = rooms.classes.set(project, wanted, author=_AUTHOR)
     say(f"{len(schema.classes)} classes, version {schema.version}.")
 
 
 @classes.command("history")
 def class_history(project: Project = DEFAULT_PROJECT, data: Data = None, as_json: AsJson = False) -> None:
     """List the versions of a project's class schema: who changed which classes, and when."""
-    with open_services(data) as services:
-        versions = services.classes.history(project)
+    with open_rooms(data) as rooms:
+        versions = rooms.classes.history(project)
     moments = [version.at.isoformat(timespec="milliseconds") for version in versions]
     if as_json:
         say_items(

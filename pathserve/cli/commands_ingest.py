@@ -9,8 +9,9 @@ import typer
 
 from pathserve.catalog import DEFAULT_PROJECT
 from pathserve.cli.ingesting import ScanResult, bases_of, say_result, scan_jobs
-from pathserve.cli.options import AsJson, Data, Reserve, Store, open_services
+from pathserve.cli.options import AsJson, Data, Reserve, Store
 from pathserve.cli.output import Exit, note, readable, say_items
+from pathserve.cli.pixels import open_services
 from pathserve.cli.watching import Arrivals, without
 from pathserve.errors import DISK_FULL, Invalid, NotFound, Unsupported
 from pathserve.ingest import IngestOptions, find_scans
@@ -75,7 +76,7 @@ def ingest(
     if name is not None and len(scans) != 1:
         raise Invalid("--name names one slide; give one scan with it.")
     rows = {} if manifest is None else report.matched(read_manifest(manifest), scans, bases_of(paths, manifest))
-    with open_services(data, store, reserve=reserve, probe=True) as services, scan_jobs(services) as (jobs, stop):
+    with open_services(data, store, reserve=reserve) as services, scan_jobs(services) as (jobs, stop):
         for number, scan in enumerate(scans, start=1):
             if stop.is_set():
                 break
@@ -105,7 +106,7 @@ def watch(
     """Ingest what arrives in a folder and has stopped growing, until Ctrl-C or SIGTERM."""
     options = _options(project, None, recompress, scheduler, lossless=lossless, keep_label=keep_label)
     arrivals = Arrivals(folder, manifest)
-    with open_services(data, store, reserve=reserve, probe=True) as services, scan_jobs(services) as (jobs, stop):
+    with open_services(data, store, reserve=reserve) as services, scan_jobs(services) as (jobs, stop):
         note(f"Watching, every {interval:g} seconds; Ctrl-C ends it.")
         while not stop.is_set():
             for scan, row in arrivals.look():

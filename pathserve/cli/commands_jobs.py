@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from pathserve.cli.options import AsJson, Data, open_services
+from pathserve.cli.options import AsJson, Data
 from pathserve.cli.output import say, say_items, say_table
+from pathserve.cli.rooms import open_rooms
 from pathserve.jobs import Job, State
 from pathserve.server.models_jobs import JobModel
 
@@ -27,11 +28,11 @@ def list_jobs(
 ) -> None:
     """List the jobs, youngest first."""
     found = list[Job]()
-    with open_services(data) as services:
-        services.jobs.recover()  # a job whose process has died does not run
+    with open_rooms(data) as rooms:
+        rooms.jobs.recover()  # a job whose process has died does not run
         before: int | None = None
         while True:
-            page, before = services.jobs.page(state=state, before=before)
+            page, before = rooms.jobs.page(state=state, before=before)
             found += page
             if before is None:
                 break
@@ -48,23 +49,23 @@ def list_jobs(
 @jobs.command("cancel")
 def cancel_job(job: JobId, data: Data = None) -> None:
     """Stop a job; one that runs leaves nothing of the scan that it is at."""
-    with open_services(data) as services:
-        asked = services.jobs.cancel(job)
+    with open_rooms(data) as rooms:
+        asked = rooms.jobs.cancel(job)
     say(f"{asked.label} is cancelled." if asked.ended else f"{asked.label} is asked to stop.")
 
 
 @jobs.command("retry")
 def retry_job(job: JobId, data: Data = None) -> None:
     """Let a job that failed or was cancelled wait again; a server that runs takes it up."""
-    with open_services(data) as services:
-        say(f"{services.jobs.retry(job).label} waits again.")
+    with open_rooms(data) as rooms:
+        say(f"{rooms.jobs.retry(job).label} waits again.")
 
 
 @jobs.command("remove")
 def remove_job(job: JobId, data: Data = None) -> None:
     """Take a job that has ended off the list, with its uploaded files; its slides stay."""
-    with open_services(data) as services:
-        services.jobs.remove(job)
+    with open_rooms(data) as rooms:
+        rooms.jobs.remove(job)
     say(f"{job} is removed.")
 
 

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from pathserve.annotations import LayerKind
-from pathserve.cli.commands_annotations import AUTHOR, Slide
-from pathserve.cli.options import AsJson, Data, open_services
+from pathserve.cli.options import AUTHOR, AsJson, Data, Slide
 from pathserve.cli.output import say, say_items, say_table
+from pathserve.cli.rooms import open_rooms
 from pathserve.labels import clean_name
 from pathserve.server.models_search import LayerModel
 
@@ -24,9 +24,9 @@ def register(app: typer.Typer) -> None:
 @layers.command("list")
 def list_layers(slide: Slide, data: Data = None, as_json: AsJson = False) -> None:
     """List the layers of a slide, and how many annotations each has."""
-    with open_services(data) as services:
-        services.catalog.slide(slide)
-        found = [LayerModel.of(layer, count) for layer, count in services.annotations.layers(slide)]
+    with open_rooms(data) as rooms:
+        rooms.catalog.slide(slide)
+        found = [LayerModel.of(layer, count) for layer, count in rooms.annotations.layers(slide)]
     if as_json:
         say_items([layer.model_dump() for layer in found])
         return
@@ -42,9 +42,9 @@ def add_layer(
     data: Data = None,
 ) -> None:
     """Make an empty layer."""
-    with open_services(data) as services:
-        services.catalog.slide(slide)
-        made = services.layers.make(slide, clean_name(layer, "layer name"), author=AUTHOR, kind=kind)
+    with open_rooms(data) as rooms:
+        rooms.catalog.slide(slide)
+        made = rooms.layers.make(slide, clean_name(layer, "layer name"), author=AUTHOR, kind=kind)
     say(f"{made.name} is there.")
 
 
@@ -56,25 +56,25 @@ def rename_layer(
     data: Data = None,
 ) -> None:
     """Give a layer another name."""
-    with open_services(data) as services:
-        services.catalog.slide(slide)
-        revision = services.layers.rename(slide, layer, clean_name(name, "layer name"), author=AUTHOR)
+    with open_rooms(data) as rooms:
+        rooms.catalog.slide(slide)
+        revision = rooms.layers.rename(slide, layer, clean_name(name, "layer name"), author=AUTHOR)
     say(f"{layer} is {name.strip()} now, revision {revision}.")
 
 
 @layers.command("remove")
 def remove_layer(slide: Slide, layer: Layer, data: Data = None) -> None:
     """Take a layer away with all that is on it; `restore` brings it back."""
-    with open_services(data) as services:
-        services.catalog.slide(slide)
-        revision = services.layers.remove(slide, layer, author=AUTHOR)
+    with open_rooms(data) as rooms:
+        rooms.catalog.slide(slide)
+        revision = rooms.layers.remove(slide, layer, author=AUTHOR)
     say(f"{layer} is gone, revision {revision}.")
 
 
 @layers.command("restore")
 def restore_layer(slide: Slide, layer: Layer, data: Data = None) -> None:
     """Bring a layer back that was taken away."""
-    with open_services(data) as services:
-        services.catalog.slide(slide)
-        revision = services.layers.restore(slide, layer, author=AUTHOR)
+    with open_rooms(data) as rooms:
+        rooms.catalog.slide(slide)
+        revision = rooms.layers.restore(slide, layer, author=AUTHOR)
     say(f"{layer} is back, revision {revision}.")

@@ -14,8 +14,9 @@ import zarr
 
 from pathserve.annotations import AnnotationQuery, AnnotationStore
 from pathserve.catalog import SlideRecord
-from pathserve.cli.options import Data, Store, open_services
+from pathserve.cli.options import Data, Store
 from pathserve.cli.output import note
+from pathserve.cli.rooms import open_rooms
 from pathserve.datasets import read_mask, schema_of
 from pathserve.errors import Conflict, Invalid, TooLarge
 from pathserve.geometry import PixelGrid
@@ -47,14 +48,14 @@ def mask(
     store: Store = None,
 ) -> None:
     """Draw the annotations of a region, or of the whole slide, as a mask."""
-    with open_services(data, store) as services:
-        record = services.catalog.slide(slide)
+    with open_rooms(data, store) as rooms:
+        record = rooms.catalog.slide(slide)
         grid = _grid(record, region, mpp, downsample)
         # One revision and one schema for all strips, whatever is drawn meanwhile.
-        revision = services.annotations.resolve(slide, as_of)
+        revision = rooms.annotations.resolve(slide, as_of)
         query = AnnotationQuery(slide, classes=tuple(class_ or ()), layers=tuple(layer or ()), as_of=revision)
-        schema = schema_of(services.db, services.classes, record.project, slide, as_of)
-        _write(_Drawing(services.annotations, schema, query, grid, kind), output, services.settings.max_output_pixels)
+        schema = schema_of(rooms.db, rooms.classes, record.project, slide, as_of)
+        _write(_Drawing(rooms.annotations, schema, query, grid, kind), output, rooms.settings.max_output_pixels)
     note(f"{grid.width:,} x {grid.height:,} pixels written.")
 
 

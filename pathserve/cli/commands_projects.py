@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from pathserve.access import Role
-from pathserve.cli.options import AsJson, Data, open_services
+from pathserve.cli.options import AsJson, Data
 from pathserve.cli.output import say, say_items, say_table
+from pathserve.cli.rooms import open_rooms
 
 projects = typer.Typer(help="Projects.", no_args_is_help=True)
 members = typer.Typer(help="Who belongs to which project.", no_args_is_help=True)
@@ -21,15 +22,15 @@ def register(app: typer.Typer) -> None:
 @projects.command("create")
 def create_project(name: str, data: Data = None) -> None:
     """Make a project before it has slides, so that it can have members."""
-    with open_services(data) as services:
-        say(f"{services.catalog.add_project(name)} is there.")
+    with open_rooms(data) as rooms:
+        say(f"{rooms.catalog.add_project(name)} is there.")
 
 
 @projects.command("list")
 def list_projects(data: Data = None, as_json: AsJson = False) -> None:
     """List the projects."""
-    with open_services(data) as services:
-        counts = services.catalog.projects()
+    with open_rooms(data) as rooms:
+        counts = rooms.catalog.projects()
     if as_json:
         say_items([{"name": name, "slides": count} for name, count in counts.items()])
         return
@@ -44,8 +45,8 @@ def add_member(
     data: Data = None,
 ) -> None:
     """Make an account a member of a project, or change its role there."""
-    with open_services(data) as services:
-        member = services.members.add(account, project, role)
+    with open_rooms(data) as rooms:
+        member = rooms.members.add(account, project, role)
     say(f"{member.account} is {member.role.value} in {member.project}.")
 
 
@@ -56,8 +57,8 @@ def list_members(
     as_json: AsJson = False,
 ) -> None:
     """List who belongs to which project."""
-    with open_services(data) as services:
-        found = [member for member in services.members.all() if project in (None, member.project)]
+    with open_rooms(data) as rooms:
+        found = [member for member in rooms.members.all() if project in (None, member.project)]
     if as_json:
         say_items([{"account": m.account, "project": m.project, "role": m.role.value} for m in found])
         return
@@ -69,6 +70,6 @@ def list_members(
 @members.command("remove")
 def remove_member(account: str, project: str, data: Data = None) -> None:
     """End a membership; it holds from the next request on."""
-    with open_services(data) as services:
-        services.members.remove(account, project)
+    with open_rooms(data) as rooms:
+        rooms.members.remove(account, project)
     say(f"{account} is no member of {project} any more.")

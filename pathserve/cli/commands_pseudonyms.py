@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from pathserve.catalog import Kind, Original, PseudonymKey
-from pathserve.cli.options import AsJson, Data, open_services
+from pathserve.cli.options import AsJson, Data
 from pathserve.cli.output import say, say_items, say_table
+from pathserve.cli.rooms import open_rooms
 from pathserve.errors import Conflict, Invalid, TooLarge
-from pathserve.server.services import Services
+from pathserve.server.rooms import Rooms
 
 _COLUMNS = ["kind", "project", "pseudonym", "original"]
 _MAX_BYTES = 64 << 20
@@ -34,8 +35,8 @@ def list_pseudonyms(
     as_json: AsJson = False,
 ) -> None:
     """Find the slides of somebody, or the original of a pseudonym. Prints names."""
-    with open_services(data) as services:
-        found = _all(services, text, kind, project)
+    with open_rooms(data) as rooms:
+        found = _all(rooms, text, kind, project)
     if as_json:
         say_items([_item(original) | {"slides": list(original.slides)} for original in found])
         return
@@ -49,8 +50,8 @@ def export_pseudonyms(
     data: Data = None,
 ) -> None:
     """Write all originals to a CSV file, to keep them elsewhere. The file names people."""
-    with open_services(data) as services:
-        found = _all(services, "", None, None)
+    with open_rooms(data) as rooms:
+        found = _all(rooms, "", None, None)
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()
@@ -71,8 +72,8 @@ def import_pseudonyms(
 ) -> None:
     """Keep originals out of a CSV file; all of them, or none when one names nobody in the catalog."""
     originals = _parse(file)
-    with open_services(data) as services:
-        services.pseudonyms.set(originals)
+    with open_rooms(data) as rooms:
+        rooms.pseudonyms.set(originals)
     say(f"{len(originals):,} originals are kept.")
 
 
@@ -85,15 +86,15 @@ def remove_pseudonym(
 ) -> None:
     """Forget one original."""
     key = PseudonymKey.of_slide(pseudonym) if kind is Kind.SLIDE else PseudonymKey(kind, project, pseudonym)
-    with open_services(data) as services:
-        services.pseudonyms.remove(key)
+    with open_rooms(data) as rooms:
+        rooms.pseudonyms.remove(key)
     say("The original is forgotten.")
 
 
-def _all(services: Services, text: str, kind: Kind | None, project: str | None) -> list[Original]:
-    found, after = services.pseudonyms.find(text, kind=kind, project=project)
+def _all(rooms: Rooms, text: str, kind: Kind | None, project: str | None) -> list[Original]:
+    found, after = rooms.pseudonyms.find(text, kind=kind, project=project)
     while after is not None:
-        more, after = services.pseudonyms.find(text, kind=kind, project=project, after=after)
+        more, after = rooms.pseudonyms.find(text, kind=kind, project=project, after=after)
         found += more
     return found
 

@@ -9,14 +9,14 @@ import typer
 
 from pathserve.annotations import DEFAULT_STATE, AnnotationQuery, Order, edit_found
 from pathserve.cli.annotation_filters import with_question
-from pathserve.cli.commands_annotations import AUTHOR, annotations
-from pathserve.cli.options import AsJson, Data, open_services, usage
+from pathserve.cli.options import AUTHOR, AsJson, Data, usage
 from pathserve.cli.output import Exit, note, say, say_items, say_json, say_table
+from pathserve.cli.rooms import open_rooms
 from pathserve.errors import Invalid, Stale
 from pathserve.labels import Annotation, clean_name
+from pathserve.server.features import feature_writer
 from pathserve.server.models_search import SummaryModel
-from pathserve.server.params import MAX_LIMIT
-from pathserve.server.routes_annotations import feature_writer
+from pathserve.server.question_text import MAX_LIMIT
 
 _COLUMNS = ("number", "id", "class", "layer", "state", "score", "author", "revision", "updated")
 _FEW = 100
@@ -26,9 +26,9 @@ search = typer.Typer()
 Id = Annotated[UUID, typer.Argument(metavar="ID", help="The annotation's id.")]
 
 
-def register() -> None:
+def register(app: typer.Typer) -> None:
     """Add the commands to those about annotations."""
-    annotations.add_typer(search)
+    app.add_typer(search)
 
 
 @search.command("list")
@@ -43,11 +43,11 @@ def list_annotations(
     as_json: AsJson = False,
 ) -> None:
     """List annotations of a slide, in any order, as they are or were at a revision."""
-    with open_services(data) as services:
-        slide = services.catalog.slide(asked.slide)
-        page = services.annotations.page(asked, limit=limit, cursor=cursor, order=order)
+    with open_rooms(data) as rooms:
+        slide = rooms.catalog.slide(asked.slide)
+        page = rooms.annotations.page(asked, limit=limit, cursor=cursor, order=order)
         if as_json:
-            features = list(map(feature_writer(services, slide), page.annotations))
+            features = list(map(feature_writer(rooms.classes, slide), page.annotations))
             say_json({"items": features, "next": page.next, "revision": page.revision})
             return
     say_table(_COLUMNS, list(map(_row, page.annotations)), empty="There are none.")
@@ -59,9 +59,9 @@ def list_annotations(
 @with_question
 def count_annotations(asked: AnnotationQuery, *, data: Data = None, as_json: AsJson = False) -> None:
     """Count annotations of a slide exactly, all and by class, layer and state."""
-    with open_services(data) as services:
-        services.catalog.slide(asked.slide)
-        summary = SummaryModel.of(services.annotations.summary(asked))
+    with open_rooms(data) as rooms:
+        rooms.catalog.slide(asked.slide)
+        summary = SummaryModel.of(rooms.annotations.summary(asked))
     if as_json:
         say_json(summary.model_dump())
         return
@@ -87,9 +87,9 @@ def edit_annotations(
     """Change class or state of all annotations that are found, or delete them; says first how many there are."""
     with usage():
         wanted = _wanted(set_class, set_state, delete=delete)
-    with open_services(data) as services:
-        services.catalog.slide(asked.slide)
-        store = services.annotations
+    with open_rooms(data) as rooms:
+        rooms.catalog.slide(asked.slide)
+        store = rooms.annotations
         found = store.summary(asked)
         seen = {"revision": found.revision, "found": found.total}
         if dry_run or not found.total:
@@ -105,10 +105,10 @@ def edit_annotations(
 @search.command("history")
 def annotation_history(annotation: Id, data: Data = None, as_json: AsJson = False) -> None:
     """List every version of one annotation, oldest first, also of a deleted one."""
-    with open_services(data) as services:
-        versions = services.annotations.history(annotation)
+    with open_rooms(data) as rooms:
+        versions = rooms.annotations.history(annotation)
         if as_json:
-            write = feature_writer(services, services.catalog.slide(versions[0].slide))
+            write = feature_writer(rooms.classes, rooms.catalog.slide(versions[0].slide))
             say_items([write(version) | {"deleted": version.deleted} for version in versions])
             return
     columns = ("revision", "at", "author", "did", "class", "layer", "state")
@@ -130,8 +130,8 @@ def revert_annotation(
     data: Data = None,
 ) -> None:
     """Bring back an earlier version of one annotation as its next one; undeletes."""
-    with open_services(data) as services:
-        store = services.annotations
+    with open_rooms(data) as rooms:
+        store = rooms.annotations
         expected = store.latest(annotation).revision if seen is None else seen
         try:
             written = store.revert(annotation, revision, expected=expected, author=AUTHOR)

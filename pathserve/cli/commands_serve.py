@@ -13,8 +13,9 @@ import typer
 
 from pathserve.catalog import SlideRecord
 from pathserve.cli.ingesting import ScanJobs, scan_jobs
-from pathserve.cli.options import Data, Reserve, Store, open_services
+from pathserve.cli.options import Data, Reserve, Store
 from pathserve.cli.output import Exit, note, say
+from pathserve.cli.pixels import open_services
 from pathserve.config import (
     COUNTERS_VARIABLE,
     DATA_VARIABLE,
@@ -68,7 +69,7 @@ def serve(
     """Start the server and the viewer; the first start makes an admin and prints a one-time sign-in link."""
     address = public_address(public_url)
     listener = _listen(host, port, address)
-    with open_services(data, store, reserve=reserve, probe=True) as services:
+    with open_services(data, store, reserve=reserve) as services:
         link = services.accounts.ensure_admin()
     _tell_processes(data, store, reserve, address)
     _run(listener, workers, address, None if link is None else link.code)
@@ -86,7 +87,7 @@ def demo(
     """Ingest the two real samples that come with PathServe, start the server and print the sign-in link."""
     address = public_address(public_url)
     listener = _listen(host, port, address)
-    with open_services(data, store, reserve=reserve, probe=True) as services:
+    with open_services(data, store, reserve=reserve) as services:
         _prepare_demo(services)
         link = services.accounts.ensure_admin() or services.accounts.make_link("admin")
     _tell_processes(data, store, reserve, address)

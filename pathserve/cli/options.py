@@ -1,4 +1,4 @@
-"""Options that several commands share, and the rooms that they open."""
+"""Options that several commands share."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,6 @@ from pathserve.config import (
     store_address,
 )
 from pathserve.errors import Invalid
-from pathserve.server.services import Services
 
 Data = Annotated[
     Path | None,
@@ -31,6 +30,7 @@ Store = Annotated[
         show_default=False,
     ),
 ]
+Slide = Annotated[str, typer.Argument(metavar="SLIDE", help="Slide id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
 Reserve = Annotated[
     str | None,
@@ -39,6 +39,9 @@ Reserve = Annotated[
         show_default=False,
     ),
 ]
+
+AUTHOR = "command line"
+"""Who has done what commands do."""
 
 _DATABASE_HELP = (
     "PostgreSQL database, postgresql://USER@HOST/DATABASE. Default: PATHSERVE_DATABASE, else a file in the data folder."
@@ -82,29 +85,17 @@ def usage() -> Iterator[None]:
         raise typer.BadParameter(error.message) from error
 
 
-@contextmanager
-def open_services(
-    data: Path | None, store: str | None = None, *, reserve: str | None = None, probe: bool = False
-) -> Iterator[Services]:
-    """Open the data folder for the time of one command; a running server is not disturbed.
+def settings_of(data: Path | None, store: str | None = None, *, reserve: str | None = None) -> Settings:
+    """Give the settings of a command.
 
     Parameters
     ----------
     reserve
         How much of the disk ingest leaves free, as somebody writes it; None: what is usual.
-    probe
-        Whether an object store is tried first, for commands that write slides to it or serve them.
     """
-    settings = Settings(
+    return Settings(
         data=data_folder(data),
         database_url=database_address(),
         store=store_address(store),
         disk_reserve_bytes=disk_reserve(reserve),
     )
-    services = Services.open(settings)
-    try:
-        if probe:
-            services.published.probe()
-        yield services
-    finally:
-        services.close()

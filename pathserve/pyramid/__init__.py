@@ -1,9 +1,9 @@
 """Pyramids: OME-Zarr 0.5 groups whose chunks are complete JPEGs, so that a tile is sent as it lies on disk.
 
 ``plan`` decides (pure), ``build`` writes, ``publish`` makes visible in one step, ``reader`` reads, ``verify`` checks.
+``build`` is imported by its own name: it needs Dask, which who reads does without.
 """
 
-from pathserve.pyramid.build import build_pyramid, build_reduced
 from pathserve.pyramid.plan import PyramidPlan, plan_pyramid
 from pathserve.pyramid.publish import publish, publish_rest
 from pathserve.pyramid.reader import Pyramid, ReadCache
@@ -14,8 +14,6 @@ __all__ = [
     "Pyramid",
     "PyramidPlan",
     "ReadCache",
-    "build_pyramid",
-    "build_reduced",
     "plan_pyramid",
     "publish",
     "publish_rest",

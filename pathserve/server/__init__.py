@@ -1,5 +1,4 @@
-"""The HTTP server: Starlette routes that parse, ask one room, and answer. No business rules."""
+"""The HTTP server: Starlette routes that parse, ask one room, and answer. No business rules.
 
-from pathserve.server.app import create_app
-
-__all__ = ["create_app"]
+Each module is imported by its own name: the command line needs a few of them, and not Starlette.
+"""

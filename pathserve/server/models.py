@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from pathserve.access import Action, Actor, Resource, Role, allow
 from pathserve.catalog import SlideFacts, SlideRecord
 from pathserve.catalog.judgements import StoredJudgement
-from pathserve.tiles.colour import INTENT_NAME, ColorFacts
 
 
 class ProblemModel(BaseModel):
@@ -156,16 +155,6 @@ class ColorModel(BaseModel):
     converted: bool = Field(description="Whether `color=srgb` differs from `source`; not with a profile that is sRGB.")
     intent: str | None = Field(description="Rendering intent of the conversion.")
     black_point_compensation: bool
-
-    @classmethod
-    def of(cls, facts: ColorFacts) -> "ColorModel":
-        """Describe them."""
-        return cls(
-            profile=facts.profile,
-            converted=facts.converted,
-            intent=INTENT_NAME if facts.converted else None,
-            black_point_compensation=facts.converted,
-        )
 
 
 class SlideDetailModel(SlideModel):

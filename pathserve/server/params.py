@@ -12,6 +12,7 @@ from pathserve.errors import Invalid
 from pathserve.geometry import PixelGrid
 from pathserve.jobs import State
 from pathserve.labels import MAX_NAME
+from pathserve.server.question_text import MAX_LIMIT
 from pathserve.tiles import DEFAULT_VIEW, ImageFormat, PictureFormat, View, colour
 from pathserve.tiles.view import parse_channels, parse_depth
 
@@ -21,7 +22,6 @@ _T = TypeVar("_T")
 
 _NO_OBJECT = frozenset({"model_type", "model_attributes_type"})
 
-MAX_LIMIT = 10_000
 _MAX_DEPTH = 20  # characters of a plane, or of two
 
 Color = Annotated[

@@ -1,7 +1,5 @@
 """Query parameters of addresses about annotations: which ones, in which order, as they were when."""
 
-import math
-import re
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Literal
@@ -15,13 +13,12 @@ from pathserve.catalog import SlideRecord
 from pathserve.errors import Invalid
 from pathserve.labels import MAX_NAME
 from pathserve.server.params import Color, GridQuery, NoQuery, PageQuery, ViewQuery
+from pathserve.server.question_text import Box, parse_as_of, parse_box, parse_polygon
 
 MAX_NAMED = 1000
 """Most numbers, or ids, of one question."""
 
 _Number = Annotated[int, Field(ge=1, lt=2**63)]
-_Box = tuple[float, float, float, float]
-_WKT = re.compile(r"\s*polygon\s*\(\s*\(([^()]*)\)\s*\)\s*", re.IGNORECASE)
 
 
 class AsOfQuery(NoQuery):
@@ -88,7 +85,7 @@ class FilterQuery(AsOfQuery):
         except ValueError as error:
             raise Invalid("The parameter id: it must be a UUID.") from error
 
-    def question(self, slide: SlideRecord, *, box: _Box | None = None) -> AnnotationQuery:
+    def question(self, slide: SlideRecord, *, box: Box | None = None) -> AnnotationQuery:
         """Turn the parameters into a question to the store.
 
         Raises
@@ -164,61 +161,3 @@ class PairQuery(GridQuery, FilterQuery, ViewQuery):
     kind: Literal["semantic", "instance", "boundary", "distance", "coverage"] = "semantic"
     color: Color = "source"
     format: Literal["npz"] = "npz"
-
-
-def parse_as_of(text: str) -> int | datetime:
-    """Read a revision or version number, or an RFC 3339 time with its zone.
-
-    Raises
-    ------
-    Invalid
-        When it is neither.
-    """
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Invalid("as_of takes a revision number or an RFC 3339 time such as 2026-01-31T12:00:00Z.") from error
-    if moment.tzinfo is None:
-        raise Invalid("as_of takes a time with its zone, such as 2026-01-31T12:00:00Z.")
-    return moment
-
-
-def parse_box(text: str) -> _Box:
-    """Read ``x0,y0,x1,y1``.
-
-    Raises
-    ------
-    Invalid
-        When it is not four finite numbers in order.
-    """
-    try:
-        x0, y0, x1, y1 = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise Invalid("A bbox is four numbers: x0,y0,x1,y1.") from error
-    if not all(map(math.isfinite, (x0, y0, x1, y1))) or x1 < x0 or y1 < y0:
-        raise Invalid("A bbox is four finite numbers x0,y0,x1,y1 with x0 <= x1 and y0 <= y1.")
-    return x0, y0, x1, y1
-
-
-def parse_polygon(text: str) -> tuple[tuple[float, float], ...]:
-    """Read one ring, ``x,y,x,y,...`` or ``POLYGON((x y, x y, ...))``; whether it encloses anything is not looked at.
-
-    Raises
-    ------
-    Invalid
-        When it is neither, or a number is not finite.
-    """
-    found = _WKT.fullmatch(text)
-    try:
-        if found is not None:
-            positions = tuple((float(x), float(y)) for x, y in (pair.split() for pair in found[1].split(",")))
-        else:
-            numbers = [float(part) for part in text.split(",")]
-            positions = tuple(zip(numbers[::2], numbers[1::2], strict=True))
-    except ValueError as error:
-        raise Invalid("A polygon is x,y,x,y,... or POLYGON((x y, x y, ...)), one ring without holes.") from error
-    if not all(math.isfinite(number) for position in positions for number in position):
-        raise Invalid("A polygon has finite numbers.")
-    return positions

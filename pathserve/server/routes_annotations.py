@@ -30,6 +30,7 @@ from pathserve.server.bodies import (
 )
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.exchanging import with_first, written_blocks
+from pathserve.server.features import feature_writer
 from pathserve.server.models import (
     AddedModel,
     FeatureModel,
@@ -49,12 +50,6 @@ _SEQUENCE_PAGE = 1000
 _REPORTED_AT_ONCE = 10_000
 
 
-def feature_writer(services: Services, slide: SlideRecord) -> Callable[[Annotation], dict[str, Any]]:
-    """Give the function that writes this slide's annotations as Features, with their classes' colours."""
-    colors = {c.name: c.color for c in services.classes.of(slide.project)}
-    return lambda annotation: geojson.feature(annotation, colors.get(annotation.class_name or ""))
-
-
 async def list_annotations(call: Call[AnnotationsQuery]) -> Response:
     """Give a page of annotations, or all of them as a GeoJSON text sequence."""
     slide = call.slide()
@@ -72,7 +67,7 @@ async def list_annotations(call: Call[AnnotationsQuery]) -> Response:
         with call.timed("read"):
             query = call.query
             page = services.annotations.page(question, limit=query.limit, cursor=query.cursor, order=query.order)
-        write = feature_writer(services, slide)
+        write = feature_writer(services.classes, slide)
         features = map(write, page.annotations)
         with call.timed("encode"):
             return orjson.dumps(geojson.feature_collection(features, next=page.next, revision=page.revision))
@@ -91,7 +86,7 @@ def _write_sequence(
         context = WriteContext(schema=services.classes.of(slide.project), revisions=revision_log(services.db, slide.id))
         write_sequence(store.stream(question), out, context)
         return
-    write = feature_writer(services, slide)
+    write = feature_writer(services.classes, slide)
     page = store.page(question, limit=_SEQUENCE_PAGE, order=order)
     out.writelines(geojson.feature_sequence(map(write, page.annotations)))
     while page.next is not None:
@@ -163,7 +158,7 @@ def _parse_one(services: Services, slide: SlideRecord, body: bytes, current: Ann
 
 
 def _respond(call: Call[NoQuery], annotation: Annotation, slide: SlideRecord) -> Response:
-    feature = feature_writer(call.services, slide)(annotation)
+    feature = feature_writer(call.services.classes, slide)(annotation)
     headers = {"etag": etag(annotation.revision), "cache-control": "no-cache"}
     return Response(orjson.dumps(feature), media_type=_GEOJSON, headers=headers)
 
@@ -194,7 +189,7 @@ async def _write(call: Call[NoQuery], change: Callable[[Annotation, SlideRecord,
             written = change(current, slide, expected_revision(call.request))
         except Stale as error:
             now = call.services.annotations.latest(feature_id)
-            member = None if now.deleted else feature_writer(call.services, slide)(now)
+            member = None if now.deleted else feature_writer(call.services.classes, slide)(now)
             headers = {"etag": etag(now.revision)}
             return error_response(call.request.scope, error, headers=headers, members={"current": member})
         if written.deleted:
@@ -231,7 +226,7 @@ async def patch_annotation(call: Call[NoQuery]) -> Response:
 
     def change(current: Annotation, slide: SlideRecord, expected: int) -> Annotation:
         _require_current(current, expected)
-        merged = _merge(feature_writer(services, slide)(current), patch)
+        merged = _merge(feature_writer(services.classes, slide)(current), patch)
         new = _parse_one(services, slide, orjson.dumps(merged), current)
         return services.annotations.replace(current.id, new, expected=expected, author=author)
 
@@ -285,7 +280,7 @@ async def list_revisions(call: Call[PageQuery]) -> Response:
 
     def work() -> bytes:
         history = call.services.annotations.history(feature_id)
-        write = feature_writer(call.services, call.slide_of(history[0]))
+        write = feature_writer(call.services.classes, call.slide_of(history[0]))
         versions, following = call.query.page(history)
         items = [write(version) | ({"deleted": True} if version.deleted else {}) for version in versions]
         return orjson.dumps({"items": items, "next": following})

@@ -18,7 +18,7 @@ async def quality(call: Call[NoQuery]) -> Response:
     slide = call.slide()
 
     def work() -> QualityDetailModel:
-        found = _require(call.services.judgements([slide]).get(slide.id))
+        found = _require(call.services.catalog.judgements.current([slide]).get(slide.id))
         detail = call.services.catalog.judgements.detail(slide.id) or {}
         return QualityDetailModel.model_validate({**(found.summary or {}), **detail, "reason": found.reason})
 
@@ -30,7 +30,7 @@ async def tissue(call: Call[GenerationQuery]) -> Response:
     slide = call.slide()
 
     def work() -> tuple[StoredJudgement, bytes | None]:
-        found = _require(call.services.judgements([slide]).get(slide.id))
+        found = _require(call.services.catalog.judgements.current([slide]).get(slide.id))
         return found, call.services.catalog.judgements.tissue(slide.id)
 
     found, picture = await run_in_threadpool(work)

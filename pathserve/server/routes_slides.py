@@ -18,11 +18,12 @@ from pathserve.server.models import (
 )
 from pathserve.server.params import NoQuery, SlidesQuery
 from pathserve.server.services import Services
+from pathserve.tiles.colour import INTENT_NAME
 
 
 def _described(services: Services, slides: list[SlideRecord]) -> list[SlideModel]:
     counts = services.annotations.counts([slide.id for slide in slides])
-    judgements = services.judgements(slides)
+    judgements = services.catalog.judgements.current(slides)
     return [SlideModel.of(slide, counts[slide.id], judgements.get(slide.id)) for slide in slides]
 
 
@@ -52,9 +53,15 @@ async def get_slide(call: Call[NoQuery]) -> Response:
 
 def _color(services: Services, slide: SlideRecord) -> ColorModel | None:
     try:
-        return ColorModel.of(services.tiles.color_facts(slide.id))
+        facts = services.tiles.color_facts(slide.id)
     except PathServeError:
         return None  # what the catalog knows is told even of a slide whose pixels are damaged or out of reach
+    return ColorModel(
+        profile=facts.profile,
+        converted=facts.converted,
+        intent=INTENT_NAME if facts.converted else None,
+        black_point_compensation=facts.converted,
+    )
 
 
 async def patch_slide(call: Call[NoQuery]) -> Response:

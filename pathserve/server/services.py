@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,11 @@ from starlette.concurrency import run_in_threadpool
 
 from pathserve.access import Accounts, Actor, Members, digest
 from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas, Layers, sweep_unpublished
-from pathserve.annotations.chunk_reader import ChunkReader
-from pathserve.annotations.directory import Directories
 from pathserve.annotations.tile_reader import VectorTiles
 from pathserve.cache import ByteBudgetCache
 from pathserve.catalog import Catalog, Pseudonyms, SlideRecord
-from pathserve.catalog.judgements import StoredJudgement
 from pathserve.config import Settings
-from pathserve.db import Database, open_database
-from pathserve.ingest.quality import is_current
+from pathserve.db import Database
 from pathserve.ingest.queue import IngestQueue
 from pathserve.ingest.room import require_room
 from pathserve.ingest.uploads import UploadLimits, Uploads
@@ -31,6 +27,7 @@ from pathserve.pyramid.storage import Slides
 from pathserve.pyramid.stores import open_slides
 from pathserve.server.metrics import Metrics, Tally
 from pathserve.server.presence import Presence
+from pathserve.server.rooms import Rooms
 from pathserve.server.shares import Places, Turns
 from pathserve.server.staged import sweep_staged
 from pathserve.tiles import TileService
@@ -166,37 +163,32 @@ class Services:
     def open(cls, settings: Settings) -> "Services":
         """Open the data folder; an object store is not asked for anything yet."""
         published = open_slides(settings)
-        db = open_database(settings.database)
-        settings.slides.mkdir(mode=0o700, parents=True, exist_ok=True)
-        pseudonyms = Pseudonyms(db, settings.pseudonyms)
-        catalog = Catalog(db, pseudonyms)
-        accounts = Accounts(db, session_seconds=settings.session_hours * 3600, link_seconds=settings.link_minutes * 60)
-        jobs = Jobs(db, settings.runners)
+        rooms = Rooms.open(settings)
+        db, accounts, jobs = rooms.db, rooms.accounts, rooms.jobs
         metrics = Metrics(settings.counters)
         tiles = TileService(published, counts=metrics.tally(Tally.INDEX_HITS, 2))
         presence = Presence(settings.presence)
-        chunks, directories = ChunkReader(), Directories()
         processors = max(1, (os.cpu_count() or 1) // settings.processes)
         limits = UploadLimits(settings.max_upload_bytes, partial(require_room, settings))
         uploads = Uploads(db, settings.uploads, limits, partial(_enqueue, jobs))
         return cls(
             settings=settings,
             db=db,
-            catalog=catalog,
-            pseudonyms=pseudonyms,
+            catalog=rooms.catalog,
+            pseudonyms=rooms.pseudonyms,
             accounts=accounts,
-            members=Members(db),
-            annotations=AnnotationStore(db, spool=settings.data, reader=chunks, directories=directories),
-            classes=ClassSchemas(db),
-            layers=Layers(db),
-            vector_tiles=VectorTiles(db, chunks, directories),
+            members=rooms.members,
+            annotations=rooms.annotations,
+            classes=rooms.classes,
+            layers=rooms.layers,
+            vector_tiles=VectorTiles(db, rooms.chunks, rooms.directories),
             published=published,
             tiles=tiles,
             jobs=jobs,
             uploads=uploads,
             queue=IngestQueue(
                 settings,
-                catalog,
+                rooms.catalog,
                 jobs,
                 sweeps=(
                     uploads.sweep,
@@ -206,7 +198,7 @@ class Services:
                     partial(sweep_staged, settings.imports),
                 ),
             ),
-            slides=Lookups(db, catalog.find_slide),
+            slides=Lookups(db, rooms.catalog.find_slide),
             _sessions=Lookups(db, accounts.session_actor),
             _tokens=Lookups(db, accounts.token_actor),
             drawing=Turns(processors),
@@ -233,11 +225,6 @@ class Services:
     def actor_at_once(self, secret_digest: bytes, version: int, *, is_token: bool) -> tuple[Actor, float] | None:
         """Find whose session or token this is, and when it ends (seconds since 1970), as far as memory knows."""
         return (self._tokens if is_token else self._sessions).known(secret_digest, version)
-
-    def judgements(self, slides: Sequence[SlideRecord]) -> dict[str, StoredJudgement]:
-        """Give by slide what was found about the quality of its pixels of now; blocks."""
-        known = self.catalog.judgements.of(slide.id for slide in slides)
-        return {s.id: known[s.id] for s in slides if s.id in known and is_current(known[s.id], s)}
 
     def close(self) -> None:
         """Let go of the data folder."""

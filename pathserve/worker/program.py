@@ -23,8 +23,8 @@ import orjson
 
 from pathserve.errors import DISK_FULL, Busy, PathServeError, TooLarge
 from pathserve.pixels import PixelSource
-from pathserve.pyramid import build_pyramid, build_reduced, plan_pyramid
-from pathserve.pyramid.build import Runner
+from pathserve.pyramid import plan_pyramid
+from pathserve.pyramid.build import Runner, build_pyramid, build_reduced
 from pathserve.pyramid.plan import Verbatim
 from pathserve.slides import open_slide
 from pathserve.slides.identity import search_scan

@@ -3,12 +3,12 @@
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
-import typer
 
-from pathserve.cli.main import app
+from pathserve.cli.later import Later
+from pathserve.cli.main import program
 from pathserve.config import Settings
 from pathserve.server.app import ENDPOINTS
 
@@ -28,26 +28,24 @@ def test_every_setting_is_documented() -> None:
         assert f"`{field.name}`" in cells
 
 
-def commands(group: click.Group, prefix: str = "pathserve") -> list[tuple[str, click.Command]]:
-    found = []
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            found += commands(command, f"{prefix} {name}")
-        else:
-            found.append((f"{prefix} {name}", command))
-    return found
+def commands(command: Any, name: str = "pathserve") -> list[tuple[str, Any]]:
+    command = command.load() if isinstance(command, Later) else command
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        return [(name, command)]
+    return [found for word, each in inner.items() for found in commands(each, f"{name} {word}")]
 
 
-ALL_COMMANDS = commands(typer.main.get_command(app))
+ALL_COMMANDS = commands(program())
 
 
 @pytest.mark.parametrize(("name", "command"), ALL_COMMANDS, ids=[name for name, _ in ALL_COMMANDS])
-def test_every_command_and_option_is_documented(name: str, command: click.Command) -> None:
+def test_every_command_and_option_is_documented(name: str, command: Any) -> None:
     rows = [cell.strip("`") for cell in table_cells("command-line.md")]
     row = next((r for r in rows if r == name or r.startswith(name + " ")), None)
     assert row is not None
     for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.name != "data":
+        if parameter.param_type_name == "option" and parameter.name not in ("data", "database"):
             assert any(option in row.replace("=", " ") for option in parameter.opts), (name, parameter.opts)
     assert command.help
 

@@ -11,9 +11,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from pathserve.catalog import SlideFacts
-from pathserve.catalog.judgements import StoredJudgement
+from pathserve.catalog.judgements import METHOD_VERSION, StoredJudgement
 from pathserve.config import Settings
-from pathserve.ingest.quality import VERSION
 from pathserve.ingest.staging import locked_staging
 from pathserve.server.services import Services
 
@@ -44,7 +43,7 @@ def judged(site, rooms) -> None:
 
 def judge(rooms: Services, slide_id: str, summary: dict[str, Any]) -> None:
     generation = rooms.catalog.slide(slide_id).generation
-    stored = StoredJudgement(slide_id, generation, VERSION, summary, None)
+    stored = StoredJudgement(slide_id, generation, METHOD_VERSION, summary, None)
     rooms.catalog.judgements.put(stored, detail=None, tissue=None)
 
 

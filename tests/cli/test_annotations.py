@@ -1,9 +1,7 @@
 """Commands that find, count and edit annotations, bring versions back, and care for layers."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -11,7 +9,6 @@ import pytest
 
 from pathserve.annotations import AnnotationQuery, edit_found
 from pathserve.catalog import DEFAULT_PROJECT, make_slide_id
-from pathserve.cli.main import main
 from pathserve.config import Settings
 from pathserve.geometry import Mpp, Size
 from pathserve.labels import NewAnnotation
@@ -22,21 +19,6 @@ from pathserve.server.services import Services
 def square(x: float, side: float, name: str, **properties) -> NewAnnotation:
     ring = [[x, 0], [x + side, 0], [x + side, side], [x, side], [x, 0]]
     return NewAnnotation({"type": "Polygon", "coordinates": [ring]}, class_name=name, properties=properties)
-
-
-@pytest.fixture
-def run(data: Path, monkeypatch, capsys) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the program in this process: there are many runs, and starting it takes longest."""
-    monkeypatch.setenv("PATHSERVE_DATA", str(data))
-
-    def start(*words: object) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["pathserve", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return subprocess.CompletedProcess(sys.argv, int(ended.value.code or 0), said.out, said.err)
-
-    return start
 
 
 @pytest.fixture

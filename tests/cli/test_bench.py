@@ -56,10 +56,10 @@ def services(measurable: Path, data: Path) -> Iterator[Services]:
     opened.close()
 
 
-def test_it_measures_all_and_leaves_nothing_behind(services: Services, run) -> None:
+def test_it_measures_all_and_leaves_nothing_behind(services: Services, program) -> None:
     waiting = services.jobs.enqueue(Path("/somewhere/scan.svs"), project="default")
     names = {slide.id: slide.name for slide in services.catalog.slides()[0]}
-    done = run("bench", "--seconds", "1", "--json")
+    done = program("bench", "--seconds", "1", "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)["results"]
     asked = [(one["what"], names[one["slide"]], one["connections"]) for one in results]
@@ -76,16 +76,16 @@ def test_it_measures_all_and_leaves_nothing_behind(services: Services, run) -> N
     assert not (services.settings.data / "counters").exists()
 
 
-def test_without_annotations_the_table_says_what_is_missing(services: Services, run) -> None:
+def test_without_annotations_the_table_says_what_is_missing(services: Services, program) -> None:
     large = next(s.id for s in services.catalog.slides()[0] if s.name == "large")
-    done = run("bench", large, "--seconds", "1")
+    done = program("bench", large, "--seconds", "1")
     assert done.returncode == 0, done.stderr
     rows = [line.split()[0] for line in done.stdout.splitlines()]
     assert rows == ["what", "tiles", "tiles", "No"]
 
 
-def test_what_cannot_be_measured_is_said_in_a_sentence(run) -> None:
-    done = run("bench")
+def test_what_cannot_be_measured_is_said_in_a_sentence(program) -> None:
+    done = program("bench")
     assert (done.returncode, done.stdout) == (1, "")
     assert "no slides yet" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -18,13 +18,6 @@ SQUARE = {
 }
 
 
-@pytest.fixture
-def slide(run, sample_slide: Path) -> str:
-    done = run("ingest", sample_slide, "--name", "Sample", "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["items"][0]["slide"]
-
-
 def test_an_empty_folder_is_no_error(run) -> None:
     for words in (["slides"], ["verify"], ["user", "list"], ["token", "list"], ["classes", "list"]):
         done = run(*words)
@@ -118,7 +111,7 @@ def test_accounts(run) -> None:
     assert [(p["name"], p["role"], p["disabled"]) for p in people] == [("ada", "reviewer", True)]
 
 
-def test_annotations_go_in_and_come_out(run, slide: str, tmp_path: Path) -> None:
+def test_annotations_go_in_and_come_out(run, program, slide: str, tmp_path: Path) -> None:
     file = tmp_path / "a.geojson"
     bad = {"type": "Feature", "geometry": None, "properties": {}}
     file.write_text(json.dumps({"type": "FeatureCollection", "features": [SQUARE, bad]}))
@@ -135,7 +128,7 @@ def test_annotations_go_in_and_come_out(run, slide: str, tmp_path: Path) -> None
     assert json.loads(again.stdout)["there_already"] == 1
     elsewhere = run("annotations", "import", slide, out, "--layer", "others")
     assert "1 of those there already lie in the layer readers, and stay there." in elsewhere.stdout
-    piped = run("annotations", "export", slide, "-o", "-")
+    piped = program("annotations", "export", slide, "-o", "-")
     assert json.loads(piped.stdout)["features"] == exported
     assert run("annotations", "import", slide, tmp_path / "absent").returncode == 1
     assert run("annotations", "import", "nothing", file).returncode == 1

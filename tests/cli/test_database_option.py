@@ -2,10 +2,12 @@
 
 import pytest
 
+from pathserve.cli.later import Later
 from pathserve.cli.main import program
 
 
 def leaves(command, name="pathserve"):
+    command = command.load() if isinstance(command, Later) else command
     inner = getattr(command, "commands", None)
     if inner is None:
         return [(name, command)]

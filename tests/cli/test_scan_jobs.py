@@ -7,23 +7,21 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
-from typer.testing import CliRunner
 
 from pathserve.cli.commands_serve import _prepare_demo
-from pathserve.cli.main import app
 from pathserve.ingest import queue
 from pathserve.server.services import Services
 
 
 @pytest.fixture
-def command(tmp_path):
-    """Run a command in this process; gives its exit status, its items and what it said."""
+def command(run):
+    """Run a command; gives its exit status, its items and what it said."""
 
-    def run(*words):
-        done = CliRunner().invoke(app, [*map(str, words), "--data", str(tmp_path / "data"), "--json"])
-        return done.exit_code, json.loads(done.stdout)["items"], done.stderr
+    def items(*words):
+        done = run(*words, "--json")
+        return done.returncode, json.loads(done.stdout)["items"], done.stderr
 
-    return run
+    return items
 
 
 @pytest.fixture

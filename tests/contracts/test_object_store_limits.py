@@ -14,8 +14,9 @@ import pytest
 from pathserve.config import Settings
 from pathserve.errors import Busy, Invalid, Unsupported
 from pathserve.ingest.process import _unprivileged
-from pathserve.pyramid import Pyramid, build_pyramid, plan_pyramid
+from pathserve.pyramid import Pyramid, plan_pyramid
 from pathserve.pyramid.bucket import Bucket
+from pathserve.pyramid.build import build_pyramid
 from pathserve.pyramid.objects import ObjectSlides
 from pathserve.pyramid.stores import checked_url, open_slides
 from pathserve.slides import open_slide

@@ -18,8 +18,9 @@ import pytest
 from pathserve.config import Settings
 from pathserve.errors import Conflict, Corrupt, NotFound
 from pathserve.geometry import LevelRegion
-from pathserve.pyramid import Pyramid, build_pyramid, build_reduced, plan_pyramid, verify_pyramid
+from pathserve.pyramid import Pyramid, plan_pyramid, verify_pyramid
 from pathserve.pyramid.bucket import Bucket
+from pathserve.pyramid.build import build_pyramid, build_reduced
 from pathserve.pyramid.layout import MANIFEST
 from pathserve.pyramid.objects import LOOK_SECONDS, ObjectSlides
 from pathserve.pyramid.storage import Slides, load_manifest

@@ -26,7 +26,7 @@ from pathserve.ingest import IngestOptions, ingest_scan
 from pathserve.pixels import Level, SlideInfo
 from pathserve.pyramid.layout import MANIFEST, level_folder
 from pathserve.pyramid.storage import load_manifest
-from pathserve.server import create_app
+from pathserve.server.app import create_app
 from pathserve.server.services import Services
 
 

@@ -21,7 +21,8 @@ from pathserve.access import Role
 from pathserve.config import Settings
 from pathserve.pyramid import Pyramid
 from pathserve.pyramid.shards import ShardFile
-from pathserve.server import create_app, routes_batch
+from pathserve.server import routes_batch
+from pathserve.server.app import create_app
 from pathserve.server.services import Services
 
 TOP = 12  # Deep Zoom level of the sample's full resolution: 10 x 13 tiles of 240 px, those at the edge cut

@@ -23,7 +23,8 @@ from starlette.applications import Starlette
 from pathserve.access import Role
 from pathserve.config import Settings
 from pathserve.ingest import IngestOptions, ingest_scan
-from pathserve.server import connections, create_app, protocol, routes_tiles
+from pathserve.server import connections, protocol, routes_tiles
+from pathserve.server.app import create_app
 from pathserve.server.connections import Connections, Waiting, allow_open_files, most_connections, open_files
 from pathserve.server.protocol import STATE, TileProtocol
 from pathserve.server.services import Services

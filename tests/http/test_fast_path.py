@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from pathserve.access import Role
 from pathserve.catalog import DEFAULT_PROJECT, SlideFacts
 from pathserve.config import Settings
-from pathserve.server import create_app, fast_path
+from pathserve.server import fast_path
+from pathserve.server.app import create_app
 from pathserve.server.fast_path import FastPath, Visit
 from pathserve.server.metrics import Tally
 from pathserve.server.protocol import TileProtocol

@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 from pathserve.access import Role
 from pathserve.config import Settings
 from pathserve.ingest import IngestOptions, ingest_scan
-from pathserve.server import create_app
 from pathserve.server.accept import takes_coding
+from pathserve.server.app import create_app
 
 
 @pytest.fixture(scope="module")

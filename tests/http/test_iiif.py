@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from pathserve.access import Role
 from pathserve.catalog import SlideFacts
 from pathserve.config import Settings
-from pathserve.server import create_app
+from pathserve.server.app import create_app
 
 SIZE = (2220, 2967)
 TILE = 240

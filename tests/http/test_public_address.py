@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from pathserve.config import PUBLIC_URL_VARIABLE, Settings, parse_public_url, public_address
 from pathserve.errors import Invalid
-from pathserve.server import create_app
+from pathserve.server.app import create_app
 
 PUBLIC = "https://slides.example.org"
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from pathserve.access import Role
 from pathserve.config import Settings
-from pathserve.server import create_app
+from pathserve.server.app import create_app
 
 
 def square(x: float, y: float, side: float, name: str):

@@ -29,7 +29,8 @@ from pathserve.catalog import SlideFacts
 from pathserve.config import Settings
 from pathserve.ingest import IngestOptions, ingest_scan
 from pathserve.pyramid.storage import DiskFiles
-from pathserve.server import create_app, routes_zarr
+from pathserve.server import routes_zarr
+from pathserve.server.app import create_app
 from pathserve.server.services import Services
 
 SHARD = "0/c/0/0/0"

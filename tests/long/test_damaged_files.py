@@ -20,7 +20,7 @@ from pathserve.access import Role
 from pathserve.config import Settings
 from pathserve.ingest import IngestOptions, ingest_scan
 from pathserve.pyramid import verify_pyramid
-from pathserve.server import create_app
+from pathserve.server.app import create_app
 from pathserve.slides import Scan
 
 SEED = 40

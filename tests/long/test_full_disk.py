@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from pathserve.access import Role
 from pathserve.config import Settings
 from pathserve.ingest import IngestOptions, ingest_scan
-from pathserve.server import create_app
+from pathserve.server.app import create_app
 
 SMALL_FILE = 1 << 20
 """Less than the sample's largest shard, more than the database of an empty folder."""

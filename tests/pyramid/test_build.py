@@ -11,7 +11,8 @@ from PIL import Image
 
 from pathserve.errors import Corrupt
 from pathserve.geometry import LevelRegion, Size
-from pathserve.pyramid import Pyramid, build_pyramid, plan_pyramid, verify_pyramid
+from pathserve.pyramid import Pyramid, plan_pyramid, verify_pyramid
+from pathserve.pyramid.build import build_pyramid
 from pathserve.pyramid.coding import mean_2x2
 from pathserve.slides import open_slide
 

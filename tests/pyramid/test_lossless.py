@@ -7,7 +7,8 @@ import zarr
 from pathserve.errors import Corrupt, NotFound
 from pathserve.geometry import LevelRegion, Size
 from pathserve.pixels import DTYPES, RGB_CHANNELS, Channel, Level, Plane, SlideInfo
-from pathserve.pyramid import Pyramid, build_pyramid, plan_pyramid, publish
+from pathserve.pyramid import Pyramid, plan_pyramid, publish
+from pathserve.pyramid.build import build_pyramid
 from pathserve.pyramid.coding import Coding
 from pathserve.pyramid.plan import DECODED
 

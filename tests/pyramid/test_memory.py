@@ -10,7 +10,8 @@ import pytest
 import tifffile
 
 from pathserve.geometry import LevelRegion
-from pathserve.pyramid import build_pyramid, plan_pyramid
+from pathserve.pyramid import plan_pyramid
+from pathserve.pyramid.build import build_pyramid
 from pathserve.slides import open_slide
 
 WORK = """

@@ -12,7 +12,8 @@ from PIL import Image
 
 from pathserve.errors import Corrupt, PathServeError
 from pathserve.geometry import Size
-from pathserve.pyramid import build_pyramid, plan_pyramid
+from pathserve.pyramid import plan_pyramid
+from pathserve.pyramid.build import build_pyramid
 from pathserve.pyramid.plan import Verbatim
 from pathserve.slides import jpeg, open_slide
 from pathserve.slides.ndpi.joining import join, read_pieces, without_marker

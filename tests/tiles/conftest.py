@@ -2,7 +2,8 @@
 
 import pytest
 
-from pathserve.pyramid import build_pyramid, plan_pyramid, publish
+from pathserve.pyramid import plan_pyramid, publish
+from pathserve.pyramid.build import build_pyramid
 from pathserve.slides import open_slide
 from pathserve.tiles import TileService
 

@@ -1,4 +1,7 @@
-"""Judges the quality of a published slide: the only place here that reads pixels, and only from our own pyramid."""
+"""Judges the quality of a published slide: the only place here that reads pixels, and only from our own pyramid.
+
+A change of what it finds raises `pathserve.catalog.judgements.METHOD_VERSION`.
+"""
 
 import io
 import math
@@ -30,9 +33,6 @@ from pathserve.pyramid.layout import Facts
 from pathserve.pyramid.windows import with_windows
 from pathserve.tiles.compose import compose
 from pathserve.tiles.view import DEFAULT_VIEW
-
-VERSION = 1
-"""Of the method; what an older one found is found anew on request."""
 
 OVERVIEW_MPP = 8.0
 OVERVIEW_SIDE = 2048

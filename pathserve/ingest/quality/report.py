@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pathserve.catalog import Catalog, SlideRecord
-from pathserve.catalog.judgements import StoredJudgement
+from pathserve.catalog.judgements import METHOD_VERSION, StoredJudgement
 from pathserve.config import Settings
 from pathserve.errors import PathServeError
 from pathserve.ingest.quality.hints import Hint
-from pathserve.ingest.quality.judge import VERSION, Judgement, judge
+from pathserve.ingest.quality.judge import Judgement, judge
 from pathserve.pyramid import Pyramid
 from pathserve.pyramid.stores import open_slides
 
@@ -35,7 +35,7 @@ def judge_slide(slide: SlideRecord, *, settings: Settings, catalog: Catalog) -> 
         reason = "The slide could not be judged."
     else:
         summary, detail, tissue = summary_of(found), detail_of(found), found.mask
-    stored = StoredJudgement(slide.id, slide.generation, VERSION, summary, reason)
+    stored = StoredJudgement(slide.id, slide.generation, METHOD_VERSION, summary, reason)
     catalog.judgements.put(stored, detail=detail, tissue=tissue)
     return stored
 
@@ -56,14 +56,9 @@ def judged(
     known = catalog.judgements.of(slide.id for slide in slides)
     for slide in slides:
         stored = known.get(slide.id)
-        if stored is None or stored.summary is None or not is_current(stored, slide):
+        if stored is None or stored.summary is None or not stored.is_current(slide):
             stored = judge_slide(slide, settings=settings, catalog=catalog)
         yield slide, stored
-
-
-def is_current(stored: StoredJudgement, slide: SlideRecord) -> bool:
-    """Tell whether a judgement is of the slide's pixels of now, by the method of now."""
-    return (stored.generation, stored.version) == (slide.generation, VERSION)
 
 
 def summary_of(found: Judgement) -> dict[str, Any]:

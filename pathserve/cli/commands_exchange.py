@@ -10,9 +10,10 @@ import typer
 
 from pathserve.annotations import AnnotationQuery
 from pathserve.annotations.revision_log import revision_log
-from pathserve.cli.options import AsJson, Data, open_services, usage
+from pathserve.cli.options import AUTHOR, AsJson, Data, Slide, usage
 from pathserve.cli.output import Exit, note, say, say_json
 from pathserve.cli.progress import bar
+from pathserve.cli.rooms import open_rooms
 from pathserve.exchange import (
     IDENTITY,
     ExportOptions,
@@ -28,11 +29,9 @@ from pathserve.exchange import (
 )
 from pathserve.formats.registry import by_name
 from pathserve.labels import clean_name
-from pathserve.server.params_annotations import parse_as_of
+from pathserve.pyramid.stores import open_slides
+from pathserve.server.question_text import parse_as_of
 
-annotations = typer.Typer(help="Find, edit, import and export annotations.", no_args_is_help=True)
-
-Slide = Annotated[str, typer.Argument(metavar="SLIDE", help="Slide id.")]
 Layers = Annotated[list[str] | None, typer.Option("--layer", help="Only this layer; repeats.")]
 Classes = Annotated[list[str] | None, typer.Option("--class", help="Only this class; repeats.")]
 Origin = Annotated[
@@ -50,16 +49,13 @@ Option = Annotated[
     list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="What a format has to be told; repeats.")
 ]
 
-AUTHOR = "command line"
-"""Who has done what commands do."""
-
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    app.add_typer(annotations, name="annotations")
+    """Add the commands to those about annotations."""
+    app.command("import")(import_annotations)
+    app.command("export")(export_annotations)
 
 
-@annotations.command("import")
 def import_annotations(
     slide: Slide,
     file: Annotated[Path, typer.Argument(metavar="FILE")],
@@ -88,15 +84,15 @@ def import_annotations(
             force=force,
             told=parse_told(option or ()),
         )
-    with open_services(data) as services, bar("annotations") as moved:
-        record = services.catalog.slide(slide)
+    with open_rooms(data) as rooms, bar("annotations") as moved:
+        record = rooms.catalog.slide(slide)
         report = import_file(
-            services.annotations,
+            rooms.annotations,
             slide,
             file,
             options,
-            frame=slide_frame(record, services.published),
-            tissue=slide_tissue(record, services.catalog.judgements),
+            frame=slide_frame(record, open_slides(rooms.settings)),
+            tissue=slide_tissue(record, rooms.catalog.judgements),
             progress=moved,
         )
     if as_json:
@@ -107,7 +103,6 @@ def import_annotations(
         raise typer.Exit(Exit.REFUSED if report.is_refused else Exit.PARTLY)
 
 
-@annotations.command("export")
 def export_annotations(
     slide: Slide,
     format_: Annotated[str, typer.Option("--format", help="The format.")] = "geojson",
@@ -131,15 +126,15 @@ def export_annotations(
         moment = None if as_of is None else parse_as_of(as_of)
         frame = frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine)
         options = ExportOptions(by_name(format_), frame, parse_told(option or ()))
-    with open_services(data) as services, bar("annotations") as moved:
-        record = services.catalog.slide(slide)
+    with open_rooms(data) as rooms, bar("annotations") as moved:
+        record = rooms.catalog.slide(slide)
         export = begin_export(
-            services.annotations,
+            rooms.annotations,
             AnnotationQuery(slide, layers=tuple(layer or ()), classes=tuple(class_ or ()), as_of=moment),
             options,
-            frame=slide_frame(record, services.published),
-            schema=services.classes.of(record.project),
-            revisions=revision_log(services.db, slide),
+            frame=slide_frame(record, open_slides(rooms.settings)),
+            schema=rooms.classes.of(record.project),
+            revisions=revision_log(rooms.db, slide),
         )
         with _sink(output) as out:
             report = export.write(out, lambda done: moved("writing", done, None))
