@@ -1,11 +1,12 @@
 """What is done with annotations that are stored; each runs in a process of its own and prints JSON.
 
-``python -m benchmarks.annotation_use pathserve DATABASE SLIDE BOXES ROUNDS EDITS``: PathServe's store.
+``python -m benchmarks.annotation_use pathserve DATABASE SLIDE BOXES ROUNDS EDITS``: PathServe's store. After each edit
+comes what none can do without: an fsync after appending 4 KiB, and after as much as the edit wrote; in PostgreSQL the
+commit of one row.
 ``python -m benchmarks.annotation_use import DATABASE SLIDE GEOJSON``: its import, without the start of a process.
 ``python -m benchmarks.annotation_use export DATABASE SLIDE FILE``: its export, likewise.
 ``python -m benchmarks.annotation_use rtree GEOJSON FILE BOXES ROUNDS``: SQLite's R*Tree with WKB, made when absent.
 ``python -m benchmarks.annotation_use json GEOJSON orjson|json``: only parsing.
-``python -m benchmarks.annotation_use fsync FOLDER EDITS``: appending 4 KiB and an fsync, again and again.
 """
 
 import gc
@@ -15,11 +16,13 @@ import resource
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import orjson
+import psycopg
 import shapely
 
 from benchmarks.make_cells import HEAD, TAIL
@@ -34,6 +37,7 @@ from pathserve.labels import NewAnnotation
 
 Box = tuple[float, float, float, float]
 Figures = dict[str, float]
+Floor = Callable[[int], object]
 
 
 def pathserve(database: str, slide: str, boxes: Sequence[Box], rounds: int, edits: int) -> Figures:
@@ -48,7 +52,9 @@ def pathserve(database: str, slide: str, boxes: Sequence[Box], rounds: int, edit
             found += _ask(store, slide, boxes)
         queries = rounds * len(boxes)
         figures |= {"query_ms": (time.process_time() - cpu) / queries * 1e3, "found": found / queries}
-        return figures | _edit(store, slide, boxes[0], edits) | {"rss_mb": _peak()}
+        with _floors(database) as floors:
+            figures |= _edit(store, slide, boxes[0], edits, floors)
+        return figures | {"rss_mb": _peak()}
 
 
 def bring(database: Path, slide: str, geojson: Path) -> Figures:
@@ -89,21 +95,60 @@ def _ask(store: AnnotationStore, slide: str, boxes: Sequence[Box]) -> int:
     )
 
 
-def _edit(store: AnnotationStore, slide: str, box: Box, edits: int) -> Figures:
+def _edit(store: AnnotationStore, slide: str, box: Box, edits: int, floors: Mapping[str, Floor]) -> Figures:
+    """Edit objects one by one that lie in chunks alone, then the same ones again; what a chunk says is copied first."""
     page = store.page(AnnotationQuery(slide, bbox=box), limit=max(1, edits))
     ids = [annotation.id for annotation in page.annotations]
-    chosen = [(store.get(i), store.get(i).revision) for i in ids]
-    wall, cpu = time.perf_counter(), time.process_time()
-    for annotation, revision in chosen:
-        properties = {**annotation.properties, "state": "approved"}
+    figures = _edit_each(store, ids, "edit", floors) | _edit_each(store, ids, "edit_again", floors)
+    return figures | {"history_ms": _per(lambda: [store.history(i) for i in ids], max(1, len(ids)))}
+
+
+def _edit_each(store: AnnotationStore, ids: Sequence[UUID], name: str, floors: Mapping[str, Floor]) -> Figures:
+    """Take the mean of edits, and, after each of them, of what no edit can do without."""
+    spent = dict.fromkeys(
+        (f"{name}_ms", f"{name}_cpu_ms", f"{name}_bytes", *(f"{name}_{floor}" for floor in floors)), 0.0
+    )
+    for annotation in [store.get(i) for i in ids]:
+        state = "rejected" if annotation.properties.get("state") == "approved" else "approved"
+        properties = {**annotation.properties, "state": state}
         new = NewAnnotation(annotation.geometry, annotation.id, annotation.class_name, properties=properties)
-        store.replace(annotation.id, new, expected=revision, author="benchmark")
-    count = max(1, len(ids))
-    figures = {
-        "edit_ms": (time.perf_counter() - wall) / count * 1e3,
-        "edit_cpu_ms": (time.process_time() - cpu) / count * 1e3,
-    }
-    return figures | {"history_ms": _per(lambda: [store.history(i) for i in ids], count)}
+        written, cpu, wall = _written(), time.process_time(), time.perf_counter()
+        store.replace(annotation.id, new, expected=annotation.revision, author="benchmark")
+        spent[f"{name}_ms"] += (time.perf_counter() - wall) * 1e3
+        spent[f"{name}_cpu_ms"] += (time.process_time() - cpu) * 1e3
+        written = _written() - written
+        spent[f"{name}_bytes"] += written
+        for floor, work in floors.items():
+            wall = time.perf_counter()
+            work(written)
+            spent[f"{name}_{floor}"] += (time.perf_counter() - wall) * 1e3
+    return {figure: value / max(1, len(ids)) for figure, value in spent.items()}
+
+
+def _written() -> int:
+    """Tell how many bytes this process has given to files so far."""
+    lines = Path("/proc/self/io").read_text("ascii").splitlines()
+    return next(int(line.partition(":")[2]) for line in lines if line.startswith("wchar"))
+
+
+@contextmanager
+def _floors(database: str) -> Iterator[Mapping[str, Floor]]:
+    """Give what no durable edit can do without, by the name of its figure; each is told how many bytes an edit wrote."""
+    if "://" in database:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("create table if not exists benchmark_row (text text)")
+            yield {"commit_ms": lambda _: connection.execute("insert into benchmark_row values (%s)", ["a row"])}
+            connection.execute("drop table benchmark_row")
+        return
+    file = Path(f"{database}.fsync")
+    with file.open("wb", buffering=0) as out:
+
+        def synced(count: int) -> None:
+            out.write(bytes(count))
+            os.fsync(out.fileno())
+
+        yield {"fsync_ms": lambda _: synced(4096), "fsync_same_ms": synced}
+    file.unlink()
 
 
 def rtree(geojson: Path, file: Path, boxes: Sequence[Box], rounds: int) -> Figures:
@@ -150,22 +195,6 @@ def parse(geojson: Path, how: str) -> Figures:
     return figures | {"found": len(found["features"])}
 
 
-def fsync(folder: Path, edits: int) -> Figures:
-    """Append to a file and bring it to the disk."""
-    file = folder / "fsync"
-    block = os.urandom(4096)
-    with file.open("wb", buffering=0) as out:
-        out.write(block)
-        os.fsync(out.fileno())
-        wall = time.perf_counter()
-        for _ in range(edits):
-            out.write(block)
-            os.fsync(out.fileno())
-        figures = {"edit_ms": (time.perf_counter() - wall) / edits * 1e3}
-    file.unlink()
-    return figures
-
-
 def _per(work: Callable[[], object], count: int) -> float:
     wall = time.perf_counter()
     work()
@@ -188,8 +217,6 @@ def main() -> None:
             figures = rtree(Path(geojson), Path(file), orjson.loads(boxes), int(rounds))
         case ["json", geojson, how]:
             figures = parse(Path(geojson), how)
-        case ["fsync", folder, edits]:
-            figures = fsync(Path(folder), int(edits))
         case _:
             sys.exit(__doc__)
     print(json.dumps(figures))

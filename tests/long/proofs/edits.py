@@ -26,10 +26,11 @@ from pathlib import Path
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from pathserve.annotations import AnnotationStore
-from pathserve.db import open_database
+from pathserve.db import checkpoints, open_database
 from pathserve.errors import Busy, NotFound
 from pathserve.labels import NewAnnotation
 
+checkpoints.ENOUGH_PAGES = 50  # so that SQLite's log is brought into the file while they write
 where, slide, out, most = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 out = int(out) if out.isdigit() else os.open(out, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 store = AnnotationStore(db := open_database(where if where.startswith("postgresql:") else Path(where)))
