@@ -47,7 +47,7 @@ from pathserve.server.endpoint import Endpoint
 from pathserve.server.fast_path import FastPath
 from pathserve.server.kernels import load_kernels
 from pathserve.server.middleware import Counting, Envelope
-from pathserve.server.openapi import describe
+from pathserve.server.openapi import Description
 from pathserve.server.problems import on_http_exception, on_pathserve_error
 from pathserve.server.protocol import STATE, Door
 from pathserve.server.services import Services
@@ -148,6 +148,6 @@ def create_app(
     )
     # An address with a slash too many is none: Starlette would lead elsewhere by what the client calls this server.
     app.router.redirect_slashes = False
-    app.state.openapi = describe(ENDPOINTS)
+    app.state.description = Description(ENDPOINTS)
     app.state.services = services
     return app

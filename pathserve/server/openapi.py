@@ -1,9 +1,11 @@
 """OpenAPI 3.1 made from the endpoints themselves: the models that parse are the models that are described."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from threading import Lock
 from typing import Any
 
+import orjson
 from openapi_pydantic import OpenAPI
 from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
 from pydantic import BaseModel
@@ -30,6 +32,25 @@ _CONDITIONAL_STATUSES = {
     "412": "Another version is current; `current` holds it.",
     "428": "If-Match is missing.",
 }
+
+
+class Description:
+    """The description of the interface as JSON, made when it is first asked for and kept; for several threads.
+
+    Making it takes longer than all else at the start of a server, and few servers are ever asked for it.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint[Any]]) -> None:
+        self._endpoints = endpoints
+        self._lock = Lock()
+        self._text: bytes | None = None
+
+    def text(self) -> bytes:
+        """Give the document; the first call takes some tenths of a second."""
+        with self._lock:
+            if self._text is None:
+                self._text = orjson.dumps(describe(self._endpoints))
+            return self._text
 
 
 def describe(endpoints: Iterable[Endpoint[Any]]) -> dict[str, Any]:

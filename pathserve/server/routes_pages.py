@@ -5,7 +5,6 @@ import re
 from importlib import resources
 from pathlib import Path
 
-import orjson
 from pydantic import ConfigDict
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -112,7 +111,8 @@ async def docs(call: Call[NoQuery]) -> Response:  # noqa: ARG001 - a handler's s
 
 async def openapi(call: Call[NoQuery]) -> Response:
     """Give the interface's description to programs."""
-    return Response(orjson.dumps(call.request.app.state.openapi), media_type="application/json")
+    text = await run_in_threadpool(call.request.app.state.description.text)
+    return Response(text, media_type="application/json")
 
 
 class PageQuery(NoQuery):

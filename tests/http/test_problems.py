@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.testclient import TestClient
 
 from pathserve import errors
+from pathserve.access import Role
+from pathserve.server import openapi
+from pathserve.server.app import ENDPOINTS, create_app
 from pathserve.server.problems import on_unexpected, status_of
 
 
@@ -88,6 +92,24 @@ def test_the_interface_describes_itself_in_valid_openapi(site) -> None:
     assert {p["name"] for p in region["parameters"]} >= {"slide", "x", "y", "width", "height", "mpp", "downsample"}
     put = document["paths"]["/api/annotations/{annotation}"]["put"]
     assert {"412", "428"} <= set(put["responses"])
+
+
+def test_the_description_is_made_once_and_only_when_asked_for(monkeypatch, settings) -> None:
+    made = list[int]()
+
+    def describe(endpoints) -> dict[str, object]:
+        made.append(len(endpoints))
+        return {"openapi": "3.1.1"}
+
+    monkeypatch.setattr(openapi, "describe", describe)
+    app = create_app(settings)
+    token = app.state.services.accounts.create_token("t", role=Role.VIEWER).secret
+    with TestClient(app, headers={"authorization": f"Bearer {token}"}) as client:
+        assert client.get("/api/session").status_code == 200
+        assert made == []
+        answers = [client.get("/api/openapi.json") for _ in range(3)]
+    assert [answer.json() for answer in answers] == [{"openapi": "3.1.1"}] * 3
+    assert made == [len(ENDPOINTS)]
 
 
 def test_the_description_names_the_limits_that_addresses_have(site) -> None:
