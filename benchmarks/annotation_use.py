@@ -133,7 +133,7 @@ def _written() -> int:
 
 @contextmanager
 def _floors(database: str) -> Iterator[Mapping[str, Floor]]:
-    """Give what no durable edit can do without, by the name of its figure; each is told how many bytes an edit wrote."""
+    """Give what no durable edit can do without, by the name of its figure; told how many bytes an edit wrote."""
     if "://" in database:
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute("create table if not exists benchmark_row (text text)")

@@ -29,7 +29,10 @@ _CHUNK = (
 )
 _MOVE = "update head set revision = ?, deleted = ?, x0 = ?, y0 = ?, x1 = ?, y1 = ? where id = ? and revision = ?"
 _END = "update feature_version set until = ? where id = ? and revision = ? and until is null"
-_OVERRIDE = "insert into overridden (chunk, place, revision) select p.chunk, p.place, ? from placed p where p.id = ?"
+_OVERRIDE = (
+    "insert into overridden (chunk, place, revision) select p.chunk, p.place, ? from placed p where p.id = ? "
+    "on conflict do nothing"
+)
 
 
 @dataclass(frozen=True, slots=True)
