@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pathserve.annotations.chunk_shapes import WORTH_LOADING, load_kernels
 from pathserve.annotations.chunks import Attributes, Chunk
 from pathserve.cache import ByteBudgetCache
 from pathserve.db import Transaction, placeholders
@@ -57,10 +58,12 @@ class UnreadChunk:
 class ChunkReader:
     """Decodes chunks and keeps what was used last; what it gives is read-only. For several threads.
 
-    A chunk never changes, so what is kept never goes stale, whoever else writes to the database.
+    A chunk never changes, so what is kept never goes stale, whoever else writes to the database. After so many chunks
+    that machine code would have paid for itself it is loaded.
     """
 
     def __init__(self, budget: int = CACHE_BYTES) -> None:
+        self._unpacked = 0
         self._attributes: ByteBudgetCache[int, Attributes] = ByteBudgetCache(budget // 2, lambda a: a.nbytes)
         self._columns: ByteBudgetCache[tuple[int, bool], Columns] = ByteBudgetCache(budget // 2, lambda c: c.nbytes)
 
@@ -89,6 +92,9 @@ class ChunkReader:
             known |= {ref.id: _without_json(found) for ref, found in zip(missing, whole, strict=True)}
             missing = [ref for ref in missing if known[ref.id] is None]
         data = _data(tx, _ALL if properties else "attributes, geometry", missing)
+        if self._unpacked < WORTH_LOADING <= self._unpacked + len(missing):
+            load_kernels()
+        self._unpacked += len(missing)
         for ref in missing:
             chunk = Chunk(*data[ref.id])
             attributes = self._attributes.get(ref.id)

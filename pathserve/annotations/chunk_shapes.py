@@ -26,7 +26,7 @@ _KERNELS = "pathserve.annotations.chunk_kernels"
 
 def load_kernels() -> None:
     """Load the machine code: what unpacks many chunks does so before."""
-    import_module(_KERNELS)
+    import_module("pathserve.annotations.chunk_kernels")
 
 
 def loaded_kernels() -> Any | None:  # noqa: ANN401 - a module of numba's

@@ -7,6 +7,7 @@ mix them with what an update has put in the place of older modules meanwhile.
 from importlib import import_module
 
 MODULES = (
+    "pathserve.annotations.chunk_kernels",
     "pathserve.annotations.gather_kernels",
     "pathserve.annotations.mvt_kernels",
     "pathserve.annotations.tile_kernels",

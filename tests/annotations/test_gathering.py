@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pathserve.annotations import gather_kernels, gathering, matching
+from pathserve.annotations import (
+    AnnotationQuery,
+    AnnotationStore,
+    chunk_reader,
+    gather_kernels,
+    gathering,
+    matching,
+)
 from pathserve.annotations.gathering import Chosen, Gatherer
 from pathserve.annotations.query import Box
 from pathserve.labels import Columns, NewAnnotation, Texts
@@ -154,3 +161,18 @@ def test_rows_in_a_box(kernels: ModuleType | None) -> None:
         assert matching.rows_in_box(np.array(boxes), box).tolist() == meeting
 
     check()
+
+
+def test_machine_code_is_loaded_by_who_unpacks_much(
+    store: AnnotationStore, slide: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = list[bool]()
+    monkeypatch.setattr(chunk_reader, "WORTH_LOADING", 2)
+    monkeypatch.setattr(chunk_reader, "load_kernels", lambda: loads.append(True))
+    for _ in range(3):
+        with store.bulk(slide, layer="x", author="a") as bulk:
+            bulk.add(Columns.of([NewAnnotation(GEOMETRIES[0])]))
+            bulk.publish()
+        list(store.columns(AnnotationQuery(slide)))  # one more chunk each time
+        list(store.columns(AnnotationQuery(slide)))  # out of memory
+        assert len(loads) == (store.revision(slide) >= 2)
