@@ -23,6 +23,9 @@ _FIELDS = (("column", "<i4"), ("row", "<i4"), ("class", "<i4"), ("state", "<i2")
 _WIDTH = sum(np.dtype(kind).itemsize for _, kind in _FIELDS)
 _LEVEL = 3
 
+Fields = Sequence[tuple[str, str]]
+"""Names and kinds of numbers (numpy's) of columns."""
+
 Names = tuple[tuple[str, ...], tuple[str, ...]]
 """Classes and states."""
 
@@ -36,13 +39,10 @@ def pack_summary(summary: Summary) -> bytes:
     """Make the bytes of a summary of rows, as `summarize` gives it."""
     counts = summary.counts
     values = (counts.bins[:, 0], counts.bins[:, 1], counts.classes, counts.states, summary.levels)
-    planes = [
-        np.ascontiguousarray(some, kind).view(np.uint8).reshape(-1, np.dtype(kind).itemsize).T.tobytes()
-        for some, (_, kind) in zip(values, _FIELDS, strict=True)
-    ]
+    planes = pack_table(values, _FIELDS)
     names = orjson.dumps((counts.class_names, counts.state_names))
     head = _HEAD.pack(_FORM, len(summary.levels), len(names))
-    return bytes(imagecodecs.zstd_encode(b"".join((head, names, *planes)), level=_LEVEL))
+    return bytes(imagecodecs.zstd_encode(b"".join((head, names, planes)), level=_LEVEL))
 
 
 def unpack_summaries(several: Sequence[bytes]) -> Summary:
@@ -56,11 +56,7 @@ def unpack_summaries(several: Sequence[bytes]) -> Summary:
     read = [_read(data) for data in several]
     planes = np.concatenate([np.empty((_WIDTH, 0), np.uint8), *(planes for _, planes in read)], axis=1)
     sizes = np.array([planes.shape[1] for _, planes in read], np.int64)
-    values, at = dict[str, Whole](), 0
-    for name, kind in _FIELDS:
-        end = at + np.dtype(kind).itemsize
-        values[name] = np.ascontiguousarray(planes[at:end].T).view(kind)[:, 0]
-        at = end
+    values = dict(zip((name for name, _ in _FIELDS), _columns(planes, _FIELDS), strict=True))
     names = _Names()
     tables = [names.table(text) for text, _ in read]
     classes, class_names = _renamed(values["class"], [own for own, _ in tables], sizes), tuple(names.classes)
@@ -68,6 +64,31 @@ def unpack_summaries(several: Sequence[bytes]) -> Summary:
     bins = np.stack((values["column"], values["row"]), axis=1)
     counts = Counts(bins, classes, states, np.ones(len(bins), np.int32), class_names, state_names)
     return Summary(counts, values["level"].astype(np.uint8))
+
+
+def pack_table(columns: Sequence[Whole], fields: Fields) -> bytes:
+    """Put columns of N whole numbers into planes of N bytes: the first bytes of a column's numbers, then the second."""
+    return b"".join(
+        np.ascontiguousarray(some, kind).view(np.uint8).reshape(-1, np.dtype(kind).itemsize).T.tobytes()
+        for some, (_, kind) in zip(columns, fields, strict=True)
+    )
+
+
+def unpack_table(data: bytes, fields: Fields) -> list[Whole]:
+    """Give the columns of a table; raises `Corrupt` when its length is none that a table has."""
+    width = sum(np.dtype(kind).itemsize for _, kind in fields)
+    if len(data) % width:
+        raise damaged()
+    return _columns(np.frombuffer(data, np.uint8).reshape(width, -1), fields)
+
+
+def _columns(planes: npt.NDArray[np.uint8], fields: Fields) -> list[Whole]:
+    found, at = list[Whole](), 0
+    for _, kind in fields:
+        end = at + np.dtype(kind).itemsize
+        found.append(np.ascontiguousarray(planes[at:end].T).view(kind)[:, 0])
+        at = end
+    return found
 
 
 class _Names:

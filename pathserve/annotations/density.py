@@ -6,7 +6,7 @@ elsewhere it is drawn. Level 0 of this module is a downsample of 16, level 1 one
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +33,11 @@ _BIN = NEAREST * BIN_PIXELS
 _THRESHOLDS = SMALL * NEAREST * 2.0 ** np.arange(100)  # of levels: a side below is small there
 _MOST_BIN = 1 << 17
 _BLOCK_BITS = 6
+
+BLOCK = 1 << _BLOCK_BITS
+"""Bins across a block of a `DensityPyramid`: those of a tile of 256 pixels."""
+
+_ROW_BITS, _HALF = 32, 1 << 31
 _ENTRIES_AT_ONCE = 1 << 20
 _DENSE, _DENSE_ANYWAY = 8, 1 << 16
 """Counts are added up in a table of all that can be when it has at most so many places for each, and so many more."""
@@ -126,6 +131,11 @@ class Bins:
     def count(self) -> int:
         """How many bins there are."""
         return (self.x1 - self.x0) * (self.y1 - self.y0)
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """Give column and row of the blocks in which they lie, row by row."""
+        columns = range(self.x0 >> _BLOCK_BITS, ((self.x1 - 1) >> _BLOCK_BITS) + 1)
+        return [(x, y) for y in range(self.y0 >> _BLOCK_BITS, ((self.y1 - 1) >> _BLOCK_BITS) + 1) for x in columns]
 
     def hold(self, bins: Whole) -> npt.NDArray[np.bool_]:
         """Tell which of (K, 2) bins are among these."""
@@ -255,19 +265,57 @@ class DensityPyramid:
         """Bytes of all arrays."""
         return sum(kept.blocks.nbytes + kept.starts.nbytes + kept.counts.nbytes for kept in self._levels)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes of all levels."""
+        return self._levels[-1].counts.class_names
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the states of all levels."""
+        return self._levels[-1].counts.state_names
+
+    def blocks(self) -> Iterator[tuple[int, int, int, Counts]]:
+        """Give level, column, row and counts of every block that has any, named by the names of all levels."""
+        for number, kept in enumerate(self._levels):
+            classes = _codes_in(kept.counts.class_names, self.class_names)
+            states = _codes_in(kept.counts.state_names, self.state_names)
+            for block, start, end in zip(
+                kept.blocks.tolist(), kept.starts.tolist(), kept.starts[1:].tolist(), strict=False
+            ):
+                some = _some(kept.counts, np.arange(start, end))
+                some = replace(
+                    some,
+                    classes=classes[some.classes],
+                    states=states[some.states],
+                    class_names=self.class_names,
+                    state_names=self.state_names,
+                )
+                row = (block + _HALF) >> _ROW_BITS
+                yield PYRAMID_FROM + number, block - (row << _ROW_BITS), row, some
+
     def tile(self, bins: Bins) -> Counts:
         """Give the counts of a tile at a level from `PYRAMID_FROM` on."""
         kept = self._levels[bins.level - PYRAMID_FROM]
-        rows = range(bins.y0 >> _BLOCK_BITS, ((bins.y1 - 1) >> _BLOCK_BITS) + 1)
-        columns = np.array((bins.x0 >> _BLOCK_BITS, (bins.x1 - 1) >> _BLOCK_BITS))
+        blocks = np.array(bins.blocks(), np.int64)
+        places = np.searchsorted(kept.blocks, _block(blocks[:, 0], blocks[:, 1]))
         runs = [np.empty(0, np.int64)]
-        for row in rows:
-            first, last = _block(columns, np.full(2, row))
-            start, end = np.searchsorted(kept.blocks, first, "left"), np.searchsorted(kept.blocks, last, "right")
-            runs.append(np.arange(kept.starts[start], kept.starts[end]))
-        found = _some(kept.counts, np.concatenate(runs))
-        inside = bins.hold(found.bins)
-        return found if inside.all() else _some(found, inside)
+        for place, (x, y) in zip(places.tolist(), blocks.tolist(), strict=True):
+            if place < len(kept.blocks) and kept.blocks[place] == (y << _ROW_BITS) + x:
+                runs.append(np.arange(kept.starts[place], kept.starts[place + 1]))
+        return some_of_bins(_some(kept.counts, np.concatenate(runs)), bins)
+
+
+def some_of_bins(counts: Counts, bins: Bins) -> Counts:
+    """Give the counts that are in some bins."""
+    inside = bins.hold(counts.bins)
+    return counts if inside.all() else _some(counts, inside)
+
+
+def _codes_in(own: Sequence[str], names: Sequence[str]) -> npt.NDArray[np.int32]:
+    """Give the place of each own name among others; the last is that of -1."""
+    places = {name: place for place, name in enumerate(names)}
+    return np.array([*(places[name] for name in own), -1], np.int32)
 
 
 def _in_blocks(several: Iterable[Counts]) -> _Level:
@@ -299,7 +347,7 @@ def _narrow(codes: Whole, names: int) -> Whole:
 
 def _block(columns: Whole, rows: Whole) -> Ints:
     """Give the numbers of blocks in some columns and rows of blocks."""
-    found: Ints = (rows.astype(np.int64) << 32) + columns
+    found: Ints = (rows.astype(np.int64) << _ROW_BITS) + columns
     return found
 
 

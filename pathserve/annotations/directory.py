@@ -59,6 +59,18 @@ class ChunkRefs(Sequence[ChunkRef]):
     def __len__(self) -> int:
         return len(self._facts)
 
+    @property
+    def ids(self) -> Ints:
+        """Give the ids of all."""
+        found: Ints = self._facts[:, 0]
+        return found
+
+    @property
+    def layers(self) -> Ints:
+        """Give the layer of each."""
+        found: Ints = self._facts[:, 1]
+        return found
+
     @overload
     def __getitem__(self, place: int) -> ChunkRef: ...
     @overload
@@ -99,7 +111,7 @@ class Directory:
     """
 
     layers: dict[int, LayerState]
-    chunks: Sequence[ChunkRef]
+    chunks: ChunkRefs
     boxes: Floats
     extents: Floats
     exhaustive: Ints

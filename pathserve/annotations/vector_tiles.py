@@ -172,7 +172,7 @@ class _Layer:
         self._name = name
         self._keys: dict[str, int] = {}
         self._values: dict[tuple[type, Value], int] = {}
-        self._features: list[npt.NDArray[np.uint8]] = []
+        self._features: list[memoryview] = []
         self._more_values = b""
 
     @property
@@ -195,7 +195,7 @@ class _Layer:
     def add(self, features: npt.NDArray[np.uint8]) -> None:
         """Take features as a kernel wrote them."""
         if features.size:
-            self._features.append(features)
+            self._features.append(features.data)
 
     def end(self, values: npt.NDArray[np.uint8]) -> None:
         """Take values as a kernel wrote them; no others may come behind."""

@@ -411,6 +411,29 @@ _CHUNK_DENSITY = Migration(
     ),
 )
 
+_DENSITY = Migration(
+    "densities of layers",
+    (
+        # What far vector tiles count of a whole layer (`annotations.density_store`), made when first asked for.
+        """create table density (
+            id text primary key,
+            slide text not null references slide (id) on delete cascade,
+            layer integer not null,
+            chunks blob not null,
+            names text not null,
+            unique (slide, layer)
+        )""",
+        """create table density_block (
+            density text not null references density (id) on delete cascade,
+            level integer not null,
+            x integer not null,
+            y integer not null,
+            data blob not null,
+            primary key (density, level, x, y)
+        )""",
+    ),
+)
+
 _REPLACEMENTS = Migration(
     "replacements of imports",
     (
@@ -446,6 +469,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _CHUNKS,
     _CLASS_VERSIONS,
     _CHUNK_DENSITY,
+    _DENSITY,
     _REPLACEMENTS,
 )
 """Applied in order; their count is the data folder's format version."""
