@@ -181,6 +181,11 @@ class AnnotationStore:
 
         return self._db.read(work)
 
+    def layer_names(self, slide: str, revision: int) -> list[str]:
+        """List the names of the layers that are not deleted at a revision, in the order in which they were made."""
+        states = self._db.read(lambda tx: layers_at(tx, slide, revision))
+        return [state.layer.name for state in states.values() if not state.deleted]
+
     def counts(self, slides: Sequence[str]) -> dict[str, int]:
         """Count the annotations of some slides."""
 

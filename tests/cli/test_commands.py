@@ -132,7 +132,10 @@ def test_annotations_go_in_and_come_out(run, program, slide: str, tmp_path: Path
     assert json.loads(piped.stdout)["features"] == exported
     assert run("annotations", "import", slide, tmp_path / "absent").returncode == 1
     assert run("annotations", "import", "nothing", file).returncode == 1
-    assert json.loads(run("annotations", "export", slide, "--layer", "other").stdout)["features"] == []
+    mistaken = run("annotations", "export", slide, "--layer", "other", "-o", tmp_path / "none.geojson")
+    assert mistaken.returncode == 1
+    assert "There is no such layer. Layers are: readers." in mistaken.stderr
+    assert not (tmp_path / "none.geojson").exists()
 
 
 def test_annotation_files_in_other_frames_and_formats(run, slide: str, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pathserve.annotations import AnnotationQuery, ClassSchemas
 from pathserve.annotations.revision_log import revision_log
-from pathserve.errors import Invalid, Unsupported
+from pathserve.errors import Invalid, NotFound, Unsupported
 from pathserve.exchange import ExportOptions, begin_export, frame_options
 from pathserve.formats.contract import Format, SlideFrame
 from pathserve.formats.registry import FORMATS, by_name
@@ -72,6 +72,22 @@ def test_filters_and_earlier_revisions(bring, take):
     assert [take(**question)[0].written for question in questions] == [3, 1, 2, 2]
     with pytest.raises(Invalid):
         take(as_of=3)
+
+
+def test_a_layer_that_is_not_there_is_an_error_that_names_those_that_are(bring, take, store, slide):
+    with pytest.raises(NotFound, match="There are no layers yet"):
+        take(layers=("a",))
+    bring(collection((0, "Tumor")), layer="a")
+    bring(collection((10, "Tumor")), layer="b")
+    for wrong in (("c",), ("a", "c"), ("A",)):
+        with pytest.raises(NotFound, match=r"There is no such layer\. Layers are: a, b\."):
+            take(layers=wrong)
+    assert take(layers=("a", "b"))[0].written == 2
+    assert take(layers=("b",), as_of=1)[0].written == 0
+    for n in range(20):
+        store.add(slide.id, [NewAnnotation({"type": "Point", "coordinates": [n, n]})], layer=f"l{n:02}", author="x")
+    with pytest.raises(NotFound, match=r"a, b, l00, .*l17 and 2 more\.$"):
+        take(layers=("c",))
 
 
 @pytest.mark.parametrize(

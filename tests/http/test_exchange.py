@@ -196,6 +196,10 @@ def test_an_export_is_a_file_of_any_format(site, path):
     assert len(records) == 3
     assert site.client().get(f"{path}/export", params={"format": "x"}).json()["code"] == "bad_format"
     assert site.client().get(f"{path}/export", params={"as_of": 99}).status_code == 422
+    for place in ("export", "export/report"):
+        mistaken = site.client().get(f"{path}/{place}", params={"layer": ["b", "c"]})
+        assert (mistaken.status_code, mistaken.json()["code"]) == (404, "not_found")
+        assert mistaken.json()["detail"].startswith("There is no such layer. Layers are: ")
     moved = site.client().get(f"{path}/export", params={"affine": "1,0,5,0,1,0", "layer": "b"}).json()
     assert moved["features"][0]["geometry"]["coordinates"][0][0] == [4, 0]
 
