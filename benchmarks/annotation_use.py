@@ -34,6 +34,7 @@ from pathserve.formats.contract import SlideFrame
 from pathserve.formats.registry import by_name
 from pathserve.geometry import Size
 from pathserve.labels import NewAnnotation
+from pathserve.server.kernels import load_kernels
 
 Box = tuple[float, float, float, float]
 Figures = dict[str, float]
@@ -41,7 +42,8 @@ Floor = Callable[[int], object]
 
 
 def pathserve(database: str, slide: str, boxes: Sequence[Box], rounds: int, edits: int) -> Figures:
-    """Ask for boxes, first with nothing in memory; write edits one by one; read histories."""
+    """Ask for boxes as a server does, first with nothing in memory; write edits one by one; read histories."""
+    load_kernels()
     with closing(open_database(database if "://" in database else Path(database))) as db:
         store = AnnotationStore(db)
         _ask(store, slide, [(0, 0, 1, 1)])  # what is loaded once per process
