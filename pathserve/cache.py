@@ -53,16 +53,16 @@ class ByteBudgetCache(Generic[K, V]):
 
     def get_each(self, keys: Iterable[K]) -> list[V | None]:
         """Give several entries as `get` does, for little more than one of them takes."""
-        found = list[V | None]()
+        found, missing = list[V | None](), 0
         with self._lock:
             for key in keys:
                 entry = self._entries.get(key)
                 if entry is None:
+                    missing += 1
                     found.append(None)
                 else:
                     self._entries.move_to_end(key)
                     found.append(entry[0])
-            missing = found.count(None)
             self._counts[0] += len(found) - missing
             self._counts[1] += missing
         return found
