@@ -22,10 +22,10 @@ from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.chunk_writer import NewChunk, Placed, forget_batch, insert_chunks, make_chunk, place
 from pathserve.annotations.compaction import tidy
 from pathserve.annotations.differences import Difference
+from pathserve.annotations.digests import Digests, row_digests
 from pathserve.annotations.heads import find_heads, find_places, release_unpublished
 from pathserve.annotations.known_rows import (
     Differences,
-    Digests,
     ImportIds,
     Standing,
     compare_stored,
@@ -33,7 +33,6 @@ from pathserve.annotations.known_rows import (
     id_list,
     repeats,
     rounds,
-    row_digests,
 )
 from pathserve.annotations.layers import LayerKind, ensure_layer, layers_at, require_layer_name
 from pathserve.annotations.records import Records

@@ -11,6 +11,7 @@ import orjson
 
 from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.differences import Difference
+from pathserve.annotations.digests import FEW, Digests, kernels, mix
 from pathserve.annotations.heads import find_heads, find_placed_rows, rows_with_heads
 from pathserve.annotations.layers import is_removed
 from pathserve.annotations.matching import id_keys
@@ -20,7 +21,6 @@ from pathserve.db import Transaction
 from pathserve.labels import Columns
 
 Ids = npt.NDArray[np.uint8]
-Digests = npt.NDArray[np.uint64]
 Differences = npt.NDArray[np.uint8]
 """`Difference` of each row."""
 Mask = npt.NDArray[np.bool_]
@@ -68,6 +68,10 @@ class ImportIds:
         """Tell (N,) `Standing`: new, known, or taken by an earlier row of this import that says something else."""
         keys = _halves(ids)
         standing = np.zeros(len(keys), np.int8)
+        if len(keys) > FEW:
+            table = self._slots, self._keys, self._digests, keys, digests, self._secret
+            kernels().compare(*table, Standing.KNOWN, Standing.TAKEN, standing)
+            return standing
         rows, slots = np.arange(len(keys)), self._first_slots(keys)
         while len(rows):
             there = self._slots[slots]
@@ -81,6 +85,9 @@ class ImportIds:
 
     def _put(self, keys: Halves, first: int) -> None:
         """Note where ids lie of which none is there: the first of them at ``first``."""
+        if len(keys) > FEW:
+            kernels().put(self._slots, keys, self._secret, first)
+            return
         places, slots = np.arange(first, first + len(keys), dtype=np.int32), self._first_slots(keys)
         while len(places):
             free = self._slots[slots] < 0
@@ -90,7 +97,7 @@ class ImportIds:
             places, slots = places[left], self._next_slots(slots[left])
 
     def _first_slots(self, keys: Halves) -> npt.NDArray[np.int64]:
-        mixed = _mix(_mix(keys[:, 0] ^ self._secret) + keys[:, 1])
+        mixed = mix(mix(keys[:, 0] ^ self._secret) + keys[:, 1])
         return (mixed & np.uint64(len(self._slots) - 1)).astype(np.int64)
 
     def _next_slots(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -126,7 +133,10 @@ def rounds(ids: Ids) -> list[npt.NDArray[np.int64]]:
 def _are_distinct(ids: Ids) -> bool:
     """Tell whether no id is there twice for certain; sorting numbers is much faster than sorting ids."""
     halves = _halves(ids)
-    mixed = np.sort(_mix(halves[:, 0]) + halves[:, 1])
+    if len(ids) > FEW:
+        slots = np.full(2 << len(ids).bit_length(), -1, np.int32)
+        return bool(kernels().are_distinct(slots, halves, np.uint64(int.from_bytes(os.urandom(8)))))
+    mixed = np.sort(mix(halves[:, 0]) + halves[:, 1])
     return not (mixed[1:] == mixed[:-1]).any()
 
 
@@ -145,31 +155,6 @@ def fresh_ids(count: int) -> Ids:
     ids[:, 6] = ids[:, 6] & 0x0F | 0x40
     ids[:, 8] = ids[:, 8] & 0x3F | 0x80
     return ids
-
-
-def row_digests(columns: Columns) -> Digests:
-    """Give (N,) numbers of 64 bits that are equal for rows that say the same; only good within this process."""
-    if not len(columns):
-        return np.empty(0, np.uint64)
-    names = np.array([*map(hash, columns.class_names), 0], np.int64).astype(np.uint64)
-    bits = (columns.xy + 0.0).view(np.uint64).reshape(-1, 2)  # plus nothing, so that there is one zero only
-    positions, rings = columns.first_positions(), columns.part_starts[columns.starts]
-    with np.errstate(over="ignore"):
-        place = np.arange(len(bits)).astype(np.uint64) - np.repeat(positions[:-1], np.diff(positions)).astype(np.uint64)
-        mixed = _mix(bits[:, 0] + _mix(bits[:, 1] + _mix(place)))
-        found = np.add.reduceat(mixed, positions[:-1])
-        # Where in its annotation each ring begins, and how many parts there are.
-        begins = columns.ring_starts[:-1] - np.repeat(positions[:-1], np.diff(rings))
-        found += np.add.reduceat(_mix(begins.astype(np.uint64) ^ np.uint64(1 << 40)), rings[:-1])
-        found = _mix(found + np.diff(columns.starts).astype(np.uint64))
-        found = _mix(found + columns.kinds.astype(np.uint64))
-        found = _mix(found + names[columns.classes])
-        texts = np.fromiter(map(hash, columns.properties), np.int64, len(columns))
-        found = _mix(found + texts.astype(np.uint64))
-    for members in (columns.geometries, columns.drawn):
-        for row, text in members.items():
-            found[row] ^= np.int64(hash(text)).astype(np.uint64)
-    return found
 
 
 def compare_stored(
@@ -264,12 +249,3 @@ def _same_json(one: bytes, other: bytes) -> bool:
 def _class_names(columns: Columns) -> npt.NDArray[np.object_]:
     names: npt.NDArray[np.object_] = np.array([*columns.class_names, None], object)[columns.classes]
     return names
-
-
-def _mix(value: Digests) -> Digests:
-    """Spread the bits of each number: the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
-    value = value + np.uint64(0x9E3779B97F4A7C15)
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: Digests = value ^ (value >> np.uint64(31))
-    return mixed

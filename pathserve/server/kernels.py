@@ -9,6 +9,7 @@ from importlib import import_module
 MODULES = (
     "pathserve.annotations.chunk_kernels",
     "pathserve.annotations.gather_kernels",
+    "pathserve.annotations.id_kernels",
     "pathserve.annotations.mvt_kernels",
     "pathserve.annotations.tile_kernels",
     "pathserve.annotations.number_kernels",

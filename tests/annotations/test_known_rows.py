@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from pathserve.annotations.known_rows import Digests, Ids, ImportIds, Standing, repeats, rounds
+from pathserve.annotations.digests import Digests, row_digests
+from pathserve.annotations.known_rows import Ids, ImportIds, Standing, repeats, rounds
+from pathserve.labels import Columns, NewAnnotation
 
 
 def _expected(met: dict[bytes, int], ids: Ids, digests: Digests) -> list[int]:
@@ -43,3 +45,32 @@ def test_no_round_has_an_id_twice() -> None:
     assert [turn.tolist() for turn in rounds(ids)] == [[0, 1, 3], [2, 5], [4]]
     assert [turn.tolist() for turn in rounds(ids[[0, 1, 3]])] == [[0, 1, 2]]
     assert rounds(ids[:0]) == []
+
+
+def _rows(count: int) -> Columns:
+    rng = np.random.default_rng(2)
+    made = []
+    for n in range(count):
+        ring = rng.choice([0.0, -0.0, 1.5, 2.5, 1e300], (4, 2)).tolist()
+        polygon = {"type": "Polygon", "coordinates": [[*ring, ring[0]], [*ring[1:], ring[1]]][: 1 + n % 2]}
+        shape = [polygon, {"type": "LineString", "coordinates": ring}, {"type": "Point", "coordinates": ring[0]}]
+        text = {"n": n % 3} if n % 4 else {}
+        made.append(NewAnnotation(shape[n % 3], class_name=[None, "a", "b"][n // 3 % 3], properties=text))
+    return Columns.of(made)
+
+
+def test_digests_are_the_same_numbers_with_and_without_machine_code() -> None:
+    columns = _rows(400)
+    with_code, without = row_digests(columns, few=0), row_digests(columns, few=1000)
+    assert with_code.tolist() == without.tolist()
+
+
+def test_rows_that_say_the_same_have_one_digest_and_others_have_others() -> None:
+    columns = _rows(600)
+    said = [
+        (item.geometry, item.class_name, item.properties) for item in map(columns.new_annotation, range(len(columns)))
+    ]
+    digests = row_digests(columns, few=0).tolist()
+    for row in range(0, len(said), 7):
+        for other in range(row):
+            assert (said[row] == said[other]) == (digests[row] == digests[other])

@@ -1,0 +1,137 @@
+"""Machine code for what an import asks about its own rows: what they say, and which ids there were.
+
+`digests` and `known_rows` say what the numbers mean, and calculate the same ones without this for few rows.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from pathserve.annotations.compiling import BYTE, INT, Array, entry, given, inner
+
+_WORD, _SMALL = numba.uint64, numba.int32
+_INTS, _BYTES, _WORDS, _SMALLS = given(INT), given(BYTE), given(_WORD), given(_SMALL)
+
+_ONE, _ZERO, _MINUS_ZERO, _RING = np.uint64(1), np.uint64(0), np.uint64(1 << 63), np.uint64(1 << 40)
+
+
+@inner
+def _mix(value: Any) -> Any:  # noqa: ANN401 - uint64
+    value += np.uint64(0x9E3779B97F4A7C15)
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+@inner
+def _of_text(data: Array, first: int, end: int, secrets: Array) -> Any:  # noqa: ANN401 - uint64
+    found = _ZERO
+    for place in range(first, end):
+        found += _mix((np.uint64(data[place]) + _ONE) * secrets[0] + np.uint64(place - first) * secrets[2])
+    return _mix(found + np.uint64(end - first))
+
+
+@inner
+def _of_shape(bits: Array, ring_starts: Array, r0: int, r1: int, secrets: Array) -> Any:  # noqa: ANN401 - uint64
+    found, first = _ZERO, ring_starts[r0]
+    for i in range(first, ring_starts[r1]):
+        x, y = bits[i, 0], bits[i, 1]
+        x, y = (_ZERO if x == _MINUS_ZERO else x), (_ZERO if y == _MINUS_ZERO else y)
+        found += _mix(x * secrets[0] + y * secrets[1] + np.uint64(i - first) * secrets[2])
+    for ring in range(r0, r1):
+        found += _mix(np.uint64(ring_starts[ring] - first) ^ _RING)
+    return found
+
+
+@entry(
+    numba.void, given(_WORD, 2), _INTS, _INTS, _INTS, _BYTES, _WORDS, _SMALLS, _BYTES, _INTS, _WORDS, _WORD[::1]
+)  # fmt: skip
+def digest(
+    bits: Array,
+    ring_starts: Array,
+    part_starts: Array,
+    starts: Array,
+    kinds: Array,
+    names: Array,
+    classes: Array,
+    texts: Array,
+    text_starts: Array,
+    secrets: Array,
+    out: Array,
+) -> None:
+    """Write the digest of each row, but for what it has as JSON.
+
+    Parameters
+    ----------
+    bits
+        (V, 2): positions as uint64.
+    names
+        A number of each class; the last one is that of none.
+    """
+    for row in range(len(kinds)):
+        p0, p1 = starts[row], starts[row + 1]
+        found = _mix(_of_shape(bits, ring_starts, part_starts[p0], part_starts[p1], secrets) + np.uint64(p1 - p0))
+        found = _mix(found + np.uint64(kinds[row]))
+        found = _mix(found + names[classes[row] if classes[row] >= 0 else len(names) - 1])
+        out[row] = _mix(found + _of_text(texts, text_starts[row], text_starts[row + 1], secrets))
+
+
+@inner
+def _slot(keys: Array, row: int, secret: Any, mask: Any) -> int:  # noqa: ANN401 - uint64
+    # A Python int is what this is to all callers; machine code knows but one kind of it.
+    return np.int64(_mix(_mix(keys[row, 0] ^ secret) + keys[row, 1]) & mask)  # type: ignore[return-value]
+
+
+@entry(numba.void, _SMALL[::1], given(_WORD, 2), _WORD, INT)
+def put(slots: Array, keys: Array, secret: Any, first: int) -> None:  # noqa: ANN401 - uint64
+    """Note where ids lie of which none is there: the first of them at ``first``."""
+    mask = np.uint64(len(slots) - 1)
+    for row in range(len(keys)):
+        slot = _slot(keys, row, secret, mask)
+        while slots[slot] >= 0:
+            slot = (slot + 1) & (len(slots) - 1)
+        slots[slot] = first + row
+
+
+@entry(
+    numba.void, _SMALLS, given(_WORD, 2), _WORDS, given(_WORD, 2), _WORDS, _WORD, numba.int8, numba.int8,
+    numba.int8[::1],
+)  # fmt: skip
+def compare(
+    slots: Array,
+    there: Array,
+    there_digests: Array,
+    keys: Array,
+    digests: Array,
+    secret: Any,  # noqa: ANN401 - uint64
+    known: int,
+    taken: int,
+    standing: Array,
+) -> None:
+    """Set the standing of ids that are there: ``known`` with the same digest, else ``taken``."""
+    mask = np.uint64(len(slots) - 1)
+    for row in range(len(keys)):
+        slot = _slot(keys, row, secret, mask)
+        place = slots[slot]
+        while place >= 0:
+            if there[place, 0] == keys[row, 0] and there[place, 1] == keys[row, 1]:
+                standing[row] = known if there_digests[place] == digests[row] else taken
+                break
+            slot = (slot + 1) & (len(slots) - 1)
+            place = slots[slot]
+
+
+@entry(numba.boolean, _SMALL[::1], given(_WORD, 2), _WORD)
+def are_distinct(slots: Array, keys: Array, secret: Any) -> bool:  # noqa: ANN401 - uint64
+    """Tell whether no id is there twice; ``slots`` are all -1, and more than ids."""
+    mask = np.uint64(len(slots) - 1)
+    for row in range(len(keys)):
+        slot = _slot(keys, row, secret, mask)
+        while slots[slot] >= 0:
+            place = slots[slot]
+            if keys[place, 0] == keys[row, 0] and keys[place, 1] == keys[row, 1]:
+                return False
+            slot = (slot + 1) & (len(slots) - 1)
+        slots[slot] = row
+    return True
