@@ -64,6 +64,34 @@ def test_a_file_comes_in_is_told_of_and_shown_and_again_changes_nothing(site, re
     assert len(site.annotations(layer="dlup")) == 7
 
 
+def test_a_file_that_is_there_in_another_layer_or_with_other_content_says_so(site, reader, tmp_path) -> None:
+    given = [site.add([[[x, 300], [x + 90, 300], [x, 390], [x, 300]]], "Tumour") for x in (300, 500, 700)]
+    changed = given[2] | {
+        "geometry": {"type": "Polygon", "coordinates": [[[700, 300], [799, 300], [700, 399], [700, 300]]]}
+    }
+    file = tmp_path / "again.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": [*given[:2], changed]}))
+    reader.open(**VIEW)
+    choose(reader, file, "elsewhere")
+    reader.test_id("start-import").click()
+    report = reader.test_id("import-report")
+    expect(reader.test_id("there-already")).to_contain_text("2 features are on the slide already")
+    expect(reader.test_id("there-already")).to_contain_text(
+        "2 in “given”. What lies in other layers stays there, and is not copied into “elsewhere”."
+    )
+    assert figures(reader) == {"created": 0, "there already": 2, "refused": 1}
+    expect(report.locator(".issues li")).to_contain_text("feature 2")
+    taken = reader.test_id("taken-ids")
+    expect(taken).to_contain_text("1 feature whose id is there with other content was refused")
+    taken.get_by_role("button", name="Bring in as new objects").click()
+    expect(taken).to_have_count(0)
+    assert figures(reader) == {"created": 1, "there already": 2, "new ids": 1}
+    (copy,) = site.annotations(layer="elsewhere")
+    assert copy["geometry"] == changed["geometry"]
+    assert copy["id"] != given[2]["id"]
+    assert site.get(f"/api/annotations/{given[2]['id']}").json()["geometry"] == given[2]["geometry"]
+
+
 def test_what_is_refused_is_told_by_its_place_and_reason(site, reader, files) -> None:
     reader.open(site.field, x=750, y=750, z=0.5)
     choose(reader, files / "qupath" / "test-anno-data.geojson", "anno")

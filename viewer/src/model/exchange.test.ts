@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { assumedText, betterFit, frameText, type ImportReport, NO_FRAME, problemText, statedOf } from './exchange'
+import {
+  assumedText,
+  betterFit,
+  frameText,
+  type ImportReport,
+  NO_FRAME,
+  problemText,
+  statedOf,
+  thereText,
+} from './exchange'
 import { formatNote } from './format-notes'
 
 const report: ImportReport = {
@@ -9,6 +18,7 @@ const report: ImportReport = {
   read: 2,
   created: 2,
   there_already: 0,
+  there_already_elsewhere: [],
   replaced: 0,
   made_ids: 0,
   outside_slide: 0,
@@ -41,6 +51,23 @@ describe('the report', () => {
     )
     expect(assumedText({ ...report, assumed: [] }, '')).toBe('')
     expect(frameText({ origin: null, unit: null })).toBe('as the file itself says')
+  })
+
+  it('says where those are that were there already', () => {
+    expect(thereText(report)).toBe('')
+    const there = { ...report, read: 9, there_already: 4, layer: 'cells' }
+    expect(thereText(there)).toBe('4 features are on the slide already, with the same id and content.')
+    expect(thereText({ ...there, there_already_elsewhere: [{ layer: 'old', count: 3 }] })).toBe(
+      '4 features are on the slide already, with the same id and content: 1 in “cells”, 3 in “old”. ' +
+        'What lies in other layers stays there, and is not copied into “cells”.',
+    )
+    const all = [
+      { layer: 'old', count: 8 },
+      { layer: 'ana', count: 1 },
+    ]
+    expect(thereText({ ...there, there_already: 9, there_already_elsewhere: all })).toContain(
+      'Everything in the file is on the slide already, with the same id and content: 8 in “old”, 1 in “ana”.',
+    )
   })
 
   it('names a frame that fits clearly better, and none that does not', () => {

@@ -1,5 +1,7 @@
 /** Files of annotations: their formats, how they are read and written, and what the server reports of them. */
 
+import { formatCount, plural } from './format'
+
 export interface Format {
   /** What requests call it. */
   readonly name: string
@@ -45,6 +47,8 @@ export interface ImportReport {
   readonly read: number
   readonly created: number
   readonly there_already: number
+  /** How many of those there already lie in other layers, where they stay. */
+  readonly there_already_elsewhere: readonly { readonly layer: string; readonly count: number }[]
   readonly replaced: number
   readonly made_ids: number
   readonly outside_slide: number
@@ -112,6 +116,25 @@ export function assumedText({ assumed, format, frame }: ImportReport, title: str
   const framed = assumed.includes('origin') || assumed.includes('unit')
   if (framed) parts.push(`that its coordinates are ${frameText(frame)}`)
   return parts.length === 0 ? '' : `Assumed ${parts.join(' and ')}.`
+}
+
+/** Where the objects are that were there already; '' when the file had none. */
+export function thereText({
+  read,
+  there_already: there,
+  there_already_elsewhere: elsewhere,
+  layer,
+}: ImportReport): string {
+  if (there === 0) return ''
+  const others = elsewhere.map((each) => `${formatCount(each.count)} in “${each.layer}”`)
+  const away = elsewhere.reduce((sum, { count }) => sum + count, 0)
+  const here = there - away
+  const places = here > 0 && away > 0 ? [`${formatCount(here)} in “${layer}”`, ...others] : others
+  const where = places.length === 0 ? '' : `: ${places.join(', ')}`
+  const which =
+    there === read ? 'Everything in the file is' : `${plural(there, 'feature')} ${there === 1 ? 'is' : 'are'}`
+  const stays = away > 0 ? ` What lies in other layers stays there, and is not copied into “${layer}”.` : ''
+  return `${which} on the slide already, with the same id and content${where}.${stays}`
 }
 
 /** Another frame in which clearly more of the file would lie on the slide, or on its tissue. */

@@ -50,16 +50,16 @@ function changesBetween(before: Feature, after: Feature): string {
   return words.join(', ') || 'nothing'
 }
 
-function whatHappened(before: Version | undefined, after: Version): string {
-  if (!before) return 'drawn'
+function whatHappened(before: Version | undefined, after: Version, begun: string): string {
+  if (!before) return begun
   if (after.deleted) return 'deleted'
   const changes = changesBetween(before, after)
   if (!before.deleted) return changes
   return changes === 'nothing' ? 'brought back' : `brought back, ${changes}`
 }
 
-/** The steps of a history, the newest first; `versions` come oldest first. */
-export function historySteps(versions: readonly Version[]): readonly HistoryStep[] {
+/** The steps of a history, the newest first; `versions` come oldest first. `begun` says how the first came about. */
+export function historySteps(versions: readonly Version[], begun = 'drawn'): readonly HistoryStep[] {
   return versions
     .map((version, at) => {
       const { deleted: isDeleted = false, ...feature } = version
@@ -68,7 +68,7 @@ export function historySteps(versions: readonly Version[]): readonly HistoryStep
         revision,
         author,
         at: updatedOf(version),
-        what: whatHappened(versions[at - 1], version),
+        what: whatHappened(versions[at - 1], version, begun),
         isDeleted,
         feature,
       }

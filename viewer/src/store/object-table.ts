@@ -47,6 +47,8 @@ export class ObjectTable {
   readonly state = signal<'loading' | 'ready' | 'failed'>('loading')
   /** Why nothing is shown, such as what is wrong with the condition. */
   readonly problem = signal('')
+  /** What is shown is the answer to another question, while this one's is awaited. */
+  readonly isOther = signal(false)
   /** What is shown is of an earlier revision. */
   readonly stale = signal(false)
   readonly order = signal<Order>('number')
@@ -58,6 +60,8 @@ export class ObjectTable {
   private readonly cursor = signal<string | null>(null)
   private asking = new AbortController()
   private growing = false
+  private answered = ''
+  private asked = ''
   private readonly timers = new Map<string, ReturnType<typeof setTimeout>>()
 
   constructor(private readonly parts: TableParts) {}
@@ -98,6 +102,10 @@ export class ObjectTable {
     this.growing = false
     this.state.value = 'loading'
     const question = this.question(false)
+    this.isOther.value = question.toString() !== this.answered
+    // What was wrong with another question says nothing of this one.
+    if (question.toString() !== this.asked) this.problem.value = ''
+    this.asked = question.toString()
     const narrowing = new URLSearchParams(question)
     narrowing.delete('order')
     try {
@@ -108,6 +116,8 @@ export class ObjectTable {
       if (mine !== this.asking) return
       const mpp = this.parts.mpp()
       batch(() => {
+        this.answered = question.toString()
+        this.isOther.value = false
         this.rows.value = page.features.map((feature) => rowOf(feature, mpp))
         this.cursor.value = page.next
         this.total.value = total

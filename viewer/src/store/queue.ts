@@ -124,6 +124,11 @@ export class SaveQueue {
     this.seen(revision)
   }
 
+  /** The server has made this revision of the slide for the reader, such as by an import. */
+  told(revision: number): void {
+    this.seen(revision)
+  }
+
   /** The revision of an object that the next edit of it is based on; null when none has been told. */
   basisOf(id: string): number | null {
     return (this.pending.peek().get(id)?.known ?? this.known.get(id))?.revision ?? null

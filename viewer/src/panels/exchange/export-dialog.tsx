@@ -1,10 +1,11 @@
 import type { JSX } from 'preact'
-import { useMemo } from 'preact/hooks'
+import { useEffect, useMemo } from 'preact/hooks'
 import { problemText } from '../../model/exchange'
 import { formatCount, plural } from '../../model/format'
 import { formatNote } from '../../model/format-notes'
 import { ExportChoice } from '../../store/export-choice'
 import type { Workspace } from '../../store/workspace'
+import { Progress } from '../progress'
 import { Dialog } from '../slide/dialog'
 import { ExportForm } from './export-form'
 import { useFormats } from './formats'
@@ -43,6 +44,8 @@ function download(address: string): void {
 export function ExportDialog({ workspace, onClose }: Props): JSX.Element {
   const choice = useMemo(() => new ExportChoice(workspace.slide.peek().id), [workspace])
   const formats = useFormats()
+  // Whoever leaves does not want to know any more.
+  useEffect(() => () => choice.touched(), [choice])
   const busy = choice.busy.value
   const save = async (): Promise<void> => {
     const address = await choice.address()
@@ -58,6 +61,7 @@ export function ExportDialog({ workspace, onClose }: Props): JSX.Element {
             {problemText(choice.problem.value)}
           </p>
         )}
+        {busy === 'looking' && <Progress label="Looking through the objects" share={null} />}
         <Losses choice={choice} />
         <div class="dialog-buttons">
           <button

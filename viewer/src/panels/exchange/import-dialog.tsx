@@ -57,7 +57,9 @@ export function ImportDialog({ workspace, onClose }: Props): JSX.Element {
   const start = async (): Promise<void> => {
     await run.start()
     const done = run.report.peek()
-    if (done && run.state.peek() === 'done') workspace.live.begin(done.revision)
+    if (!done || run.state.peek() !== 'done') return
+    workspace.live.begin(done.revision)
+    workspace.queue.told(done.revision)
   }
   const show = async (): Promise<void> => {
     const box = report && (await placeOfImport(workspace, report))
@@ -77,7 +79,16 @@ export function ImportDialog({ workspace, onClose }: Props): JSX.Element {
             {problemText(run.problem.value)}
           </p>
         )}
-        {report && <Report report={report} title={title} />}
+        {report && (
+          <Report
+            report={report}
+            title={title}
+            onAgain={(choice) => {
+              run.onConflict.value = choice
+              void start()
+            }}
+          />
+        )}
         {(state === 'choosing' || (state === 'failed' && !report)) && (
           <div class="dialog-buttons">
             <button

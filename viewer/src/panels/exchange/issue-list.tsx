@@ -21,7 +21,8 @@ export function IssueList({ title, issues, count, open = false }: Props): JSX.El
       <summary>
         {title} <b>{formatCount(count)}</b>
       </summary>
-      <ul>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <ul tabIndex={0} aria-label={title}>
         {issues.slice(0, SHOWN).map(({ index, code, message }) => (
           <li key={`${index} ${code}`}>
             <span class="issue-place">feature {formatCount(index)}</span> {message} <code>{code}</code>

@@ -111,7 +111,7 @@ export function ObjectGrid({ workspace }: { workspace: Workspace }): JSX.Element
   return (
     <div
       ref={scroller}
-      class={table.state.value === 'failed' ? 'object-grid object-old' : 'object-grid'}
+      class={table.state.value === 'failed' || table.isOther.value ? 'object-grid object-old' : 'object-grid'}
       role="grid"
       tabIndex={0}
       aria-label="Objects"

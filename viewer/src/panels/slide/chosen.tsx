@@ -26,7 +26,7 @@ export function Chosen({ workspace }: { workspace: Workspace }): JSX.Element | n
       </ul>
       {workspace.canAnnotate && (
         <div class="actions">
-          <label class="choice">
+          <label class="choice choice-plain">
             <span>Class of all</span>
             <select
               value="-"
@@ -37,7 +37,7 @@ export function Chosen({ workspace }: { workspace: Workspace }): JSX.Element | n
                 workspace.classifySelected(name === '' ? null : name.slice(1))
               }}
             >
-              <option value="-">Change…</option>
+              <option value="-">Change class…</option>
               {workspace.classes.value.map(({ name }) => (
                 <option key={name} value={`=${name}`}>
                   {name}

@@ -21,7 +21,7 @@ export function CompanyPill({ workspace }: { workspace: Workspace }): JSX.Elemen
             {initialsOf(name)}
           </i>
         ))}
-        {here > 1 ? `${formatCount(here)} here` : 'Open elsewhere too'}
+        <span class="company-text">{here > 1 ? `${formatCount(here)} here` : 'Open elsewhere too'}</span>
       </summary>
       <div class="menu">
         {names.map((name) => (

@@ -25,7 +25,7 @@ export function GroupConflictDialog(props: {
   const line = ({ number, className, state, author, seen, id }: LeftMember): JSX.Element => (
     <li key={number ?? id} data-testid="left-row">
       <b>#{number}</b>
-      <span class="clip">
+      <span class="clip left-what">
         {className ?? 'Unclassified'} · {state} · {author} · rev {formatCount(seen)}
       </span>
       <button

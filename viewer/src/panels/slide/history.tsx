@@ -7,6 +7,9 @@ import type { Feature } from '../../model/geojson'
 import { type HistoryStep, historySteps } from '../../model/history'
 import type { Workspace } from '../../store/workspace'
 
+/** How objects of a kind of layer come about. */
+const BEGUN: Readonly<Record<string, string>> = { imported: 'imported', model: 'made by a model' }
+
 interface Props {
   readonly workspace: Workspace
   readonly feature: Feature
@@ -27,7 +30,8 @@ export function History({ workspace, feature }: Props): JSX.Element {
       annotationHistory(id).then(
         (versions) => {
           if (over) return
-          steps.value = historySteps(versions)
+          const layer = workspace.layers.peek().find(({ name }) => name === feature.properties.layer)
+          steps.value = historySteps(versions, BEGUN[layer?.kind ?? 'author'])
           failed.value = false
         },
         () => {

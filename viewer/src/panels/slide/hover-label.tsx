@@ -3,6 +3,9 @@ import { cssColor, UNCLASSIFIED } from '../../model/annotation-class'
 import { toScreen } from '../../model/view'
 import type { Workspace } from '../../store/workspace'
 
+/** What a label needs to the right of the pointer and below it, in CSS pixels. */
+const ROOM = { x: 240, y: 60 }
+
 /** The name of the class under the pointer, so that colour is never all there is. */
 export function HoverLabel({ workspace }: { workspace: Workspace }): JSX.Element | null {
   const { interaction, view, classMap } = workspace
@@ -12,14 +15,17 @@ export function HoverLabel({ workspace }: { workspace: Workspace }): JSX.Element
   if (!at || !now || !picked) return null
   const [px, py] = toScreen(now, at)
   const { className, layer } = picked
+  // At the edge it stands on the pointer's other side, so that nothing of it is cut off.
+  const [left, up] = [px > now.width - ROOM.x, py > now.height - ROOM.y]
+  const transform = `translate(${px + (left ? -8 : 14)}px, ${py + (up ? -8 : 16)}px) translate(${left ? -100 : 0}%, ${up ? -100 : 0}%)`
   return (
-    <div class="hover-label" style={{ transform: `translate(${px + 14}px, ${py + 16}px)` }}>
+    <div class="hover-label" style={{ transform }}>
       <span
         class="swatch"
         style={{ background: cssColor(classMap.value.get(className ?? '')?.color ?? UNCLASSIFIED) }}
       />
-      {className ?? 'Unclassified'}
-      {layer && <span class="quiet">{layer}</span>}
+      <span class="clip">{className ?? 'Unclassified'}</span>
+      {layer && <span class="quiet clip">{layer}</span>}
     </div>
   )
 }
