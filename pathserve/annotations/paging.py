@@ -16,7 +16,7 @@ import numpy.typing as npt
 import orjson
 
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
-from pathserve.annotations.directory import Directories
+from pathserve.annotations.directory import Directories, read_state
 from pathserve.annotations.query import ORDERS, AnnotationPage, AnnotationQuery, Order, Summary
 from pathserve.annotations.reading import (
     SOURCES_AT_ONCE,
@@ -27,7 +27,7 @@ from pathserve.annotations.reading import (
     make_plan,
     read_sources,
 )
-from pathserve.annotations.revisions import current_revision, moments, resolve_revision
+from pathserve.annotations.revisions import moments, resolve_revision
 from pathserve.annotations.rows import COLUMNS, JOINS, to_annotation
 from pathserve.db import Transaction
 from pathserve.errors import Invalid
@@ -82,20 +82,22 @@ def read_page(
     NotFound
         When there is no such slide.
     """
-    newest = current_revision(tx, query.slide)
+    state = read_state(tx, query.slide)
+    newest = state.revision
     if order not in ORDERS:
         raise Invalid("Annotations cannot be put in this order.")
     if cursor is None:
-        at = _Cursor(resolve_revision(tx, query.slide, query.as_of), order, None, 0)
+        revision = newest if query.as_of is None else resolve_revision(tx, query.slide, query.as_of)
+        at = _Cursor(revision, order, None, 0)
     else:
         at = _parse_cursor(cursor, newest)
     if at.order == "number":
         plan = make_plan(
-            tx, query, revision=at.revision, newest=newest, after_number=at.number, directories=directories
+            tx, query, revision=at.revision, newest=newest, after_number=at.number, directories=directories, state=state
         )
         hits, following = _by_number(tx, reader, plan, after=at.number, limit=limit)
     else:
-        plan = make_plan(tx, query, revision=at.revision, newest=newest, directories=directories)
+        plan = make_plan(tx, query, revision=at.revision, newest=newest, directories=directories, state=state)
         hits, following = _by_key(tx, reader, plan, at, limit=limit, first=cursor is None)
     annotations = _annotations(tx, reader, plan, hits)
     return AnnotationPage(annotations, at.revision, None if following is None else _make_cursor(following))
@@ -103,9 +105,10 @@ def read_page(
 
 def summarise(tx: Transaction, reader: ChunkReader, directories: Directories, query: AnnotationQuery) -> Summary:
     """Count an answer, exactly."""
-    newest = current_revision(tx, query.slide)
+    state = read_state(tx, query.slide)
+    newest = state.revision
     revision = newest if query.as_of is None else resolve_revision(tx, query.slide, query.as_of)
-    plan = make_plan(tx, query, revision=revision, newest=newest, directories=directories)
+    plan = make_plan(tx, query, revision=revision, newest=newest, directories=directories, state=state)
     classes, layers, states = Counter[str | None](), Counter[str](), Counter[str]()
     for found in each_found(tx, reader, plan):
         told, rows = found.attributes, found.rows
