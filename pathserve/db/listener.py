@@ -99,8 +99,7 @@ class Listener:
         while True:
             with suppress(psycopg.Error, PathServeError, OSError):
                 connection = connection or self._connected()
-                while not self._is_stopped(connection.fileno(), _SIGN_SECONDS):
-                    self._ask(connection)
+                self._listen(connection)
             self._trusted_until = 0.0
             if connection is not None:
                 connection.close()
@@ -108,6 +107,23 @@ class Listener:
             self.count()  # what was committed meanwhile is not told again
             if self._is_stopped(None, _AGAIN_SECONDS):
                 return
+
+    def _listen(self, connection: Connection) -> None:
+        """Hear what is told, and ask for a sign of life now and then, until it is time to stop."""
+        asked = monotonic()
+        while not self._is_stopped(connection.fileno(), asked + _SIGN_SECONDS - monotonic()):
+            if monotonic() < asked + _SIGN_SECONDS:
+                self._hear(connection)
+            else:
+                asked = monotonic()
+                self._ask(connection)
+
+    def _hear(self, connection: Connection) -> None:
+        raw = connection.pgconn
+        raw.consume_input()
+        while (notice := raw.notifies()) is not None:
+            if notice.extra != self._token:
+                self.count()
 
     def _ask(self, connection: Connection) -> None:
         """Ask for a sign of life, and hear what was told before the answer.
@@ -123,10 +139,7 @@ class Listener:
             left = sent + TRUST_SECONDS - monotonic()
             if left <= 0 or self._is_stopped(raw.socket, left):
                 raise psycopg.OperationalError
-            raw.consume_input()
-            while (notice := raw.notifies()) is not None:
-                if notice.extra != self._token:
-                    self.count()
+            self._hear(connection)
             while not raw.is_busy():
                 if raw.get_result() is None:
                     self._trusted_until = sent + TRUST_SECONDS
@@ -135,4 +148,4 @@ class Listener:
     def _is_stopped(self, descriptor: int | None, seconds: float) -> bool:
         """Wait until something comes from the server, it is time to stop, or the time is over."""
         waiting = [self._stop] if descriptor is None else [self._stop, descriptor]
-        return self._stop in select.select(waiting, [], [], seconds)[0]
+        return self._stop in select.select(waiting, [], [], max(0.0, seconds))[0]

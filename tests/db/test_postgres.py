@@ -18,6 +18,7 @@ import pytest
 
 from pathserve.config import Settings, database_address
 from pathserve.db import Database, open_database
+from pathserve.db.listener import Listener
 from pathserve.db.postgres import PostgresDatabase
 from pathserve.db.schema import MIGRATIONS
 from pathserve.errors import Busy, Conflict, Invalid, Unsupported
@@ -318,6 +319,20 @@ def test_no_version_holds_while_nobody_listens(db: Database, admin, postgres_url
     with closing(open_database(postgres_url)) as other:
         count_up(other)
         wait_for(lambda: db.version() != seen)  # it listens again
+
+
+def test_what_others_commit_is_heard_without_a_question(db: Database, postgres_url: str, monkeypatch) -> None:
+    asked, ask = [], Listener._ask
+    monkeypatch.setattr(Listener, "_ask", lambda *args: (asked.append(time.monotonic()), ask(*args)))
+    wait_for(lambda: stands_still(db))
+    asked.clear()
+    begun = time.monotonic()
+    with closing(open_database(postgres_url)) as other:
+        for _ in range(20):
+            seen = db.version()
+            count_up(other)
+            wait_for(lambda seen=seen: db.version() != seen)
+    assert len(asked) <= time.monotonic() - begun + 1  # for signs of life alone, one a second
 
 
 def test_no_version_holds_for_long_when_the_network_falls_silent(
