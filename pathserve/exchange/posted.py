@@ -20,7 +20,8 @@ from pathserve.geometry import Size
 from pathserve.geometry.gate import Gate
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
-_AT_ONCE = 1000
+# Few: a collection of garbage goes through all objects that are there while everybody waits.
+_AT_ONCE = 250
 
 Rows = npt.NDArray[np.int64]
 
@@ -164,12 +165,11 @@ class _Work:
     def _checked(self, singles: list[NewAnnotation], places: list[int]) -> tuple[list[NewAnnotation], Rows]:
         """Let annotations through the geometry gate one by one; gives those that pass, and their places."""
         passed, kept = list[NewAnnotation](), list[int]()
-        for item, place in zip(singles, places, strict=True):
+        outcomes = self._gate.check(item.geometry for item in singles)
+        for item, place, checked in zip(singles, places, outcomes, strict=True):
             notes = self._notes.pop(place, [])
-            try:
-                checked = self._gate.check(item.geometry)
-            except PathServeError as error:
-                self._refuse(place, error.code, error.message)
+            if isinstance(checked, PathServeError):
+                self._refuse(place, checked.code, checked.message)
                 continue
             if checked.note is not None:
                 notes.append(("geometry_repaired", checked.note))

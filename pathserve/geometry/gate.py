@@ -4,7 +4,7 @@ The verdict is that of `pathserve.geometry.validity.check_geometry`; only the wa
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from pathserve.errors import TooLarge
+from pathserve.errors import PathServeError, TooLarge
 from pathserve.geometry.effort import FEW_POSITIONS, effort
 from pathserve.geometry.frames import Size
-from pathserve.geometry.validity import CheckedGeometry, check_geometry, farthest
+from pathserve.geometry.validity import CheckedGeometry, check_many, farthest
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -62,7 +62,7 @@ class Gate:
     Parameters
     ----------
     frame, max_vertices, force
-        As `check_geometry` takes them.
+        As `pathserve.geometry.validity.check_geometry` takes them.
     seconds
         Processor time that repairs, and refusals, may take; what would have to be repaired after that is refused.
     """
@@ -71,22 +71,23 @@ class Gate:
         self._frame, self._max_vertices, self._force = frame, max_vertices, force
         self._left = seconds
 
-    def check(self, geometry: Mapping[str, Any]) -> CheckedGeometry:
-        """Let a geometry pass, repair it, or refuse it; raises as `check_geometry`."""
-        start = time.thread_time()
-        checked: CheckedGeometry | None = None
-        try:
-            checked = check_geometry(
-                geometry,
-                frame=self._frame,
-                max_vertices=self._max_vertices,
-                may_repair=self._left > 0,
-                force=self._force,
-            )
-        finally:
-            if checked is None or checked.repaired:
+    def check(self, geometries: Iterable[Mapping[str, Any]]) -> Iterator[CheckedGeometry | PathServeError]:
+        """Let each geometry pass, or repair it; or say why it is refused (`check_geometry`)."""
+        checked = check_many(
+            geometries,
+            frame=self._frame,
+            max_vertices=self._max_vertices,
+            may_repair=lambda: self._left > 0,
+            force=self._force,
+        )
+        while True:
+            start = time.thread_time()
+            outcome = next(checked, None)
+            if outcome is None:
+                return
+            if isinstance(outcome, PathServeError) or outcome.repaired:
                 self._left -= time.thread_time() - start
-        return checked
+            yield outcome
 
     def passing(self, shapes: Shapes) -> Mask:
         """Tell which geometries pass as they are."""
@@ -105,7 +106,7 @@ def passing(shapes: Shapes, *, frame: Size | None, max_vertices: int) -> Mask:
     shapes
         N geometries; a kind that is none of the six fails.
     frame, max_vertices
-        As `check_geometry` takes them.
+        As `pathserve.geometry.validity.check_geometry` takes them.
 
     Returns
     -------

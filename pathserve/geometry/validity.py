@@ -5,7 +5,7 @@ the coordinates themselves stay exactly as they came in.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import shapely
-from shapely.geometry import MultiPolygon, Polygon
 
-from pathserve.errors import Invalid, TooLarge, Unsupported
+from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
 from pathserve.geometry.frames import Size
 from pathserve.geometry.repair import Rings, effort_of, repair
 
@@ -178,6 +177,44 @@ def check_geometry(
     return check(geometry, _Reader(farthest(frame), max_vertices, may_repair, force))
 
 
+def check_many(
+    geometries: Iterable[Mapping[str, Any]],
+    *,
+    frame: Size | None,
+    max_vertices: int,
+    may_repair: Callable[[], bool],
+    force: bool = False,
+) -> Iterator[CheckedGeometry | PathServeError]:
+    """Do with many what `check_geometry` does with each, GEOS being asked about all of them at once.
+
+    Memory: a few times the input.
+
+    Parameters
+    ----------
+    may_repair
+        Asked before each repair.
+    """
+    read = list[_Polygons | CheckedGeometry | PathServeError]()
+    for geometry in geometries:
+        try:
+            if isinstance(geometry, Mapping) and geometry.get("type") in ("Polygon", "MultiPolygon"):
+                read.append(_read_polygons(geometry, _Reader(farthest(frame), max_vertices, True, force)))
+            else:
+                read.append(
+                    check_geometry(
+                        geometry, frame=frame, max_vertices=max_vertices, may_repair=may_repair(), force=force
+                    )
+                )
+        except PathServeError as error:
+            read.append(error)
+    verdicts = iter(_verdicts([item for item in read if isinstance(item, _Polygons)]))
+    for item in read:
+        try:
+            yield item.judge(*next(verdicts), may_repair()) if isinstance(item, _Polygons) else item
+        except PathServeError as error:
+            yield error
+
+
 def farthest(frame: Size | None) -> float:
     """Give the largest coordinate that is taken, on both sides of 0."""
     return MAX_COORDINATE if frame is None else float(FRAME_FACTOR * max(frame.width, frame.height))
@@ -222,33 +259,68 @@ def _check_lines(geometry: Mapping[str, Any], reader: _Reader) -> CheckedGeometr
     return CheckedGeometry(geometry, None, False, None, reader.bounds, 0.0)
 
 
-def _check_polygons(geometry: Mapping[str, Any], reader: _Reader) -> CheckedGeometry:
+@dataclass(frozen=True, slots=True)
+class _Polygons:
+    """Polygons that were read, and what they are made of."""
+
+    geometry: Mapping[str, Any]
+    rings: list[list[Sequence[Any]]]
+    parts: list[Rings]
+    reader: _Reader
+
+    def judge(self, valid: bool, area: float, may_repair: bool) -> CheckedGeometry:
+        """Let them pass, repair or refuse them, now that GEOS has said whether they are valid."""
+        geometry, reader = self.geometry, self.reader
+        if valid:
+            if not area > 0:
+                raise Invalid("The outline has no area.", code="no_area")
+            if not reader.closed:
+                return CheckedGeometry(geometry, None, False, None, reader.bounds, area)
+            closed = {**geometry, "coordinates": self.rings[0] if geometry["type"] == "Polygon" else self.rings}
+            return CheckedGeometry(closed, geometry, True, CLOSED_NOTE, reader.bounds, area)
+        if not may_repair:
+            raise TooLarge(
+                "The outline crosses itself, like too many others with it: send fewer at once.",
+                code="too_many_repairs",
+            )
+        repaired = repair(self.parts, force=reader.force)
+        shape, note = repaired.shape, FORCED_NOTE if repaired.is_forced else REPAIRED_NOTE
+        mended = {**geometry, "type": shape.geom_type, "coordinates": _lists(shapely.geometry.mapping(shape))}
+        x0, y0, x1, y1 = (float(edge) for edge in shape.bounds)
+        return CheckedGeometry(mended, geometry, True, note, (x0, y0, x1, y1), float(shape.area))
+
+
+def _read_polygons(geometry: Mapping[str, Any], reader: _Reader) -> _Polygons:
     coordinates = geometry.get("coordinates")
-    single = geometry["type"] == "Polygon"
-    read = [reader.polygon(part) for part in ([coordinates] if single else _array(coordinates))]
+    read = [reader.polygon(part) for part in ([coordinates] if geometry["type"] == "Polygon" else _array(coordinates))]
     if not read:
         raise Invalid("A polygon needs at least one ring.", code="empty_geometry")
     parts = [xy for _, xy in read]
     effort_of(parts).require_check()
-    polygons = [Polygon(rings[0], rings[1:]) for rings in parts]
-    shape = polygons[0] if single else MultiPolygon(polygons)
-    if shapely.is_valid(shape):
-        if not shape.area > 0:
-            raise Invalid("The outline has no area.", code="no_area")
-        if not reader.closed:
-            return CheckedGeometry(geometry, None, False, None, reader.bounds, float(shape.area))
-        rings = [part for part, _ in read]
-        closed = {**geometry, "coordinates": rings[0] if single else rings}
-        return CheckedGeometry(closed, geometry, True, CLOSED_NOTE, reader.bounds, float(shape.area))
-    if not reader.may_repair:
-        raise TooLarge(
-            "The outline crosses itself, like too many others with it: send fewer at once.", code="too_many_repairs"
-        )
-    repaired = repair(parts, force=reader.force)
-    valid, note = repaired.shape, FORCED_NOTE if repaired.is_forced else REPAIRED_NOTE
-    mended = {**geometry, "type": valid.geom_type, "coordinates": _lists(shapely.geometry.mapping(valid))}
-    x0, y0, x1, y1 = (float(edge) for edge in valid.bounds)
-    return CheckedGeometry(mended, geometry, True, note, (x0, y0, x1, y1), float(valid.area))
+    return _Polygons(geometry, [rings for rings, _ in read], parts, reader)
+
+
+def _check_polygons(geometry: Mapping[str, Any], reader: _Reader) -> CheckedGeometry:
+    read = _read_polygons(geometry, reader)
+    ((valid, area),) = _verdicts([read])
+    return read.judge(valid, area, reader.may_repair)
+
+
+def _verdicts(polygons: Sequence[_Polygons]) -> list[tuple[bool, float]]:
+    """Ask GEOS about all of them together: whether each is valid, and its area.
+
+    A call for each of many would let go of the interpreter's lock and take it again so often that other threads, which
+    only ask for it when it was held for a while, could wait for very long.
+    """
+    if not polygons:
+        return []
+    rings = [ring for read in polygons for part in read.parts for ring in part]
+    ends = np.cumsum([0, *map(len, rings)])
+    parts = np.cumsum([0, *(len(part) for read in polygons for part in read.parts)])
+    wholes = np.cumsum([0, *(len(read.parts) for read in polygons)])
+    shapes = shapely.from_ragged_array(shapely.GeometryType.MULTIPOLYGON, np.concatenate(rings), (ends, parts, wholes))
+    valid, area = shapely.is_valid(shapes), shapely.area(shapes)
+    return list(zip(valid.tolist(), area.tolist(), strict=True))
 
 
 _CHECKS: dict[str, Callable[[Mapping[str, Any], _Reader], CheckedGeometry]] = {

@@ -143,9 +143,7 @@ def test_a_gate_repairs_no_more_when_its_time_is_over():
     bow_tie = {"type": "Polygon", "coordinates": [[[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]]}
     square = {"type": "Polygon", "coordinates": [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]}
     gate = Gate(frame=None, max_vertices=100, seconds=1e-9)
-    assert gate.check(square).note is None
-    assert gate.check(bow_tie).repaired
-    with pytest.raises(TooLarge) as refused:
-        gate.check(bow_tie)
-    assert refused.value.code == "too_many_repairs"
-    assert gate.check(square).note is None
+    outcomes = list(gate.check([square, bow_tie, bow_tie, square]))
+    assert [getattr(outcome, "code", None) for outcome in outcomes] == [None, None, "too_many_repairs", None]
+    assert [getattr(outcome, "repaired", None) for outcome in outcomes] == [False, True, None, False]
+    assert [outcome.code for outcome in gate.check([bow_tie])] == ["too_many_repairs"]

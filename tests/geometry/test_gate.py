@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pathserve.errors import PathServeError
 from pathserve.geometry import Size, gate
-from pathserve.geometry.gate import passing, too_far
+from pathserve.geometry.gate import Gate, passing, too_far
 from pathserve.geometry.ring_kernels import certainly_simple
 from pathserve.geometry.validity import FORCED_NOTE, REPAIRED_NOTE, check_geometry
 from pathserve.labels import Columns, NewAnnotation
@@ -72,6 +72,32 @@ _GEOMETRIES = st.one_of(
 @given(st.lists(_GEOMETRIES, min_size=1, max_size=6))
 def test_the_verdicts_are_those_of_the_gate_for_one(geometries):
     assert passed(geometries) == [passes_alone(geometry) for geometry in geometries]
+
+
+def alone(geometry):
+    try:
+        return check_geometry(geometry, frame=FRAME, max_vertices=40)
+    except PathServeError as error:
+        return error.code
+
+
+_ODD = [
+    {"type": "Polygon", "coordinates": "x"},
+    {"type": "Polygon"},
+    {"type": 1},
+    [],
+    None,
+    {"type": "Polygon", "coordinates": []},
+]
+_COLLECTIONS = _GEOMETRIES.map(lambda geometry: {"type": "GeometryCollection", "geometries": [geometry]})
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_GEOMETRIES | _COLLECTIONS | st.sampled_from(_ODD), max_size=6))
+def test_many_that_are_looked_at_together_fare_as_each_alone(geometries):
+    gate = Gate(frame=FRAME, max_vertices=40, seconds=60)
+    together = [getattr(outcome, "code", outcome) for outcome in gate.check(geometries)]
+    assert together == [alone(geometry) for geometry in geometries]
 
 
 HARD = [

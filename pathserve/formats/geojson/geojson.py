@@ -129,7 +129,9 @@ def parse_features(
 def _parse(found: Found, notes: list[tuple[str, str]], gate: Gate) -> NewAnnotation:
     """Read one Feature or bare geometry and let its geometry through the gate."""
     read = read_feature(found, notes)
-    checked = gate.check(read.geometry)
+    (checked,) = gate.check([read.geometry])
+    if isinstance(checked, PathServeError):
+        raise checked
     if checked.note is not None:
         notes.append(("geometry_repaired", checked.note))
     return replace(read, geometry=checked.geometry, drawn=checked.drawn or read.drawn)
