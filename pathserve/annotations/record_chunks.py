@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pathserve.annotations.chunks import assemble, json_section, names_text
 from pathserve.annotations.packing import Packer
-from pathserve.annotations.records import Records, kernels, views
+from pathserve.annotations.records import Records, kernels
 from pathserve.labels import Columns
 
 _SLACK = 4096
@@ -50,7 +50,7 @@ def chunk_of_records(records: Records) -> RecordChunk | None:
     geometry = np.empty(8 * sum(sizes[:3]) + 16 * sizes[3] + _SLACK, np.uint8)
     starts = columns.starts, columns.part_starts, columns.ring_starts
     reach = int(max(told[load.REACH], told[load.FIRST_REACH]))
-    size = load.put_geometry(views(records.words), records.places, *starts, reach, geometry, boxes)
+    size = load.put_geometry(records.views, records.places, *starts, reach, geometry, boxes)
     raws = (_attributes(columns, boxes, scale, areas), geometry[:size], json_section(columns))
     return RecordChunk(assemble(sizes, raws), columns, boxes / float(scale))
 

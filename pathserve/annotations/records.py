@@ -15,6 +15,7 @@ from pathserve.labels import Columns, Texts
 
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.int64]
+Views = tuple[npt.NDArray[Any], ...]
 
 _SCALE_SAMPLE = 256
 _ROW_WORDS, _RING_WORDS = 16, 4
@@ -26,7 +27,7 @@ def kernels() -> Any:  # noqa: ANN401 - numba's functions are not typed
     return import_module("pathserve.annotations.record_kernels")
 
 
-def views(words: Words) -> tuple[npt.NDArray[Any], ...]:
+def views(words: Words) -> Views:
     """See words as the kernels take them."""
     types = (np.int64, np.int32, np.int16, np.uint8, np.float64, np.float32)
     return tuple(words.view(kind) for kind in types)
@@ -38,15 +39,15 @@ class Records:
 
     Parameters
     ----------
-    words
-        (W,) int64: the records, and maybe others.
+    views
+        The words of the records, and maybe of others, as `views` gives them.
     places
         (N,) int64: the word at which each begins.
     class_names, state_names
         What the indices in the records mean.
     """
 
-    words: Words
+    views: Views
     places: Ints
     class_names: tuple[str, ...]
     state_names: tuple[str, ...]
@@ -56,7 +57,7 @@ class Records:
 
     def positions(self) -> Ints:
         """Give (N,) int64: the positions of each."""
-        return self.words.view(np.int32).take(2 * self.places + _POSITIONS_AT).astype(np.int64)
+        return self.views[1].take(2 * self.places + _POSITIONS_AT).astype(np.int64)
 
     def columns(self) -> Columns:
         """Give them as columns, exactly as they came in."""
@@ -64,7 +65,7 @@ class Records:
 
     def told(self) -> Ints:
         """Give what `record_kernels.measure` tells."""
-        found: Ints = kernels().measure(views(self.words), self.places)
+        found: Ints = kernels().measure(self.views, self.places)
         return found
 
     def unpack(self, told: Ints, *, with_positions: bool) -> tuple[Columns, npt.NDArray[np.float32]]:
@@ -79,7 +80,7 @@ class Records:
         text_starts = np.zeros((3, count + 1), np.int64)
         texts = [np.empty(told[load.TEXTS + kind], np.uint8) for kind in range(3)]
         load.unpack(
-            views(self.words), self.places, ids, kinds, classes, states, scores, exhaustive, areas, starts,
+            self.views, self.places, ids, kinds, classes, states, scores, exhaustive, areas, starts,
             part_starts, ring_starts, xy, text_starts, *texts,
         )  # fmt: skip
         properties, geometries, drawn = map(Texts, texts, text_starts)
@@ -115,7 +116,7 @@ class RecordBuffer:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.words = np.empty(most, np.int64)
+        self.views = views(np.empty(most, np.int64))
         self.used = 0
         self._classes: dict[str, int] = {}
         self._states: dict[str, int] = {}
@@ -135,11 +136,11 @@ class RecordBuffer:
         """Forget all rows, and take at least so many words from now on."""
         self.used = 0
         if count > self.most:
-            self.most, self.words = count, np.empty(count, np.int64)
+            self.most, self.views = count, views(np.empty(count, np.int64))
 
     def forget(self) -> None:
         """Take no more rows and let go of the memory; only names are kept."""
-        self.words, self.most, self.used = np.empty(0, np.int64), 0, 0
+        self.views, self.most, self.used = views(np.empty(0, np.int64)), 0, 0
 
     def add(self, columns: Columns) -> tuple[Ints, npt.NDArray[np.float64]]:
         """Take rows for which there is room; gives the word of each, and the centres (N, 2) of their boxes."""
@@ -158,9 +159,7 @@ class RecordBuffer:
         )
         shapes = xy, xy.view(np.int64), columns.ring_starts, columns.part_starts, columns.starts
         texts = [part for some in (columns.properties, wholes, drawn) for part in (some.data, some.starts)]
-        self.used = kernels().pack(
-            views(self.words), self.used, rows, shapes, tuple(texts), self._scale, places, centres
-        )
+        self.used = kernels().pack(self.views, self.used, rows, shapes, tuple(texts), self._scale, places, centres)
         return places, centres
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.hilbert import CHUNK_ROWS, hilbert_distance
-from pathserve.annotations.records import RecordBuffer, Records, kernels, words_of
+from pathserve.annotations.records import RecordBuffer, Records, kernels, views, words_of
 from pathserve.labels import Columns
 
 Keys = npt.NDArray[np.uint32]
@@ -93,7 +93,7 @@ class Spool:
         for block, order in self._blocks():
             lengths = block.positions()
             for rows in _cut(order, lengths):
-                yield Records(block.words, block.places[rows], block.class_names, block.state_names)
+                yield Records(block.views, block.places[rows], block.class_names, block.state_names)
 
     def chunks(self) -> Iterator[Columns]:
         """Give the same as columns."""
@@ -131,7 +131,7 @@ class Spool:
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `close` ends it
         for first, end in pairwise(_edges(starts, _BLOCK_WORDS)):
             rows, out = order[first:end], np.empty(starts[end] - starts[first], np.int64)
-            kernels().gather(buffer.words, places[rows], sizes[rows], out)
+            kernels().gather(buffer.views[0], places[rows], sizes[rows], out)
             self._file.write(out.data)
         self._file.flush()
         self._runs.append(_Run(keys[order], starts + self._end))
@@ -146,7 +146,7 @@ class Spool:
         names = buffer.class_names, buffer.state_names
         if not self._runs:
             places, order = np.concatenate(self._places), np.argsort(np.concatenate(self._keys), kind="stable")
-            yield Records(buffer.words, places, *names), order
+            yield Records(buffer.views, places, *names), order
             return
         if self._places:
             self._flush(buffer)
@@ -163,7 +163,7 @@ class Spool:
                 pieces += [(run, *cut) for cut in pairwise(cuts)]
             for some in _together(pieces, 2 * _BLOCK_WORDS):
                 words, places, keys_of = self._read(some)
-                yield Records(words, places, *names), np.argsort(keys_of, kind="stable")
+                yield Records(views(words), places, *names), np.argsort(keys_of, kind="stable")
 
     def _read(self, pieces: Sequence[tuple[_Run, int, int]]) -> tuple[Ints, Ints, Keys]:
         """Read records; gives their words, where each begins in them, and their keys."""

@@ -38,6 +38,7 @@ Progress = Callable[[str, int, int | None], None]
 """Told the phase (``reading``, ``writing``), how many annotations are done, and of how many if that is known."""
 
 _LIMITS = Settings()
+_TOGETHER = 64
 # Few: a collection of garbage goes through all objects that are there while everybody waits.
 _AT_ONCE = 250
 
@@ -263,8 +264,8 @@ class _Import:
     def _count_outside(self, columns: Columns) -> None:
         if self._slide.size is not None:
             size = self._slide.size
-            x, y = columns.xy.T
-            if x.min() >= 0 and y.min() >= 0 and x.max() <= size.width and y.max() <= size.height:
+            low, high = _bounds(columns.xy)
+            if (low >= 0).all() and (high <= (size.width, size.height)).all():
                 return
             boxes = columns.boxes()
             self.outside += int(((boxes[:, :2] < 0) | (boxes[:, 2:] > (size.width, size.height))).any(axis=1).sum())
@@ -281,3 +282,15 @@ class _Import:
         self.known += len(added.known)
         self.replaced += len(added.replaced)
         self.created += many - len(added.known) - len(added.replaced) - refused
+
+
+def _bounds(xy: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Give the smallest and the largest x and y of positions (at least one)."""
+    whole = len(xy) // _TOGETHER * _TOGETHER
+    # Rows of two numbers are compared one by one, longer ones several numbers at a time.
+    wide = np.ascontiguousarray(xy[:whole]).reshape(-1, 2 * _TOGETHER)
+    some = [xy[whole:]]
+    if len(wide):
+        some += [wide.min(axis=0).reshape(-1, 2), wide.max(axis=0).reshape(-1, 2)]
+    few = np.concatenate(some)
+    return few.min(axis=0), few.max(axis=0)

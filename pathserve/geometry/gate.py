@@ -5,6 +5,7 @@ The verdict is that of `pathserve.geometry.validity.check_geometry`; only the wa
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -112,6 +113,35 @@ def passing(shapes: Shapes, *, frame: Size | None, max_vertices: int) -> Mask:
     -------
     (N,) bool. Memory: a few times the input.
     """
+    if len(shapes.kinds) <= FEW:
+        return _passing(shapes, frame, max_vertices)
+    kernels: Any = import_module("pathserve.geometry.ring_kernels")
+    arrays = shapes.kinds, shapes.xy, shapes.ring_starts, shapes.part_starts, shapes.starts
+    good: Mask = kernels.certainly_passing(*arrays, farthest(frame), max_vertices)
+    others = np.flatnonzero(~good)
+    if len(others):
+        good[others] = _passing(_some(shapes, others), frame, max_vertices)
+    return good
+
+
+@dataclass(frozen=True, slots=True)
+class _Some:
+    kinds: npt.NDArray[np.uint8]
+    xy: npt.NDArray[np.float64]
+    ring_starts: Ints
+    part_starts: Ints
+    starts: Ints
+
+
+def _some(shapes: Shapes, rows: Ints) -> _Some:
+    parts, starts = _runs(shapes.starts, rows)
+    rings, part_starts = _runs(shapes.part_starts, parts)
+    positions, ring_starts = _runs(shapes.ring_starts, rings)
+    return _Some(shapes.kinds[rows], shapes.xy[positions], ring_starts, part_starts, starts)
+
+
+def _passing(shapes: Shapes, frame: Size | None, max_vertices: int) -> Mask:
+    """Tell which geometries pass without machine code."""
     kinds, xy = shapes.kinds, shapes.xy
     ring_starts, part_starts, starts = shapes.ring_starts, shapes.part_starts, shapes.starts
     if not len(kinds):
@@ -125,14 +155,8 @@ def passing(shapes: Shapes, *, frame: Size | None, max_vertices: int) -> Mask:
     good &= _all_within(rings, first_rings) & (np.diff(first_rings) > 0) & (kinds >= _POINT) & (kinds <= _MULTI_POLYGON)
     good &= _parts_have_rings(part_starts, starts)
     areas = np.flatnonzero(good & (kinds >= _POLYGON))
-    single = areas[(np.diff(first_rings)[areas] == 1)]
-    proven = np.zeros(len(kinds), np.bool_)
-    if len(areas) > FEW:
-        kernels: Any = import_module("pathserve.geometry.ring_kernels")
-        proven[single] = kernels.certainly_simple(xy, ring_starts, first_rings[single])
-    asked = areas[~proven[areas]]
-    good[asked] = False
-    for some in _in_blocks(asked[~_are_dear(asked, shapes, vertices)], vertices):
+    good[areas] = False
+    for some in _in_blocks(areas[~_are_dear(areas, shapes, vertices)], vertices):
         good[some] = _are_valid(some, shapes)
     return good
 
@@ -218,11 +242,9 @@ def _are_dear(rows: Ints, shapes: Shapes, vertices: Ints) -> Mask:
 
 def _are_valid(rows: Ints, shapes: Shapes) -> Mask:
     """Ask shapely about polygons whose rings are closed; single ones too as multipolygons, which changes no verdict."""
-    parts, offsets = _runs(shapes.starts, rows)
-    rings, part_offsets = _runs(shapes.part_starts, parts)
-    positions, ring_offsets = _runs(shapes.ring_starts, rings)
+    some = _some(shapes, rows)
     polygons = shapely.from_ragged_array(
-        shapely.GeometryType.MULTIPOLYGON, shapes.xy[positions], (ring_offsets, part_offsets, offsets)
+        shapely.GeometryType.MULTIPOLYGON, some.xy, (some.ring_starts, some.part_starts, some.starts)
     )
     return np.asarray(shapely.is_valid(polygons) & (shapely.area(polygons) > 0))
 

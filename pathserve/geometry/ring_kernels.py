@@ -16,6 +16,7 @@ _ERROR = 4e-16
 """What an orientation may be wrong by, relative to its two products (Shewchuk 1997: (3 + 16 e) e, here with room)."""
 
 _LEAST_AREA = 1e-9
+_POLYGON, _MULTI_POLYGON = 5, 6
 
 
 def _jit(function: Kernel) -> Kernel:
@@ -106,23 +107,37 @@ def _is_simple(xy: Array, first: int, last: int) -> bool:
 
 
 @_jit
-def certainly_simple(xy: Array, ring_starts: Array, rings: Array) -> Array:
-    """Tell of some closed rings of at least four positions which of them are certainly simple and have an area.
+def certainly_passing(
+    kinds: Array, xy: Array, ring_starts: Array, part_starts: Array, starts: Array, far: float, most: int
+) -> Array:
+    """Tell which geometries are certainly polygons of one simple ring that has an area.
 
     Parameters
     ----------
-    xy, ring_starts
+    kinds, xy, ring_starts, part_starts, starts
         As `pathserve.labels.Columns` has them.
-    rings
-        (K,) int64.
+    far, most
+        Largest coordinate, and largest number of positions, that are let pass.
 
     Returns
     -------
-    (K,) bool; False says nothing.
+    (N,) bool; False says nothing.
     """
-    simple = np.zeros(len(rings), np.bool_)
-    for index in range(len(rings)):
-        first, last = ring_starts[rings[index]], ring_starts[rings[index] + 1] - 1
-        if last - first < MOST_POSITIONS:
-            simple[index] = _is_simple(xy, first, last)
-    return simple
+    found = np.zeros(len(kinds), np.bool_)
+    for row in range(len(kinds)):
+        part = starts[row]
+        if kinds[row] < _POLYGON or kinds[row] > _MULTI_POLYGON or starts[row + 1] - part != 1:
+            continue
+        ring = part_starts[part]
+        if part_starts[part + 1] - ring != 1:
+            continue
+        first, last = ring_starts[ring], ring_starts[ring + 1] - 1
+        if last - first < 3 or last - first >= min(most, MOST_POSITIONS):
+            continue
+        if xy[first, 0] != xy[last, 0] or xy[first, 1] != xy[last, 1]:
+            continue
+        near = True
+        for i in range(first, last):
+            near &= abs(xy[i, 0]) <= far and abs(xy[i, 1]) <= far
+        found[row] = near and _is_simple(xy, first, last)
+    return found

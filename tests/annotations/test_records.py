@@ -57,7 +57,7 @@ def recorded(several: list[Columns]) -> Records:
     """Put rows into one buffer, some after others."""
     buffer = RecordBuffer(sum(map(words_of, several)))
     places = [buffer.add(columns)[0] for columns in several]
-    return Records(buffer.words, np.concatenate(places), buffer.class_names, buffer.state_names)
+    return Records(buffer.views, np.concatenate(places), buffer.class_names, buffer.state_names)
 
 
 def assert_same(got: Columns, expected: Columns) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pathserve.errors import PathServeError
 from pathserve.geometry import Size, gate
 from pathserve.geometry.gate import Gate, passing, too_far
-from pathserve.geometry.ring_kernels import certainly_simple
+from pathserve.geometry.ring_kernels import certainly_passing
 from pathserve.geometry.validity import FORCED_NOTE, REPAIRED_NOTE, check_geometry
 from pathserve.labels import Columns, NewAnnotation
 
@@ -26,6 +26,11 @@ def _kernels_always(monkeypatch):
 
 def of(geometries):
     return Columns.of([NewAnnotation(geometry) for geometry in geometries])
+
+
+def certain(columns):
+    shapes = columns.kinds, columns.xy, columns.ring_starts, columns.part_starts, columns.starts
+    return certainly_passing(*shapes, 1e9, 10_000)
 
 
 def passed(geometries, *, frame=FRAME, max_vertices=40):
@@ -148,7 +153,7 @@ def test_what_is_certainly_simple_is_valid_to_geos(rings):
     if not rings:
         return
     c = of([{"type": "Polygon", "coordinates": [ring]} for ring in rings])
-    for ring, simple in zip(rings, certainly_simple(c.xy, c.ring_starts, np.arange(len(rings))), strict=True):
+    for ring, simple in zip(rings, certain(c), strict=True):
         if simple:
             shape = shapely.Polygon(ring)
             assert shape.is_valid
@@ -164,7 +169,7 @@ def test_a_ring_that_goes_around_its_middle_twice_is_not_simple(backwards):
 
     rings = [around(corners, turns) for corners in (5, 7, 9, 25) for turns in (1, 2)]
     c = of([{"type": "Polygon", "coordinates": [ring]} for ring in rings])
-    found = certainly_simple(c.xy, c.ring_starts, np.arange(len(rings)))
+    found = certain(c)
     assert found.tolist() == [True, False] * 4 == [shapely.Polygon(ring).is_valid for ring in rings]
 
 
@@ -172,8 +177,7 @@ def test_most_real_outlines_need_no_second_look(sample_field):
     features = orjson.loads(sample_field.with_suffix(".geojson").read_bytes())["features"]
     c = of([feature["geometry"] for feature in features])
     single = np.diff(c.part_starts[c.starts]) == 1
-    found = certainly_simple(c.xy, c.ring_starts, c.part_starts[c.starts][:-1][single])
-    assert found.mean() > 0.95
+    assert certain(c)[single].mean() > 0.95
     assert all(passed([feature["geometry"] for feature in features], frame=None, max_vertices=10_000))
 
 

@@ -44,6 +44,7 @@ MAX_CLASSES = 512
 """Different classifications of one block that the kernels tell apart."""
 
 _BLANKS = b" \t\r\n"
+_NEWLINE = ord("\n")
 
 Changed = Callable[[str, str], None]
 
@@ -92,7 +93,7 @@ class _Window:
                 )
             self.size *= 2
             data = np.zeros(self.size + 1, np.uint8)
-        self._lines += self.data[: self.place].tobytes().count(b"\n")
+        self._lines += int(np.count_nonzero(self.data[: self.place] == _NEWLINE))
         self._before += self.place
         self._counted = 0, self._lines
         data[:kept] = self.data[self.place : self.end].copy()
