@@ -84,6 +84,7 @@ def test_a_file_that_is_there_in_another_layer_or_with_other_content_says_so(sit
     taken = reader.test_id("taken-ids")
     expect(taken).to_contain_text("1 feature whose id is there with other content was refused")
     taken.get_by_role("button", name="Bring in as new objects").click()
+    expect(report).to_contain_text("came in as new objects with ids of their own")
     expect(taken).to_have_count(0)
     assert figures(reader) == {"created": 1, "there already": 2, "new ids": 1}
     (copy,) = site.annotations(layer="elsewhere")

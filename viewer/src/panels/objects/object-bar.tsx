@@ -8,7 +8,8 @@ import { DeletedDialog } from './deleted-dialog'
 export function ObjectCount({ workspace }: { workspace: Workspace }): JSX.Element {
   const { table } = workspace
   const [total, here] = [table.total.value, table.rows.value.length]
-  const known = total === null ? 'Counting…' : plural(total, 'object')
+  const unknown = table.state.value === 'failed' ? 'Not counted' : 'Counting…'
+  const known = total === null ? unknown : plural(total, 'object')
   return (
     <p class="object-count" role="status" data-testid="object-count">
       {known}

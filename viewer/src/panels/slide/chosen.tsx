@@ -47,7 +47,7 @@ export function Chosen({ workspace }: { workspace: Workspace }): JSX.Element | n
             </select>
           </label>
           <button type="button" class="button" data-testid="delete-chosen" onClick={() => workspace.deleteSelected()}>
-            Delete all <kbd>Del</kbd>
+            {group.numbers.length === 1 ? 'Delete' : 'Delete all'} <kbd>Del</kbd>
           </button>
           <StateInput
             workspace={workspace}

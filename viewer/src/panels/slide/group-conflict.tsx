@@ -25,8 +25,13 @@ export function GroupConflictDialog(props: {
   const line = ({ number, className, state, author, seen, id }: LeftMember): JSX.Element => (
     <li key={number ?? id} data-testid="left-row">
       <b>#{number}</b>
-      <span class="clip left-what">
-        {className ?? 'Unclassified'} · {state} · {author} · rev {formatCount(seen)}
+      <span class="left-what">
+        <span class="clip" title={className ?? ''}>
+          {className ?? 'Unclassified'}
+        </span>
+        <span class="quiet clip">
+          {state} · {author} · rev {formatCount(seen)}
+        </span>
       </span>
       <button
         type="button"

@@ -4,7 +4,7 @@ import { toScreen } from '../../model/view'
 import type { Workspace } from '../../store/workspace'
 
 /** What a label needs to the right of the pointer and below it, in CSS pixels. */
-const ROOM = { x: 240, y: 60 }
+const ROOM = { x: 340, y: 60 }
 
 /** The name of the class under the pointer, so that colour is never all there is. */
 export function HoverLabel({ workspace }: { workspace: Workspace }): JSX.Element | null {
