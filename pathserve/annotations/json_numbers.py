@@ -66,4 +66,4 @@ def as_text(values: npt.NDArray[np.float64]) -> bytes:
 
 @cache
 def _kernels() -> ModuleType:
-    return import_module("pathserve.annotations.number_kernels")
+    return import_module("pathserve.annotations.json_number_kernels")

@@ -12,7 +12,7 @@ MODULES = (
     "pathserve.annotations.id_kernels",
     "pathserve.annotations.mvt_kernels",
     "pathserve.annotations.tile_kernels",
-    "pathserve.annotations.number_kernels",
+    "pathserve.annotations.json_number_kernels",
     "pathserve.annotations.record_kernels",
     "pathserve.formats.geojson.json_kernels",
     "pathserve.formats.geojson.scan",

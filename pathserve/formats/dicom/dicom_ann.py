@@ -26,7 +26,7 @@ from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.formats.contract import Item, ReadContext
 from pathserve.formats.dicom.dicom_ann_writer import OURS, PRIVATE, PRIVATE_GROUP, SCHEME
 from pathserve.formats.dicom.dicom_file import DAMAGED, ERRORS, algorithm_of, read_file, term, term_json
-from pathserve.formats.tables.rows import parse_numbers, read_row
+from pathserve.formats.tables.attributes import parse_numbers, read_row
 from pathserve.formats.tables.wkb import Row, columns_of
 from pathserve.formats.tools.drawn_shapes import ELLIPSE, SHAPE, ellipse_property, ellipse_ring
 from pathserve.labels import Columns, FeatureIssue, GeometryKind, NewAnnotation, require_name

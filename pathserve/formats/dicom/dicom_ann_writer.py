@@ -28,7 +28,7 @@ from pathserve.formats.dicom.dicom_file import (
     write_algorithm,
     write_file,
 )
-from pathserve.formats.tables.rows import note_drawn, own_columns
+from pathserve.formats.tables.attributes import note_drawn, own_columns
 from pathserve.formats.tables.wkb import shapes_of
 from pathserve.formats.tools.drawn_shapes import ELLIPSE, SHAPE, box_of, ellipse_of, rectangle_ring
 from pathserve.labels import CodedTerm, Columns, GeometryKind

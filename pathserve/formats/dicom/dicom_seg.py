@@ -23,7 +23,7 @@ from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.formats.contract import Item, ReadContext
 from pathserve.formats.dicom.dicom_file import DAMAGED, ERRORS, algorithm_of, read_file, term, term_json
 from pathserve.formats.rasters.traced import items_of_traced
-from pathserve.formats.tables.rows import parse_numbers
+from pathserve.formats.tables.attributes import parse_numbers
 from pathserve.formats.tables.wkb import Row
 from pathserve.labels import require_name
 from pathserve.masks.vectorize import trace_bands

@@ -18,7 +18,7 @@ from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.formats.contract import WriteContext
 from pathserve.formats.dicom.dicom import SEGMENTATION
 from pathserve.formats.dicom.dicom_file import new_file, reference, term_sequence, write_file
-from pathserve.formats.tables.rows import note_drawn, parse_numbers
+from pathserve.formats.tables.attributes import note_drawn, parse_numbers
 from pathserve.geometry import PixelGrid
 from pathserve.labels import CodedTerm, Columns, GeometryKind
 from pathserve.masks.outlines import Outlines

@@ -29,6 +29,7 @@ from pathserve.formats.classification import Classified, parse_classification, w
 from pathserve.formats.contract import Losses
 from pathserve.formats.geojson.as_drawn import AS_DRAWN, read_as_drawn, write_as_drawn
 from pathserve.formats.geojson.json_text import RECORD_SEPARATOR, Found, find_features
+from pathserve.formats.ids import ID_REPLACED, read_id
 from pathserve.geometry import Size
 from pathserve.geometry.gate import Gate
 from pathserve.labels import EXHAUSTIVE, Annotation, FeatureIssue, NewAnnotation
@@ -42,15 +43,12 @@ FOREIGN_MEMBERS = "foreignMembers"
 MAX_REPAIR_SECONDS = 10.0
 """Processor time that one text may take for outlines that have to be repaired; what comes after is refused."""
 
-ORIGINAL_ID = "original_id"
-"""Property that holds an id which was no UUID."""
 
 _DEFAULTS = {"state": "draft", "objectType": "annotation"}
 GEOMETRIES = frozenset(
     ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection")
 )
 _OWN_MEMBERS = frozenset(("type", "id", "geometry", "properties", "bbox", AS_DRAWN))
-_UUID_LENGTH = 36
 _LIMITS = Settings()
 
 Color = tuple[int, int, int]
@@ -219,17 +217,10 @@ def _keep_foreign_members(item: dict[str, Any], properties: dict[str, Any]) -> N
 
 
 def _parse_id(value: object, properties: dict[str, Any], notes: list[tuple[str, str]]) -> UUID | None:
-    """Read an id; one that is no UUID is kept as a property, and the store makes a new one."""
-    if value is None:
-        return None
-    if isinstance(value, str) and len(value) == _UUID_LENGTH:
-        try:
-            return UUID(value)
-        except ValueError:
-            pass
-    properties[ORIGINAL_ID] = value
-    notes.append(("id_replaced", "The id was no UUID; a new one was made and the old one kept as original_id."))
-    return None
+    found = read_id(value, properties)
+    if found is None and value is not None:
+        notes.append(ID_REPLACED)
+    return found
 
 
 def feature(annotation: Annotation, color: Color | None) -> dict[str, Any]:

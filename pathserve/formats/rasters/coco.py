@@ -17,12 +17,12 @@ import orjson
 
 from pathserve.errors import Invalid, PathServeError, TooLarge
 from pathserve.formats.contract import Format, Item, ReadContext
-from pathserve.formats.geojson.geojson import ORIGINAL_ID
+from pathserve.formats.ids import ORIGINAL_ID
 from pathserve.formats.json_head import outline
 from pathserve.formats.json_members import items_of_members
 from pathserve.formats.rasters.coco_writer import OURS, write_coco
 from pathserve.formats.rasters.rle import check_counts, draw_counts, parse_counts
-from pathserve.formats.tables.rows import read_row
+from pathserve.formats.tables.attributes import read_row
 from pathserve.formats.tools.colors import parse_color
 from pathserve.labels import FeatureIssue, NewAnnotation
 from pathserve.masks.vectorize import vectorize

@@ -15,7 +15,7 @@ import shapely
 from pathserve.errors import Invalid
 from pathserve.formats.contract import WriteContext
 from pathserve.formats.rasters.rle import MAX_PIXELS, count_mask, write_counts
-from pathserve.formats.tables.rows import note_drawn, own_columns
+from pathserve.formats.tables.attributes import note_drawn, own_columns
 from pathserve.formats.tables.wkb import shapes_of
 from pathserve.labels import Columns, GeometryKind
 from pathserve.masks import rasterize

@@ -16,7 +16,7 @@ import shapely
 from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.optional import load
-from pathserve.formats.tables.rows import (
+from pathserve.formats.tables.attributes import (
     OWN_KINDS,
     REST,
     PropertyColumns,

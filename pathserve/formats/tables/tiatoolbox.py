@@ -23,7 +23,7 @@ import shapely
 
 from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
-from pathserve.formats.tables.rows import note_drawn, own_columns, parse_json, read_row
+from pathserve.formats.tables.attributes import note_drawn, own_columns, parse_json, read_row
 from pathserve.formats.tables.wkb import Row, items_of, read_wkb, shapes_of
 from pathserve.labels import Columns, FeatureIssue
 

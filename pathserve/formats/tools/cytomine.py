@@ -12,7 +12,7 @@ import orjson
 
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, SlideFrame, WriteContext
-from pathserve.formats.geojson.geojson import ORIGINAL_ID
+from pathserve.formats.ids import ORIGINAL_ID
 from pathserve.formats.json_head import Outline
 from pathserve.formats.tools import pieces, reading
 from pathserve.formats.tools.delimited import header_of, rows_of

@@ -16,7 +16,7 @@ import orjson
 
 from pathserve.errors import Invalid, PathServeError, Unsupported
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, WriteContext
-from pathserve.formats.geojson.geojson import ORIGINAL_ID
+from pathserve.formats.ids import ORIGINAL_ID
 from pathserve.formats.json_head import Outline
 from pathserve.formats.tools import drawn_shapes as shapes
 from pathserve.formats.tools import pieces, reading

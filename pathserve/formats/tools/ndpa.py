@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.contract import Format, Item, ReadContext, SlideFrame, WriteContext
-from pathserve.formats.geojson.geojson import ORIGINAL_ID
+from pathserve.formats.ids import ORIGINAL_ID
 from pathserve.formats.tools import drawn_shapes as shapes
 from pathserve.formats.tools import pieces, reading
 from pathserve.formats.tools.colors import hex_color, parse_color

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from pathserve.errors import Invalid, TooLarge
+from pathserve.formats import ids
 from pathserve.formats.contract import Item, ReadContext
-from pathserve.formats.geojson.geojson import ORIGINAL_ID
 from pathserve.formats.tools.drawn_shapes import Ring, close_ring
 from pathserve.formats.tools.xml_events import Element, number
 from pathserve.labels import require_name
@@ -125,16 +125,8 @@ def class_from_label(value: object) -> str | None:
 
 
 def read_id(value: object, properties: dict[str, Any]) -> UUID | None:
-    """Read an id; one that is no UUID stays as a property."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, str) and len(value) == 36:
-        try:
-            return UUID(value)
-        except ValueError:
-            pass
-    properties[ORIGINAL_ID] = value
-    return None
+    """Read an id as `ids.read_id` does; an empty text is none."""
+    return None if value == "" else ids.read_id(value, properties)
 
 
 def set_text(properties: dict[str, Any], name: str, value: object) -> None:

@@ -15,7 +15,7 @@ import orjson
 
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, WriteContext
-from pathserve.formats.tables.rows import class_column, read_row
+from pathserve.formats.tables.attributes import class_column, read_row
 from pathserve.formats.tools import pieces, reading
 from pathserve.formats.tools.delimited import header_of, lines_of, rows_of
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation

@@ -17,7 +17,8 @@ import orjson
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.classification import parse_classification
 from pathserve.formats.contract import DRAWN_DROPPED, Losses, ReadContext, WriteContext
-from pathserve.formats.geojson.geojson import ORIGINAL_ID, SERVER_OWNED
+from pathserve.formats.geojson.geojson import SERVER_OWNED
+from pathserve.formats.ids import ID_REPLACED, read_id
 from pathserve.formats.tables.wkb import Row
 from pathserve.formats.tools.colors import hex_color, parse_color
 from pathserve.labels import EXHAUSTIVE, Columns, FeatureIssue, require_name
@@ -35,7 +36,6 @@ MAX_PROPERTY_COLUMNS = 256
 Kind = Literal["int64", "double", "bool", "string"]
 _KINDS: dict[type, Kind] = {int: "int64", float: "double", bool: "bool", str: "string"}
 _INT64 = 2**63
-_UUID_LENGTH = 36
 
 
 def class_column(names: Sequence[str], context: ReadContext) -> str | None:
@@ -73,21 +73,10 @@ def read_row(given: Mapping[str, Any], context: ReadContext, *, class_in: str | 
     mark = properties.get(EXHAUSTIVE, False)
     if not (isinstance(mark, bool) or (isinstance(mark, list) and all(isinstance(part, str) for part in mark))):
         return FeatureIssue(0, "bad_exhaustive", "The property exhaustive is true, false, or a list of class names.")
-    return Row(read_id(identity, properties, context.losses), name, properties)
-
-
-def read_id(value: object, properties: dict[str, Any], losses: Losses) -> UUID | None:
-    """Read an id; one that is no UUID is kept as a property."""
-    if value is None:
-        return None
-    if isinstance(value, str) and len(value) == _UUID_LENGTH:
-        try:
-            return UUID(value)
-        except ValueError:
-            pass
-    properties[ORIGINAL_ID] = value
-    losses.note("id_replaced", "The id was no UUID; a new one was made and the old one kept as original_id.")
-    return None
+    found = read_id(identity, properties)
+    if found is None and identity is not None:
+        context.losses.note(*ID_REPLACED)
+    return Row(found, name, properties)
 
 
 def parse_json(text: str) -> Any:  # noqa: ANN401 - a JSON value
