@@ -4,6 +4,7 @@ import sqlite3
 import stat
 from pathlib import Path
 
+import apsw
 import pytest
 
 from pathserve.db import Database, SqliteDatabase
@@ -29,6 +30,23 @@ def test_a_commit_is_synced_and_deleted_content_is_overwritten(db: Database, set
         lambda tx: [tx.row(f"pragma {name}") for name in ("synchronous", "secure_delete", "journal_mode")]
     )
     assert pragmas == [(2,), (1,), ("wal",)]
+
+
+def test_a_statement_is_planned_once_whatever_its_values(db: SqliteDatabase) -> None:
+    planned: list[tuple[object, ...]] = []
+
+    def allow(*what: object) -> int:
+        planned.append(what)  # SQLite asks when it plans a statement
+        return apsw.SQLITE_OK
+
+    # The partial indexes of this table are what makes SQLite look at values.
+    sql = "select v.class from head h join feature_version v on v.id = h.id and v.revision = h.revision where h.id = ?"
+    db._writer.authorizer = allow
+    db.write(lambda tx: tx.rows(sql, "a"))
+    assert planned
+    planned.clear()
+    db.write(lambda tx: [tx.rows(sql, "b"), tx.rows(sql, "c")])
+    assert [what for what in planned if what[0] == apsw.SQLITE_READ] == []
 
 
 def test_the_file_is_its_owners_alone(db: Database, settings) -> None:
