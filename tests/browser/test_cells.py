@@ -175,6 +175,7 @@ def test_many_change_their_class_and_are_deleted_as_one_step_each(site, reader, 
     rows = [row.get_attribute("data-class") for row in reader.test_id("class-row").all()]
     reader.key("3")
     expect(reader.test_id("chosen").locator("li")).to_have_count(1)
+    reader.wait_saved()
     after = nuclei(site)
     changed = [feature for feature in after if feature["properties"]["revision"] > revision]
     assert {class_of(feature) for feature in changed} == {rows[2]}
@@ -187,14 +188,17 @@ def test_many_change_their_class_and_are_deleted_as_one_step_each(site, reader, 
     reader.wait_quiet()
     assert counts_shown(reader) == Counter(map(class_of, after))
     reader.key("Control+z")
+    reader.wait_saved()
     reader.wait_state("s.edition > 2")
     reader.wait_quiet()
     assert Counter(map(class_of, nuclei(site))) == before == counts_shown(reader)
     reader.key("Delete")
     reader.wait_state(f"s.objects === {1295 - chosen} && s.chosen === 0")
+    reader.wait_saved()
     assert len(nuclei(site)) == 1295 - chosen
     reader.key("Control+z")
     reader.wait_state("s.objects === 1295")
+    reader.wait_saved()
     back = {feature["id"]: feature["geometry"] for feature in nuclei(site)}
     assert back == {identity: feature["geometry"] for identity, feature in field_as_it_was.items()}
 

@@ -167,6 +167,7 @@ def test_deleted_objects_are_found_and_brought_back(site, reader) -> None:
     reader.page.evaluate("() => document.activeElement.blur()")
     reader.key("Control+z")
     reader.wait_state("s.objects === 1")
+    reader.wait_saved()
     assert [each["id"] for each in site.annotations()] == [kept["id"]]
 
 

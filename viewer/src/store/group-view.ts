@@ -1,6 +1,6 @@
 /** Changes of many as they are shown before the tiles have them: other classes, no object where one is deleted. */
-import { signal } from '@preact/signals'
-import { type GroupAction, type GroupMember, wantedOf } from '../model/group-edit'
+import { computed, signal } from '@preact/signals'
+import { type GroupAction, type GroupMember, type Wanted, wantedOf } from '../model/group-edit'
 import type { ObjectStyle, Reclassed } from '../model/object-style'
 import type { ClassCount } from '../model/picked'
 
@@ -73,6 +73,18 @@ export class GroupView {
     }
     return this.last
   }
+
+  /** What an object is by now, as far as that differs from what the server has told; undefined: nothing does. */
+  readonly now = computed<ReadonlyMap<number, Wanted>>(() => {
+    const waiting = this.changes.value.filter(({ savedAt }) => savedAt === null)
+    return new Map(
+      waiting.flatMap(({ action, isBack, members }) =>
+        members.flatMap((member) =>
+          member.number === null ? [] : [[member.number, wantedOf(member, action, isBack)] as const],
+        ),
+      ),
+    )
+  })
 
   private gone(edition: number): readonly number[] {
     const hidden = new Set<number>()

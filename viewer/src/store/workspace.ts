@@ -293,8 +293,10 @@ export class Workspace {
     const awaited = this.interaction.preview.peek()
     if (!awaited) return false
     void this.picking.chosen.then(() => {
-      const selected = this.selected()
-      if (selected && selected.properties.number === awaited.number) work()
+      // Without a connection it is there as a group of one.
+      const { numbers = [] } = this.interaction.group.peek() ?? {}
+      const number = this.selected()?.properties.number ?? (numbers.length === 1 ? numbers[0] : null)
+      if (number === awaited.number) work()
     })
     return true
   }

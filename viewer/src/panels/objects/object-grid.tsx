@@ -82,9 +82,13 @@ export function ObjectGrid({ workspace }: { workspace: Workspace }): JSX.Element
     else void choice.pick(at)
   }
 
-  const line = (each: ObjectRow, index: number): JSX.Element => {
+  const waiting = workspace.groups.view.now.value
+  const line = (listed: ObjectRow, index: number): JSX.Element => {
     const at = from + index
-    const look = at === active ? 'object-row object-active' : 'object-row'
+    const wanted = waiting.get(listed.number)
+    const isGone = wanted !== undefined && 'isDeleted' in wanted && wanted.isDeleted
+    const each = wanted && !('isDeleted' in wanted) ? { ...listed, ...wanted } : listed
+    const look = `object-row${at === active ? ' object-active' : ''}${isGone ? ' object-gone' : ''}`
     return (
       <div
         key={each.number}
