@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -26,6 +27,13 @@ def fill(database: SqliteDatabase, count: int) -> None:
     database.write(lambda tx: tx.run_many(sql, rows))
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def log_pages(tmp_path: Path) -> int:
     return (tmp_path / "pages.db-wal").stat().st_size // PAGE
 
@@ -42,14 +50,20 @@ def test_a_thread_brings_the_log_into_the_database(tmp_path: Path) -> None:
     before = brought(tmp_path)
     assert [thread.name for thread in threading.enumerate()] == names  # a command that ends soon has no such thread
     fill(pages, ENOUGH_PAGES)
-    deadline = time.monotonic() + 30
-    while brought(tmp_path) < before + ENOUGH_PAGES:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: brought(tmp_path) >= before + ENOUGH_PAGES)
     pages.close()
     assert [thread.name for thread in threading.enumerate()] == names
     with apsw.Connection(str(tmp_path / "pages.db")) as connection:
         assert list(connection.execute("select count(*) from page")) == [(ENOUGH_PAGES,)]
+
+
+def test_the_log_begins_anew_once_the_thread_has_brought_it_in(tmp_path: Path) -> None:
+    with closing(SqliteDatabase(tmp_path / "pages.db", TABLE)) as pages:
+        for _ in range(6):
+            fill(pages, ENOUGH_PAGES)
+            wait_for(lambda: not pages._checkpoints._due.is_set())
+            fill(pages, 10)
+        assert log_pages(tmp_path) < ENOUGH_PAGES + 100
 
 
 def test_the_log_begins_anew_even_if_the_thread_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
