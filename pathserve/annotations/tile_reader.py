@@ -48,7 +48,7 @@ def _never() -> bool:
     return False
 
 
-def is_plain(query: AnnotationQuery) -> bool:
+def _is_plain(query: AnnotationQuery) -> bool:
     """Tell whether class, layer and state are all that is asked for: far tiles of other questions ask every row."""
     plain = AnnotationQuery(query.slide, classes=query.classes, layers=query.layers, states=query.states)
     return replace(query, bbox=None, as_of=None) == plain
@@ -73,6 +73,11 @@ class VectorTiles:
         self._answers: ByteBudgetCache[_Key, _Answer] = ByteBudgetCache(_ANSWER_BYTES, lambda a: a.nbytes)
         self._asking: dict[_Key, list[Lock]] = {}
         self._lock = Lock()
+
+    def asks_all(self, query: AnnotationQuery, tile: TileBox) -> bool:
+        """Tell whether a tile asks all rows of the slide, unless one of the same question has been made."""
+        bins = tile.bins
+        return bins is not None and bins.level >= PYRAMID_FROM and not _is_plain(query)
 
     def tile(self, query: AnnotationQuery, tile: TileBox, *, revision: int, stop: Stop = _never) -> bytes:
         """Make one tile.
@@ -103,7 +108,7 @@ class VectorTiles:
             return self._db.read(
                 lambda tx: encode_tile(self._parts(tx, self._plan(tx, query, revision, tile), tile), tile)
             )
-        if is_plain(query):
+        if not self.asks_all(query, tile):
             made = self._db.read(lambda tx: self._far(tx, query, tile, revision, bins))
             self._counts.store()
             return made

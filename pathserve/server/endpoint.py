@@ -64,9 +64,9 @@ class Call(Generic[_Q_co]):
         """Measure a part of the work, which is told to an administrator."""
         return timed(self.request.scope["state"], part)
 
-    async def in_turn(self, turns: Turns, work: Callable[[], _T]) -> _T:
-        """Do work in a thread when the caller's turn comes; raises as :meth:`Turns.run`."""
-        return await turns.run(self.actor, work, self.request.receive)
+    async def in_turn(self, turns: Turns, work: Callable[[], _T], *, gone: Callable[[], object] | None = None) -> _T:
+        """Do work in a thread when the caller's turn comes, as :meth:`Turns.run` does."""
+        return await turns.run(self.actor, work, self.request.receive, gone=gone)
 
     def annotation_id(self) -> UUID:
         """Give the annotation's id out of the address."""

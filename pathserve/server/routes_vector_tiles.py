@@ -1,11 +1,13 @@
 """Vector tiles of a slide's annotations over HTTP, on the grid of its .dzi."""
 
 from dataclasses import replace
+from threading import Event
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pathserve.access import Action
+from pathserve.annotations import AnnotationQuery
 from pathserve.annotations.vector_tiles import MEDIA_TYPE, TileBox
 from pathserve.catalog import SlideRecord
 from pathserve.errors import Invalid
@@ -41,14 +43,23 @@ async def vector_tile(call: Call[VectorTileQuery]) -> Response:
         return unchanged
     services.metrics.add(Tally.VECTOR_TILES_MADE if body is None else Tally.VECTOR_TILES_KEPT)
     if body is None:
-
-        def work() -> bytes:
-            with call.timed("read"):
-                return services.vector_tiles.tile(question, tile, revision=revision)
-
-        body = await call.in_turn(services.making, work)
+        body = await _made(call, question, tile, revision)
         services.vector_cache.put((question, revision, *address), body)
     return Response(body, media_type=MEDIA_TYPE, headers=headers)
+
+
+async def _made(call: Call[VectorTileQuery], question: AnnotationQuery, tile: TileBox, revision: int) -> bytes:
+    """Make a tile. One that asks all rows takes seconds on a large slide: it waits with large pictures."""
+    tiles = call.services.vector_tiles
+    stop = Event()
+
+    def work() -> bytes:
+        with call.timed("read"):
+            return tiles.tile(question, tile, revision=revision, stop=stop.is_set)
+
+    if tiles.asks_all(question, tile):
+        return await call.in_turn(call.services.drawing, work, gone=stop.set)
+    return await call.in_turn(call.services.making, work)
 
 
 def _address(call: Call[VectorTileQuery]) -> tuple[int, int, int]:

@@ -3,14 +3,14 @@
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, MutableSequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from anyio import CapacityLimiter, Event, create_task_group, to_thread
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from pathserve.access import Actor
-from pathserve.errors import Busy
+from pathserve.errors import Busy, PathServeError
 
 _T = TypeVar("_T")
 
@@ -41,13 +41,22 @@ class Turns:
         self._asked, self._running = Counter[str](), Counter[str]()
         self._queues = OrderedDict[str, deque[Event]]()  # of those who wait; whose turn comes next is first
 
-    async def run(self, actor: Actor, work: Callable[[], _T], receive: Receive) -> _T:
+    async def run(
+        self,
+        actor: Actor,
+        work: Callable[[], _T],
+        receive: Receive,
+        *,
+        gone: Callable[[], object] | None = None,
+    ) -> _T:
         """Run ``work`` in a thread when its turn comes.
 
         Parameters
         ----------
         receive
             Of the request, whose body was read: it tells that the client has gone, as one does that pans on.
+        gone
+            Called when it goes while the work is done; for work that can be told to stop.
 
         Raises
         ------
@@ -66,9 +75,26 @@ class Turns:
         try:
             if not turn.is_set():
                 await _turn_or_leave(turn, receive)
-            return await to_thread.run_sync(work, limiter=self._limiter)
+            if gone is None:
+                return await to_thread.run_sync(work, limiter=self._limiter)
+            return await self._watched(work, receive, gone)
         finally:
             self._leave(who, turn)
+
+    async def _watched(self, work: Callable[[], _T], receive: Receive, gone: Callable[[], object]) -> _T:
+        def outcome() -> tuple[_T | None, PathServeError | None]:
+            try:
+                return work(), None
+            except PathServeError as error:
+                return None, error
+
+        async with create_task_group() as tasks:  # it would put an error into a group of errors
+            tasks.start_soon(_tell_when_gone, receive, gone)
+            made, error = await to_thread.run_sync(outcome, limiter=self._limiter)
+            tasks.cancel_scope.cancel()
+        if error is not None:
+            raise error
+        return cast(_T, made)
 
     def _call_next(self) -> None:
         while self._free:
@@ -136,14 +162,15 @@ class Places:
             self._held[0] -= 1
 
 
-async def _turn_or_leave(turn: Event, receive: Receive) -> None:
-    async def stop_when_gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        tasks.cancel_scope.cancel()
+async def _tell_when_gone(receive: Receive, gone: Callable[[], object]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    gone()
 
+
+async def _turn_or_leave(turn: Event, receive: Receive) -> None:
     async with create_task_group() as tasks:
-        tasks.start_soon(stop_when_gone)
+        tasks.start_soon(_tell_when_gone, receive, tasks.cancel_scope.cancel)
         await turn.wait()
         tasks.cancel_scope.cancel()
     if not turn.is_set():

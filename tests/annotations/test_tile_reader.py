@@ -19,6 +19,7 @@ from pathserve.annotations.layer_table import Layers
 from pathserve.annotations.tile_reader import VectorTiles
 from pathserve.annotations.vector_tiles import TileBox
 from pathserve.db import Database
+from pathserve.errors import Cancelled
 from pathserve.labels import Annotation, Columns, NewAnnotation
 
 SIDE = 1 << 15  # of a slide: 8 levels of tiles of 256 px
@@ -61,6 +62,19 @@ def filled(db: Database, reader: ChunkReader, slide: str) -> AnnotationStore:
         bulk.add(Columns.of(made(3, 300, low=4, high=40)))
         bulk.publish()
     return store
+
+
+@pytest.fixture
+def asked(reader: ChunkReader, monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
+    """How often the attributes of each chunk were asked for."""
+    found, attributes = Counter[int](), reader.attributes
+
+    def counted(tx: Any, refs: Any) -> Any:
+        found.update(ref.id for ref in refs)
+        return attributes(tx, refs)
+
+    monkeypatch.setattr(reader, "attributes", counted)
+    return found
 
 
 def grid(z: int) -> Iterator[TileBox]:
@@ -148,6 +162,37 @@ def test_filters_hold_for_what_is_drawn_and_for_what_is_counted(
             assert seen(tiles, query, z, 4) == expected(there, z), (more, z)
 
 
+def test_all_rows_are_asked_once_for_all_far_tiles_of_a_question(
+    db: Database, reader: ChunkReader, filled: AnnotationStore, slide: str, asked: Counter[int]
+) -> None:
+    tiles, query = VectorTiles(db, reader), AnnotationQuery(slide, min_score=0.5)
+    far = [*grid(0), *grid(1)]  # a downsample of 64 and more: no chunk has anything so large
+    assert all(tiles.asks_all(query, tile) for tile in far)
+    assert not tiles.asks_all(query, next(grid(3)))
+    assert not any(tiles.asks_all(AnnotationQuery(slide, classes=("Tumor",)), tile) for tile in far)
+    asked.clear()
+    for tile in far:
+        tiles.tile(query, tile, revision=4)
+    assert asked
+    assert set(asked.values()) == {1}
+    tiles.tile(AnnotationQuery(slide, min_score=0.6), far[0], revision=4)
+    assert set(asked.values()) == {2}
+    # Chunks that came in one piece are by one author: others need not be read.
+    asked.clear()
+    tiles.tile(AnnotationQuery(slide, authors=("nobody",)), far[0], revision=4)
+    assert not asked
+
+
+def test_who_has_gone_is_asked_for_no_more(db: Database, filled: AnnotationStore, slide: str) -> None:
+    tiles, query = VectorTiles(db, ChunkReader()), AnnotationQuery(slide, text="approved")
+    far = next(grid(0))
+    with pytest.raises(Cancelled):
+        tiles.tile(query, far, revision=4, stop=lambda: True)
+    with pytest.raises(Cancelled):  # and again: whoever stopped keeps nobody waiting
+        tiles.tile(query, far, revision=4, stop=lambda: True)
+    assert seen(tiles, query, 0, 4) == expected(list(filled.each(query)), 0)
+
+
 @pytest.mark.databases("sqlite", "postgresql")
 def test_folding_changes_no_tile(db: Database, reader: ChunkReader, filled: AnnotationStore, slide: str) -> None:
     tiles, query = VectorTiles(db, reader), AnnotationQuery(slide)
@@ -172,19 +217,6 @@ def test_a_layer_that_was_taken_away_is_in_earlier_tiles_alone(
     assert seen(tiles, query, 1, 4) == before
     Layers(db).rename(slide, "second", "renamed", author="ada")
     assert {layer for _, layer in seen(tiles, query, 1, 6)[1]} <= {"renamed", "ada"}
-
-
-@pytest.fixture
-def asked(reader: ChunkReader, monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
-    """How often the attributes of each chunk were asked for."""
-    found, attributes = Counter[int](), reader.attributes
-
-    def counted(tx: Any, refs: Any) -> Any:
-        found.update(ref.id for ref in refs)
-        return attributes(tx, refs)
-
-    monkeypatch.setattr(reader, "attributes", counted)
-    return found
 
 
 def test_a_tile_that_draws_nothing_of_chunks_reads_none(

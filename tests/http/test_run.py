@@ -2,12 +2,16 @@
 
 import os
 import re
+import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
+
 import pathserve
-from pathserve.server.kernels import MODULES
+from pathserve.server.kernels import MODULES, compile_apart, main, use_writable_cache
 
 START = """
 import asyncio
@@ -33,7 +37,7 @@ def test_what_stays_is_left_out_of_garbage_collections(tmp_path):
         env=os.environ | {"PATHSERVE_DATA": str(tmp_path / "data")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,  # machine code may have to be compiled first
         check=True,
     )
     assert int(done.stdout) > 100_000  # nearly all of it is made by imports
@@ -47,3 +51,44 @@ def test_a_server_loads_all_machine_code_when_it_starts() -> None:
         for name in re.findall(r'import_module\("(pathserve\.[\w.]+\.(?:\w*kernels|scan))"\)', path.read_text())
     }
     assert set(MODULES) == late
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(folder))
+    return folder
+
+
+def test_code_is_kept_where_it_can_be_written(tmp_path, cache, monkeypatch) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    assert use_writable_cache(data) == cache
+    assert os.environ["NUMBA_CACHE_DIR"] == str(cache)
+    (tmp_path / "file").touch()  # nobody, not even root, can write in a folder that is a file
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    assert use_writable_cache(data) == data / "machine-code"
+    assert os.environ["NUMBA_CACHE_DIR"] == str(data / "machine-code")
+    assert stat.S_IMODE((data / "machine-code").stat().st_mode) == 0o700
+
+
+def test_code_is_compiled_once_and_again_after_an_update(cache, monkeypatch) -> None:
+    loaded = list[int]()
+    monkeypatch.setattr("pathserve.server.kernels.load_kernels", lambda: loaded.append(1))
+    monkeypatch.setattr(os, "nice", lambda _: None)  # for the rest of the tests
+    main()
+    main()
+    assert len(loaded) == 1
+    compile_apart(cache, pytest.fail)  # asks for no other process, and so does not wait
+    (mark,) = cache.glob("pathserve-kernels-*")
+    mark.rename(mark.with_name("pathserve-kernels-of-the-last-version"))
+    main()
+    assert len(loaded) == 2
+    assert [file.name for file in cache.glob("pathserve-kernels-*")] == [mark.name]
+
+
+def test_a_server_that_ends_does_not_wait_for_compiling(cache) -> None:
+    began = time.monotonic()
+    compile_apart(cache, lambda seconds: True)
+    assert time.monotonic() - began < 30
+    assert not list(cache.glob("pathserve-kernels-*"))

@@ -13,7 +13,7 @@ from starlette.types import Message
 
 from pathserve.access import Actor, Role
 from pathserve.config import PROCESSES_VARIABLE, Settings, processes
-from pathserve.errors import Busy
+from pathserve.errors import Busy, Cancelled
 from pathserve.server.services import Services
 from pathserve.server.shares import MOST_ASKED, MOST_OF_ONE, Places, Turns
 from pathserve.tiles import service as tiles_service
@@ -159,6 +159,28 @@ def test_work_whose_client_has_gone_is_not_done_and_counts_no_longer() -> None:
 
     asyncio.run(crowd())
     assert done == ["seen"]
+
+
+def test_work_that_can_stop_is_told_when_its_client_goes() -> None:
+    begun, gone = threading.Event(), threading.Event()
+
+    async def leaves() -> Message:
+        await settle(begun.is_set)
+        return {"type": "http.disconnect"}
+
+    def work() -> str:
+        begun.set()
+        if not gone.wait(SECONDS):
+            return "went on"
+        raise Cancelled("Nobody waits.")
+
+    async def crowd() -> None:
+        turns = Turns(1)
+        with pytest.raises(Cancelled):
+            await turns.run(A, work, leaves, gone=gone.set)
+        assert await turns.run(A, lambda: "done", stays, gone=pytest.fail) == "done"
+
+    asyncio.run(crowd())
 
 
 def test_places_are_bounded_for_one_and_for_all() -> None:

@@ -149,6 +149,7 @@ def test_whoever_may_not_see_the_slide_gets_no_tile(site) -> None:
 def test_no_tile_waits_for_machine_code_to_load(tmp_path, monkeypatch) -> None:
     """A server loads it when it starts, in a thread; commands that only import the same modules never do."""
     done = Event()
+    monkeypatch.setattr("pathserve.server.app.compile_apart", lambda *_: None)
     monkeypatch.setattr("pathserve.server.app.load_kernels", done.set)
     with TestClient(create_app(Settings(data=tmp_path / "data"))):
         assert done.wait(30)
