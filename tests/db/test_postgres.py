@@ -87,6 +87,7 @@ class Between:
     """
 
     def __init__(self, folder: Path, server: Path) -> None:
+        self.folder = folder
         self._server = str(server / ".s.PGSQL.5432")
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / ".s.PGSQL.5432"))
@@ -125,7 +126,6 @@ class Between:
 def between(postgres_server, tmp_path_factory) -> Iterator[Between]:
     folder = tmp_path_factory.mktemp("b")
     network = Between(folder, postgres_server.folder)
-    network.folder = folder
     yield network
     network.close()
 

@@ -1,5 +1,6 @@
 """The Python client's annotations against a real server, and its stream of events when the connection breaks."""
 
+from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
 
@@ -63,6 +64,7 @@ def test_annotations_are_found_counted_edited_and_followed(serve, add_slide) -> 
         assert slide.layers() == [{"name": "a", "author": "annotator", "kind": "author", "annotations": 6}]
         assert slide.mask(0, 0, 4, 4, where="class = 'Tumor'").max() == 0
         assert slide.mask(0, 0, 4, 4).max() == 3
+        assert isinstance(stream, Generator)
         stream.close()
 
 

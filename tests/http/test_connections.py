@@ -28,6 +28,7 @@ from pathserve.server.app import create_app
 from pathserve.server.connections import Connections, Waiting, allow_open_files, most_connections, open_files
 from pathserve.server.protocol import STATE, TileProtocol
 from pathserve.server.services import Services
+from pathserve.tiles import encode_image
 from pathserve.tiles import service as tiles_service
 
 SECONDS = 30  # after which a test has failed
@@ -326,13 +327,13 @@ def held_by(log: logging.Logger, handler: logging.Handler) -> Iterator[None]:
 def test_pictures_whose_clients_have_gone_are_not_made(ingested: Path, tmp_path: Path, monkeypatch, path: str) -> None:
     data = tmp_path / "data"
     shutil.copytree(ingested, data)
-    begun, gate, made, encode = threading.Event(), threading.Event(), [0], routes_tiles.encode_image
+    begun, gate, made = threading.Event(), threading.Event(), [0]
 
     def gated(*arguments) -> bytes:
         begun.set()
         assert gate.wait(SECONDS)
         made[0] += 1
-        return encode(*arguments)
+        return encode_image(*arguments)
 
     for module in (routes_tiles, tiles_service):
         monkeypatch.setattr(module, "encode_image", gated)

@@ -19,7 +19,7 @@ import uvicorn
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pathserve.access import Role
+from pathserve.access import Role, allow
 from pathserve.catalog import DEFAULT_PROJECT, SlideFacts
 from pathserve.config import Settings
 from pathserve.server import fast_path
@@ -480,7 +480,7 @@ def test_slides_and_callers_that_share_connections_are_looked_up_once(pair: Pair
     requests += [of_the_other(pair, request) for request in requests]
     plain = [pair.both(request)[0] for request in requests]
     monkeypatch.setattr(fast_path, "_MOMENT_SECONDS", float(SECONDS))
-    looked_up, allow = [0], fast_path.allow
+    looked_up = [0]
 
     def counted(*arguments):
         looked_up[0] += 1

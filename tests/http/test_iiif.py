@@ -5,11 +5,13 @@ import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import openslide
 import pytest
 from PIL import Image
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pathserve.access import Role
@@ -34,7 +36,7 @@ def app(ingested: Path, tmp_path_factory) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="module")
 def client(app: TestClient) -> TestClient:
-    secret = app.app.state.services.accounts.create_token("viewer", role=Role.VIEWER).secret
+    secret = cast(Starlette, app.app).state.services.accounts.create_token("viewer", role=Role.VIEWER).secret
     client = TestClient(app.app, raise_server_exceptions=False, follow_redirects=False)
     client.headers["authorization"] = f"Bearer {secret}"
     return client
@@ -42,7 +44,9 @@ def client(app: TestClient) -> TestClient:
 
 @pytest.fixture(scope="module")
 def slide(app: TestClient) -> str:
-    return next(slide.id for slide in app.app.state.services.catalog.slides()[0] if slide.name == "slide")
+    return next(
+        slide.id for slide in cast(Starlette, app.app).state.services.catalog.slides()[0] if slide.name == "slide"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pydicom
 import tifffile
 import zarr
 from PIL import Image
-from pydicom.pixels import pixel_array
+from pydicom.pixels.utils import pixel_array
 
 from pathserve.slides import Scan
 

@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels.encoders.base import RLELosslessEncoder
 from pydicom.uid import (
     CTImageStorage,
     ExplicitVRLittleEndian,
@@ -53,7 +54,7 @@ def base_dataset(sop_class: str, syntax: str, frames: Sequence[np.ndarray]) -> D
     if len(frames) > 1:
         dataset.NumberOfFrames = len(frames)
     if syntax == RLELossless:
-        runs = [pydicom.pixels.encoders.RLELosslessEncoder.encode(frame, **_rle(dataset)) for frame in frames]
+        runs = [RLELosslessEncoder.encode(frame, **_rle(dataset)) for frame in frames]
         dataset.PixelData = encapsulate(runs)
     elif syntax in ENCODERS:
         dataset.PixelData = encapsulate([ENCODERS[syntax](np.ascontiguousarray(frame)) for frame in frames])
