@@ -16,6 +16,7 @@ from pathserve.config import PROCESSES_VARIABLE, Settings, processes
 from pathserve.errors import Busy, Cancelled
 from pathserve.server.services import Services
 from pathserve.server.shares import MOST_ASKED, MOST_OF_ONE, Places, Turns
+from pathserve.tiles import encode_image
 from pathserve.tiles import service as tiles_service
 
 SECONDS = 30  # after which a test has failed
@@ -202,13 +203,13 @@ def test_places_are_bounded_for_one_and_for_all() -> None:
 
 
 def test_pictures_that_are_made_keep_nobody_waiting(site, monkeypatch) -> None:
-    gate, begun, encode = threading.Event(), threading.Event(), tiles_service.encode_image
+    gate, begun = threading.Event(), threading.Event()
 
     def gated(pixels, image_format, *rest) -> bytes:
         if image_format == "webp":
             begun.set()
             gate.wait(SECONDS)
-        return encode(pixels, image_format, *rest)
+        return encode_image(pixels, image_format, *rest)
 
     monkeypatch.setattr(tiles_service, "encode_image", gated)
     level = site.services.tiles.deepzoom(site.slide).level_count - 1
