@@ -18,17 +18,18 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from pathserve.annotations import chunk_shapes
+from pathserve.formats.geojson import geojson_text
+
 MODULES = (
     "pathserve.annotations.mvt_kernels",
     "pathserve.annotations.tile_kernels",
     "pathserve.annotations.gather_kernels",
-    "pathserve.annotations.chunk_kernels",
     "pathserve.annotations.id_kernels",
     "pathserve.annotations.json_number_kernels",
     "pathserve.annotations.record_kernels",
     "pathserve.formats.geojson.json_kernels",
     "pathserve.formats.geojson.scan",
-    "pathserve.formats.geojson.text_kernels",
     "pathserve.geometry.ring_kernels",
 )
 
@@ -43,6 +44,8 @@ def load_kernels() -> None:
     """Load them; takes a second or two of processor time once they are compiled."""
     for name in MODULES:
         import_module(name)
+    chunk_shapes.load_kernels()
+    geojson_text.load_kernel()
 
 
 def use_writable_cache(data: Path) -> Path:
