@@ -4,8 +4,10 @@ A text of up to `PLAIN_BYTES` is read at once; a longer one lies in a file and i
 takes long in which nothing else of the process runs.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +46,47 @@ class Posting:
     max_vertices: int
 
 
+class FeatureIssues(Sequence[FeatureIssue]):
+    """Issues in the order of their places; objects are made when they are asked for.
+
+    A million objects that stay would be gone through by every collection of garbage, while everybody waits.
+    """
+
+    def __init__(self, issues: Iterable[FeatureIssue] = ()) -> None:
+        self._indices, self._reasons = list[int](), list[int]()
+        self._known: dict[tuple[str, str], int] = {}
+        self._texts = list[tuple[str, str]]()
+        for issue in issues:
+            self.add(issue.index, issue.code, issue.message)
+
+    def add(self, index: int, code: str, message: str) -> None:
+        """Add an issue of the feature in this place."""
+        self._indices.append(index)
+        reason = self._known.setdefault((code, message), len(self._known))
+        if reason == len(self._texts):
+            self._texts.append((code, message))
+        self._reasons.append(reason)
+
+    def put_in_order(self) -> None:
+        """Sort by place; those of one place stay as they came."""
+        order = np.argsort(np.array(self._indices, np.int64), kind="stable")
+        self._indices = np.array(self._indices, np.int64)[order].tolist()
+        self._reasons = np.array(self._reasons, np.int64)[order].tolist()
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, place: int) -> FeatureIssue: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[FeatureIssue]: ...
+    def __getitem__(self, place: int | slice) -> FeatureIssue | list[FeatureIssue]:
+        if isinstance(place, slice):
+            pairs = zip(self._indices[place], self._reasons[place], strict=True)
+            return [FeatureIssue(index, *self._texts[reason]) for index, reason in pairs]
+        return FeatureIssue(self._indices[place], *self._texts[self._reasons[place]])
+
+
 @dataclass(slots=True)
 class Posted:
     """What became of the features of a text; every index is a place in it, from 0."""
@@ -51,8 +94,8 @@ class Posted:
     created: int = 0
     revision: int = 0
     ids: list[str] = field(default_factory=list)
-    repaired: list[FeatureIssue] = field(default_factory=list)
-    refused: list[FeatureIssue] = field(default_factory=list)
+    repaired: FeatureIssues = field(default_factory=FeatureIssues)
+    refused: FeatureIssues = field(default_factory=FeatureIssues)
     losses: Losses = field(default_factory=Losses)
 
 
@@ -68,13 +111,16 @@ def post_text(store: AnnotationStore, text: bytes, posting: Posting) -> Posted:
         text, frame=posting.size, max_features=posting.max_features, max_vertices=posting.max_vertices
     )
     added = store.add(posting.slide, parsed.annotations, layer=posting.layer, author=posting.author)
-    conflicts = [replace(issue, index=parsed.sources[issue.index]) for issue in added.refused]
+    refused = FeatureIssues(parsed.refused)
+    for issue in added.refused:
+        refused.add(parsed.sources[issue.index], issue.code, issue.message)
+    refused.put_in_order()
     return Posted(
         created=added.created,
         revision=added.revision,
         ids=[str(identity) for identity in added.ids if identity is not None],
-        repaired=parsed.repaired,
-        refused=_in_order([*parsed.refused, *conflicts]),
+        repaired=FeatureIssues(parsed.repaired),
+        refused=refused,
         losses=parsed.losses,
     )
 
@@ -90,12 +136,8 @@ def post_file(store: AnnotationStore, path: Path, posting: Posting) -> Posted:
         work = _Work(posting, bulk)
         work.read(path)
         work.posted.revision = bulk.publish()
-    work.posted.refused = _in_order(work.posted.refused)
+    work.posted.refused.put_in_order()
     return work.posted
-
-
-def _in_order(issues: list[FeatureIssue]) -> list[FeatureIssue]:
-    return sorted(issues, key=lambda issue: issue.index)
 
 
 class _Work:
@@ -138,7 +180,7 @@ class _Work:
         self._notes.setdefault(self._count, []).append((code, message))
 
     def _refuse(self, place: int, code: str, message: str) -> None:
-        self.posted.refused.append(FeatureIssue(place, code, message))
+        self.posted.refused.add(place, code, message)
 
     def _add_columns(self, columns: Columns) -> None:
         good = self._gate.passing(columns)
@@ -173,7 +215,8 @@ class _Work:
                 continue
             if checked.note is not None:
                 notes.append(("geometry_repaired", checked.note))
-            self.posted.repaired += [FeatureIssue(place, code, message) for code, message in notes]
+            for code, message in notes:
+                self.posted.repaired.add(place, code, message)
             passed.append(replace(item, geometry=checked.geometry, drawn=checked.drawn or item.drawn))
             kept.append(place)
         return passed, np.array(kept, np.int64)

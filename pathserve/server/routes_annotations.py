@@ -110,7 +110,7 @@ def _post(services: Services, posting: Posting, scope: Scope, body: bytes | Path
     if posted.refused and not posted.ids:
         first = posted.refused[0]
         refusal = Invalid(f"Nothing was accepted. Feature {first.index}: {first.message}", code="all_refused")
-        return error_response(scope, refusal, members={"refused": posted.refused})
+        return error_response(scope, refusal, members={"refused": posted.refused[:]})
     headers = {"cache-control": "no-store"}
     return Response(b"".join(_report(posted)), status_code=201, media_type="application/json", headers=headers)
 

@@ -1,5 +1,6 @@
 """Posting a text at once and by way of a file gives the same answer, and only the second holds nobody up."""
 
+import gc
 import uuid
 
 import numpy as np
@@ -10,6 +11,7 @@ from pathserve.annotations import AnnotationQuery
 from pathserve.errors import Invalid, TooLarge
 from pathserve.exchange import Posting, post_file, post_text, posted
 from pathserve.formats.geojson import blocks
+from pathserve.labels import FeatureIssue
 
 SQUARE = [[0, 0], [40, 0], [40, 40], [0, 40], [0, 0]]
 BOW_TIE = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]
@@ -116,7 +118,7 @@ def test_ids_come_in_the_order_of_the_text_whatever_is_repaired_on_the_way(post,
     rings = [BOW_TIE if n % 7 == 3 else SQUARE for n in range(60)]
     text = collection(*(feature(ring, id=i) for ring, i in zip(rings, ids, strict=True)))
     answer = post(text)
-    assert (answer.ids, answer.created, answer.revision, answer.refused) == (ids, 60, 1, [])
+    assert (answer.ids, answer.created, answer.revision, len(answer.refused)) == (ids, 60, 1, 0)
     assert [i.index for i in answer.repaired] == [n for n in range(60) if n % 7 == 3]
     assert {str(a.id) for a in store.each(AnnotationQuery(slide.id))} == set(ids)
     again = post(text)
@@ -166,3 +168,16 @@ def test_no_call_gets_more_than_a_feature_or_a_block_at_once(post, store, slide,
     assert max(given) < 2000
     assert max(windows) <= 4096
     assert sum(windows) >= len(text) - 4096
+
+
+def test_a_million_issues_are_no_million_objects():
+    issues = posted.FeatureIssues(FeatureIssue(n, "a", "A.") for n in range(5, 10))
+    before = len(gc.get_objects())
+    for n in range(20_000):
+        issues.add(n % 5, "ab"[n % 2], "AB"[n % 2] + ".")
+    assert len(gc.get_objects()) - before < 100
+    issues.put_in_order()
+    assert len(issues) == 20_005
+    assert [issue.index for issue in issues] == sorted([*(n % 5 for n in range(20_000)), *range(5, 10)])
+    assert issues[:4] == [FeatureIssue(0, "ab"[n % 2], "AB"[n % 2] + ".") for n in range(0, 20, 5)]
+    assert (issues[-1], issues[20_005:]) == (FeatureIssue(9, "a", "A."), [])
