@@ -164,7 +164,7 @@ class BulkWriter:
         self._codes.update(codes or {})
         zero = np.zeros(len(columns), np.int64)
         ids = columns.ids.copy()
-        given: npt.NDArray[np.bool_] = np.asarray(ids.any(axis=1))
+        given = columns.identified()
         ids[~given] = fresh_ids(int((~given).sum()))
         columns = replace(columns, ids=ids, numbers=zero, revisions=zero, firsts=zero)
         told = columns if given.all() else columns.take(given)
@@ -219,6 +219,7 @@ class BulkWriter:
         """
         if not len(self._fresh) and not len(self._next):
             return self._db.read(lambda tx: current_revision(tx, self._slide))
+        self._ids = ImportIds()  # nobody asks any more: 40 bytes a row
         self._db.write(self._begin)
         self._written = True
         touched = self._write_chunks(progress or (lambda _: None))
@@ -279,7 +280,9 @@ class BulkWriter:
             progress(done)
         if not placed:
             return None
-        whole = Placed.join(placed).in_order()
+        whole = Placed.join(placed)
+        placed.clear()
+        whole = whole.in_order()
         for start in range(0, len(whole), _IDS_AT_ONCE):
             self._db.write(partial(self._place, some=whole.part(slice(start, start + _IDS_AT_ONCE))))
         return union_of(boxes)

@@ -103,8 +103,8 @@ def make_chunk(rows: Columns | Records, *, scattered: bool = False) -> NewChunk:
         columns = rows.columns() if isinstance(rows, Records) else rows
         boxes = columns.boxes()
         parts = split_chunk(encode_chunk(columns, boxes))
-    x0, y0 = boxes[:, :2].min(axis=0).tolist()
-    x1, y1 = boxes[:, 2:].max(axis=0).tolist()
+    x0, y0, _, _ = boxes.min(axis=0).tolist()
+    _, _, x1, y1 = boxes.max(axis=0).tolist()
     return NewChunk(
         ids=columns.ids,
         parts=parts,

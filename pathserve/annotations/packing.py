@@ -167,6 +167,11 @@ class Unpacker:
             raise damaged()
 
 
+def width_of(most: int) -> int:
+    """Give the bytes of whole numbers of at most this size."""
+    return next(width for width in _WIDTHS if most < 1 << (8 * width - 1))
+
+
 def damaged() -> Corrupt:
     """Make the error for bytes that are not what was written."""
     return Corrupt("A stored block of annotations is damaged.")

@@ -26,7 +26,7 @@ class ContentIds:
 
     def fill(self, columns: Columns) -> Ids:
         """Give the ids of some rows: their own, and made ones where they have none."""
-        missing = np.flatnonzero(~columns.ids.any(axis=1))
+        missing = np.flatnonzero(~columns.identified())
         if not len(missing):
             return columns.ids
         digests = [self._digest(columns, row) for row in missing.tolist()]

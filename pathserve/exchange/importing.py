@@ -251,7 +251,7 @@ class _Import:
         """Give rows that passed the gate to the store; ``places`` says where each stood in the file."""
         if not len(columns):
             return
-        without = ~columns.ids.any(axis=1)
+        without = ~columns.identified()
         self.made_ids += int(without.sum())
         columns = replace(columns, ids=self._ids.fill(columns))
         self._count_outside(columns)

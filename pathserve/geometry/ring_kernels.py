@@ -82,11 +82,16 @@ def _is_star(xy: Array, first: int, last: int) -> bool:
     if way == 0:
         return False
     turns = 0
-    for i in range(first, last):
-        if _side(xy[i, 0], xy[i, 1], xy[i + 1, 0], xy[i + 1, 1], x, y) != way:
+    ax, ay = xy[first, 0] - x, xy[first, 1] - y
+    for i in range(first + 1, last + 1):
+        bx, by = xy[i, 0] - x, xy[i, 1] - y
+        left, right = ax * by, ay * bx
+        # As `_side`, whose products these are.
+        if not way * (left - right) > _ERROR * (abs(left) + abs(right)):
             return False
         # Once in each turn it comes up through the horizontal line.
-        turns += xy[i, 1] < y <= xy[i + 1, 1]
+        turns += ay < 0.0 <= by
+        ax, ay = bx, by
     return turns == 1
 
 

@@ -123,6 +123,12 @@ class Columns:
         texts = chain(self.geometries.values(), self.drawn.values())
         return arrays + self.properties.nbytes + sum(map(len, texts))
 
+    def identified(self) -> npt.NDArray[np.bool_]:
+        """Tell (N,) which have an id."""
+        halves = np.ascontiguousarray(self.ids).view(np.uint64)
+        found: npt.NDArray[np.bool_] = (halves[:, 0] | halves[:, 1]) != 0
+        return found
+
     def first_positions(self) -> Ints:
         """Give (N + 1,) int64: annotation i has the positions ``xy[p[i]:p[i + 1]]``."""
         positions: Ints = self.ring_starts[self.part_starts[self.starts]]

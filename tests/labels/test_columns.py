@@ -1,5 +1,7 @@
 """Areas of many annotations against shapely's."""
 
+from uuid import UUID
+
 import numpy as np
 import pytest
 import shapely
@@ -42,3 +44,10 @@ def test_an_area_is_the_same_number_wherever_it_is_kept():
 
 def test_no_rows_have_no_areas():
     assert areas(Columns.of([])).shape == (0,)
+
+
+def test_rows_without_an_id_are_told_from_others():
+    columns = Columns.of(
+        [NewAnnotation(GEOMETRIES[3], id=identity) for identity in (None, UUID(int=1), UUID(int=1 << 127))]
+    )
+    assert columns.identified().tolist() == [False, True, True]
