@@ -79,8 +79,7 @@ _POINT = """async (count) => {
     bubbles: true, cancelable: true, pointerId: 1, pointerType: 'mouse', isPrimary: true, button: type === 'pointermove'
       ? -1 : 0, buttons, clientX: x, clientY: y,
   }))
-  const until = async (done) => {
-    const start = performance.now()
+  const until = async (done, start) => {
     while (!done() && performance.now() - start < 5000) await turn()
     return performance.now() - start
   }
@@ -90,14 +89,16 @@ _POINT = """async (count) => {
     const x = Math.round(box.left + 90 + Math.random() * (box.width - 180))
     const y = Math.round(box.top + 90 + Math.random() * (box.height - 180))
     const { looks } = state()
+    const moved = performance.now()
     send('pointermove', x, y, 0)
-    hovers.push(await until(() => state().looks > looks))
+    hovers.push(await until(() => state().looks > looks, moved))
     const { hover, selected } = state()
     if (hover === null || hover === last) continue
     last = hover
+    const pressed = performance.now()
     send('pointerdown', x, y, 1)
     send('pointerup', x, y, 0)
-    selects.push(await until(() => ![selected, null].includes(state().selected)))
+    selects.push(await until(() => ![selected, null].includes(state().selected), pressed))
     // Two clicks that come close together would zoom.
     await new Promise((resolve) => setTimeout(resolve, 400))
   }

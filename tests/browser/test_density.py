@@ -20,7 +20,8 @@ def cells(name: str, left: float, right: float, count: int, seed: int) -> list[d
     """Squares of 4 level-0 px, off the edges of all bins and in none that the slide's own edge cuts."""
     chance = np.random.default_rng(seed)
     features = []
-    for x, y in chance.integers([left // 8, 8], [right // 8, 350], (count, 2)) * 8 + 3:
+    # 6 px from every edge that a box is drawn along: far out outlines are simplified by up to 4
+    for x, y in chance.integers([left // 16, 4], [right // 16, 175], (count, 2)) * 16 + 8:
         ring = [[x - 2, y - 2], [x + 2, y - 2], [x + 2, y + 2], [x - 2, y + 2], [x - 2, y - 2]]
         features.append(
             {

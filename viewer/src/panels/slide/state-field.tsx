@@ -37,7 +37,7 @@ export function StateInput({ workspace, label, now, testId, onGive }: Props): JS
     <label class="state-field">
       <span>{label}</span>
       <input
-        list={`known-states-${testId}`}
+        list="known-states"
         autocomplete="off"
         maxLength={100}
         defaultValue={now}
@@ -46,7 +46,7 @@ export function StateInput({ workspace, label, now, testId, onGive }: Props): JS
         onFocus={learn}
         onChange={(event) => give(event.currentTarget)}
       />
-      <datalist id={`known-states-${testId}`}>
+      <datalist id="known-states">
         {known.value.map((state) => (
           <option key={state} value={state} />
         ))}
