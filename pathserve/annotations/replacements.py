@@ -4,13 +4,12 @@ Laying ready takes small transactions, between which others write, and changes n
 statements about rows that are all there, so others wait for a fraction of what writing the rows takes.
 """
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.heads import adopt
 from pathserve.annotations.known_rows import id_list
-from pathserve.annotations.revisions import NAMED_IDS, note_change
+from pathserve.annotations.revisions import NAMED_IDS, Box, note_change
 from pathserve.annotations.rows import content_of_row
 from pathserve.db import Database, Row, Transaction, as_int, as_real
 from pathserve.labels import Columns
@@ -86,7 +85,7 @@ def take_over(tx: Transaction, batch: str, slide: str, revision: int, *, author:
         note_change(tx, slide, revision, layer, "updated", count=count, ids=ids, box=box)
 
 
-def _changes(tx: Transaction, batch: str) -> list[tuple[int, int, Sequence[UUID], tuple[float, float, float, float]]]:
+def _changes(tx: Transaction, batch: str) -> list[tuple[int, int, list[UUID], Box]]:
     """Tell of each layer how many of its annotations are replaced, which when they are few, and the box of all."""
     found = []
     for layer, count, *edges in tx.rows(
