@@ -1,23 +1,13 @@
 """Machine code that takes the arrays of chunks out of their bytes. Loaded when it is worth it; see `packing`."""
 
-from typing import Any, cast
+from typing import Any
 
-import numba
 import numpy as np
 
-from pathserve.annotations.compiling import BYTE, FLOAT, INT, Array, Kernel, entry, given
-
-_BYTES, _INTS, _FLOATS = given(BYTE), given(INT), given(FLOAT)
+from pathserve.native.entries import Array, carray, inline, pointer
 
 
-def _inline(function: Kernel) -> Kernel:
-    """Compile what only other kernels call into each of them: how many planes there are is a constant there."""
-    options: dict[str, Any] = {"nogil": True, "forceinline": True, "error_model": "numpy"}
-    compiled: Any = numba.njit(**options)(function)
-    return cast(Kernel, compiled)
-
-
-@_inline
+@inline
 def _value(data: Array, at: Any, count: Any, width: int, index: Any) -> int:  # noqa: ANN401 - uint64
     """Give one whole number, whose bytes lie in planes of ``count`` bytes from ``at`` on, the lowest first."""
     place = at + np.uint64(width - 1) * count + index
@@ -28,14 +18,14 @@ def _value(data: Array, at: Any, count: Any, width: int, index: Any) -> int:  # 
     return value  # type: ignore[return-value]
 
 
-@_inline
+@inline
 def _take(data: Array, at: Any, width: int, out: Array) -> None:  # noqa: ANN401 - uint64
     count = np.uint64(len(out))
     for index in range(count):
         out[index] = _value(data, at, count, width, index)
 
 
-@entry(numba.void, _BYTES, INT, INT, INT[::1])
+@inline
 def take_ints(data: Array, at: int, width: int, out: Array) -> None:
     """Take whole numbers of ``width`` bytes (1, 2, 4 or 8), which begin at ``at``."""
     start = np.uint64(at)
@@ -49,7 +39,7 @@ def take_ints(data: Array, at: int, width: int, out: Array) -> None:
         _take(data, start, 8, out)
 
 
-@entry(INT, _BYTES, INT, INT, INT[::1])
+@inline
 def take_starts(data: Array, at: int, width: int, out: Array) -> int:
     """Take N lengths and put down (N + 1,) where each begins and the last ends; gives the smallest length."""
     take_ints(data, at, width, out[1:])
@@ -62,7 +52,7 @@ def take_starts(data: Array, at: int, width: int, out: Array) -> int:
     return least  # type: ignore[return-value]
 
 
-@entry(numba.void, INT[:, ::1])
+@inline
 def sum_boxes(k: Array) -> None:
     """Turn (N, 4) differences into boxes: of x0 and y0 to the row above, of x1 and y1 to the box's own."""
     x, y = np.int64(0), np.int64(0)
@@ -74,7 +64,7 @@ def sum_boxes(k: Array) -> None:
         k[row, 3] += y
 
 
-@_inline
+@inline
 def _walk(
     data: Array,
     at: Any,  # noqa: ANN401 - uint64
@@ -109,7 +99,7 @@ def _walk(
     return exception
 
 
-@entry(INT, _BYTES, INT, INT, FLOAT, _INTS, INT, _INTS, _FLOATS, FLOAT[:, ::1])
+@inline
 def take_positions(
     data: Array,
     at: int,
@@ -149,3 +139,44 @@ def take_positions(
     if width == 4:
         return _walk(data, start, 4, scale, ring_starts, closed, places, values, xy)
     return _walk(data, start, 8, scale, ring_starts, closed, places, values, xy)
+
+
+def _take_ints(given: Array) -> int:
+    a = carray(given, 8)
+    take_ints(carray(pointer(a[0]), (a[1],), np.uint8), a[2], a[4], carray(pointer(a[6]), (a[7],), np.int64))
+    return 0
+
+
+def _take_starts(given: Array) -> int:
+    a = carray(given, 8)
+    data, out = carray(pointer(a[0]), (a[1],), np.uint8), carray(pointer(a[6]), (a[7],), np.int64)
+    return take_starts(data, a[2], a[4], out)
+
+
+def _sum_boxes(given: Array) -> int:
+    a = carray(given, 2)
+    sum_boxes(carray(pointer(a[0]), (a[1] // 4, 4), np.int64))
+    return 0
+
+
+def _take_positions(given: Array) -> int:
+    a = carray(given, 18)
+    return take_positions(
+        carray(pointer(a[0]), (a[1],), np.uint8),
+        a[2],
+        a[4],
+        np.float64(a[6]),
+        carray(pointer(a[8]), (a[9],), np.int64),
+        a[10],
+        carray(pointer(a[12]), (a[13],), np.int64),
+        carray(pointer(a[14]), (a[15],), np.float64),
+        carray(pointer(a[16]), (a[17] // 2, 2), np.float64),
+    )
+
+
+ENTRIES = {
+    "take_ints": (_take_ints, ("u1", "int", "int", "i8")),
+    "take_starts": (_take_starts, ("u1", "int", "int", "i8")),
+    "sum_boxes": (_sum_boxes, ("i8",)),
+    "take_positions": (_take_positions, ("u1", "int", "int", "int", "i8", "int", "i8", "f8", "f8")),
+}

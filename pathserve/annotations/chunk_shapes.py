@@ -3,35 +3,44 @@
 Both give the same bits. Loading machine code takes as long as unpacking `WORTH_LOADING` chunks without it.
 """
 
-import sys
 from collections.abc import Sequence
-from importlib import import_module
+from functools import cache
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.packing import Unpacker, damaged
+from pathserve.native import load_functions
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Shapes = tuple[Ints, Ints, Ints, Floats]
 """``starts``, ``part_starts``, ``ring_starts`` and ``xy`` as `labels.Columns` has them."""
 
-WORTH_LOADING = 200
+WORTH_LOADING = 100
 
-_KERNELS = "pathserve.annotations.chunk_kernels"
+
+@cache
+def _kernels() -> SimpleNamespace:
+    return SimpleNamespace(**load_functions("pathserve.annotations.chunk_kernels"))
 
 
 def load_kernels() -> None:
     """Load the machine code: what unpacks many chunks does so before."""
-    import_module("pathserve.annotations.chunk_kernels")
+    _kernels()
 
 
-def loaded_kernels() -> Any | None:  # noqa: ANN401 - a module of numba's
-    """Give the machine code if this process has it."""
-    return import_module(_KERNELS) if _KERNELS in sys.modules else None
+def loaded_kernels() -> SimpleNamespace | None:
+    """Give the machine code (each kernel of `chunk_kernels` by its name) if this process has it."""
+    return _kernels() if _kernels.cache_info().currsize else None
+
+
+def forget_kernels() -> None:
+    """Unload the machine code."""
+    _kernels.cache_clear()
 
 
 def unpack_shapes(section: bytes, *, rows: int, parts: int, rings: int, positions: int) -> Shapes:
@@ -50,7 +59,7 @@ def unpack_shapes(section: bytes, *, rows: int, parts: int, rings: int, position
     return shapes
 
 
-def _by_kernels(source: Unpacker, counts: Sequence[int], kernels: Any) -> Shapes:  # noqa: ANN401 - a module of numba's
+def _by_kernels(source: Unpacker, counts: Sequence[int], kernels: SimpleNamespace) -> Shapes:
     several = list[Ints]()
     for count, total in pairwise(counts):
         starts, (at, width) = np.empty(count + 1, np.int64), source.planes(count)
@@ -69,7 +78,7 @@ def _by_kernels(source: Unpacker, counts: Sequence[int], kernels: Any) -> Shapes
         return several[0], several[1], ring_starts, _closed(plain, ring_starts) if closed else plain
     at, width = source.planes(count)
     xy = np.empty((positions, 2))
-    put = kernels.take_positions(source.data, at, width, float(scale), ring_starts, closed, places, values, xy)
+    put = kernels.take_positions(source.data, at, width, scale, ring_starts, int(closed), places, values, xy)
     if put != len(places):
         raise damaged()
     return several[0], several[1], ring_starts, xy

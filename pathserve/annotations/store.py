@@ -84,7 +84,7 @@ class AnnotationStore:
             page = self.page(query, limit=_BATCH, cursor=page.next)
             yield from page.annotations
 
-    def columns(self, query: AnnotationQuery, *, properties: bool = True) -> Iterator[Columns]:
+    def columns(self, query: AnnotationQuery, *, properties: bool = True, keep: bool = True) -> Iterator[Columns]:
         """Read all answers as arrays, all of the same revision, each of one layer; in no particular order.
 
         Memory: at most `SOURCES_AT_ONCE` chunks at a time, and a copy of what is given of those that lie there partly.
@@ -94,7 +94,13 @@ class AnnotationStore:
         properties
             Without them ``properties`` are empty texts and ``geometries`` and ``drawn`` have no entries; no JSON is
             decoded.
+        keep
+            Whether what is unpacked is kept for others. What goes through whole slides keeps nothing, and gets a chunk
+            at a time, with its properties.
         """
+        if not keep:
+            yield from stream_columns(self._db, self._reader, self._directories, query)
+            return
 
         def first(tx: Transaction) -> tuple[Plan, list[Source], list[Columns]]:
             state = read_state(tx, query.slide)
@@ -119,10 +125,6 @@ class AnnotationStore:
                     properties=properties,
                 )
             )
-
-    def stream(self, query: AnnotationQuery) -> Iterator[Columns]:
-        """Read all answers as `columns` does, a chunk at a time, without driving out what others look at."""
-        return stream_columns(self._db, self._reader, self._directories, query)
 
     def summary(self, query: AnnotationQuery) -> Summary:
         """Count an answer, all of it and by class, layer and state, exactly."""
@@ -171,20 +173,15 @@ class AnnotationStore:
         """Give the revision that a number, a moment or None (now) names; several reads of it show one state."""
         return self._db.read(lambda tx: resolve_revision(tx, slide, as_of))
 
-    def layers(self, slide: str) -> list[tuple[Layer, int]]:
-        """Give the slide's layers, each with its count of annotations."""
+    def layers(self, slide: str, *, revision: int | None = None) -> list[tuple[Layer, int]]:
+        """Give the slide's layers, now or as they were at a revision, each with its count of annotations now."""
 
         def work(tx: Transaction) -> list[tuple[Layer, int]]:
             counts = count_by_layer(tx, [slide])
-            states = layers_at(tx, slide, current_revision(tx, slide)).values()
+            states = layers_at(tx, slide, current_revision(tx, slide) if revision is None else revision).values()
             return [(s.layer, counts.get(s.layer.id, (slide, 0))[1]) for s in states if not s.deleted]
 
         return self._db.read(work)
-
-    def layer_names(self, slide: str, revision: int) -> list[str]:
-        """List the names of the layers that are not deleted at a revision, in the order in which they were made."""
-        states = self._db.read(lambda tx: layers_at(tx, slide, revision))
-        return [state.layer.name for state in states.values() if not state.deleted]
 
     def counts(self, slides: Sequence[str]) -> dict[str, int]:
         """Count the annotations of some slides."""

@@ -54,7 +54,7 @@ class Export:
         def told() -> Iterator[Columns]:
             nonlocal written
             way = inverse(self.frame.to_slide)
-            for columns in self.store.stream(self.query):
+            for columns in self.store.columns(self.query, keep=False):
                 yield move_columns(columns, way)
                 written += len(columns)
                 progress(written)
@@ -87,7 +87,8 @@ def begin_export(
         raise Unsupported(f"{options.form.title} is read and not written.", code="not_writable")
     settled = settle(options.frame, options.form, frame)
     revision = store.resolve(query.slide, query.as_of)
-    _require_layers(query.layers, store.layer_names(query.slide, revision) if query.layers else [])
+    if query.layers:
+        _require_layers(query.layers, [layer.name for layer, _ in store.layers(query.slide, revision=revision)])
     context = WriteContext(slide=frame, losses=Losses(), schema=schema, revisions=revisions, options=options.told)
     return Export(store, replace(query, as_of=revision), options.form, settled, revision, context)
 

@@ -84,7 +84,7 @@ def _write_sequence(
     store = services.annotations
     if order is None:
         context = WriteContext(schema=services.classes.of(slide.project), revisions=revision_log(services.db, slide.id))
-        write_sequence(store.stream(question), out, context)
+        write_sequence(store.columns(question, keep=False), out, context)
         return
     write = feature_writer(services.classes, slide)
     page = store.page(question, limit=_SEQUENCE_PAGE, order=order)

@@ -1,6 +1,5 @@
 """Shapes come out of a chunk to the last bit, with machine code and without it; damaged ones do not."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -16,7 +15,6 @@ from pathserve.annotations.packing import Packer
 from pathserve.errors import Corrupt
 from pathserve.labels import Columns, NewAnnotation
 
-KERNELS = "pathserve.annotations.chunk_kernels"
 BOTH = pytest.mark.parametrize("with_kernels", [False, True])
 
 
@@ -24,13 +22,13 @@ BOTH = pytest.mark.parametrize("with_kernels", [False, True])
 def unpacking(*, with_kernels: bool) -> Iterator[None]:
     """Let chunks be unpacked with machine code, or as a process does that has not loaded it."""
     chunk_shapes.load_kernels()
-    kept = sys.modules[KERNELS]
     if not with_kernels:
-        del sys.modules[KERNELS]
+        chunk_shapes.forget_kernels()
     try:
+        assert (chunk_shapes.loaded_kernels() is not None) == with_kernels
         yield
     finally:
-        sys.modules[KERNELS] = kept
+        chunk_shapes.load_kernels()
 
 
 ODD = st.sampled_from([-0.0, 5e-324, -1e300, 2.0**53 + 2, 0.1, float(np.float32(0.1))])

@@ -55,7 +55,7 @@ def expected(given, *, changed=True):
 
 def streamed(store, query):
     found = []
-    for columns in store.stream(query):
+    for columns in store.columns(query, keep=False):
         for row in range(len(columns)):
             item = columns.new_annotation(row)
             left = item.geometry["coordinates"][0][0][0]
@@ -84,7 +84,7 @@ def test_a_stream_gives_an_earlier_state(filled, slide):
 
 
 def test_a_stream_is_of_one_layer_at_a_time_and_reads_in_bounded_steps(filled, slide):
-    several = list(filled.stream(AnnotationQuery(slide)))
+    several = list(filled.columns(AnnotationQuery(slide), keep=False))
     assert {columns.layer for columns in several} == {"a", "b", "c"}
     assert all(columns.revisions.min() > 0 and columns.numbers.min() > 0 for columns in several)
     assert max(map(len, several)) <= 2048

@@ -5,20 +5,15 @@ go through Schubfach (Giulietti, "The Schubfach way to render doubles", 2020).
 """
 
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import numba
 import numpy as np
 from numba import types
 from numba.core.extending import intrinsic
 
-from pathserve.formats.geojson.number_kernels import Array, Kernel, jit, signed
-
-NUMBER_BYTES: Final = 24
-"""Most bytes of a number."""
-
-SLACK: Final = 32
-"""Bytes behind a text that may be written over."""
+from pathserve.formats.geojson.number_kernels import Array, jit, signed
+from pathserve.formats.geojson.text_places import SLACK
+from pathserve.native.entries import inline
 
 _PLAIN = 1e8
 _SCALE = 10_000
@@ -26,13 +21,6 @@ _DOT, _MINUS, _PLUS, _ZERO, _E = map(ord, ".-+0e")
 _MOST_PLAIN_DIGITS: Final = 16
 _MIN_POWER: Final = -292
 _MAX_POWER: Final = 324
-
-
-def inline(function: Kernel) -> Kernel:
-    """Compile what only other kernels call, into each of them: a call would cost more than its work."""
-    options: dict[str, Any] = {"nogil": True, "_nrt": False, "forceinline": True}
-    compiled: Any = numba.njit(**options)(function)
-    return cast(Kernel, compiled)
 
 
 def native(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - numba's own type

@@ -1,7 +1,7 @@
 """Many annotations as GeoJSON text, the same that `pathserve.formats.geojson.geojson.feature` makes of one."""
 
 from collections.abc import Iterator
-from importlib import import_module
+from functools import cache
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -14,8 +14,10 @@ from pathserve.formats.contract import WriteContext
 from pathserve.formats.geojson.as_drawn import AS_DRAWN, write_as_drawn
 from pathserve.formats.geojson.geojson import moment, write_properties
 from pathserve.formats.geojson.json_text import RECORD_SEPARATOR
+from pathserve.formats.geojson.text_places import CLASSES, POSITION_BYTES, ROW_BYTES, SLACK
 from pathserve.labels import Columns, GeometryKind, Texts
 from pathserve.labels.columns import GEOJSON_TYPES
+from pathserve.native import Function, load_functions
 
 _HEADS = [b'{"type":"' + GEOJSON_TYPES[kind].encode() + b'","coordinates":' for kind in GeometryKind]
 _BETWEEN = b",\n"
@@ -24,8 +26,12 @@ _BRACKET_BYTES = 8
 Ints = npt.NDArray[np.int64]
 
 
-def _kernels() -> Any:  # noqa: ANN401 - a module whose functions numba makes
-    return import_module("pathserve.formats.geojson.text_kernels")
+@cache
+def load_kernel() -> Function:
+    """Load the machine code that writes Features."""
+    room = "pathserve.formats.geojson."
+    sources = [room + name for name in ("decimal_kernels", "json_kernels", "number_kernels", "text_places")]
+    return load_functions(room + "text_kernels", *sources)["write_features"]
 
 
 class FeatureWriter:
@@ -57,7 +63,7 @@ class FeatureWriter:
 
     def _texts(self, columns: Columns, before: bytes, after: bytes) -> tuple[memoryview, Ints]:
         """Write what the kernels write; gives it, and where each row ends, nowhere further on for the others."""
-        kernels, count = _kernels(), len(columns)
+        count = len(columns)
         sources, source_at = self._sources(columns)
         fixed = (
             before + b'{"type":"Feature","id":"',
@@ -73,17 +79,16 @@ class FeatureWriter:
         if columns.geometries or columns.drawn:
             kinds = kinds.copy()
             kinds[[*columns.geometries, *columns.drawn]] = 0
-        size = kernels.POSITION_BYTES * len(columns.xy) + len(columns.properties.data) + kernels.SLACK
+        size = POSITION_BYTES * len(columns.xy) + len(columns.properties.data) + SLACK
         size += _BRACKET_BYTES * (len(columns.ring_starts) + len(columns.part_starts))
         widest = max(map(len, classes), default=0) + max(map(len, sources), default=0)
-        size += count * (sum(map(len, fixed)) + max(map(len, _HEADS)) + widest + kernels.ROW_BYTES)
+        size += count * (sum(map(len, fixed)) + max(map(len, _HEADS)) + widest + ROW_BYTES)
         if len(self._room) < size:
             self._room = np.empty(size + size // 4, np.uint8)
         xy, ends = np.ascontiguousarray(columns.xy, np.float64), np.zeros(count + 1, np.int64)
-        written = kernels.write_features(
+        written = load_kernel()(
             kinds,
             xy,
-            xy.view(np.uint64),
             columns.ring_starts,
             columns.part_starts,
             columns.starts,
@@ -93,9 +98,9 @@ class FeatureWriter:
             columns.numbers,
             columns.properties.data,
             columns.properties.starts,
-            np.append(between.data, np.zeros(kernels.SLACK, np.uint8)),
+            np.append(between.data, np.zeros(SLACK, np.uint8)),
             between.starts,
-            kernels.CLASSES + len(classes),
+            CLASSES + len(classes),
             self._room,
             ends,
         )

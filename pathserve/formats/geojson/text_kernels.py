@@ -1,25 +1,23 @@
 # ruff: noqa: SIM109, SIM110 - a chain of comparisons is machine code; a search in a tuple is a loop
 """GeoJSON text of Features out of arrays, in machine code without the interpreter lock."""
 
-from collections.abc import Callable
-from typing import Any, Final, cast
-
-import numba
 import numpy as np
-from numba import types
 
-from pathserve.formats.geojson.decimal_kernels import (
-    NUMBER_BYTES,
-    SLACK,
-    copy_block,
-    inline,
-    load,
-    put_number,
-    put_whole,
-    store,
-)
+from pathserve.formats.geojson.decimal_kernels import copy_block, load, put_number, put_whole, store
 from pathserve.formats.geojson.json_kernels import is_word, string_end, word
-from pathserve.formats.geojson.number_kernels import Array, Kernel
+from pathserve.formats.geojson.number_kernels import Array
+from pathserve.formats.geojson.text_places import (
+    AFTER,
+    BEFORE,
+    CLASSES,
+    GEOMETRY,
+    HEADS,
+    PROPERTIES,
+    SLACK,
+    STATE,
+    TYPE,
+)
+from pathserve.native.entries import carray, inline, pointer
 
 _COMMA, _OPEN, _CLOSE, _QUOTE, _OPEN_OBJECT, _CLOSE_OBJECT, _BACKSLASH = map(ord, ',[]"{}\\')
 _NEXT = int.from_bytes(b"],[", "little")
@@ -29,37 +27,6 @@ _HEX = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16).copy()
 
 _OBJECT_TYPE, _STATE, _CLASSIFICATION, _FOREIGN = map(word, ("objectType", "state", "classification", "foreignMembers"))
 _LAYER, _AUTHOR, _NUMBER, _REVISION, _PROVENANCE = map(word, ("layer", "author", "number", "revision", "provenance"))
-
-# Places of what stands between, in ``texts`` of `write_features`.
-BEFORE: Final = 0
-GEOMETRY: Final = 1
-PROPERTIES: Final = 2
-STATE: Final = 3
-TYPE: Final = 4
-AFTER: Final = 5
-HEADS: Final = 6
-CLASSES: Final = 13
-
-POSITION_BYTES: Final = 2 * NUMBER_BYTES + 4
-"""Most bytes of a position, with what stands around it."""
-
-
-ROW_BYTES: Final = 36 + 2 + 20
-"""Most bytes of an id, of what geometries and properties may have between, and of a number, in one row."""
-
-
-def _given(kept: Any, dimensions: int = 1) -> Any:  # noqa: ANN401 - numba's own types
-    return types.Array(kept, dimensions, "C", readonly=True)
-
-
-def _entry(returns: Any, *arguments: Any) -> Callable[[Kernel], Kernel]:  # noqa: ANN401 - numba's own types
-    """Compile what Python calls, for one signature, or take it from the cache."""
-    options: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
-    compiled: Any = numba.njit(returns(*arguments), **options)
-    return cast(Callable[[Kernel], Kernel], compiled)
-
-
-_BYTES, _INTS = _given(types.uint8), _given(types.int64)
 
 
 @inline
@@ -215,26 +182,7 @@ def _put_text(texts: Array, ends: Array, index: int, out: Array, size: int) -> i
     return _put(texts, ends[index], ends[index + 1], out, size)
 
 
-@_entry(
-    types.int64,
-    _BYTES,
-    _given(types.float64, 2),
-    _given(types.uint64, 2),
-    _INTS,
-    _INTS,
-    _INTS,
-    _given(types.uint8, 2),
-    _given(types.int32),
-    _INTS,
-    _INTS,
-    _BYTES,
-    _INTS,
-    _BYTES,
-    _INTS,
-    types.int64,
-    types.uint8[::1],
-    types.int64[::1],
-)
+@inline
 def write_features(
     kinds: Array,
     xy: Array,
@@ -268,7 +216,7 @@ def write_features(
         Properties, each empty or an object as orjson writes it: that of row i is
         ``given[given_starts[i]:given_starts[i + 1]]``.
     texts, ends
-        Text i is ``texts[ends[i]:ends[i + 1]]``: what stands between (`BEFORE`, `GEOMETRY`, ...), at `HEADS` + kind - 1
+        Text i is ``texts[ends[i]:ends[i + 1]]``: what stands between (see `text_places`), at `HEADS` + kind - 1
         the beginnings of geometries, from `CLASSES` on the members of classes with a comma behind, then those of
         sources, which end with the name of the number.
     sources
@@ -314,3 +262,34 @@ def write_features(
         size = _put_text(texts, ends, AFTER, out, last - 1)  # over the last comma
         row_ends[row + 1] = size
     return size
+
+
+def _write_features(given: Array) -> int:
+    a = carray(given, 32)
+    return write_features(
+        carray(pointer(a[0]), (a[1],), np.uint8),
+        carray(pointer(a[2]), (a[3] // 2, 2), np.float64),
+        carray(pointer(a[2]), (a[3] // 2, 2), np.uint64),
+        carray(pointer(a[4]), (a[5],), np.int64),
+        carray(pointer(a[6]), (a[7],), np.int64),
+        carray(pointer(a[8]), (a[9],), np.int64),
+        carray(pointer(a[10]), (a[11] // 16, 16), np.uint8),
+        carray(pointer(a[12]), (a[13],), np.int32),
+        carray(pointer(a[14]), (a[15],), np.int64),
+        carray(pointer(a[16]), (a[17],), np.int64),
+        carray(pointer(a[18]), (a[19],), np.uint8),
+        carray(pointer(a[20]), (a[21],), np.int64),
+        carray(pointer(a[22]), (a[23],), np.uint8),
+        carray(pointer(a[24]), (a[25],), np.int64),
+        a[26],
+        carray(pointer(a[28]), (a[29],), np.uint8),
+        carray(pointer(a[30]), (a[31],), np.int64),
+    )
+
+
+ENTRIES = {
+    "write_features": (
+        _write_features,
+        ("u1", "f8", *["i8"] * 3, "u1", "i4", "i8", "i8", *["u1", "i8"] * 2, "int", "u1", "i8"),
+    )
+}

@@ -1,0 +1,159 @@
+"""Machine code of kernels, kept as object files: loading one takes a tenth of what importing numba does.
+
+A module of entries is written with numba. When its object file is missing, or was made from other sources, by other
+versions or for another processor, numba is imported and makes it anew; else only llvmlite is needed.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from ctypes import CFUNCTYPE, c_int64, c_void_p
+from hashlib import blake2b
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_DIGEST_BYTES = 32
+_ENTRIES = "pathserve.native.entries"
+
+
+class Function:
+    """A kernel: it takes arrays and ints, gives an int, and holds no interpreter lock meanwhile.
+
+    Parameters
+    ----------
+    takes
+        For each argument the type of an array (``u1``, ``i4``, ``i8``, ``u8``, ``f8``), or ``int``.
+    """
+
+    def __init__(self, address: int, takes: Sequence[str]) -> None:
+        self._call = CFUNCTYPE(c_int64, c_void_p)(address)
+        self._types = [None if what == "int" else np.dtype(f"<{what}") for what in takes]
+        self._table = c_int64 * (2 * len(takes))
+
+    def __call__(self, *given: Any) -> int:  # noqa: ANN401 - arrays and ints
+        """Run it; raises TypeError for arrays of another type, or with gaps."""
+        values = list[int]()
+        for value, kind in zip(given, self._types, strict=True):
+            if kind is None:
+                values += (value, 0)
+                continue
+            if value.dtype != kind or not value.flags.c_contiguous:
+                raise TypeError(f"this kernel takes arrays of {kind} without gaps")
+            values += (value.__array_interface__["data"][0], value.size)
+        result: int = self._call(self._table(*values))
+        return result
+
+
+def load_functions(module: str, *sources: str, folder: Path | None = None) -> Mapping[str, Function]:
+    """Give the kernels of a module of entries by their names.
+
+    Parameters
+    ----------
+    module
+        Its ``ENTRIES`` are (what `entries.compiled` takes, what it is given as `Function` has it) by name.
+    sources
+        Modules whose code its kernels are made of, beside its own.
+    folder
+        Where object files are kept; by default where numba is told to keep its own, beside the module's source, or
+        with the user's other caches.
+    """
+    llvm = import_module("llvmlite.binding")
+    key = _key(llvm, (module, *sources))
+    for place in _folders(module) if folder is None else [folder]:
+        found = _read(place / f"{module}.o", key)
+        if found is not None:
+            return _linked(llvm, *found)
+    functions, code = _compiled(llvm, module)
+    for place in _folders(module) if folder is None else [folder]:
+        with suppress(OSError):
+            _write(place / f"{module}.o", key, functions, code)
+            break
+    return _linked(llvm, functions, code)
+
+
+def _key(llvm: Any, modules: Sequence[str]) -> str:  # noqa: ANN401 - a module
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    for name in (*modules, _ENTRIES, __name__):
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(name)
+        digest.update(Path(spec.origin).read_bytes())
+    about = (version("numba"), version("llvmlite"), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    digest.update(repr(about).encode())
+    return digest.hexdigest()
+
+
+def _folders(module: str) -> list[Path]:
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(module)
+    told, user = os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    places = [Path(spec.origin).parent / "__pycache__", Path(user) / "pathserve"]
+    return [Path(told), *places] if told else places
+
+
+def _read(file: Path, key: str) -> tuple[dict[str, Any], bytes] | None:
+    """Read what `_write` wrote with the same key, whole; else None."""
+    try:
+        head, _, code = file.read_bytes().partition(b"\n")
+        said = json.loads(head)
+    except (OSError, ValueError):
+        return None
+    if not isinstance(said, dict) or said.get("key") != key or said.get("code") != blake2b(code).hexdigest():
+        return None
+    return said["functions"], code
+
+
+def _write(file: Path, key: str, functions: Mapping[str, Any], code: bytes) -> None:
+    """Write a file at once, or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    head = json.dumps({"key": key, "code": blake2b(code).hexdigest(), "functions": functions}).encode()
+    handle, part = tempfile.mkstemp(dir=file.parent, prefix=file.name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(head + b"\n" + code)
+        Path(part).chmod(0o644)  # whoever may read the sources may read this
+        Path(part).replace(file)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def _machine(llvm: Any) -> Any:  # noqa: ANN401 - llvmlite's own types
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features().flatten()
+    # Objects are linked in memory, where that of Windows cannot be.
+    target = llvm.Target.from_triple(llvm.get_process_triple() + ("-elf" if os.name == "nt" else ""))
+    return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True)
+
+
+def _compiled(llvm: Any, module: str) -> tuple[dict[str, Any], bytes]:  # noqa: ANN401 - as above
+    """Compile all entries; gives of each its symbol, what it takes and how long its object is, and all objects."""
+    entries: Mapping[str, tuple[Any, Sequence[str]]] = import_module(module).ENTRIES
+    compiler = import_module(_ENTRIES)
+    machine, functions, code = _machine(llvm), dict[str, Any](), b""
+    for name, (function, takes) in entries.items():
+        compiled = compiler.compiled(function)
+        made = machine.emit_object(llvm.parse_assembly(compiled.inspect_llvm()))
+        functions[name] = [compiled.native_name, takes, len(made)]
+        code += made
+    return functions, code
+
+
+def _linked(llvm: Any, functions: Mapping[str, Any], code: bytes) -> dict[str, Function]:  # noqa: ANN401 - as above
+    linked, place = dict[str, Function](), 0
+    for name, (symbol, takes, size) in functions.items():
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(llvm))
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code[place : place + size]))
+        engine.finalize_object()
+        linked[name] = Function(engine.get_function_address(symbol), takes)
+        engine.detach()  # it lives as long as the process: threads may run it while that ends
+        place += size
+    return linked

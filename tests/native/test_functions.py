@@ -1,0 +1,73 @@
+"""Kernels out of object files do what numba makes of them, and a file that is not right is made anew."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pathserve.native import load_functions
+
+MODULE = "pathserve.annotations.chunk_kernels"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("objects")
+    load_functions(MODULE, folder=made)
+    return made
+
+
+def sums(functions):
+    boxes = np.array([[1, 2, 3, 4], [10, 20, 30, 40]])
+    functions["sum_boxes"](boxes)
+    return boxes.tolist()
+
+
+WANTED = [[1, 2, 4, 6], [11, 22, 41, 62]]
+
+
+def test_a_process_that_finds_the_object_loads_no_numba(folder):
+    program = (
+        "import sys, numpy as np; from pathlib import Path; from pathserve.native import load_functions\n"
+        f"made = load_functions({MODULE!r}, folder=Path({str(folder)!r}))\n"
+        "boxes = np.array([[1, 2, 3, 4], [10, 20, 30, 40]]); made['sum_boxes'](boxes)\n"
+        "print(boxes.tolist(), 'numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == f"{WANTED} False\n"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        lambda data: data.replace(b'"key": "', b'"key": "0', 1),
+        lambda _: b"",
+        lambda _: b"[]\n",
+    ],
+    ids=["cut", "changed", "of other sources", "empty", "foreign"],
+)
+def test_a_file_that_is_not_right_is_made_anew(folder, tmp_path, spoil):
+    good = (folder / f"{MODULE}.o").read_bytes()
+    (tmp_path / f"{MODULE}.o").write_bytes(spoil(good))
+    assert sums(load_functions(MODULE, folder=tmp_path)) == WANTED
+    anew = (tmp_path / f"{MODULE}.o").read_bytes()
+    assert anew != spoil(good)
+    assert sums(load_functions(MODULE, folder=tmp_path)) == WANTED
+    assert (tmp_path / f"{MODULE}.o").read_bytes() == anew
+
+
+def test_a_folder_that_cannot_be_written_is_no_hindrance(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    assert sums(load_functions(MODULE, folder=tmp_path / "file")) == WANTED
+
+
+def test_arrays_of_another_type_or_with_gaps_are_refused(folder):
+    functions = load_functions(MODULE, folder=folder)
+    for wrong in (np.zeros((2, 4), np.int32), np.zeros((4, 2), np.int64).T, np.zeros((2, 4))):
+        with pytest.raises(TypeError):
+            functions["sum_boxes"](wrong)
+    with pytest.raises(ValueError, match="zip"):
+        functions["sum_boxes"]()
