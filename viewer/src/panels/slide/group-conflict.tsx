@@ -29,7 +29,7 @@ export function GroupConflictDialog(props: {
         <span class="clip" title={className ?? ''}>
           {className ?? 'Unclassified'}
         </span>
-        <span class="quiet clip">
+        <span class="quiet">
           {state} · {author} · rev {formatCount(seen)}
         </span>
       </span>

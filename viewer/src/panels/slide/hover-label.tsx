@@ -16,10 +16,12 @@ export function HoverLabel({ workspace }: { workspace: Workspace }): JSX.Element
   const [px, py] = toScreen(now, at)
   const { className, layer } = picked
   // At the edge it stands on the pointer's other side, so that nothing of it is cut off.
-  const [left, up] = [px > now.width - ROOM.x, py > now.height - ROOM.y]
+  const left = px > now.width / 2 && px > now.width - ROOM.x
+  const up = py > now.height - ROOM.y
   const transform = `translate(${px + (left ? -8 : 14)}px, ${py + (up ? -8 : 16)}px) translate(${left ? -100 : 0}%, ${up ? -100 : 0}%)`
+  const maxWidth = `${Math.min(ROOM.x, left ? px : now.width - px) - 20}px`
   return (
-    <div class="hover-label" style={{ transform }}>
+    <div class="hover-label" style={{ transform, maxWidth }}>
       <span
         class="swatch"
         style={{ background: cssColor(classMap.value.get(className ?? '')?.color ?? UNCLASSIFIED) }}
