@@ -103,8 +103,10 @@ class _Writer:
         if columns.kinds[row] not in _AREAL:
             losses.note("no_area", "Points, lines and collections have only a box for other readers of COCO.")
             return [], False
-        parts = shapely.get_parts(shape).tolist()
-        holes = any(part.interiors for part in parts)
+        # Not by shapely: a call for each of many objects would keep other threads from the interpreter's lock.
+        first, end = columns.starts[row : row + 2].tolist()
+        parts = columns.part_starts[first : end + 1].tolist()
+        holes = parts[-1] - parts[0] > end - first
         if self._masks == "all" or (self._masks == "holes" and holes):
             code = self._mask(columns.geometry(row), shape)
             if code is not None:
@@ -113,8 +115,9 @@ class _Writer:
         if holes:
             losses.note("holes_dropped", "Polygons of COCO have no holes; other readers see the outer outlines.")
         # A ring says where it ends; a run of positions does not.
-        rings = [shapely.get_coordinates(part.exterior)[:-1].reshape(-1).tolist() for part in parts]
-        single = columns.kinds[row] == GeometryKind.POLYGON or len(parts) > 1
+        edges = [columns.ring_starts[ring : ring + 2].tolist() for ring in parts[:-1]]
+        rings = [columns.xy[start : stop - 1].reshape(-1).tolist() for start, stop in edges]
+        single = columns.kinds[row] == GeometryKind.POLYGON or len(rings) > 1
         return rings, single and not holes and row not in columns.geometries
 
     def _mask(self, geometry: dict[str, Any], shape: Any) -> dict[str, Any] | None:  # noqa: ANN401 - of shapely
