@@ -126,7 +126,7 @@ def _farthest(points: Array, count: int) -> int:
 
 
 @inlined
-def _simplify_run(points: Array, first: int, last: int, tolerance: float, inside: bool, work: Work) -> None:
+def _simplify_run(points: Array, first: int, last: int, tolerance: float, inside: int, work: Work) -> None:
     """Mark what stays between two positions that stay; nothing does in a run outside the tile."""
     is_out = not inside and _outside(points, first, last)
     if tolerance > 0.0 and not is_out:
@@ -137,7 +137,7 @@ def _simplify_run(points: Array, first: int, last: int, tolerance: float, inside
 
 
 @inlined
-def simplify(work: Work, count: int, tolerance: float, ring: bool, inside: bool) -> int:
+def simplify(work: Work, count: int, tolerance: float, ring: int, inside: int) -> int:
     """Move the positions that stay to the front and give their number; a closed ring has its first position last.
 
     Parameters

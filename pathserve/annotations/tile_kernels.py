@@ -239,7 +239,8 @@ def _is_inside(boxes: Array, row: int, place: Array) -> bool:
     """Tell whether the tile keeps all of a box."""
     x0, y0 = (boxes[row, 0] - place[0]) * place[2], (boxes[row, 1] - place[1]) * place[2]
     x1, y1 = (boxes[row, 2] - place[0]) * place[2], (boxes[row, 3] - place[1]) * place[2]
-    return x0 >= LOW and y0 >= LOW and x1 <= HIGH and y1 <= HIGH
+    inside: bool = x0 >= LOW and y0 >= LOW and x1 <= HIGH and y1 <= HIGH
+    return inside
 
 
 @inner
