@@ -78,7 +78,7 @@ class Texts(Sequence[bytes]):
 
     def __iter__(self) -> Iterator[bytes]:
         """Go through them; one is made when it is its turn."""
-        data = memoryview(np.ascontiguousarray(self.data))
+        data = np.ascontiguousarray(self.data).data
         return (data[start:end].tobytes() for start, end in pairwise(self.starts.tolist()))
 
     def take(self, rows: npt.NDArray[np.int64]) -> "Texts":
@@ -90,6 +90,6 @@ class Texts(Sequence[bytes]):
         np.cumsum(ends - begins, out=starts[1:])
         if len(rows) and np.array_equal(begins[1:], ends[:-1]):  # neighbours
             return Texts(self.data[begins[0] : ends[-1]], starts)
-        data = memoryview(np.ascontiguousarray(self.data))
+        data = np.ascontiguousarray(self.data).data
         pieces = [data[start:end] for start, end in zip(begins.tolist(), ends.tolist(), strict=True)]
         return Texts(np.frombuffer(b"".join(pieces), np.uint8), starts)
