@@ -46,7 +46,7 @@ class _Run:
 class Spool:
     """Holds rows until they are read; for one thread.
 
-    Memory: 128 MB, and 12 bytes for each row that is in the file.
+    Memory: 64 MB, while it is read some 32 MB more, and 12 bytes for each row.
 
     Parameters
     ----------
