@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.chunk_writer import NewChunk, Placed, forget_batch, insert_chunks, make_chunk, place
-from pathserve.annotations.compaction import tidy
+from pathserve.annotations.compaction import compact_later
 from pathserve.annotations.differences import Difference
 from pathserve.annotations.digests import Digests, row_digests
 from pathserve.annotations.heads import find_heads, find_places, release_unpublished
@@ -230,7 +230,7 @@ class BulkWriter:
         revision = self._db.write(lambda tx: self._publish(tx, touched))
         self._written = False
         clear_replaced(self._db)
-        tidy(self._db, self._reader, self._slide, revision, len(self._next))
+        compact_later(self._db, self._reader, self._slide, revision, len(self._next))
         return revision
 
     def _take_classes(self, columns: Columns, colors: Mapping[str, Color]) -> None:

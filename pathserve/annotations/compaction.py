@@ -2,11 +2,15 @@
 
 It changes no answer at any revision. What it folds at revision N is born and dies at N, without a revision of its own:
 earlier states still read the old chunks and versions, and history stays in ``feature_version``.
+
+A chunk at a time is read and encoded beside the writes, and put in its place by one transaction of some milliseconds,
+so that who is killed meanwhile leaves nothing behind. What was written in between holds, not what was read.
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -14,16 +18,18 @@ import numpy as np
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
 from pathserve.annotations.chunk_writer import NewChunk, Placed, insert_chunks, make_chunk, place
 from pathserve.annotations.heads import IDS_AT_ONCE
-from pathserve.annotations.hilbert import cut
+from pathserve.annotations.hilbert import CHUNK_ROWS, cut, order_of_boxes
 from pathserve.annotations.reading import read_versions
 from pathserve.annotations.revisions import current_revision, lock_slide
-from pathserve.db import Database, Transaction, as_int, now, placeholders
-from pathserve.errors import Busy
+from pathserve.db import Database, Row, Transaction, as_int, as_real, now, placeholders
 from pathserve.labels import Columns
 
-# Others wait while a unit is put in its place: 20 us for each row.
-_CHUNKS_AT_ONCE = 8
-_VERSIONS_AT_ONCE = 8 * 1024
+_PLANNED_AT_ONCE = 16 * CHUNK_ROWS
+"""Versions whose neighbourhoods are looked for together."""
+
+_READ_AT_ONCE = 64
+_PAUSE = 0.001
+
 _MANY = 1000
 _EVERY = 512
 
@@ -46,7 +52,10 @@ class CompactionRule:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What is folded together: some chunks of a layer, or some versions (id, revision) that lie beside chunks."""
+    """What is folded together: some chunks of a layer, or some versions (id, revision) that lie beside chunks.
+
+    About as much as a chunk holds.
+    """
 
     layer: int
     chunks: tuple[ChunkRef, ...] = ()
@@ -55,31 +64,42 @@ class _Unit:
 
 @dataclass(frozen=True, slots=True)
 class _Folded:
-    """The rows of a unit as they were at a revision, and the versions among them."""
+    """What a unit was at a revision: rows of chunks, and versions (id, revision), some of which took others' places."""
 
     revision: int
     columns: tuple[Columns, ...]
     versions: tuple[tuple[str, int], ...]
 
 
+class _OvertakenError(Exception):
+    """Somebody else has folded some of it meanwhile."""
+
+
 def compact(db: Database, reader: ChunkReader, slide: str, rule: CompactionRule | None = None) -> int:
     """Fold what is due on one slide; many small transactions, between which others write. Gives how many units.
 
-    Memory: 8 chunks at a time.
+    Memory: a few chunks, and 300 bytes for each of 16,384 versions.
     """
-    rule = rule or CompactionRule()
-    units = db.read(lambda tx: [*_worn_chunks(tx, slide, rule), *_loose_versions(tx, slide, rule)])
-    return sum(_fold(db, reader, slide, unit) for unit in units)
+    return sum(_fold(db, reader, slide, unit) for unit in _due(db, slide, rule or CompactionRule()))
 
 
-def tidy(db: Database, reader: ChunkReader, slide: str, revision: int, touched: int) -> None:
-    """Fold what is due after a write that touched many annotations, and after every 512th revision.
+def compact_later(db: Database, reader: ChunkReader, slide: str, revision: int, touched: int) -> None:
+    """Have folded what is due after a write that touched many annotations, and after every 512th revision.
 
-    The write is done by then: should others keep the database busy, a later one folds.
+    Nobody waits for it. However fast writes come, a slide waits for it once.
     """
     if touched >= _MANY or revision % _EVERY == 0:
-        with suppress(Busy):
-            compact(db, reader, slide)
+        db.later(f"compact {slide}", partial(compact, db, reader, slide))
+
+
+def _due(db: Database, slide: str, rule: CompactionRule) -> Iterator[_Unit]:
+    yield from db.read(lambda tx: _worn_chunks(tx, slide, rule))
+    for layer in db.read(lambda tx: _full_layers(tx, slide, rule)):
+        after: Row = ()
+        while rows := db.read(partial(_loose_versions, slide=slide, layer=layer, after=after)):
+            yield from _neighbourhoods(layer, rows)
+            i, _, x0, y0, *_ = rows[-1]
+            after = (x0, y0, i)
 
 
 def _worn_chunks(tx: Transaction, slide: str, rule: CompactionRule) -> list[_Unit]:
@@ -90,46 +110,70 @@ def _worn_chunks(tx: Transaction, slide: str, rule: CompactionRule) -> list[_Uni
         "group by c.id, c.layer, c.size, c.scattered, c.first_number, c.last_number, c.born order by c.layer, c.id",
         slide,
     )
-    by_layer = dict[int, list[ChunkRef]]()
+    together = list[list[ChunkRef]]()
     for i, layer, size, scattered, first, last, born, overridden in rows:
-        if as_int(overridden) > rule.overridden * as_int(size):
-            ref = ChunkRef(
-                as_int(i), as_int(layer), as_int(size), bool(scattered), as_int(first), as_int(last), as_int(born)
-            )
-            by_layer.setdefault(ref.layer, []).append(ref)
-    return [
-        _Unit(layer, chunks=tuple(refs[start : start + _CHUNKS_AT_ONCE]))
-        for layer, refs in by_layer.items()
-        for start in range(0, len(refs), _CHUNKS_AT_ONCE)
-    ]
+        if as_int(overridden) <= rule.overridden * as_int(size):
+            continue
+        ref = ChunkRef(
+            as_int(i), as_int(layer), as_int(size), bool(scattered), as_int(first), as_int(last), as_int(born)
+        )
+        others = together[-1] if together and together[-1][0].layer == ref.layer else []
+        if others and sum(other.size for other in others) + ref.size <= CHUNK_ROWS:
+            others.append(ref)  # small ones become one again
+        else:
+            together.append([ref])
+    return [_Unit(refs[0].layer, chunks=tuple(refs)) for refs in together]
 
 
-def _loose_versions(tx: Transaction, slide: str, rule: CompactionRule) -> list[_Unit]:
+def _full_layers(tx: Transaction, slide: str, rule: CompactionRule) -> list[int]:
     counts = tx.rows(
         "select layer, count(*) from feature_version where slide = ? and until is null and deleted = 0 group by layer",
         slide,
     )
-    units = list[_Unit]()
-    for layer in [as_int(layer) for layer, count in counts if as_int(count) >= rule.versions]:
-        rows = tx.rows(
-            "select id, revision from feature_version "
-            "where slide = ? and until is null and deleted = 0 and layer = ? order by x0, y0, id",
-            slide,
-            layer,
-        )
-        keys = tuple((str(i), as_int(revision)) for i, revision in rows)
-        units += [
-            _Unit(layer, versions=keys[start : start + _VERSIONS_AT_ONCE])
-            for start in range(0, len(keys), _VERSIONS_AT_ONCE)
-        ]
-    return units
+    return sorted(as_int(layer) for layer, count in counts if as_int(count) >= rule.versions)
+
+
+def _loose_versions(tx: Transaction, slide: str, layer: int, after: Row) -> list[Row]:
+    """List versions beside chunks from left to right: id, revision, box."""
+    further = "and (x0, y0, id) > (?, ?, ?) " if after else ""
+    return tx.rows(
+        "select id, revision, x0, y0, x1, y1 from feature_version "  # noqa: S608 - constants only
+        f"where slide = ? and until is null and deleted = 0 and layer = ? {further}order by x0, y0, id limit ?",
+        slide,
+        layer,
+        *after,
+        _PLANNED_AT_ONCE,
+    )
+
+
+def _neighbourhoods(layer: int, rows: Sequence[Row]) -> Iterator[_Unit]:
+    order = order_of_boxes(np.array([[as_real(edge) for edge in row[2:]] for row in rows], np.float64))
+    for some in np.array_split(order, -(-len(order) // CHUNK_ROWS)):
+        yield _Unit(layer, versions=tuple((str(rows[n][0]), as_int(rows[n][1])) for n in some.tolist()))
 
 
 def _fold(db: Database, reader: ChunkReader, slide: str, unit: _Unit) -> bool:
     folded = db.read(lambda tx: _read(tx, reader, slide, unit))
-    pieces = list(cut(Columns.join(folded.columns))) if folded.columns else []
+    columns = [*folded.columns, *_each_version(db, folded.versions)]
+    pieces = list(cut(Columns.join(columns))) if columns else []
     made = [make_chunk(piece, scattered=True) for piece in pieces]
-    return db.write(lambda tx: _replace(tx, slide, unit, folded, pieces, made))
+    try:
+        db.write(lambda tx: _replace(tx, slide, unit, folded, pieces, made))
+    except _OvertakenError:
+        return False
+    return True
+
+
+def _each_version(db: Database, keys: Sequence[tuple[str, int]]) -> Iterator[Columns]:
+    """Read versions, which never change, in pieces that take less than a millisecond each.
+
+    So threads that serve others get the interpreter in between, and there is never much garbage to be looked for.
+    """
+    for start in range(0, len(keys), _READ_AT_ONCE):
+        found = db.read(partial(read_versions, keys=keys[start : start + _READ_AT_ONCE], layer=""))
+        if len(found):
+            yield found
+        time.sleep(_PAUSE)
 
 
 def _read(tx: Transaction, reader: ChunkReader, slide: str, unit: _Unit) -> _Folded:
@@ -144,12 +188,7 @@ def _read(tx: Transaction, reader: ChunkReader, slide: str, unit: _Unit) -> _Fol
             columns.append(told.take(shown))
         keys += _newest(tx, [UUID(bytes=told.ids[row].tobytes()) for row in hidden.tolist()])
     # Two chunks may both hold rows of the same annotation that are history.
-    keys = list(dict.fromkeys(keys))
-    for start in range(0, len(keys), IDS_AT_ONCE):
-        some = read_versions(tx, keys[start : start + IDS_AT_ONCE], layer="")
-        if len(some):
-            columns.append(some)
-    return _Folded(revision, tuple(columns), tuple(keys))
+    return _Folded(revision, tuple(columns), tuple(dict.fromkeys(keys)))
 
 
 def _newest(tx: Transaction, ids: Sequence[UUID]) -> list[tuple[str, int]]:
@@ -173,43 +212,50 @@ def _replace(
     folded: _Folded,
     pieces: Sequence[Columns],
     made: Sequence[NewChunk],
-) -> bool:
-    """Put new chunks in the place of what was folded; False when somebody else has folded any of it."""
+) -> None:
+    """Put new chunks in the place of what was folded.
+
+    Raises
+    ------
+    _OvertakenError
+        When somebody else has folded any of it.
+    """
     revision = lock_slide(tx, slide).revision
-    touched = {
-        UUID(str(i)).bytes
-        for (i,) in tx.rows(
-            "select distinct id from feature_version where slide = ? and revision > ?", slide, folded.revision
-        )
-    }
-    if not _is_unfolded(tx, unit, folded, touched):
-        return False
-    for ref in unit.chunks:
-        tx.run("update chunk set died = ? where id = ?", revision, ref.id)
-    tx.run_many(
-        "update feature_version set until = ? where id = ? and revision = ? and until is null",
-        ((revision, i, version) for i, version in folded.versions),
-    )
+    rows = tx.rows("select distinct id from feature_version where slide = ? and revision > ?", slide, folded.revision)
+    touched = {str(i) for (i,) in rows}
+    _end(tx, unit, folded, revision, touched)
     batch = uuid4().hex
     tx.run("insert into batch values (?, ?, ?, ?, ?)", batch, slide, unit.layer, revision, now())
     chunks = insert_chunks(tx, made, slide=slide, batch=batch, layer=unit.layer)
     tx.run("update chunk set born = ? where batch = ?", revision, batch)
+    changed = {UUID(i).bytes for i in touched}
     for chunk, columns in zip(chunks, pieces, strict=True):
-        place(tx, Placed.of(columns.ids, chunk))
+        place(tx, Placed.of(columns.ids, chunk).in_order())
         # What was written since the rows were read holds, not what was read.
+        overridden = [row for row, i in enumerate(columns.ids) if i.tobytes() in changed] if changed else []
         tx.run_many(
             "insert into overridden (chunk, place, revision) values (?, ?, ?)",
-            ((chunk, row, revision) for row, i in enumerate(columns.ids) if i.tobytes() in touched),
+            ((chunk, row, revision) for row in overridden),
         )
-    return True
 
 
-def _is_unfolded(tx: Transaction, unit: _Unit, folded: _Folded, touched: set[bytes]) -> bool:
-    for ref in unit.chunks:
-        if tx.row("select 1 from chunk where id = ? and died is null", ref.id) is None:
-            return False
-    for i, version in folded.versions:
-        row = tx.row("select until from feature_version where id = ? and revision = ?", i, version)
-        if row is None or (row[0] is not None and UUID(i).bytes not in touched):
-            return False
-    return True
+def _end(tx: Transaction, unit: _Unit, folded: _Folded, revision: int, touched: set[str]) -> None:
+    """Make what was folded history, but for what was written since: that is history already."""
+    refs = [ref.id for ref in unit.chunks]
+    ended = tx.run(
+        f"update chunk set died = ? where died is null and id in ({placeholders(len(refs))})",  # noqa: S608 - placeholders only
+        revision,
+        *refs,
+    )
+    if ended != len(refs):
+        raise _OvertakenError
+    ids = [i for i, _ in folded.versions if i not in touched]
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        some = ids[start : start + IDS_AT_ONCE]
+        ended = tx.run(
+            f"update feature_version set until = ? where until is null and id in ({placeholders(len(some))})",  # noqa: S608 - placeholders only
+            revision,
+            *some,
+        )
+        if ended != len(some):
+            raise _OvertakenError

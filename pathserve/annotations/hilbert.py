@@ -8,6 +8,7 @@ import numpy.typing as npt
 from pathserve.labels import Columns
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 CHUNK_ROWS = 1024
 """Annotations of one chunk."""
@@ -50,9 +51,11 @@ def hilbert_distance(x: Ints, y: Ints, order: int) -> Ints:
 
 def hilbert_order(columns: Columns) -> Ints:
     """Give the rows (N,) along the Hilbert curve through the centres of their boxes; ties keep their order."""
-    if not len(columns):
-        return np.empty(0, np.int64)
-    boxes = columns.boxes()
+    return order_of_boxes(columns.boxes()) if len(columns) else np.empty(0, np.int64)
+
+
+def order_of_boxes(boxes: Floats) -> Ints:
+    """Give at least one box, (N, 4), along the Hilbert curve through the centres of all; ties keep their order."""
     # Halves first: the sum of two large corners may not be a number.
     centres = boxes[:, :2] / 2 + boxes[:, 2:] / 2
     low = centres.min(axis=0)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pathserve.annotations.bulk import BulkWriter
 from pathserve.annotations.chunk_reader import ChunkReader
-from pathserve.annotations.compaction import CompactionRule, compact, tidy
+from pathserve.annotations.compaction import CompactionRule, compact, compact_later
 from pathserve.annotations.counting import count_by_layer
 from pathserve.annotations.differences import Difference
 from pathserve.annotations.directory import Directories, read_state
@@ -215,7 +215,7 @@ class AnnotationStore:
         added = self._db.write(
             partial(add_batch, reader=self._reader, slide=slide, batch=new, layer=layer, author=author)
         )
-        tidy(self._db, self._reader, slide, added.revision, added.created)
+        compact_later(self._db, self._reader, slide, added.revision, added.created)
         return added
 
     def replace(self, feature_id: UUID, new: NewAnnotation, *, expected: int, author: str) -> Annotation:
@@ -285,7 +285,7 @@ class AnnotationStore:
         answers = self._db.write(lambda tx: apply_edits(tx, self._reader, slide, edits, author=author))
         made = [answer.revision for answer in answers if isinstance(answer, Edited)]
         if made:
-            tidy(self._db, self._reader, slide, made[0], len(made))
+            compact_later(self._db, self._reader, slide, made[0], len(made))
         return answers
 
     def bulk(self, slide: str, *, layer: str, author: str, kind: LayerKind = "imported") -> BulkWriter:
@@ -305,7 +305,7 @@ class AnnotationStore:
 
 def _edit(db: Database, reader: ChunkReader, work: Callable[[Transaction], Annotation]) -> Annotation:
     annotation = db.write(work)
-    tidy(db, reader, annotation.slide, annotation.revision, 1)
+    compact_later(db, reader, annotation.slide, annotation.revision, 1)
     return annotation
 
 

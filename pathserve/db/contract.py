@@ -90,6 +90,14 @@ class Database(Protocol):
         """Give a number that changes whenever any process has committed; for less than a microsecond."""
         ...
 
+    def later(self, name: str, work: Callable[[], object]) -> None:
+        """Have something done in a thread of this process, after what waits there already; nobody waits for it.
+
+        What waits under the same name is done once. `close` waits for it; a process that is killed before never does
+        it, and a `PathServeError` of it is logged and no more.
+        """
+        ...
+
     def overwrite_deleted(self) -> None:
         """Have deleted content overwritten as far as the database can do that; best effort."""
         ...
@@ -105,5 +113,5 @@ class Database(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Let go of it, once what shall be done `later` is done."""
         ...

@@ -12,6 +12,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from pathserve.db.contract import Transaction
+from pathserve.db.later import Later
 from pathserve.db.listener import CHANNEL, Listener
 from pathserve.db.postgres_connection import Connection, connect
 from pathserve.db.postgres_sql import ddl_to_postgres, to_postgres
@@ -115,6 +116,7 @@ class PostgresDatabase:
     def __init__(self, address: str, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         self._address = address
         self._token = secrets.token_hex(8)
+        self._later = Later()
         self._write_lock = threading.Lock()
         self._writer: Connection | None = None
         self._listener = Listener(address, self._token)
@@ -160,6 +162,10 @@ class PostgresDatabase:
         finally:
             self._readers.put(pooled)
 
+    def later(self, name: str, work: Callable[[], object]) -> None:
+        """Have something done in a thread of this process; nobody waits for it."""
+        self._later.do(name, work)
+
     def overwrite_deleted(self) -> None:
         """Do nothing: PostgreSQL cannot overwrite what was deleted; its disk has to be encrypted instead."""
 
@@ -175,7 +181,8 @@ class PostgresDatabase:
         raise Unsupported("PostgreSQL is backed up by its own tools, such as pg_dump.")
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, once what shall be done later is done."""
+        self._later.close()
         self._listener.close()
         for connection in [self._writer, *(self._readers.get() for _ in range(_READERS))]:
             if connection is not None:

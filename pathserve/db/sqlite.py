@@ -12,6 +12,7 @@ import apsw
 
 from pathserve.db.checkpoints import Checkpoints
 from pathserve.db.contract import Transaction
+from pathserve.db.later import Later
 from pathserve.db.schema import MIGRATIONS, Migration
 from pathserve.db.values import Row, Statement, Value, require_storable
 from pathserve.db.watch import Watch, shared_header
@@ -86,6 +87,7 @@ class SqliteDatabase:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._later = Later()
         self._write_lock = threading.Lock()
         self._writer = self._connect()
         self._writer.pragma("cache_size", -_WRITER_CACHE_KIB)
@@ -140,6 +142,10 @@ class SqliteDatabase:
         finally:
             self._readers.put(pooled)
 
+    def later(self, name: str, work: Callable[[], object]) -> None:
+        """Have something done in a thread of this process; nobody waits for it."""
+        self._later.do(name, work)
+
     def overwrite_deleted(self) -> None:
         """Bring deletions from the write-ahead log into the file itself, where deleted content is overwritten.
 
@@ -173,7 +179,8 @@ class SqliteDatabase:
                 run.step(1000)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, once what shall be done later is done."""
+        self._later.close()
         with self._watcher_lock:
             self._watch = None  # its memory goes with the connections
         self._checkpoints.close()

@@ -1,10 +1,11 @@
 """One suite for the store of annotations on every database."""
 
 import json
+import threading
 import time
 from base64 import urlsafe_b64encode
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -32,7 +33,7 @@ from pathserve.annotations.filters import parse_filter
 from pathserve.annotations.layer_table import Layers
 from pathserve.annotations.query import ORDERS
 from pathserve.catalog import Catalog, make_slide_id
-from pathserve.db import Database, Transaction, as_int
+from pathserve.db import Database, Row, Transaction, as_int
 from pathserve.errors import Conflict, Invalid, NotFound, Stale, TooLarge
 from pathserve.geometry import Mpp, Size
 from pathserve.labels import Annotation, Columns, NewAnnotation
@@ -606,7 +607,7 @@ def test_what_is_written_while_something_is_folded_holds(
     write(store, slide, new)
     store.edit_many(slide, [Edit(_id(item), 1, class_name="X") for item in new[:50]], author="ada")
     folding = _Meddling(database, lambda: _meddle(store, slide, new))
-    assert AnnotationStore(folding).compact(slide, ALWAYS) == 1
+    assert AnnotationStore(folding).compact(slide, ALWAYS) == 2  # the chunk, and what was written meanwhile
     folded = said(store.each(AnnotationQuery(slide)))
     assert len(folded) == 99
     assert folded[_id(new[0])][0] == folded[_id(new[60])][0] == "Y"
@@ -639,6 +640,117 @@ class _Meddling:
         return self._database.write(work)
 
 
+def test_two_who_fold_the_same_fold_it_once(
+    store: AnnotationStore, slide: str, mixed: list[Annotation], database: Database
+) -> None:
+    before = {r: said(store.each(AnnotationQuery(slide, as_of=r))) for r in range(store.revision(slide) + 1)}
+    folded = list[int]()
+    late = AnnotationStore(_Meddling(database, lambda: folded.append(store.compact(slide, ALWAYS))))
+    assert late.compact(slide, ALWAYS) == 0
+    assert folded[0] > 0
+    assert {r: said(store.each(AnnotationQuery(slide, as_of=r))) for r in before} == before
+    assert store.counts([slide]) == {slide: len(mixed)}
+
+
+def test_who_is_stopped_while_something_is_folded_leaves_nothing(
+    store: AnnotationStore, slide: str, mixed: list[Annotation], database: Database
+) -> None:
+    def tables() -> list[int]:
+        names = ("batch", "chunk", "chunk_data", "placed", "overridden", "feature_version where until is null")
+        return [count(database, name) for name in names]
+
+    whole, before = said(store.each(AnnotationQuery(slide))), tables()
+    with pytest.raises(KeyboardInterrupt):
+        AnnotationStore(_Stopping(database)).compact(slide, ALWAYS)
+    assert tables() == before
+    assert said(store.each(AnnotationQuery(slide))) == whole
+    assert store.compact(slide, ALWAYS) > 0
+    assert said(store.each(AnnotationQuery(slide))) == whole
+
+
+def test_nobody_waits_while_something_is_folded(store: AnnotationStore, slide: str, database: Database) -> None:
+    new = field(2000)
+    write(store, slide, new)
+    seen = _Seen(database)
+    editing = AnnotationStore(seen)
+    edits = [Edit(_id(item), 1, class_name="X") for item in new[::2]]
+    assert len(editing.edit_many(slide, edits, author="ada")) == 1000
+    wait_for_later(database)
+    assert len(seen.writes.pop(threading.get_ident())) == 1
+    (chunks,) = seen.writes.values()
+    assert count(database, "feature_version where until is null") == 0
+    for seed in (1, 2):
+        store.add(slide, field(700, seed=seed), layer="ada", author="ada")
+    assert editing.compact(slide, CompactionRule(versions=1)) == 2
+    versions = seen.writes[threading.get_ident()]
+    assert (len(chunks), len(versions)) == (2, 2)
+    # A chunk a transaction, in which each row has three values that say where it lies, and the id of its version.
+    assert all(statements <= 25 and values <= 4 * 1024 + 100 for statements, values in chunks + versions)
+    assert store.counts([slide]) == {slide: 3400}
+
+
+class _Stopping:
+    """A database in which the end of a write does not come."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def write(self, work: Callable[[Transaction], Any]) -> Any:
+        def stopped(tx: Transaction) -> None:
+            work(tx)
+            raise KeyboardInterrupt
+
+        return self._database.write(stopped)
+
+
+class _Seen:
+    """A database that counts the statements and the values of each write, by thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.writes: dict[int, list[tuple[int, int]]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def write(self, work: Callable[[Transaction], Any]) -> Any:
+        statements = list[int]()
+
+        def counted(tx: Transaction) -> Any:
+            return work(_Measured(tx, statements))
+
+        result = self._database.write(counted)
+        self.writes.setdefault(threading.get_ident(), []).append((len(statements), sum(statements)))
+        return result
+
+
+class _Measured:
+    def __init__(self, tx: Transaction, statements: list[int]) -> None:
+        self._tx, self._statements = tx, statements
+
+    def run_many(self, sql: str, rows: Iterable[Row]) -> None:
+        several = list(rows)
+        self._statements += map(len, several)
+        self._tx.run_many(sql, several)
+
+    def __getattr__(self, name: str) -> Any:
+        def run(sql: Any, *values: Any) -> Any:
+            self._statements.append(len(values))
+            return getattr(self._tx, name)(sql, *values)
+
+        return run
+
+
+def wait_for_later(database: Database) -> None:
+    """Wait for all that shall be done later by now."""
+    done = threading.Event()
+    database.later("wait", done.set)
+    assert done.wait(60)
+
+
 def test_many_edits_are_one_revision_with_an_answer_each(
     store: AnnotationStore, slide: str, database: Database
 ) -> None:
@@ -649,7 +761,8 @@ def test_many_edits_are_one_revision_with_an_answer_each(
     edits = [Edit(_id(item), 1, class_name="Tumour", state="approved") for item in cells]
     assert store.edit_many(slide, edits, author="ada") == [Edited(_id(item), 3) for item in cells]
     assert store.summary(AnnotationQuery(slide, classes=("Tumour",), states=("approved",))).total == 2000
-    # So many are folded at once: only the one that was drawn lies beside chunks.
+    # So many are folded soon: only the one that was drawn lies beside chunks.
+    wait_for_later(database)
     assert count(database, "feature_version where until is null") == 1
     first, second, third = (_id(item) for item in cells[:3])
     unknown = uuid4()

@@ -401,3 +401,45 @@ def noticed(settings):
         wait_for(lambda: db.version() != before)
 
     return wait
+
+
+# later
+
+
+def test_what_is_done_later_is_done_in_order_by_another_thread_and_once(settings) -> None:
+    db = open_database(settings.database)
+    done, begun, go_on = list[tuple[str, bool]](), threading.Event(), threading.Event()
+
+    def work(name: str) -> None:
+        done.append((name, threading.current_thread() is threading.main_thread()))
+        begun.set()
+        assert go_on.wait(30)
+
+    db.later("first", lambda: work("first"))
+    assert begun.wait(30)
+    for _ in range(1000):  # however fast they come
+        db.later("second", lambda: work("second"))
+        db.later("first", lambda: work("again"))
+    go_on.set()
+    db.close()
+    assert done == [("first", False), ("second", False), ("again", False)]
+    db.later("late", lambda: work("late"))
+    assert len(done) == 3
+
+
+def test_what_fails_later_keeps_nobody_from_what_comes_then(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise NotFound("This names somebody.")
+
+    before = threading.active_count()
+    db.later("fails", fail)
+    db.later("writes", lambda: add_projects(db, "a"))
+    done = threading.Event()
+    db.later("ends", done.set)
+    assert done.wait(30)
+    assert names(db) == ["a"]
+    assert ("not_found" in caplog.text, "somebody" in caplog.text) == (True, False)
+    deadline = time.monotonic() + 30
+    while threading.active_count() > before:  # nobody waits for nothing
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

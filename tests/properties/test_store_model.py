@@ -3,7 +3,9 @@
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -83,6 +85,9 @@ class StoreAgainstDict(RuleBasedStateMachine):
         self.numbers: dict[UUID, int] = {}
 
     def teardown(self) -> None:
+        done = Event()
+        self.db.later("done", done.set)
+        assert done.wait(60)
         if self._is_shared:  # the next one has the same ids
             self.db.write(lambda tx: tx.run("delete from slide where id = ?", self.slide))
         else:
@@ -226,6 +231,10 @@ class StoreAgainstDict(RuleBasedStateMachine):
     @rule(overridden=st.sampled_from((0.0, 0.3, 1.0)), versions=st.sampled_from((1, 8, 1000)))
     def compact(self, overridden: float, versions: int) -> None:
         self.store.compact(self.slide, CompactionRule(overridden, versions))
+
+    @rule(versions=st.sampled_from((1, 8)))
+    def compact_beside_what_comes_next(self, versions: int) -> None:
+        self.db.later("compact", partial(self.store.compact, self.slide, CompactionRule(0.0, versions)))
 
     @rule()
     def reopen(self) -> None:
