@@ -5,6 +5,8 @@ import logging
 
 import pytest
 
+from pathserve.labels import ClassSchema, NewAnnotation
+from pathserve.server.features import feature_writer
 from pathserve.server.middleware import Envelope
 from pathserve.server.services import Lookups
 
@@ -48,6 +50,27 @@ def test_a_strangers_long_token_is_nobody_and_leaves_nothing(site) -> None:
         answer = site.anonymous.get("/api/slides", headers={"authorization": "Bearer " + "x" * length})
         assert answer.status_code == 401
     assert site.services._tokens._entries == {}
+
+
+def test_colours_are_asked_for_once_and_only_for_classes(site) -> None:
+    asked = []
+    classes = site.services.classes
+
+    class Asked:
+        def of(self, project: str) -> ClassSchema:
+            asked.append(project)
+            return classes.of(project)
+
+    slide = site.services.catalog.slide(site.slide)
+    point = {"type": "Point", "coordinates": [1, 1]}
+    new = [NewAnnotation(point), NewAnnotation(point, class_name="Red", class_color=(255, 0, 0)), NewAnnotation(point)]
+    ids = site.services.annotations.add(slide.id, new, layer="colours", author="ada").ids
+    plain, red, _ = (site.services.annotations.get(i) for i in ids)
+    write = feature_writer(Asked(), slide)
+    assert "classification" not in write(plain)["properties"]
+    assert asked == []
+    assert [write(red)["properties"]["classification"] for _ in range(2)] == 2 * [{"name": "Red", "color": [255, 0, 0]}]
+    assert asked == [slide.project]
 
 
 @pytest.mark.parametrize("started", [False, True])
