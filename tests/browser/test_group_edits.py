@@ -63,6 +63,36 @@ def test_a_tunnel_costs_nothing(site, reader, field_as_it_was) -> None:
     assert counts_shown(reader) == told
 
 
+def test_keys_after_a_state_mean_the_slide_again(site, reader, field_as_it_was) -> None:
+    reader.open(site.field, **VIEW)
+    revision = site.get(f"/api/slides/{site.field}").json()["revision"]
+    count = chosen(reader)
+    field = reader.test_id("state-chosen")
+    # What is given up, or left half written, is nobody's state.
+    for leave in ("Escape", "Tab"):
+        field.fill("rejec")
+        field.press(leave)
+        expect(field).to_have_value("")
+        expect(field).not_to_be_focused()
+    field.fill("approved")
+    field.press("Enter")
+    expect(field).to_have_value("")
+    reader.wait_saved()
+    reader.page.keyboard.type("p")
+    reader.wait_state("s.tool === 'polygon'")
+    reader.page.mouse.click(700, 700)
+    reader.key("Escape")
+    reader.wait_saved()
+    states = Counter(
+        each["properties"].get("state") for each in nuclei(site) if each["properties"]["revision"] > revision
+    )
+    assert states == {"approved": count}
+    # And so does Ctrl+Z.
+    reader.key("Control+z")
+    reader.wait_saved()
+    assert not any(each["properties"].get("state") == "approved" for each in nuclei(site))
+
+
 def test_what_is_taken_back_before_it_has_left_never_happens(site, reader, field_as_it_was) -> None:
     reader.expect_problem("net::ERR_")
     reader.open(site.field, **VIEW)

@@ -242,16 +242,19 @@ describe('objects that others have changed', () => {
     await queue.resolveGroup(id, 'mine')
     await rest(queue)
     expect([server.classOf(2), queue.state.value]).toEqual(['B', 'saved'])
+    // Nothing sends to a button any more that is not there.
+    expect(editor.notice.value).toBe('')
     editor.undo()
     await rest(queue)
     expect([server.classOf(1), server.classOf(2)]).toEqual(['A', 'C'])
   })
 
   it('are left alone when the reader says so', async () => {
-    const { queue } = await overtaken()
+    const { editor, queue } = await overtaken()
     const [id = ''] = queue.groups.value.keys()
     await queue.resolveGroup(id, 'theirs')
     expect([server.classOf(2), queue.state.value, queue.groups.value.size]).toEqual(['C', 'saved', 0])
+    expect(editor.notice.value).toBe('')
   })
 
   it('between the look and the edit are found by the server', async () => {

@@ -1,4 +1,5 @@
 /** Changes of many chosen objects: shown at once, kept by the save queue, and one step to undo each. */
+import { effect } from '@preact/signals'
 import { formatCount } from '../model/format'
 import type { Box } from '../model/geometry'
 import { actionText, type GroupAction, type GroupMember } from '../model/group-edit'
@@ -19,6 +20,8 @@ export class GroupEditor {
   /** Which step of the reader each change in the queue belongs to. */
   private readonly works = new Map<string, GroupWork>()
   private readonly waiters = new Map<string, (record: PendingGroup) => void>()
+  /** The notice that sends the reader to a conflict, and whose that is. */
+  private asked: { readonly id: string; readonly text: string } | null = null
 
   constructor(
     private readonly editor: Editor,
@@ -27,6 +30,7 @@ export class GroupEditor {
   ) {
     editor.repeatGroup = (change) => this.repeat(change)
     queue.groupEnded = (record) => this.ended(record)
+    effect(() => this.withdraw(queue.groups.value))
   }
 
   /** Give all objects of a group a class or a state, or delete them; answers how many that is to be done to. */
@@ -119,7 +123,7 @@ export class GroupEditor {
   }
 
   /** Say what has not become of a change. */
-  private tell({ done, left, locked, status, reason, action, isBack }: PendingGroup): void {
+  private tell({ id, done, left, locked, status, reason, action, isBack }: PendingGroup): void {
     const all = done.length + left.length + locked
     const parts: string[] = []
     if (reason !== '') parts.push(`${actionText(action, isBack)}: ${reason}`)
@@ -130,9 +134,18 @@ export class GroupEditor {
     if (locked > 0) parts.push(`${formatCount(locked)} ${locked === 1 ? 'is' : 'are'} locked`)
     if (parts.length === 0) return
     const how = status === 'conflict' && reason === '' ? ' The button “Conflict” above shows them.' : ''
-    this.editor.notice.value =
+    const text =
       reason === ''
         ? `${formatCount(left.length + locked)} of ${formatCount(all)} objects stay as they are: ${parts.join('; ')}.${how}`
         : `Objects could not ${parts.join('; ')}`
+    this.editor.notice.value = text
+    if (status === 'conflict') this.asked = { id, text }
+  }
+
+  /** Take the notice of a conflict away once the reader has settled that. */
+  private withdraw(groups: ReadonlyMap<string, PendingGroup>): void {
+    if (!this.asked || groups.get(this.asked.id)?.status === 'conflict') return
+    if (this.editor.notice.peek() === this.asked.text) this.editor.notice.value = ''
+    this.asked = null
   }
 }

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals'
-import type { JSX } from 'preact'
+import type { JSX, TargetedInputEvent, TargetedKeyboardEvent } from 'preact'
 import { getStates } from '../../api/objects'
 import type { Feature } from '../../model/geojson'
 import type { Workspace } from '../../store/workspace'
@@ -16,7 +16,12 @@ interface Props {
   readonly onGive: (state: string) => void
 }
 
-/** A state to be given: one of those that the slide has, or any other. */
+/**
+ * A state to be given: one of those that the slide has, or any other.
+ *
+ * Enter gives it, or a pick from the list. Either leaves the field, so that the keys after it mean the slide again.
+ * Who leaves in another way, with Escape or a click elsewhere, gives nothing: half a word is no state of hundreds.
+ */
 export function StateInput({ workspace, label, now, testId, onGive }: Props): JSX.Element {
   const known = useSignal<readonly string[]>(USUAL)
   const learn = (): void => {
@@ -30,8 +35,18 @@ export function StateInput({ workspace, label, now, testId, onGive }: Props): JS
   }
   const give = (field: HTMLInputElement): void => {
     const state = field.value.trim()
-    if (state === '') field.value = now
-    else if (state !== now) onGive(state)
+    field.blur()
+    if (state !== '' && state !== now) onGive(state)
+  }
+  const key = (event: TargetedKeyboardEvent<HTMLInputElement>): void => {
+    if (event.isComposing) return
+    if (event.key === 'Enter') give(event.currentTarget)
+    else if (event.key === 'Escape') event.currentTarget.blur()
+  }
+  /** A pick from the list comes as one replacement of the text; typed letters come as they are. */
+  const pick = (event: TargetedInputEvent<HTMLInputElement>): void => {
+    const isPick = !event.inputType || event.inputType === 'insertReplacementText'
+    if (isPick && known.peek().includes(event.currentTarget.value)) give(event.currentTarget)
   }
   return (
     <label class="state-field">
@@ -39,12 +54,17 @@ export function StateInput({ workspace, label, now, testId, onGive }: Props): JS
       <input
         list="known-states"
         autocomplete="off"
-        maxLength={100}
+        maxLength={200}
         defaultValue={now}
         placeholder={now === '' ? 'Change…' : ''}
+        title="Enter gives it, Esc leaves it"
         data-testid={testId}
         onFocus={learn}
-        onChange={(event) => give(event.currentTarget)}
+        onKeyDown={key}
+        onInput={pick}
+        onBlur={(event) => {
+          event.currentTarget.value = now
+        }}
       />
       <datalist id="known-states">
         {known.value.map((state) => (
