@@ -19,7 +19,7 @@ from pathserve.annotations.layers import LayerKind, layers_at
 from pathserve.annotations.paging import read_page, summarise
 from pathserve.annotations.query import AnnotationPage, AnnotationQuery, Order, Summary
 from pathserve.annotations.reading import SOURCES_AT_ONCE, Plan, Source, make_plan, read_columns
-from pathserve.annotations.revisions import Change, current_revision, read_changes, resolve_revision
+from pathserve.annotations.revisions import current_revision, resolve_revision
 from pathserve.annotations.rows import to_content
 from pathserve.annotations.schema import ensure_classes
 from pathserve.annotations.single_edit import append_version, content_at, require_current
@@ -129,14 +129,6 @@ class AnnotationStore:
     def summary(self, query: AnnotationQuery) -> Summary:
         """Count an answer, all of it and by class, layer and state, exactly."""
         return self._db.read(lambda tx: summarise(tx, self._reader, self._directories, query))
-
-    def changes(self, slide: str, *, since: int, limit: int) -> list[Change]:
-        """List what the revisions after ``since`` did, oldest first, for whoever follows a slide.
-
-        A revision's changes are given whole or not at all, so the last one's number is where to go on; there may be
-        more than ``limit`` of them when one revision alone has more.
-        """
-        return self._db.read(lambda tx: read_changes(tx, slide, since=since, limit=limit))
 
     def get(self, feature_id: UUID) -> Annotation:
         """Read one annotation as it is now.

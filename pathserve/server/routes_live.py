@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from pathserve.access import Action, Actor, Resource, allow
 from pathserve.annotations import Change
+from pathserve.annotations.revision_log import changes_since
 from pathserve.server.bodies import read_model
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.events import MEDIA_TYPE, Event, EventStream, News, follow, last_event
@@ -50,7 +51,7 @@ class SlideFeed:
         if slide is None or not allow(actor, Action.ANNOTATION_READ, Resource(slide.project)).allowed:
             return News([], over=True)
         events = list[Event]()
-        while changes := self._services.annotations.changes(self._slide, since=self._since, limit=_AT_ONCE):
+        while changes := changes_since(self._services.db, self._slide, self._since, limit=_AT_ONCE):
             self._since = changes[-1].revision
             events += _events(changes)
         return News([*events, *self._presence()])

@@ -32,6 +32,7 @@ from pathserve.annotations import (
 from pathserve.annotations.filters import parse_filter
 from pathserve.annotations.layer_table import Layers
 from pathserve.annotations.query import ORDERS
+from pathserve.annotations.revision_log import changes_since
 from pathserve.catalog import Catalog, make_slide_id
 from pathserve.db import Database, Row, Transaction, as_int
 from pathserve.errors import Conflict, Invalid, NotFound, Stale, TooLarge
@@ -835,14 +836,14 @@ def test_no_layer_is_called_like_a_step_of_a_path(
     assert [layer.name for layer, _ in store.layers(slide)] == ["..."]
 
 
-def test_an_import_may_replace_more_than_a_chunk(store: AnnotationStore, slide: str) -> None:
+def test_an_import_may_replace_more_than_a_chunk(store: AnnotationStore, slide: str, database: Database) -> None:
     new = field(3000)
     write(store, slide, new)
     store.add(slide, [drawn := square(1, 1, id=uuid4())], layer="hand", author="ada")
     newer = [*(replace(item, class_name="Z") for item in new), replace(drawn, class_name="Z")]
     assert write(store, slide, newer, on_conflict="replace") == 3
     assert store.summary(AnnotationQuery(slide, classes=("Z",))).total == 3001
-    changes = store.changes(slide, since=2, limit=10)
+    changes = changes_since(database, slide, 2, limit=10)
     assert [(c.layer, c.kind, c.count, c.ids) for c in changes] == [
         ("cells", "updated", 3000, ()),
         ("hand", "updated", 1, (_id(drawn),)),
@@ -893,7 +894,9 @@ def test_changes_say_who_touched_what_and_where(store: AnnotationStore, slide: s
     store.add(slide, field(101), layer="ada", author="ada")
     Layers(database).rename(slide, "ada", "Ada's", author="ada")
     store.compact(slide, ALWAYS)
-    found = [(c.revision, c.author, c.layer, c.kind, c.count, c.box) for c in store.changes(slide, since=0, limit=100)]
+    found = [
+        (c.revision, c.author, c.layer, c.kind, c.count, c.box) for c in changes_since(database, slide, 0, limit=100)
+    ]
     assert found[:5] == [
         (1, "model", "cells", "imported", 2, (100, 100, 510, 610)),
         (2, "ada", "ada", "created", 1, (1, 1, 11, 11)),
@@ -905,11 +908,11 @@ def test_changes_say_who_touched_what_and_where(store: AnnotationStore, slide: s
         (5, "ada", "ada", "created", 101),
         (6, "ada", "Ada's", "renamed", 0),
     ]
-    ids = [c.ids for c in store.changes(slide, since=0, limit=100)]
+    ids = [c.ids for c in changes_since(database, slide, 0, limit=100)]
     assert ids == [(), (drawn,), (drawn,), (_id(cells[0]),), (drawn,), (), ()]
-    assert [c.revision for c in store.changes(slide, since=2, limit=2)] == [3]  # the fourth one does not fit whole
-    assert [c.revision for c in store.changes(slide, since=3, limit=1)] == [4, 4]
-    assert store.changes(slide, since=6, limit=10) == []
+    assert [c.revision for c in changes_since(database, slide, 2, limit=2)] == [3]  # the fourth one does not fit whole
+    assert [c.revision for c in changes_since(database, slide, 3, limit=1)] == [4, 4]
+    assert changes_since(database, slide, 6, limit=10) == []
 
 
 def test_layers_are_renamed_and_taken_away_as_revisions(store: AnnotationStore, slide: str, database: Database) -> None:
