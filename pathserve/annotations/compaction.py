@@ -52,14 +52,14 @@ class CompactionRule:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What is folded together: some chunks of a layer, or some versions (id, revision) that lie beside chunks.
+    """What shall be folded together: some chunks of a layer, or annotations with versions beside chunks.
 
-    About as much as a chunk holds.
+    About as much as a chunk holds. What is current of it is asked when it is read: others may have written since.
     """
 
     layer: int
     chunks: tuple[ChunkRef, ...] = ()
-    versions: tuple[tuple[str, int], ...] = ()
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def _due(db: Database, slide: str, rule: CompactionRule) -> Iterator[_Unit]:
         after: Row = ()
         while rows := db.read(partial(_loose_versions, slide=slide, layer=layer, after=after)):
             yield from _neighbourhoods(layer, rows)
-            i, _, x0, y0, *_ = rows[-1]
+            i, x0, y0, *_ = rows[-1]
             after = (x0, y0, i)
 
 
@@ -134,10 +134,10 @@ def _full_layers(tx: Transaction, slide: str, rule: CompactionRule) -> list[int]
 
 
 def _loose_versions(tx: Transaction, slide: str, layer: int, after: Row) -> list[Row]:
-    """List versions beside chunks from left to right: id, revision, box."""
+    """List annotations with versions beside chunks from left to right: id, box."""
     further = "and (x0, y0, id) > (?, ?, ?) " if after else ""
     return tx.rows(
-        "select id, revision, x0, y0, x1, y1 from feature_version "  # noqa: S608 - constants only
+        "select id, x0, y0, x1, y1 from feature_version "  # noqa: S608 - constants only
         f"where slide = ? and until is null and deleted = 0 and layer = ? {further}order by x0, y0, id limit ?",
         slide,
         layer,
@@ -147,13 +147,15 @@ def _loose_versions(tx: Transaction, slide: str, layer: int, after: Row) -> list
 
 
 def _neighbourhoods(layer: int, rows: Sequence[Row]) -> Iterator[_Unit]:
-    order = order_of_boxes(np.array([[as_real(edge) for edge in row[2:]] for row in rows], np.float64))
+    order = order_of_boxes(np.array([[as_real(edge) for edge in row[1:]] for row in rows], np.float64))
     for some in np.array_split(order, -(-len(order) // CHUNK_ROWS)):
-        yield _Unit(layer, versions=tuple((str(rows[n][0]), as_int(rows[n][1])) for n in some.tolist()))
+        yield _Unit(layer, ids=tuple(str(rows[n][0]) for n in some.tolist()))
 
 
 def _fold(db: Database, reader: ChunkReader, slide: str, unit: _Unit) -> bool:
     folded = db.read(lambda tx: _read(tx, reader, slide, unit))
+    if not unit.chunks and not folded.versions:
+        return False
     columns = [*folded.columns, *_each_version(db, folded.versions)]
     pieces = list(cut(Columns.join(columns))) if columns else []
     made = [make_chunk(piece, scattered=True) for piece in pieces]
@@ -178,7 +180,7 @@ def _each_version(db: Database, keys: Sequence[tuple[str, int]]) -> Iterator[Col
 
 def _read(tx: Transaction, reader: ChunkReader, slide: str, unit: _Unit) -> _Folded:
     revision = current_revision(tx, slide)
-    columns, keys = list[Columns](), list[tuple[str, int]](unit.versions)
+    columns, keys = list[Columns](), _newest(tx, unit.ids)
     for ref, told in zip(unit.chunks, reader.columns(tx, unit.chunks, properties=True), strict=True):
         rows = tx.rows("select place from overridden where chunk = ?", ref.id)
         hidden = np.array([as_int(row) for (row,) in rows], np.int64)
@@ -186,20 +188,20 @@ def _read(tx: Transaction, reader: ChunkReader, slide: str, unit: _Unit) -> _Fol
         shown[hidden] = False
         if shown.any():
             columns.append(told.take(shown))
-        keys += _newest(tx, [UUID(bytes=told.ids[row].tobytes()) for row in hidden.tolist()])
+        keys += _newest(tx, [str(UUID(bytes=told.ids[row].tobytes())) for row in hidden.tolist()])
     # Two chunks may both hold rows of the same annotation that are history.
     return _Folded(revision, tuple(columns), tuple(dict.fromkeys(keys)))
 
 
-def _newest(tx: Transaction, ids: Sequence[UUID]) -> list[tuple[str, int]]:
-    """Give the versions that took the places of some rows, but for those that are deletions."""
+def _newest(tx: Transaction, ids: Sequence[str]) -> list[tuple[str, int]]:
+    """Give the versions of some annotations that are current and lie beside chunks, but for deletions."""
     found = list[tuple[str, int]]()
     for start in range(0, len(ids), IDS_AT_ONCE):
         some = ids[start : start + IDS_AT_ONCE]
         rows = tx.rows(
             "select v.id, v.revision from head h join feature_version v on v.id = h.id and v.revision = h.revision "  # noqa: S608 - placeholders only
             f"where h.deleted = 0 and v.until is null and h.id in ({placeholders(len(some))})",
-            *map(str, some),
+            *some,
         )
         found += [(str(i), as_int(revision)) for i, revision in rows]
     return found

@@ -627,18 +627,53 @@ def _meddle(store: AnnotationStore, slide: str, new: list[NewAnnotation]) -> Non
 
 
 class _Meddling:
-    """A database in which something happens right before the next write."""
+    """A database in which something happens right before the next write, or before one of the next reads."""
 
-    def __init__(self, database: Database, happens: Callable[[], None]) -> None:
-        self._database, self._happens = database, happens
+    def __init__(self, database: Database, happens: Callable[[], None], reads: int = 0) -> None:
+        self._database, self._happens, self._reads = database, happens, reads
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)
 
+    def read(self, work: Callable[[Transaction], Any]) -> Any:
+        self._reads -= 1
+        if self._reads == 0:
+            self._meddle()
+        return self._database.read(work)
+
     def write(self, work: Callable[[Transaction], Any]) -> Any:
+        if self._reads < 0:
+            self._meddle()
+        return self._database.write(work)
+
+    def _meddle(self) -> None:
         happens, self._happens = self._happens, lambda: None
         happens()
-        return self._database.write(work)
+
+
+@pytest.mark.parametrize("reads", [1, 2, 3, 4, 5, 6])
+def test_what_is_written_between_two_reads_of_who_folds_holds(
+    store: AnnotationStore, slide: str, database: Database, reads: int
+) -> None:
+    new = field(100)
+    write(store, slide, new)
+    store.add(slide, drawn := field(20, seed=7), layer="ada", author="ada")
+    store.edit_many(slide, [Edit(_id(item), 1, class_name="X") for item in new[:50]], author="ada")
+    edits = [Edit(_id(item), None, class_name="Y", unless_changed_since=3) for item in (*drawn, new[0], new[60])]
+    revised, earlier = list[int](), said(store.each(AnnotationQuery(slide)))
+
+    def meddle() -> None:
+        revised.append(sum(isinstance(answer, Edited) for answer in store.edit_many(slide, edits, author="eve")))
+
+    AnnotationStore(_Meddling(database, meddle, reads)).compact(slide, ALWAYS)
+    assert revised == [22]
+    for _ in range(2):
+        found = list(store.each(AnnotationQuery(slide)))
+        assert len(found) == len(said(found)) == 120
+        assert {a.id for a in found if a.class_name == "Y"} == {edit.id for edit in edits}
+        assert said(store.each(AnnotationQuery(slide, as_of=3))) == earlier
+        assert store.counts([slide]) == {slide: 120}
+        store.compact(slide, ALWAYS)
 
 
 def test_two_who_fold_the_same_fold_it_once(
