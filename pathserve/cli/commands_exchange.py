@@ -10,6 +10,7 @@ import typer
 
 from pathserve.annotations import AnnotationQuery
 from pathserve.annotations.revision_log import revision_log
+from pathserve.cli.files import whole_file
 from pathserve.cli.options import AUTHOR, AsJson, Data, Slide, usage
 from pathserve.cli.output import Exit, note, say, say_json
 from pathserve.cli.progress import bar
@@ -48,6 +49,9 @@ Affine = Annotated[
 Option = Annotated[
     list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="What a format has to be told; repeats.")
 ]
+
+
+_STANDARD_OUTPUT = (Path("-"), Path("/dev/stdout"))
 
 
 def register(app: typer.Typer) -> None:
@@ -121,7 +125,7 @@ def export_annotations(
     as_json: AsJson = False,
 ) -> None:
     """Export annotations in any format; says what it could not hold."""
-    output = None if output == Path("-") else output
+    output = None if output in _STANDARD_OUTPUT else output
     with usage():
         moment = None if as_of is None else parse_as_of(as_of)
         frame = frame_options(origin=origin, unit=unit, mpp=mpp, affine=affine)
@@ -154,13 +158,8 @@ def _sink(output: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    part = output.with_name(output.name + ".part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(output) as file:
+        yield file
 
 
 def _tell(report: ImportReport) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,10 @@ import typer
 import zarr
 
 from pathserve.annotations import AnnotationQuery, AnnotationStore
+from pathserve.annotations.mistaken import require_classes, require_layers
 from pathserve.catalog import SlideRecord
-from pathserve.cli.options import Data, Store
+from pathserve.cli.files import whole_file, whole_folder
+from pathserve.cli.options import Data, Store, usage
 from pathserve.cli.output import note
 from pathserve.cli.rooms import open_rooms
 from pathserve.datasets import read_mask, schema_of
@@ -25,6 +27,8 @@ from pathserve.masks import MaskKind, Window, dtype_of, encode_npy, encode_png
 
 _STRIP = 512
 _MAX_SIDE = 1_000_000
+_WHOLE, _BY_STRIPS = (".png", ".npy"), (".tif", ".tiff", ".zarr")
+"""How files end that are drawn at once, and those that are drawn strip by strip."""
 
 
 def register(app: typer.Typer) -> None:
@@ -48,39 +52,61 @@ def mask(
     store: Store = None,
 ) -> None:
     """Draw the annotations of a region, or of the whole slide, as a mask."""
+    with usage():
+        _require_ending(output)
+        place = _place(region, mpp, downsample)
     with open_rooms(data, store) as rooms:
         record = rooms.catalog.slide(slide)
-        grid = _grid(record, region, mpp, downsample)
+        with usage():
+            grid = _grid(record, place, mpp, downsample)
         # One revision and one schema for all strips, whatever is drawn meanwhile.
         revision = rooms.annotations.resolve(slide, as_of)
         query = AnnotationQuery(slide, classes=tuple(class_ or ()), layers=tuple(layer or ()), as_of=revision)
         schema = schema_of(rooms.db, rooms.classes, record.project, slide, as_of)
+        require_layers(rooms.annotations, query)
+        require_classes(schema, query)
         _write(_Drawing(rooms.annotations, schema, query, grid, kind), output, rooms.settings.max_output_pixels)
     note(f"{grid.width:,} x {grid.height:,} pixels written.")
 
 
-def _grid(record: SlideRecord, region: str, mpp: float | None, downsample: float | None) -> PixelGrid:
+def _require_ending(output: Path) -> None:
+    if output.suffix.lower() not in (*_WHOLE, *_BY_STRIPS):
+        raise Invalid("A mask is written as .png, .npy, .tif or .zarr.")
+
+
+_Place = tuple[float, float, int, int]
+"""Corner in level-0 pixels, size in output pixels."""
+
+
+def _place(region: str, mpp: float | None, downsample: float | None) -> _Place | None:
+    """Read where a mask lies; None is the whole slide."""
     if mpp is not None and downsample is not None:
         raise Invalid("Give --mpp or --downsample, not both.")
-    if mpp is not None:
-        whole = PixelGrid.at_mpp(0, 0, 1, 1, mpp=mpp, slide_mpp=record.require_mpp())
-    else:
-        scale = 1.0 if downsample is None else downsample
-        whole = PixelGrid(0, 0, 1, 1, scale, scale)
-    x, y, width, height = _corner_and_size(record, region, whole)
-    if max(width, height) > _MAX_SIDE:
-        raise TooLarge(f"A mask has at most {_MAX_SIDE:,} pixels a side.")
-    return PixelGrid(x, y, width, height, whole.downsample_x, whole.downsample_y)
-
-
-def _corner_and_size(record: SlideRecord, region: str, scale: PixelGrid) -> tuple[float, float, int, int]:
+    if any(scale is not None and not 0 < scale < math.inf for scale in (mpp, downsample)):
+        raise Invalid("--mpp and --downsample take numbers above 0.")
     if region == "full":
-        return 0.0, 0.0, math.ceil(record.width / scale.downsample_x), math.ceil(record.height / scale.downsample_y)
+        return None
     try:
         x, y, width, height = region.split(",")
-        return float(x), float(y), int(width), int(height)
+        place = float(x), float(y), int(width), int(height)
     except ValueError as error:
         raise Invalid("--region takes x,y,w,h (w and h whole output pixels) or full.") from error
+    if not all(map(math.isfinite, place)) or min(place[2:]) < 1:
+        raise Invalid("--region takes finite numbers, w and h at least 1.")
+    return place
+
+
+def _grid(record: SlideRecord, place: _Place | None, mpp: float | None, downsample: float | None) -> PixelGrid:
+    if mpp is not None:
+        scale = PixelGrid.at_mpp(0, 0, 1, 1, mpp=mpp, slide_mpp=record.require_mpp())
+    else:
+        scale = PixelGrid(0, 0, 1, 1, downsample or 1.0, downsample or 1.0)
+    if place is None:
+        wide, high = record.width / scale.downsample_x, record.height / scale.downsample_y
+        place = 0.0, 0.0, math.ceil(wide), math.ceil(high)
+    if max(place[2:]) > _MAX_SIDE:
+        raise TooLarge(f"A mask has at most {_MAX_SIDE:,} pixels a side.")
+    return PixelGrid(*place, scale.downsample_x, scale.downsample_y)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,35 +130,43 @@ class _Drawing:
 
 
 def _write(drawing: _Drawing, output: Path, max_pixels: int) -> None:
-    grid, dtype = drawing.grid, dtype_of(drawing.kind)
-    match output.suffix.lower():
-        case ".png":
-            grid.require_at_most(max_pixels)
-            output.write_bytes(encode_png(drawing.part()))
-        case ".npy":
-            grid.require_at_most(max_pixels)
-            output.write_bytes(encode_npy(drawing.part()))
-        case ".tif" | ".tiff":
-            tifffile.imwrite(
-                output,
-                (tile for strip in drawing.strips() for tile in _tiles(strip)),
-                shape=(grid.height, grid.width),
-                dtype=dtype,
-                tile=(_STRIP, _STRIP),
-                compression="zlib",
-                bigtiff=True,
-                photometric="minisblack",
-            )
-        case ".zarr":
-            if output.exists():
-                raise Conflict("The .zarr folder is there already; give another name or delete it.")
-            target = zarr.create_array(
-                output, shape=(grid.height, grid.width), chunks=(_STRIP, _STRIP), dtype=dtype, overwrite=False
-            )
-            for number, strip in enumerate(drawing.strips()):
-                target[number * _STRIP : number * _STRIP + len(strip)] = strip
-        case _:
-            raise Invalid("A mask is written as .png, .npy, .tif or .zarr.")
+    """Write a mask, which has its name when all of it is there."""
+    ending = output.suffix.lower()
+    if ending == ".zarr":
+        if output.exists():
+            raise Conflict("The .zarr folder is there already; give another name or delete it.")
+        with whole_folder(output) as folder:
+            _write_zarr(drawing, folder)
+        return
+    if ending in _WHOLE and drawing.grid.width * drawing.grid.height > max_pixels:
+        raise TooLarge(f"A {ending} holds at most {max_pixels:,} output pixels; .tif and .zarr hold more.")
+    with whole_file(output) as file:
+        if ending in _WHOLE:
+            file.write((encode_png if ending == ".png" else encode_npy)(drawing.part()))
+        else:
+            _write_tiff(drawing, file)
+
+
+def _write_tiff(drawing: _Drawing, file: BinaryIO) -> None:
+    tifffile.imwrite(
+        file,
+        (tile for strip in drawing.strips() for tile in _tiles(strip)),
+        shape=(drawing.grid.height, drawing.grid.width),
+        dtype=dtype_of(drawing.kind),
+        tile=(_STRIP, _STRIP),
+        compression="zlib",
+        bigtiff=True,
+        photometric="minisblack",
+    )
+
+
+def _write_zarr(drawing: _Drawing, folder: Path) -> None:
+    shape = (drawing.grid.height, drawing.grid.width)
+    target = zarr.create_array(
+        folder, shape=shape, chunks=(_STRIP, _STRIP), dtype=dtype_of(drawing.kind), overwrite=False
+    )
+    for number, strip in enumerate(drawing.strips()):
+        target[number * _STRIP : number * _STRIP + len(strip)] = strip
 
 
 def _tiles(strip: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:

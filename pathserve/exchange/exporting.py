@@ -1,18 +1,17 @@
 """The store's way out into a file of any format."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import BinaryIO
 
 from pathserve.annotations import AnnotationQuery, AnnotationStore
-from pathserve.errors import NotFound, Unsupported
+from pathserve.annotations.mistaken import require_layers
+from pathserve.errors import Unsupported
 from pathserve.exchange.frames import Frame, FrameOptions, inverse, move_columns, settle
 from pathserve.exchange.report import ExportReport
 from pathserve.formats.contract import Format, Losses, SlideFrame, WriteContext
 from pathserve.labels import ClassSchema, Columns
-
-_MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +86,7 @@ def begin_export(
         raise Unsupported(f"{options.form.title} is read and not written.", code="not_writable")
     settled = settle(options.frame, options.form, frame)
     revision = store.resolve(query.slide, query.as_of)
-    if query.layers:
-        _require_layers(query.layers, [layer.name for layer, _ in store.layers(query.slide, revision=revision)])
+    query = replace(query, as_of=revision)
+    require_layers(store, query)
     context = WriteContext(slide=frame, losses=Losses(), schema=schema, revisions=revisions, options=options.told)
-    return Export(store, replace(query, as_of=revision), options.form, settled, revision, context)
-
-
-def _require_layers(wanted: Sequence[str], there: Sequence[str]) -> None:
-    """Refuse a name that is mistaken: a file with nothing in it would look like an answer."""
-    if set(wanted) <= set(there):
-        return
-    named = ", ".join(there[:_MOST_NAMED])
-    more = f" and {len(there) - _MOST_NAMED:,} more" if len(there) > _MOST_NAMED else ""
-    raise NotFound(f"There is no such layer. Layers are: {named}{more}." if there else "There are no layers yet.")
+    return Export(store, query, options.form, settled, revision, context)

@@ -1,7 +1,9 @@
 """What each command prints, what it leaves behind, and its exit status."""
 
 import json
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -215,23 +217,71 @@ def test_a_whole_slides_mask_in_every_format(run, slide: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "status"),
     [
-        ["--region", "1,2,3", "-o", "m.png"],
-        ["--region", "a,b,c,d", "-o", "m.png"],
-        ["-o", "m.gif"],
-        ["--mpp", "1", "--downsample", "2", "-o", "m.png"],
-        ["--downsample", "0", "-o", "m.png"],
-        ["--downsample", "1e-9", "-o", "m.png"],
-        ["--kind", "distance", "--downsample", "32", "-o", "m.png"],
+        (["--region", "1,2,3", "-o", "m.png"], 2),
+        (["--region", "a,b,c,d", "-o", "m.png"], 2),
+        (["--region", "0,0,0,5", "-o", "m.png"], 2),
+        (["-o", "m.gif"], 2),
+        (["--mpp", "1", "--downsample", "2", "-o", "m.png"], 2),
+        (["--downsample", "0", "-o", "m.png"], 2),
+        (["--downsample", "nan", "-o", "m.png"], 2),
+        (["--downsample", "1e-9", "-o", "m.png"], 2),
+        (["--kind", "distance", "--downsample", "32", "-o", "m.png"], 1),
+        (["--layer", "nosuch", "-o", "m.png"], 1),
+        (["--class", "nosuch", "-o", "m.png"], 1),
     ],
 )
-def test_a_wrong_mask_is_one_sentence(run, slide: str, tmp_path: Path, words: list[str]) -> None:
+def test_a_wrong_mask_is_told_and_leaves_nothing(
+    run, slide: str, tmp_path: Path, words: list[str], status: int
+) -> None:
     words = [str(tmp_path / word) if word.startswith("m.") else word for word in words]
     done = run("mask", slide, *words)
-    assert done.returncode == 1
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.returncode == status
+    assert status == 2 or len(done.stderr.strip().splitlines()) == 1
     assert "bug" not in done.stderr
+    assert not list(tmp_path.glob("*m.*"))
+
+
+def test_a_mask_of_a_mistaken_name_says_which_there_are(run, slide: str, tmp_path: Path) -> None:
+    file, png = tmp_path / "a.geojson", tmp_path / "m.png"
+    file.write_text(json.dumps(SQUARE))
+    run("annotations", "import", slide, file, "--layer", "cells")
+    layer = run("mask", slide, "--layer", "cell", "-o", png)
+    assert layer.stderr == "pathserve: There is no such layer. Layers are: cells.\n"
+    name = run("mask", slide, "--class", "Tumor", "-o", png)
+    assert name.stderr == "pathserve: There is no such class. Classes are: Tumour.\n"
+    assert not png.exists()
+    assert run("mask", slide, "--layer", "cells", "--class", "Tumour", "-o", png).returncode == 0
+    assert np.asarray(Image.open(png)).any()
+
+
+@pytest.mark.parametrize("name", ["m.tif", "m.npy", "m.zarr"])
+def test_a_mask_that_is_broken_off_leaves_nothing(run, slide: str, tmp_path: Path, monkeypatch, name: str) -> None:
+    def broken_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathserve.cli.commands_masks.read_mask", broken_off)
+    before = set(tmp_path.iterdir())
+    assert run("mask", slide, "-o", tmp_path / name).returncode == 130
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_an_export_leaves_pipes_devices_and_links_what_they_are(run, slide: str, tmp_path: Path) -> None:
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link.geojson", tmp_path / "far.geojson"
+    os.mkfifo(pipe)
+    target.write_text("old")
+    link.symlink_to(target)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_bytes)
+        assert run("annotations", "export", slide, "-o", pipe).returncode == 0
+        assert json.loads(read.result(10))["features"] == []
+    assert pipe.is_fifo()
+    assert run("annotations", "export", slide, "-o", link).returncode == 0
+    assert link.is_symlink()
+    assert json.loads(target.read_text())["features"] == []
+    assert run("annotations", "export", slide, "-o", tmp_path).returncode == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "far.geojson", "link.geojson", "pipe"]
 
 
 def test_inspect_says_what_a_scan_is(run, sample_slide: Path) -> None:
