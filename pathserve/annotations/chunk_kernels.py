@@ -53,15 +53,31 @@ def take_starts(data: Array, at: int, width: int, out: Array) -> int:
 
 
 @inline
-def sum_boxes(k: Array) -> None:
-    """Turn (N, 4) differences into boxes: of x0 and y0 to the row above, of x1 and y1 to the box's own."""
+def take_columns(data: Array, at: int, columns: int, rows: int, out: Array) -> int:
+    """Take arrays of ``rows`` whole numbers, each behind its width, one after another; gives the place behind them.
+
+    That is -1 when the bytes are too few, or a width is none.
+    """
+    for column in range(columns):
+        if at >= len(data):
+            return -1
+        width: Any = np.int64(data[at])
+        if width not in (1, 2, 4, 8) or len(data) - at - 1 < width * rows:
+            return -1
+        take_ints(data, at + 1, width, out[column * rows : (column + 1) * rows])
+        at += 1 + width * rows
+    return at
+
+
+@inline
+def sum_boxes(corners: Array, extents: Array, k: Array) -> None:
+    """Put down (N, 4) boxes: (2 N,) differences from each x0 and y0 to the next, and widths and heights."""
     x, y = np.int64(0), np.int64(0)
     for row in range(len(k)):
-        x += k[row, 0]
-        y += k[row, 1]
+        x += corners[2 * row]
+        y += corners[2 * row + 1]
         k[row, 0], k[row, 1] = x, y
-        k[row, 2] += x
-        k[row, 3] += y
+        k[row, 2], k[row, 3] = x + extents[2 * row], y + extents[2 * row + 1]
 
 
 @inline
@@ -72,31 +88,53 @@ def _walk(
     scale: float,
     ring_starts: Array,
     closed: int,
-    places: Array,
-    values: Array,
+    firsts: Array,
+    far_places: Array,
+    far: Array,
     xy: Array,
-) -> int:
-    count, one = np.uint64(2 * (len(xy) - closed * (len(ring_starts) - 1))), np.uint64(1)
-    index, exception = np.uint64(0), 0
-    following = np.uint64(places[0]) if len(places) else count
+) -> None:
+    rings, one = np.uint64(len(ring_starts) - 1), np.uint64(1)
+    count = np.uint64(2) * (np.uint64(len(xy)) - rings - np.uint64(closed) * rings)
+    index, fars = np.uint64(0), 0
+    following = np.uint64(far_places[0]) if len(far) else count
     first_x, first_y = np.int64(0), np.int64(0)
-    for ring in range(len(ring_starts) - 1):
-        start, end = np.uint64(ring_starts[ring]), np.uint64(ring_starts[ring + 1] - closed)
+    for ring in range(rings):
+        row, end = np.uint64(ring_starts[ring]), np.uint64(ring_starts[ring + one] - closed)
+        first_x += firsts[np.uint64(2) * ring]
+        first_y += firsts[np.uint64(2) * ring + one]
         x, y = first_x, first_y
-        for row in range(start, end):
-            x += _value(data, at, count, width, index)
-            y += _value(data, at, count, width, index + one)
-            xy[row, np.uint64(0)], xy[row, one] = x / scale, y / scale
-            while following - index <= one:
-                xy[row, following - index] = values[exception]
-                exception += 1
-                following = np.uint64(places[exception]) if exception < len(places) else count
-            index += np.uint64(2)
-            if row == start:
-                first_x, first_y = x, y
+        xy[row, np.uint64(0)], xy[row, one] = x / scale, y / scale
+        row += one
+        while row < end:
+            while following - index <= one and fars < len(far):
+                if following == index:
+                    x += far[fars]
+                else:
+                    y += far[fars]
+                fars += 1
+                following = np.uint64(far_places[fars]) if fars < len(far) else count
+            stop = min(end, row + ((following - index) >> one))
+            for near in range(row, stop):
+                x += _value(data, at, count, width, index)
+                y += _value(data, at, count, width, index + one)
+                xy[near, np.uint64(0)], xy[near, one] = x / scale, y / scale
+                index += np.uint64(2)
+            row = stop
+
+
+@inline
+def _put_exceptions(ring_starts: Array, closed: int, places: Array, values: Array, xy: Array) -> None:
+    """Put down numbers that are kept as they are, and the last position of each ring that ends where it starts."""
+    exception, left_out = 0, 0
+    for ring in range(len(ring_starts) - 1):
+        end = ring_starts[ring + 1] - closed
+        while exception < len(places) and places[exception] < 2 * (end - left_out):
+            row = (places[exception] >> 1) + left_out
+            xy[row, places[exception] & 1] = values[exception]
+            exception += 1
         if closed:
-            xy[end, np.uint64(0)], xy[end, one] = xy[start, np.uint64(0)], xy[start, one]
-    return exception
+            xy[end, 0], xy[end, 1] = xy[ring_starts[ring], 0], xy[ring_starts[ring], 1]
+            left_out += 1
 
 
 @inline
@@ -107,38 +145,42 @@ def take_positions(
     scale: float,
     ring_starts: Array,
     closed: int,
+    firsts: Array,
+    far_places: Array,
+    far: Array,
     places: Array,
     values: Array,
     xy: Array,
-) -> int:
+) -> None:
     """Take the positions of rings out of their differences.
 
     Parameters
     ----------
     data, at, width
-        Bytes, where the differences begin in them, and of how many bytes each is (1, 2, 4 or 8).
+        Bytes, where the steps begin in them, and of how many bytes each is (1, 2, 4 or 8).
     ring_starts
         (R + 1,): where rings begin in ``xy``; each has a position of its own.
     closed
-        1 when the last position of each ring is its first one and has no difference; else 0.
+        1 when the last position of each ring is its first one and has no step; else 0.
+    firsts
+        (2 R,): differences from the first position of a ring to that of the next.
+    far_places, far
+        Which steps, rising, are larger than what stands in ``data``, and by how much.
     places, values
-        Which numbers, in the order of the differences, are exceptions, and what these are.
+        Which numbers of positions, rising and without those left out, are exceptions, and what these are.
     xy
         (V, 2) float64, filled.
-
-    Returns
-    -------
-    int
-        How many exceptions were put in; fewer than there are when their places do not rise.
     """
     start = np.uint64(at)
     if width == 1:
-        return _walk(data, start, 1, scale, ring_starts, closed, places, values, xy)
-    if width == 2:
-        return _walk(data, start, 2, scale, ring_starts, closed, places, values, xy)
-    if width == 4:
-        return _walk(data, start, 4, scale, ring_starts, closed, places, values, xy)
-    return _walk(data, start, 8, scale, ring_starts, closed, places, values, xy)
+        _walk(data, start, 1, scale, ring_starts, closed, firsts, far_places, far, xy)
+    elif width == 2:
+        _walk(data, start, 2, scale, ring_starts, closed, firsts, far_places, far, xy)
+    elif width == 4:
+        _walk(data, start, 4, scale, ring_starts, closed, firsts, far_places, far, xy)
+    else:
+        _walk(data, start, 8, scale, ring_starts, closed, firsts, far_places, far, xy)
+    _put_exceptions(ring_starts, closed, places, values, xy)
 
 
 def _take_ints(given: Array) -> int:
@@ -153,15 +195,22 @@ def _take_starts(given: Array) -> int:
     return take_starts(data, a[2], a[4], out)
 
 
+def _take_columns(given: Array) -> int:
+    a = carray(given, 10)
+    data, out = carray(pointer(a[0]), (a[1],), np.uint8), carray(pointer(a[8]), (a[9],), np.int64)
+    return take_columns(data, a[2], a[4], a[6], out)
+
+
 def _sum_boxes(given: Array) -> int:
-    a = carray(given, 2)
-    sum_boxes(carray(pointer(a[0]), (a[1] // 4, 4), np.int64))
+    a = carray(given, 6)
+    corners, extents = carray(pointer(a[0]), (a[1],), np.int64), carray(pointer(a[2]), (a[3],), np.int64)
+    sum_boxes(corners, extents, carray(pointer(a[4]), (a[5] // 4, 4), np.int64))
     return 0
 
 
 def _take_positions(given: Array) -> int:
-    a = carray(given, 18)
-    return take_positions(
+    a = carray(given, 24)
+    take_positions(
         carray(pointer(a[0]), (a[1],), np.uint8),
         a[2],
         a[4],
@@ -169,14 +218,22 @@ def _take_positions(given: Array) -> int:
         carray(pointer(a[8]), (a[9],), np.int64),
         a[10],
         carray(pointer(a[12]), (a[13],), np.int64),
-        carray(pointer(a[14]), (a[15],), np.float64),
-        carray(pointer(a[16]), (a[17] // 2, 2), np.float64),
+        carray(pointer(a[14]), (a[15],), np.int64),
+        carray(pointer(a[16]), (a[17],), np.int64),
+        carray(pointer(a[18]), (a[19],), np.int64),
+        carray(pointer(a[20]), (a[21],), np.float64),
+        carray(pointer(a[22]), (a[23] // 2, 2), np.float64),
     )
+    return 0
 
 
 ENTRIES = {
     "take_ints": (_take_ints, ("u1", "int", "int", "i8")),
     "take_starts": (_take_starts, ("u1", "int", "int", "i8")),
-    "sum_boxes": (_sum_boxes, ("i8",)),
-    "take_positions": (_take_positions, ("u1", "int", "int", "int", "i8", "int", "i8", "f8", "f8")),
+    "take_columns": (_take_columns, ("u1", "int", "int", "int", "i8")),
+    "sum_boxes": (_sum_boxes, ("i8", "i8", "i8")),
+    "take_positions": (
+        _take_positions,
+        ("u1", "int", "int", "int", "i8", "int", "i8", "i8", "i8", "i8", "f8", "f8"),
+    ),
 }

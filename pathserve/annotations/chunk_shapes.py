@@ -72,15 +72,17 @@ def _by_kernels(source: Unpacker, counts: Sequence[int], kernels: SimpleNamespac
     if closed and rings and int((ring_starts[1:] - ring_starts[:-1]).min()) < 2:
         raise damaged()
     count = 2 * (positions - closed * rings)
+    steps = count - 2 * rings
     scale, places, values = source.scale(count)
     if not scale:
         plain = source.plain_floats(count).reshape(-1, 2)
         return several[0], several[1], ring_starts, _closed(plain, ring_starts) if closed else plain
-    at, width = source.planes(count)
+    firsts, (far_places, far) = source.ints(2 * rings), _far(source, steps)
+    at, width = source.planes(steps)
     xy = np.empty((positions, 2))
-    put = kernels.take_positions(source.data, at, width, scale, ring_starts, int(closed), places, values, xy)
-    if put != len(places):
-        raise damaged()
+    kernels.take_positions(
+        source.data, at, width, scale, ring_starts, int(closed), firsts, far_places, far, places, values, xy
+    )
     return several[0], several[1], ring_starts, xy
 
 
@@ -90,7 +92,7 @@ def _by_arrays(source: Unpacker, counts: Sequence[int]) -> Shapes:
     lengths = np.diff(ring_starts) - closed
     if len(lengths) and int(lengths.min()) < 1:
         raise damaged()
-    xy = source.floats((int(lengths.sum()), 2), lambda k: _positions_back(k, lengths))
+    xy = source.floats((int(lengths.sum()), 2), lambda: _take_positions(source, lengths))
     return several[0], several[1], ring_starts, _closed(xy, ring_starts) if closed else xy
 
 
@@ -101,11 +103,23 @@ def _starts(lengths: Ints, total: int) -> Ints:
     return starts
 
 
-def _positions_back(changed: Ints, lengths: Ints) -> Ints:
+def _far(source: Unpacker, steps: int) -> tuple[Ints, Ints]:
+    places = source.places(steps)
+    return places, source.ints(len(places))
+
+
+def _take_positions(source: Unpacker, lengths: Ints) -> Ints:
+    count = int(lengths.sum())
+    begin = np.cumsum(source.ints(2 * len(lengths)).reshape(-1, 2), axis=0)
+    places, far = _far(source, 2 * (count - len(lengths)))
+    steps = source.ints(2 * (count - len(lengths)))
+    steps[places] += far
     first = np.cumsum(lengths) - lengths
-    begin = np.cumsum(changed[first], axis=0)
-    changed[first] = 0
-    run = np.cumsum(changed, axis=0)
+    is_step = np.ones(count, np.bool_)
+    is_step[first] = False
+    run = np.zeros((count, 2), np.int64)
+    _pairs(run)[is_step] = _pairs(steps.reshape(-1, 2))
+    np.cumsum(run, axis=0, out=run)
     run += np.repeat(_pairs(begin - run[first]), lengths).view(np.int64).reshape(-1, 2)
     return run
 

@@ -1,6 +1,6 @@
 """About a thousand neighbouring annotations as one block of bytes, and back, exactly.
 
-Layout, version 1, little-endian::
+Layout, version 2, little-endian::
 
     4s   magic "PSac"
     u16  version
@@ -16,11 +16,14 @@ Layout, version 1, little-endian::
 Attributes (what lists, counts and sorting ask for)
     one text (JSON): ``{"classes": [...], "states": [...], "layer": "..."}``; 16 N bytes of ids; integers: numbers,
     revisions and firsts (each as difference to the row above), kinds, classes, states, exhaustive; numbers: scores,
-    then boxes (x0 and y0 as difference to the row above, x1 and y1 to the box's own x0 and y0), then N float32 areas.
+    then boxes (integers: x0 and y0 of each as difference to the row above; integers: widths and heights), then N
+    float32 areas.
 Geometry
     integers: parts of each annotation, rings of each part, positions of each ring; u8: 1 when every ring ends
-    where it starts, so that last positions are left out; numbers: the positions, as difference to the one before in the
-    ring; a ring's first as difference to the first of the ring before.
+    where it starts, so that last positions are left out; numbers: the positions, x and y in turn, in these parts:
+    integers: the first of each ring, as difference to the first of the ring before; far steps, their places among the
+    steps and integers that tell them; integers: the steps, from each position of a ring to the next, 0 for a far one.
+    Far are steps of more than 16 bits, unless they are more than one in 16: so a few of them do not make all wider.
 JSON
     integers: lengths of the N properties; u8 form of the properties: 0 as they are; 1 and 2 with their decimal numbers
     taken out (see `json_numbers`): a text, then for 1 the numbers as a text, for 2 u32 how many, u32 stride, and the
@@ -31,7 +34,7 @@ JSON
 """
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -50,7 +53,7 @@ from pathserve.labels.columns import areas
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-VERSION = 1
+VERSION = 2
 MAX_ROWS = 1 << 20
 """Most annotations that one chunk can hold."""
 
@@ -60,6 +63,8 @@ _CRC = struct.Struct("<I")
 _ATTRIBUTES, _GEOMETRY, _JSON = range(3)
 _LEVEL = 3
 _AS_TEXT, _AS_FLOATS = 1, 2
+_NEAR_BITS = 16
+_MOST_FAR = 1 / 16
 _MANY_BYTES = 256
 """Above so many bytes of properties an annotation, their numbers are taken out."""
 
@@ -158,22 +163,24 @@ class Chunk:
 
     def attributes(self) -> Attributes:
         """Unpack the attributes alone."""
-        kernels = loaded_kernels()
-        source = Unpacker(self._section(_ATTRIBUTES), kernels)
+        source = Unpacker(self._section(_ATTRIBUTES), loaded_kernels())
         names, count = _object(source.text()), self._rows
+        ids = source.bytes_of(16 * count).reshape(count, 16)
+        ints = source.columns(7, count)
+        numbers, revisions, firsts = np.cumsum(ints[:3], axis=1)
         found = Attributes(
-            ids=source.bytes_of(16 * count).reshape(count, 16),
-            numbers=np.cumsum(source.ints(count)),
-            revisions=np.cumsum(source.ints(count)),
-            firsts=np.cumsum(source.ints(count)),
-            kinds=source.ints(count).astype(np.uint8),
-            classes=source.ints(count).astype(np.int32),
+            ids=ids,
+            numbers=numbers,
+            revisions=revisions,
+            firsts=firsts,
+            kinds=ints[3].astype(np.uint8),
+            classes=ints[4].astype(np.int32),
             class_names=tuple(names["classes"]),
-            states=source.ints(count).astype(np.int32),
+            states=ints[5].astype(np.int32),
             state_names=tuple(names["states"]),
-            exhaustive=source.ints(count).astype(np.bool_),
+            exhaustive=ints[6].astype(np.bool_),
             scores=source.floats((count,)),
-            boxes=source.floats((count, 4), _boxes_back if kernels is None else _boxes_by(kernels)),
+            boxes=source.floats((count, 4), lambda: _take_boxes(source, count)),
             areas=np.frombuffer(source.raw(4 * count), "<f4"),
             layer=names["layer"],
         )
@@ -325,7 +332,7 @@ def _attributes(columns: Columns, boxes: Floats) -> bytes:
     for small in (columns.kinds, columns.classes, columns.states, columns.exhaustive):
         out.ints(small.astype(np.int64))
     out.floats(columns.scores)
-    out.floats(boxes, _boxes_away)
+    out.floats(boxes, lambda k: _put_boxes(out, k))
     out.raw(areas(columns).astype("<f4").tobytes())
     return out.packed()
 
@@ -343,7 +350,7 @@ def _geometry(columns: Columns) -> bytes:
         keep = np.ones(len(xy), np.bool_)
         keep[end - 1] = False
         xy, lengths = xy.take(np.flatnonzero(keep), axis=0), lengths - 1
-    out.floats(xy, lambda k: _positions_away(k, lengths))
+    out.floats(xy, lambda k: _put_positions(out, k, lengths))
     return out.packed()
 
 
@@ -411,31 +418,36 @@ def _texts(source: Unpacker) -> dict[int, bytes]:
     return {row: source.text() for row in rows.tolist()}
 
 
-def _boxes_away(k: Ints) -> Ints:
-    return np.concatenate((np.diff(k[:, :2], axis=0, prepend=0), k[:, 2:] - k[:, :2]), axis=1)
+def _put_boxes(out: Packer, k: Ints) -> None:
+    out.ints(np.diff(k[:, :2], axis=0, prepend=0))
+    out.ints(k[:, 2:] - k[:, :2])
 
 
-def _boxes_back(changed: Ints) -> Ints:
-    low = changed[:, :2]
-    np.cumsum(low, axis=0, out=low)
-    changed[:, 2:] += low
-    return changed
+def _take_boxes(source: Unpacker, count: int) -> Ints:
+    corners, extents = source.columns(2, 2 * count)
+    kernels, k = loaded_kernels(), np.empty((count, 4), np.int64)
+    if kernels is None:
+        np.cumsum(corners.reshape(count, 2), axis=0, out=k[:, :2])
+        np.add(k[:, :2], extents.reshape(count, 2), out=k[:, 2:])
+    else:
+        kernels.sum_boxes(corners, extents, k)
+    return k
 
 
-def _boxes_by(kernels: Any) -> Callable[[Ints], Ints]:  # noqa: ANN401 - a module of numba's
-    def back(changed: Ints) -> Ints:
-        kernels.sum_boxes(changed)
-        return changed
-
-    return back
-
-
-def _positions_away(k: Ints, lengths: Ints) -> Ints:
+def _put_positions(out: Packer, k: Ints, lengths: Ints) -> None:
     first = np.cumsum(lengths) - lengths
-    changed = k.copy()
-    changed[1:] -= k[:-1]
-    changed[first] = np.diff(k[first], axis=0, prepend=0)
-    return changed
+    out.ints(np.diff(k[first], axis=0, prepend=0))
+    is_step = np.ones(len(k), np.bool_)
+    is_step[first] = False
+    ends = np.flatnonzero(is_step)
+    steps = (k.take(ends, axis=0) - k.take(ends - 1, axis=0)).ravel()
+    far = np.flatnonzero((steps >> (_NEAR_BITS - 1)) != (steps >> 63))
+    if len(far) > _MOST_FAR * len(steps):
+        far = far[:0]
+    out.places(far)
+    out.ints(steps[far])
+    steps[far] = 0
+    out.ints(steps)
 
 
 def _object(text: bytes) -> Mapping[str, Any]:

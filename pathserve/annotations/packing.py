@@ -5,10 +5,12 @@ Everything is little-endian.
 Integers
     One byte, the width w (1, 2, 4 or 8: the smallest that holds all values, signed), then w planes of n bytes: the
     lowest bytes of all values, then the second lowest, and so on. Planes of like bytes are what zstd packs well.
+Places
+    uint32 how many, then integers that rise.
 Numbers (float64)
-    uint32 scale. Scale 0: eight planes of n bytes, the float64 values as they are. Else: uint32 number of exceptions,
-    their places (integers, as above), their float64 values, and then k as integers, where value = k / scale exactly.
-    What k stands for (the value, a difference) is said where it is used; at exceptions it says nothing.
+    uint32 scale. Scale 0: eight planes of n bytes, the float64 values as they are. Else: the places of exceptions,
+    their float64 values, and then integers that tell k, where value = k / scale exactly. How they tell it (k itself,
+    differences) is said where it is used; at exceptions k says nothing.
 """
 
 import math
@@ -59,17 +61,22 @@ class Packer:
         width = next(w for w in (1, 2, 4, 8) if -(1 << (8 * w - 1)) <= low and high < 1 << (8 * w - 1))
         self._pieces += (bytes((width,)), _planes(values.ravel().astype(f"<i{width}"), width))
 
-    def floats(self, values: Floats, change: Callable[[Ints], Ints] = lambda k: k) -> None:
-        """Put an array of any shape; ``change`` turns its k (of the same shape) into what packs well."""
+    def places(self, places: Ints) -> None:
+        """Put places, which rise."""
+        self._pieces.append(_U32.pack(len(places)))
+        self.ints(places)
+
+    def floats(self, values: Floats, put: Callable[[Ints], None] | None = None) -> None:
+        """Put an array of any shape; ``put`` puts its k (of the same shape) in a form that packs well."""
         found = _scaled(values)
         if found is None:
             self._pieces += (_U32.pack(0), _planes(values.ravel().astype("<f8"), 8))
             return
         scale, k, bad = found
-        self._pieces += (_U32.pack(scale), _U32.pack(len(bad)))
-        self.ints(bad)
+        self._pieces.append(_U32.pack(scale))
+        self.places(bad)
         self.raw(values.ravel()[bad].astype("<f8").tobytes())
-        self.ints(change(k))
+        (put or self.ints)(k)
 
 
 class Unpacker:
@@ -118,14 +125,36 @@ class Unpacker:
         """Take whole numbers as (count,) int64."""
         return self._unplaned(*self.planes(count), count)
 
-    def floats(self, shape: tuple[int, ...], restore: Callable[[Ints], Ints] = lambda k: k) -> Floats:
-        """Take numbers as float64 of a shape; ``restore`` undoes what `Packer.floats` was given as ``change``."""
+    def columns(self, columns: int, rows: int) -> Ints:
+        """Take as many whole numbers several times, as (columns, rows) int64."""
+        out = np.empty((columns, rows), np.int64)
+        if self._kernels is None:
+            for column in out:
+                column[:] = self.ints(rows)
+            return out
+        end = self._kernels.take_columns(self.data, self._at, columns, rows, out)
+        if end < 0:
+            raise damaged()
+        self._at = end
+        return out
+
+    def places(self, end: int) -> Ints:
+        """Take places, which are below ``end``."""
+        places = self.ints(self.u32())
+        if len(places) and not (int(places[0]) >= 0 and int(places[-1]) < end and bool((np.diff(places) > 0).all())):
+            raise damaged()
+        return places
+
+    def floats(self, shape: tuple[int, ...], take: Callable[[], Ints] | None = None) -> Floats:
+        """Take numbers as float64 of a shape; ``take`` takes k of that shape as `Packer.floats` was told to put it."""
         count = math.prod(shape)
         scale, places, given = self.scale(count)
         if not scale:
             return self.plain_floats(count).reshape(shape)
-        values: Floats = restore(self.ints(count).reshape(shape)) / float(scale)
-        values.reshape(-1)[places] = given
+        k = self.ints(count).reshape(shape) if take is None else take()
+        values: Floats = k / float(scale)
+        if len(places):
+            values.reshape(-1)[places] = given
         return values
 
     def scale(self, count: int) -> tuple[int, Ints, Floats]:
@@ -133,11 +162,8 @@ class Unpacker:
         scale = self.u32()
         if not scale:
             return 0, np.empty(0, np.int64), np.empty(0)
-        exceptions = self.u32()
-        places = self.ints(exceptions)
-        given = np.frombuffer(self.raw(exceptions * 8), "<f8").astype(np.float64, copy=False)
-        if exceptions and not 0 <= int(places.min()) <= int(places.max()) < count:
-            raise damaged()
+        places = self.places(count)
+        given = np.frombuffer(self.raw(8 * len(places)), "<f8").astype(np.float64, copy=False)
         return scale, places, given
 
     def plain_floats(self, count: int) -> Floats:
@@ -165,11 +191,6 @@ class Unpacker:
         """Raise Corrupt when bytes are left."""
         if self._at != len(self._data):
             raise damaged()
-
-
-def width_of(most: int) -> int:
-    """Give the bytes of whole numbers of at most this size."""
-    return next(width for width in _WIDTHS if most < 1 << (8 * width - 1))
 
 
 def damaged() -> Corrupt:

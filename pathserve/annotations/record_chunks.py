@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.chunks import assemble, json_section, names_text
-from pathserve.annotations.packing import Packer, width_of
+from pathserve.annotations.packing import Packer
 from pathserve.annotations.records import Records, kernels
 from pathserve.labels import Columns
 
@@ -48,10 +48,9 @@ def chunk_of_records(records: Records) -> RecordChunk | None:
     boxes = np.empty((len(records), 4), np.int64)
     sizes = len(records), int(told[load.PARTS]), int(told[load.RINGS]), int(told[load.POSITIONS])
     starts = columns.starts, columns.part_starts, columns.ring_starts
-    reach = int(max(told[load.REACH], told[load.FIRST_REACH]))
-    # No more than is written: what is large comes from the system anew each time.
-    geometry = np.empty(8 * sum(sizes[:3]) + 2 * width_of(reach) * sizes[3] + _SLACK, np.uint8)
-    size = load.put_geometry(records.views, records.places, *starts, reach, geometry, boxes)
+    # Not much more than is written: what is large comes from the system anew each time.
+    geometry = np.empty(8 * sum(sizes[:3]) + 16 * sizes[2] + 4 * sizes[3] + _SLACK, np.uint8)
+    size = load.put_geometry(records.views, records.places, *starts, int(told[load.REACH]), geometry, boxes)
     raws = (_attributes(columns, boxes, scale, areas), geometry[:size], json_section(columns))
     return RecordChunk(assemble(sizes, raws), columns, boxes / float(scale))
 

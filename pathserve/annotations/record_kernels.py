@@ -9,7 +9,7 @@ never kept beyond its process, so its bytes are those of the machine. Nine words
     w8[47]    1 when every ring ends where it starts
     w32[12]   bytes of properties                w32[13] bytes of the whole geometry, 0 for none
     w32[14]   bytes of the geometry as drawn     w32[15] scale
-    f32[16]   area                               w32[17] largest step of k from a position to the next
+    f32[16]   area                               w32[17] largest of all steps of k; of one below 0, -1 - step
 
 Then, unless there is one ring, w32: the positions of each ring and the rings of each part, filled up to a word. Then
 the positions: as they are, 2 w64 each; or as whole numbers k, where k / scale is the coordinate to the last bit: k of
@@ -29,7 +29,7 @@ from pathserve.annotations.compiling import BYTE, FLOAT, INT, Array, Arrays, ent
 HEAD = 9
 """Words in front of a record's positions."""
 
-SCALE, RAW, CLOSED, REACH, FIRST_REACH, PARTS, RINGS, POSITIONS, TEXTS = range(9)
+SCALE, RAW, CLOSED, REACH, PARTS, RINGS, POSITIONS, TEXTS = range(8)
 """Places in what `measure` gives; `TEXTS` is followed by those of the three texts."""
 
 _POLYGON, _COLLECTION = plain(np.int64(5)), plain(np.int64(7))
@@ -122,7 +122,7 @@ def _put_steps(
             p, q = np.rint(x * scale), np.rint(y * scale)
             good &= p / scale == x and q / scale == y and bits[j, 0] != _NEGATIVE_ZERO and bits[j, 1] != _NEGATIVE_ZERO
             step_x, step_y = p - a, q - b
-            far = max(abs(step_x), abs(step_y))
+            far = max(step_x, -1 - step_x, step_y, -1 - step_y)  # of as many bits as the step is
             if not far <= _MOST_STEP:
                 return -1, reach
             reach = max(reach, _int(far))
@@ -270,18 +270,15 @@ def measure(records: Arrays, places: Array) -> Array:
     Returns
     -------
     At `SCALE` that of the first; `RAW`: how many have another or none; `CLOSED`: how many have only rings that end
-    where they start; `REACH`: largest step between positions; `FIRST_REACH`: largest step between the first positions
-    of rings, from 0 to the first; then sums, each of one count.
+    where they start; `REACH`: largest step between positions, as the records have it; then sums, each of one count.
     """
-    w64, w32, _, w8, _, _ = records
+    _, w32, _, w8, _, _ = records
     told = np.zeros(TEXTS + 3, np.int64)
     told[SCALE] = w32[2 * places[0] + 15]
-    before_x, before_y = _ZERO, _ZERO
     for place in places:
         h, b = 2 * place, 8 * place
-        rings = _int(w32[h + 9])
         told[POSITIONS] += w32[h + 8]
-        told[RINGS] += rings
+        told[RINGS] += w32[h + 9]
         told[PARTS] += w32[h + 10]
         told[CLOSED] += w8[b + 47]
         for text in range(3):
@@ -290,11 +287,6 @@ def measure(records: Arrays, places: Array) -> Array:
             told[RAW] += 1
             continue
         told[REACH] = max(told[REACH], w32[h + 17])
-        at, _ = _rings_at(w32, place)
-        for ring in range(rings):
-            x, y = w64[at + 2 * ring], w64[at + 2 * ring + 1]
-            told[FIRST_REACH] = max(told[FIRST_REACH], abs(x - before_x), abs(y - before_y))
-            before_x, before_y = x, y
     return told
 
 
@@ -408,18 +400,13 @@ def unpack(
 
 
 @inner
-def _width(most: int) -> int:
-    """Give the bytes of whole numbers of at most this size."""
-    return 1 if most < 128 else 2 if most < 32768 else 4 if most < 2147483648 else 8
-
-
-@inner
 def _put_ints(out: Array, at: int, values: Array) -> int:
     """Write whole numbers as `pathserve.annotations.packing` says; gives the place behind them."""
     low, high = _ZERO, _ZERO
     for value in values:
         low, high = min(low, _int(value)), max(high, _int(value))
-    width, count = _width(max(high, -1 - low)), len(values)
+    most, count = max(high, -1 - low), len(values)
+    width = 1 if most < 128 else 2 if most < 32768 else 4 if most < 2147483648 else 8
     out[at] = width
     at += 1
     for plane in range(width):
@@ -437,9 +424,8 @@ def _put_u32(out: Array, at: int, value: int) -> int:
 
 
 @inner
-def _put_scale(out: Array, at: int, scale: int) -> int:
-    """Write what stands in front of the k of numbers without exceptions."""
-    at = _put_u32(out, _put_u32(out, at, scale), _ZERO)
+def _put_no_places(out: Array, at: int) -> int:
+    at = _put_u32(out, at, _ZERO)
     out[at] = 1
     return at + 1
 
@@ -485,16 +471,53 @@ def put_attributes(
     at = _put_ints(out, at, states)
     at = _put_ints(out, at, exhaustive)
     at = _put_text(out, at, scores, _ZERO, len(scores))
-    at = _put_scale(out, at, scale)
-    changed = np.empty(4 * count, np.int64)
+    at = _put_no_places(out, _put_u32(out, at, scale))
+    corners, extents = np.empty(2 * count, np.int64), np.empty(2 * count, np.int64)
+    before_x, before_y = _ZERO, _ZERO
     for row in range(count):
         x, y = boxes[row, 0], boxes[row, 1]
-        changed[4 * row] = x - (boxes[row - 1, 0] if row else 0)
-        changed[4 * row + 1] = y - (boxes[row - 1, 1] if row else 0)
-        changed[4 * row + 2], changed[4 * row + 3] = boxes[row, 2] - x, boxes[row, 3] - y
-    at = _put_ints(out, at, changed)
+        corners[2 * row], corners[2 * row + 1] = x - before_x, y - before_y
+        extents[2 * row], extents[2 * row + 1] = boxes[row, 2] - x, boxes[row, 3] - y
+        before_x, before_y = x, y
+    at = _put_ints(out, _put_ints(out, at, corners), extents)
     area_bytes = areas.view(np.uint8)
     return _put_text(out, at, area_bytes, _ZERO, len(area_bytes))
+
+
+@inner
+def _take_firsts(records: Arrays, places: Array, firsts: Array) -> None:
+    """Put down the difference of each ring's first position to that of the ring before."""
+    w64, w32 = records[0], records[1]
+    i, before_x, before_y = _ZERO, _ZERO, _ZERO
+    for place in places:
+        word, _ = _rings_at(w32, place)
+        for n in range(_int(w32[2 * place + 9])):
+            x, y = w64[word + 2 * n], w64[word + 2 * n + 1]
+            firsts[i], firsts[i + 1] = x - before_x, y - before_y
+            before_x, before_y = x, y
+            i += 2
+
+
+@inner
+def _put_box(records: Arrays, place: int, ring_starts: Array, ring: int, closed: int, box: Array) -> int:
+    """Reckon the k of a record's box; gives its steps."""
+    w64, w32, w16 = records[0], records[1], records[2]
+    word, _ = _rings_at(w32, place)
+    rings = _int(w32[2 * place + 9])
+    d = 4 * (word + 2 * rings)
+    first = d
+    x0, y0 = w64[word], w64[word + 1]
+    x1, y1 = x0, y0
+    for n in range(rings):
+        x, y = w64[word + 2 * n], w64[word + 2 * n + 1]
+        x0, x1, y0, y1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y)
+        for _ in range(ring_starts[ring + n + 1] - ring_starts[ring + n] - 1 - closed):
+            x += w16[d]
+            y += w16[d + 1]
+            x0, x1, y0, y1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y)
+            d += 2
+    box[0], box[1], box[2], box[3] = x0, y0, x1, y1
+    return d - first
 
 
 @entry(INT, _RECORDS, _INTS, _INTS, _INTS, _INTS, INT, BYTE[::1], INT[:, ::1])
@@ -513,54 +536,35 @@ def put_geometry(
     Parameters
     ----------
     reach
-        Largest step of k: between positions of a ring, or between the first positions of rings.
+        Largest step of k between positions of a ring, as `measure` tells it.
     boxes
         (N, 4): gets k of each box.
     """
-    w64, w32, w16, w8, _, _ = records
+    _, w32, w16, w8, _, _ = records
     at = _put_ints(out, _ZERO, np.diff(starts))
     at = _put_ints(out, at, np.diff(part_starts))
     at = _put_ints(out, at, np.diff(ring_starts))
-    closed = _int(w8[8 * places[0] + 47])
+    closed, rings = _int(w8[8 * places[0] + 47]), len(ring_starts) - 1
     out[at] = closed
-    at = _put_scale(out, at + 1, _int(w32[2 * places[0] + 15]))
-    width = _width(reach)
-    out[at] = width
-    at += 1
-    count = 2 * (ring_starts[-1] - closed * (len(ring_starts) - 1))
-    low, high = out[at : at + count], out[at + count : at + min(width, 2) * count]
-    i, ring, before_x, before_y = _ZERO, _ZERO, _ZERO, _ZERO
+    at = _put_no_places(out, _put_u32(out, at + 1, _int(w32[2 * places[0] + 15])))
+    firsts = np.empty(2 * rings, np.int64)
+    _take_firsts(records, places, firsts)
+    at = _put_no_places(out, _put_ints(out, at, firsts))
+    out[at], out[at + 1] = 1, 1 if reach < 128 else 2  # no far steps: of one byte each
+    at += 2
+    count = 2 * (ring_starts[-1] - (1 + closed) * rings)
+    low, high = out[at : at + count], out[at + count : at + 2 * count]
+    i, ring = _ZERO, _ZERO
     for row in range(len(places)):
         place = places[row]
         word, _ = _rings_at(w32, place)
-        rings = _int(w32[2 * place + 9])
-        d = 4 * (word + 2 * rings)
-        x0, y0 = w64[word], w64[word + 1]
-        x1, y1 = x0, y0
-        for n in range(rings):
-            x, y = w64[word + 2 * n], w64[word + 2 * n + 1]
-            step_x, step_y = x - before_x, y - before_y
-            before_x, before_y = x, y
-            for plane in range(width):
-                out[at + plane * count + i] = (step_x >> (8 * plane)) & 255
-                out[at + plane * count + i + 1] = (step_y >> (8 * plane)) & 255
-            i += 2
-            x0, x1, y0, y1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y)
-            steps = ring_starts[ring + 1] - ring_starts[ring] - 1 - closed
-            ring += 1
-            for j in range(d, d + 2 * steps, 2):
-                x += w16[j]
-                y += w16[j + 1]
-                x0, x1, y0, y1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y)
-            for j in range(2 * steps):
-                low[i + j] = w16[d + j] & 255
-            if width > 1:
-                for j in range(2 * steps):
-                    high[i + j] = (w16[d + j] >> 8) & 255
-            for plane in range(2, width):
-                for j in range(2 * steps):
-                    out[at + plane * count + i + j] = 255 if w16[d + j] < 0 else 0
-            d += 2 * steps
-            i += 2 * steps
-        boxes[row, 0], boxes[row, 1], boxes[row, 2], boxes[row, 3] = x0, y0, x1, y1
-    return _int(at + width * count)
+        d = 4 * (word + 2 * _int(w32[2 * place + 9]))
+        steps = _put_box(records, place, ring_starts, ring, closed, boxes[row])
+        ring += _int(w32[2 * place + 9])
+        for j in range(steps):
+            low[i + j] = w16[d + j] & 255
+        if reach >= 128:
+            for j in range(steps):
+                high[i + j] = (w16[d + j] >> 8) & 255
+        i += steps
+    return _int(at + count * (1 if reach < 128 else 2))

@@ -137,6 +137,19 @@ def test_a_chunk_of_any_records_holds_them(annotations):
     assert chunk.attributes().areas.tobytes() == areas(whole).astype("<f4").tobytes()
 
 
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("step", [127, -128, 128, -129, 32_767, -32_768])
+def test_steps_are_as_wide_as_those_of_columns(step, closed):
+    line = [[40_000, 7], [40_000 + step, 7], [40_000 + step, 9]]
+    geometry = {"type": "LineString", "coordinates": line}
+    if closed:  # back by a step of which nothing is kept
+        geometry = {"type": "Polygon", "coordinates": [[*line, line[0]]]}
+    records = recorded([Columns.of([NewAnnotation(geometry)])])
+    made = chunk_of_records(records)
+    assert made is not None
+    assert b"".join(made.data) == encode_chunk(records.columns())
+
+
 def test_rows_of_two_scales_or_some_closed_are_left_to_columns():
     fine, coarse, lines = cells(300, 1000), cells(300, 10), cells(300, 1000, closed=False)
     assert chunk_of_records(recorded([coarse, fine])) is None
