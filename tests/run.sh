@@ -36,7 +36,7 @@ say "Installing PathServe and the tests' tools into .venv (builds the viewer)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 
 # Beside what follows: machine code, compiled once here and not by each process of the tests that is first to need it.
-.venv/bin/python -c "from pathserve.server.kernels import load_kernels; load_kernels()" &
+.venv/bin/python -m pathserve.server.kernels &
 compiler=$!
 
 say "Linters, and types beside what follows"

@@ -4,17 +4,27 @@ Rows that are neighbours are moved together: a box takes the rows of a chunk in 
 order of a Hilbert curve.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import types
 
-from pathserve.annotations.compiling import BYTE, FLOAT, INT, Array, entry, given, inlined, plain
+from pathserve.native.compiling import (
+    BYTE,
+    FLOAT,
+    INT,
+    NOTHING,
+    SMALL,
+    TRUTH,
+    Array,
+    entry,
+    given,
+    inlined,
+    plain,
+    together,
+)
 
 ROWS, PARTS, RINGS, POSITIONS, BYTES = (plain(np.int64(n)) for n in range(5))
 SIZES = 5
-
-_BOOL, _SMALL = types.boolean, types.int32
 
 
 class Table(NamedTuple):
@@ -37,10 +47,9 @@ class Table(NamedTuple):
     texts: Array
 
 
-_KINDS = (BYTE, INT, INT, INT, BYTE, _SMALL, _SMALL, FLOAT, _BOOL, INT, INT, INT, FLOAT, INT, BYTE)
+_KINDS = (BYTE, INT, INT, INT, BYTE, SMALL, SMALL, FLOAT, TRUTH, INT, INT, INT, FLOAT, INT, BYTE)
 _GIVEN = map(given, _KINDS)
-_TABLE: Any = types.NamedTuple
-_OUT = _TABLE([kind[::1] for kind in _KINDS], Table)
+_OUT = together(*(kind[::1] for kind in _KINDS), of=Table)
 
 
 @entry(INT, given(FLOAT, 2), FLOAT, FLOAT, FLOAT, FLOAT, INT[::1])
@@ -79,7 +88,7 @@ def _shift(source: Array, first: int, count: int, target: Array, at: int, base: 
         target[to + n] = source[begin + n] + by
 
 
-@entry(types.void, given(INT), given(INT), given(INT), given(INT), given(INT), INT[::1])
+@entry(NOTHING, given(INT), given(INT), given(INT), given(INT), given(INT), INT[::1])
 def measure(
     rows: Array, starts: Array, part_starts: Array, ring_starts: Array, text_starts: Array, sizes: Array
 ) -> None:
@@ -128,7 +137,7 @@ def _put_facts(
         out.exhaustive[to + at] = exhaustive[row]
 
 
-@entry(types.void, given(INT), *_GIVEN, given(_SMALL), given(_SMALL), _OUT, INT[::1])
+@entry(NOTHING, given(INT), *_GIVEN, given(SMALL), given(SMALL), _OUT, INT[::1])
 def put(
     rows: Array,
     ids: Array,

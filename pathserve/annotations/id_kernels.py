@@ -5,13 +5,11 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from pathserve.annotations.compiling import BYTE, INT, Array, entry, given, inner
+from pathserve.native.compiling import BYTE, INT, NOTHING, SMALL, TINY, TRUTH, WORD, Array, entry, given, inner
 
-_WORD, _SMALL = numba.uint64, numba.int32
-_INTS, _BYTES, _WORDS, _SMALLS = given(INT), given(BYTE), given(_WORD), given(_SMALL)
+_INTS, _BYTES, _WORDS, _SMALLS = given(INT), given(BYTE), given(WORD), given(SMALL)
 
 _ONE, _ZERO, _MINUS_ZERO, _RING = np.uint64(1), np.uint64(0), np.uint64(1 << 63), np.uint64(1 << 40)
 
@@ -45,7 +43,7 @@ def _of_shape(bits: Array, ring_starts: Array, r0: int, r1: int, secrets: Array)
 
 
 @entry(
-    numba.void, given(_WORD, 2), _INTS, _INTS, _INTS, _BYTES, _WORDS, _SMALLS, _BYTES, _INTS, _WORDS, _WORD[::1]
+    NOTHING, given(WORD, 2), _INTS, _INTS, _INTS, _BYTES, _WORDS, _SMALLS, _BYTES, _INTS, _WORDS, WORD[::1]
 )  # fmt: skip
 def digest(
     bits: Array,
@@ -83,7 +81,7 @@ def _slot(keys: Array, row: int, secret: Any, mask: Any) -> int:  # noqa: ANN401
     return np.int64(_mix(_mix(keys[row, 0] ^ secret) + keys[row, 1]) & mask)  # type: ignore[return-value]
 
 
-@entry(numba.void, _SMALL[::1], given(_WORD, 2), _WORD, INT)
+@entry(NOTHING, SMALL[::1], given(WORD, 2), WORD, INT)
 def put(slots: Array, keys: Array, secret: Any, first: int) -> None:  # noqa: ANN401 - uint64
     """Note where ids lie of which none is there: the first of them at ``first``."""
     mask = np.uint64(len(slots) - 1)
@@ -95,8 +93,8 @@ def put(slots: Array, keys: Array, secret: Any, first: int) -> None:  # noqa: AN
 
 
 @entry(
-    numba.void, _SMALLS, given(_WORD, 2), _WORDS, given(_WORD, 2), _WORDS, _WORD, numba.int8, numba.int8,
-    numba.int8[::1],
+    NOTHING, _SMALLS, given(WORD, 2), _WORDS, given(WORD, 2), _WORDS, WORD, TINY, TINY,
+    TINY[::1],
 )  # fmt: skip
 def compare(
     slots: Array,
@@ -122,7 +120,7 @@ def compare(
             place = slots[slot]
 
 
-@entry(numba.boolean, _SMALL[::1], given(_WORD, 2), _WORD)
+@entry(TRUTH, SMALL[::1], given(WORD, 2), WORD)
 def are_distinct(slots: Array, keys: Array, secret: Any) -> bool:  # noqa: ANN401 - uint64
     """Tell whether no id is there twice; ``slots`` are all -1, and more than ids."""
     mask = np.uint64(len(slots) - 1)

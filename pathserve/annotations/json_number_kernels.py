@@ -1,6 +1,6 @@
 """Machine code that takes decimal numbers out of JSON text and puts them back. Loaded when first needed."""
 
-from pathserve.annotations.compiling import BYTE, INT, Array, entry, given
+from pathserve.native.compiling import BYTE, INT, Array, entry, given
 
 _BYTES = given(BYTE)
 

@@ -5,7 +5,7 @@ Loaded by who needs it. Functions write into arrays that are large enough, and g
 
 import numpy as np
 
-from pathserve.annotations.compiling import BYTE, INT, Array, entry, given, inlined, inner, plain
+from pathserve.native.compiling import BYTE, INT, Array, entry, given, inlined, inner, plain
 
 POINTS, LINES, POLYGONS = plain(np.int64(1)), plain(np.int64(2)), plain(np.int64(3))
 

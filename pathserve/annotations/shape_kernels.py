@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pathserve.annotations.compiling import Array, inlined, inner, plain
+from pathserve.native.compiling import Array, inlined, inner, plain
 
 BUFFER = 256.0
 EXTENT = 4096.0

@@ -5,20 +5,6 @@ Nothing here holds the interpreter lock.
 
 import numpy as np
 
-from pathserve.annotations.compiling import (
-    BYTE,
-    FLOAT,
-    INT,
-    SMALL,
-    TRUTH,
-    Array,
-    Arrays,
-    entry,
-    given,
-    inlined,
-    inner,
-    plain,
-)
 from pathserve.annotations.mvt_kernels import FEATURE_BYTES, LINES, POINTS, POLYGONS, put_feature, put_path
 from pathserve.annotations.shape_kernels import (
     CLIPPED,
@@ -33,6 +19,20 @@ from pathserve.annotations.shape_kernels import (
     open_ring,
     round_off,
     simplify,
+)
+from pathserve.native.compiling import (
+    BYTE,
+    FLOAT,
+    INT,
+    SMALL,
+    TRUTH,
+    Array,
+    Arrays,
+    entry,
+    given,
+    inlined,
+    inner,
+    plain,
 )
 
 _COLLECTION = 7

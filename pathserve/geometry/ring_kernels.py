@@ -1,13 +1,8 @@
 """Which rings are certainly simple, in machine code without the interpreter lock; loaded when first needed."""
 
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
-Kernel = TypeVar("Kernel")
+from pathserve.native.compiling import BYTE, FLOAT, INT, TRUTH, Array, entry, given, inner
 
 MOST_POSITIONS = 100
 """Rings of more positions are not looked at: every edge is compared with every other."""
@@ -19,12 +14,7 @@ _LEAST_AREA = 1e-9
 _POLYGON, _MULTI_POLYGON = 5, 6
 
 
-def _jit(function: Kernel) -> Kernel:
-    compiled: Any = numba.njit(cache=True, nogil=True)(function)
-    return cast(Kernel, compiled)
-
-
-@_jit
+@inner
 def _side(ax: float, ay: float, bx: float, by: float, cx: float, cy: float) -> int:
     """Tell on which side of the line a b the point c lies: 1 or -1 when that is certain, else 0."""
     left, right = (ax - cx) * (by - cy), (ay - cy) * (bx - cx)
@@ -32,7 +22,7 @@ def _side(ax: float, ay: float, bx: float, by: float, cx: float, cy: float) -> i
     return 1 if found > error else -1 if found < -error else 0
 
 
-@_jit
+@inner
 def _are_apart(xy: Array, i: int, j: int) -> bool:
     """Tell whether the edges that begin at i and j have certainly no position in common."""
     ax, ay, bx, by = xy[i, 0], xy[i, 1], xy[i + 1, 0], xy[i + 1, 1]
@@ -46,7 +36,7 @@ def _are_apart(xy: Array, i: int, j: int) -> bool:
     return _side(cx, cy, dx, dy, ax, ay) * _side(cx, cy, dx, dy, bx, by) > 0
 
 
-@_jit
+@inner
 def _go_on(xy: Array, a: int, b: int, c: int) -> bool:
     """Tell whether the edges a b and b c have certainly nothing but b in common."""
     if _side(xy[a, 0], xy[a, 1], xy[b, 0], xy[b, 1], xy[c, 0], xy[c, 1]) != 0:
@@ -55,7 +45,7 @@ def _go_on(xy: Array, a: int, b: int, c: int) -> bool:
     return bool(along < 0.0)
 
 
-@_jit
+@inner
 def _has_area(xy: Array, first: int, last: int) -> bool:
     total, size = 0.0, 0.0
     for i in range(first, last):
@@ -66,7 +56,7 @@ def _has_area(xy: Array, first: int, last: int) -> bool:
     return abs(total) > _LEAST_AREA * size
 
 
-@_jit
+@inner
 def _is_star(xy: Array, first: int, last: int) -> bool:
     """Tell whether a ring certainly goes once around the mean of its positions and never back, as most cells do.
 
@@ -95,7 +85,7 @@ def _is_star(xy: Array, first: int, last: int) -> bool:
     return turns == 1
 
 
-@_jit
+@inner
 def _is_simple(xy: Array, first: int, last: int) -> bool:
     """Tell whether the closed ring of positions ``first`` to ``last`` certainly neither crosses nor touches itself."""
     if _is_star(xy, first, last):
@@ -111,7 +101,7 @@ def _is_simple(xy: Array, first: int, last: int) -> bool:
     return _has_area(xy, first, last)
 
 
-@_jit
+@entry(TRUTH[::1], given(BYTE), given(FLOAT, 2), given(INT), given(INT), given(INT), FLOAT, INT)
 def certainly_passing(
     kinds: Array, xy: Array, ring_starts: Array, part_starts: Array, starts: Array, far: float, most: int
 ) -> Array:

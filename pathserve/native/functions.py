@@ -12,15 +12,15 @@ from contextlib import suppress
 from ctypes import CFUNCTYPE, c_int64, c_void_p
 from hashlib import blake2b
 from importlib import import_module
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-_DIGEST_BYTES = 32
-_ENTRIES = "pathserve.native.entries"
+from pathserve.native.folder import choose_folder
+from pathserve.native.sources import key_of, tell_of_compiling
+
+_COMPILING = "pathserve.native.compiling"
 
 
 class Function:
@@ -51,52 +51,25 @@ class Function:
         return result
 
 
-def load_functions(module: str, *sources: str, folder: Path | None = None) -> Mapping[str, Function]:
+def load_functions(module: str, folder: Path | None = None) -> Mapping[str, Function]:
     """Give the kernels of a module of entries by their names.
 
     Parameters
     ----------
     module
-        Its ``ENTRIES`` are (what `entries.compiled` takes, what it is given as `Function` has it) by name.
-    sources
-        Modules whose code its kernels are made of, beside its own.
+        Its ``ENTRIES`` are (what `compiling.compiled` takes, what it is given as `Function` has it) by name.
     folder
-        Where object files are kept; by default where numba is told to keep its own, beside the module's source, or
-        with the user's other caches.
+        Where object files are kept; by default what `choose_folder` gives.
     """
     llvm = import_module("llvmlite.binding")
-    key = _key(llvm, (module, *sources))
-    for place in _folders(module) if folder is None else [folder]:
-        found = _read(place / f"{module}.o", key)
-        if found is not None:
-            return _linked(llvm, *found)
-    functions, code = _compiled(llvm, module)
-    for place in _folders(module) if folder is None else [folder]:
+    file, key = (folder or choose_folder()) / f"{module}.o", key_of([module])
+    found = _read(file, key)
+    if found is None:
+        tell_of_compiling()
+        found = _compiled(llvm, module)
         with suppress(OSError):
-            _write(place / f"{module}.o", key, functions, code)
-            break
-    return _linked(llvm, functions, code)
-
-
-def _key(llvm: Any, modules: Sequence[str]) -> str:  # noqa: ANN401 - a module
-    digest = blake2b(digest_size=_DIGEST_BYTES)
-    for name in (*modules, _ENTRIES, __name__):
-        spec = find_spec(name)
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(name)
-        digest.update(Path(spec.origin).read_bytes())
-    about = (version("numba"), version("llvmlite"), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
-    digest.update(repr(about).encode())
-    return digest.hexdigest()
-
-
-def _folders(module: str) -> list[Path]:
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(module)
-    told, user = os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    places = [Path(spec.origin).parent / "__pycache__", Path(user) / "pathserve"]
-    return [Path(told), *places] if told else places
+            _write(file, key, *found)
+    return _linked(llvm, *found)
 
 
 def _read(file: Path, key: str) -> tuple[dict[str, Any], bytes] | None:
@@ -137,7 +110,7 @@ def _machine(llvm: Any) -> Any:  # noqa: ANN401 - llvmlite's own types
 def _compiled(llvm: Any, module: str) -> tuple[dict[str, Any], bytes]:  # noqa: ANN401 - as above
     """Compile all entries; gives of each its symbol, what it takes and how long its object is, and all objects."""
     entries: Mapping[str, tuple[Any, Sequence[str]]] = import_module(module).ENTRIES
-    compiler = import_module(_ENTRIES)
+    compiler = import_module(_COMPILING)
     machine, functions, code = _machine(llvm), dict[str, Any](), b""
     for name, (function, takes) in entries.items():
         compiled = compiler.compiled(function)

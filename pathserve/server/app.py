@@ -45,7 +45,7 @@ from pathserve.server.connections import Connections, most_connections, open_fil
 from pathserve.server.cors import OPEN_PREFIXES, PREFLIGHT
 from pathserve.server.endpoint import Endpoint
 from pathserve.server.fast_path import FastPath
-from pathserve.server.kernels import compile_apart, load_kernels, use_writable_cache
+from pathserve.server.kernels import compile_apart, load_kernels
 from pathserve.server.middleware import Counting, Envelope
 from pathserve.server.openapi import Description
 from pathserve.server.problems import on_http_exception, on_pathserve_error
@@ -107,10 +107,8 @@ def create_app(
     """
     services = Services.open(settings)
 
-    cached = use_writable_cache(settings.data)
-
     def prepare() -> None:
-        compile_apart(cached, services.stopping.wait)
+        compile_apart(services.stopping.wait)
         if services.stopping.is_set():
             return
         load_kernels()

@@ -13,13 +13,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from pathserve.annotations import chunk_shapes
 from pathserve.formats.geojson import geojson_text
+from pathserve.native import choose_folder, key_of
 
 MODULES = (
     "pathserve.annotations.mvt_kernels",
@@ -33,11 +32,11 @@ MODULES = (
     "pathserve.geometry.ring_kernels",
 )
 
-_CACHE = "NUMBA_CACHE_DIR"
+OBJECTS = ("pathserve.annotations.chunk_kernels", "pathserve.formats.geojson.text_kernels")
+"""Those that are loaded without numba, by functions of their own."""
+
 _LOW_PRIORITY = 10
 _LOOK_SECONDS = 0.2
-_PACKAGE = Path(__file__).parent.parent
-_SOURCES = ("*kernels.py", "scan.py", "compiling.py")
 
 
 def load_kernels() -> None:
@@ -48,32 +47,15 @@ def load_kernels() -> None:
     geojson_text.load_kernel()
 
 
-def use_writable_cache(data: Path) -> Path:
-    """Choose the folder that keeps compiled code, and give it.
-
-    That is what ``NUMBA_CACHE_DIR`` says, else the installation. When this process may not write there, it is a folder
-    of the data folder: without any, numba compiles nothing at all. Must be called before numba is loaded.
-    """
-    told = os.environ.get(_CACHE)
-    folder = Path(told) if told else _PACKAGE / "__pycache__"
-    if not _is_writable(folder):
-        folder = data / "machine-code"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        os.environ[_CACHE] = str(folder)
-    return folder
-
-
-def compile_apart(folder: Path, wait: Callable[[float], bool]) -> None:
-    """Have another process compile what is not in the cache yet; should that fail, it is compiled when it is needed.
+def compile_apart(wait: Callable[[float], bool]) -> None:
+    """Have another process compile what is not kept yet; should that fail, it is compiled when it is needed.
 
     Parameters
     ----------
-    folder
-        What `use_writable_cache` gave.
     wait
         Waits so many seconds at most, and tells whether this process is about to end.
     """
-    if _mark(folder).exists():
+    if _mark(choose_folder()).exists():
         return
     try:
         child = subprocess.Popen([sys.executable, "-m", __name__], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - this program
@@ -86,10 +68,10 @@ def compile_apart(folder: Path, wait: Callable[[float], bool]) -> None:
 
 
 def main() -> None:
-    """Compile everything into the cache of the environment, and leave a mark there; one process at a time does it."""
+    """Compile everything into the folder that is chosen, and leave a mark there; one process at a time does it."""
     os.nice(_LOW_PRIORITY)
-    told = os.environ.get(_CACHE)
-    folder = Path(told) if told else _PACKAGE / "__pycache__"
+    os.umask(0o022)  # what others could write would not be taken again
+    folder = choose_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "pathserve-kernels.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -103,19 +85,7 @@ def main() -> None:
 
 def _mark(folder: Path) -> Path:
     """Give the file that is there when everything has been compiled out of what the sources are now."""
-    digest = sha256()
-    for file in sorted(file for pattern in _SOURCES for file in _PACKAGE.rglob(pattern)):
-        digest.update(file.read_bytes())
-    return folder / f"pathserve-kernels-{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"
-
-
-def _is_writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=folder).close()
-    except OSError:
-        return False
-    return True
+    return folder / f"pathserve-kernels-{key_of((*MODULES, *OBJECTS))}"
 
 
 if __name__ == "__main__":

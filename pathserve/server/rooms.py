@@ -10,6 +10,7 @@ from pathserve.catalog import Catalog, Pseudonyms
 from pathserve.config import Settings
 from pathserve.db import Database, open_database
 from pathserve.jobs import Jobs
+from pathserve.native import choose_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Rooms:
         """Open the database of a data folder, which is made when it is absent."""
         db = open_database(settings.database)
         settings.slides.mkdir(mode=0o700, parents=True, exist_ok=True)
+        choose_folder(settings.data)
         pseudonyms = Pseudonyms(db, settings.pseudonyms)
         chunks, directories = ChunkReader(), Directories()
         return cls(

@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pathserve
-from pathserve.server.kernels import MODULES, compile_apart, main, use_writable_cache
+from pathserve.server.kernels import MODULES, compile_apart, main
 
 START = """
 import asyncio
@@ -60,26 +59,15 @@ def cache(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def test_code_is_kept_where_it_can_be_written(tmp_path, cache, monkeypatch) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    assert use_writable_cache(data) == cache
-    assert os.environ["NUMBA_CACHE_DIR"] == str(cache)
-    (tmp_path / "file").touch()  # nobody, not even root, can write in a folder that is a file
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    assert use_writable_cache(data) == data / "machine-code"
-    assert os.environ["NUMBA_CACHE_DIR"] == str(data / "machine-code")
-    assert stat.S_IMODE((data / "machine-code").stat().st_mode) == 0o700
-
-
 def test_code_is_compiled_once_and_again_after_an_update(cache, monkeypatch) -> None:
     loaded = list[int]()
     monkeypatch.setattr("pathserve.server.kernels.load_kernels", lambda: loaded.append(1))
-    monkeypatch.setattr(os, "nice", lambda _: None)  # for the rest of the tests
+    for name in ("nice", "umask"):  # for the rest of the tests
+        monkeypatch.setattr(os, name, lambda _: None)
     main()
     main()
     assert len(loaded) == 1
-    compile_apart(cache, pytest.fail)  # asks for no other process, and so does not wait
+    compile_apart(pytest.fail)  # asks for no other process, and so does not wait
     (mark,) = cache.glob("pathserve-kernels-*")
     mark.rename(mark.with_name("pathserve-kernels-of-the-last-version"))
     main()
@@ -89,6 +77,6 @@ def test_code_is_compiled_once_and_again_after_an_update(cache, monkeypatch) -> 
 
 def test_a_server_that_ends_does_not_wait_for_compiling(cache) -> None:
     began = time.monotonic()
-    compile_apart(cache, lambda seconds: True)
+    compile_apart(lambda seconds: True)
     assert time.monotonic() - began < 30
     assert not list(cache.glob("pathserve-kernels-*"))

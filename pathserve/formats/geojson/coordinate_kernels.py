@@ -3,7 +3,8 @@
 from typing import Final, NamedTuple
 
 from pathserve.formats.geojson.json_kernels import after_key, is_word, plain_key, skip_space, word
-from pathserve.formats.geojson.number_kernels import Array, jit, read_number
+from pathserve.formats.geojson.number_kernels import read_number
+from pathserve.native.compiling import Array, inner
 
 # Places in `Rows.counts`.
 POSITIONS: Final = 2
@@ -29,7 +30,7 @@ class Shapes(NamedTuple):
     part_rings: Array
 
 
-@jit
+@inner
 def _read_position(text: Array, place: int, xy: Array, bits: Array, row: int) -> int:
     """Read ``[x, y]``, whose bracket is at ``place``; its end, or -1."""
     # Most blanks are none or one: looking first is cheaper than a call.
@@ -54,7 +55,7 @@ def _read_position(text: Array, place: int, xy: Array, bits: Array, row: int) ->
     return place + 1 if text[place] == _CLOSE_LIST else -1
 
 
-@jit
+@inner
 def _close_level(level: int, depth: int, shapes: Shapes, counts: Array) -> bool:
     """Take note of a ring or part that ends; False when there is no room for it."""
     if level == depth:
@@ -70,7 +71,7 @@ def _close_level(level: int, depth: int, shapes: Shapes, counts: Array) -> bool:
     return True
 
 
-@jit
+@inner
 def _read_coordinates(text: Array, place: int, shapes: Shapes, counts: Array) -> tuple[int, int]:  # noqa: C901 - one loop over a grammar
     """Read nested arrays of positions; their end (or -1) and how deep positions lie in them, 0 for one position.
 
@@ -111,7 +112,7 @@ def _read_coordinates(text: Array, place: int, shapes: Shapes, counts: Array) ->
             place = skip_space(text, place + 1)
 
 
-@jit
+@inner
 def _kind_of(text: Array, start: int, end: int) -> int:
     """Give the number of a geometry's type (`GeometryKind`), 0 for another."""
     if is_word(text, start, end, _POLYGON):
@@ -127,7 +128,7 @@ def _kind_of(text: Array, start: int, end: int) -> int:
     return 4 if is_word(text, start, end, _MULTILINE) else 0
 
 
-@jit
+@inner
 def _close_geometry(kind: int, first_ring: int, shapes: Shapes, counts: Array) -> bool:
     """Put the parts of a geometry down; False when there is no room for them."""
     parts = 1
@@ -148,7 +149,7 @@ def _close_geometry(kind: int, first_ring: int, shapes: Shapes, counts: Array) -
     return True
 
 
-@jit
+@inner
 def read_geometry(text: Array, place: int, shapes: Shapes, counts: Array) -> tuple[int, int]:
     """Read a geometry of type and coordinates, whose bracket is at ``place``; its end (or -1) and kind."""
     kind, depth = 0, -1

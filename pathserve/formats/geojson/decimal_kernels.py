@@ -4,16 +4,14 @@ Coordinates are mostly whole ten-thousandths: one division proves it, and tables
 go through Schubfach (Giulietti, "The Schubfach way to render doubles", 2020).
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 from numba import types
-from numba.core.extending import intrinsic
 
-from pathserve.formats.geojson.number_kernels import Array, jit, signed
+from pathserve.formats.geojson.number_kernels import signed
 from pathserve.formats.geojson.text_places import SLACK
-from pathserve.native.entries import inline
+from pathserve.native.compiling import Array, inlined, inner, made_by
 
 _PLAIN = 1e8
 _SCALE = 10_000
@@ -23,12 +21,7 @@ _MIN_POWER: Final = -292
 _MAX_POWER: Final = 324
 
 
-def native(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - numba's own type
-    """Make what puts machine code of its own into kernels; to Python it is no function."""
-    return intrinsic(function)
-
-
-@native
+@made_by
 def store(_: Any, out: Any, at: Any, value: Any) -> Any:  # noqa: ANN401 - numba's own types
     """Put a whole number at any place of an array of bytes, lowest byte first."""
 
@@ -41,7 +34,7 @@ def store(_: Any, out: Any, at: Any, value: Any) -> Any:  # noqa: ANN401 - numba
     return types.void(out, at, value), generate
 
 
-@native
+@made_by
 def load(_: Any, text: Any, at: Any) -> Any:  # noqa: ANN401 - numba's own types
     """Take eight bytes from any place of an array of bytes, as `store` puts them."""
 
@@ -54,7 +47,7 @@ def load(_: Any, text: Any, at: Any) -> Any:  # noqa: ANN401 - numba's own types
     return types.uint64(text, at), generate
 
 
-@native
+@made_by
 def copy_block(_: Any, text: Any, first: Any, out: Any, at: Any) -> Any:  # noqa: ANN401 - numba's own types
     """Copy `SLACK` bytes from any place of an array of bytes to any place of another."""
 
@@ -71,7 +64,7 @@ def copy_block(_: Any, text: Any, first: Any, out: Any, at: Any) -> Any:  # noqa
     return types.void(text, first, out, at), generate
 
 
-@native
+@made_by
 def _high(_: Any, a: Any, b: Any) -> Any:  # noqa: ANN401, ARG001 - numba's own types; names that tell what is given
     """Give the high half of the product of two uint64."""
 
@@ -111,7 +104,7 @@ def _powers() -> tuple[Array, Array]:
 _HIGH, _LOW = _powers()
 
 
-@jit
+@inner
 def _round_to_odd(row: int, value: Any) -> Any:  # noqa: ANN401 - uint64
     """Multiply with a power of ten; what is cut off makes the number odd."""
     product = _HIGH[row] * value
@@ -122,7 +115,7 @@ def _round_to_odd(row: int, value: Any) -> Any:  # noqa: ANN401 - uint64
     return high | np.uint64(low > np.uint64(1))
 
 
-@jit
+@inner
 def _shortest(bits: Any) -> Any:  # noqa: ANN401 - uint64 and int64
     """Give the digits (uint64) and the power of ten of a float64 that is positive and finite."""
     mantissa, biased = bits & np.uint64(0xFFFFFFFFFFFFF), np.int64(bits >> np.uint64(52))
@@ -153,7 +146,7 @@ def _shortest(bits: Any) -> Any:  # noqa: ANN401 - uint64 and int64
     return digits + np.uint64(middle > half or (middle == half and digits & one != 0)), tens
 
 
-@inline
+@inlined
 def _put_digits(digits: Any, count: int, out: Array, size: int) -> int:  # noqa: ANN401 - uint64
     """Write so many digits of a uint64, the last ones; gives the new size."""
     ten = np.uint64(10)
@@ -163,7 +156,7 @@ def _put_digits(digits: Any, count: int, out: Array, size: int) -> int:  # noqa:
     return size + count
 
 
-@jit
+@inner
 def _put_any(bits: Any, out: Array, size: int) -> int:  # noqa: ANN401 - uint64
     """Write a float64 that is positive and finite."""
     digits, power = _shortest(bits)
@@ -202,7 +195,7 @@ def _put_any(bits: Any, out: Array, size: int) -> int:  # noqa: ANN401 - uint64
     return _put_exponent(point - 1, out, last)
 
 
-@jit
+@inner
 def _put_exponent(power: int, out: Array, size: int) -> int:
     out[size] = _E
     size += 1
@@ -215,7 +208,7 @@ def _put_exponent(power: int, out: Array, size: int) -> int:
     return _put_digits(np.uint64(power), count, out, size)
 
 
-@jit
+@inner
 def _put_long(value: Any, out: Array, size: int) -> int:  # noqa: ANN401 - uint64
     """Write a long whole number but for its last four digits."""
     value //= np.uint64(_SCALE)
@@ -226,7 +219,7 @@ def _put_long(value: Any, out: Array, size: int) -> int:  # noqa: ANN401 - uint6
     return _put_digits(value, count, out, size)
 
 
-@inline
+@inlined
 def put_whole(value: int, out: Array, size: int) -> int:
     """Write a whole number that is not negative; gives the new size. `SLACK` bytes behind it are not kept."""
     rest = np.uint64(value)
@@ -244,7 +237,7 @@ def put_whole(value: int, out: Array, size: int) -> int:
     return size + 4
 
 
-@inline
+@inlined
 def put_number(value: Any, bits: Any, out: Array, size: int) -> int:  # noqa: ANN401 - float64 and its uint64
     """Write a float64; gives the new size, or -1 when it is not finite. `SLACK` bytes behind it are not kept.
 

@@ -29,9 +29,7 @@ Ints = npt.NDArray[np.int64]
 @cache
 def load_kernel() -> Function:
     """Load the machine code that writes Features."""
-    room = "pathserve.formats.geojson."
-    sources = [room + name for name in ("decimal_kernels", "json_kernels", "number_kernels", "text_places")]
-    return load_functions(room + "text_kernels", *sources)["write_features"]
+    return load_functions("pathserve.formats.geojson.text_kernels")["write_features"]
 
 
 class FeatureWriter:

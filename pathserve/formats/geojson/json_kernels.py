@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from pathserve.formats.geojson.number_kernels import Array, digits_end, jit, signed
+from pathserve.formats.geojson.number_kernels import digits_end, signed
+from pathserve.native.compiling import BYTE, INT, TRUTH, Array, entry, given, inner, together
 
 MORE: Final = 0
 """The text ends within what was looked at."""
@@ -36,6 +37,7 @@ def word(text: str) -> Array:
     return np.frombuffer(text.encode(), np.uint8).copy()
 
 
+_FOUND = together(INT, INT)
 _TRUE, _FALSE, _NULL, _FEATURES = map(word, ("true", "false", "null", "features"))
 
 
@@ -58,7 +60,7 @@ class Memory(NamedTuple):
     marks: Array
 
 
-@jit
+@inner
 def skip_space(text: Array, place: int) -> int:
     """Give the place of the next byte that is no blank."""
     at, one = np.uint64(place), np.uint64(1)
@@ -67,7 +69,7 @@ def skip_space(text: Array, place: int) -> int:
     return signed(at)
 
 
-@jit
+@inner
 def is_word(text: Array, start: int, end: int, wanted: Array) -> bool:
     """Tell whether some bytes are a word."""
     if end - start != len(wanted):
@@ -79,7 +81,7 @@ def is_word(text: Array, start: int, end: int, wanted: Array) -> bool:
     return True
 
 
-@jit
+@inner
 def string_end(text: Array, place: int, end: int) -> int:
     """Give the place of the quote that ends a text whose first character is at ``place``, or -1."""
     at, one, two, last = np.uint64(place), np.uint64(1), np.uint64(2), np.uint64(end)
@@ -91,7 +93,7 @@ def string_end(text: Array, place: int, end: int) -> int:
     return -1
 
 
-@jit
+@inner
 def plain_key(text: Array, place: int) -> int:
     """Give the end of a text without escapes that begins behind a quote, or -1."""
     at, one = np.uint64(place), np.uint64(1)
@@ -102,14 +104,14 @@ def plain_key(text: Array, place: int) -> int:
     return signed(at)
 
 
-@jit
+@inner
 def after_key(text: Array, place: int) -> int:
     """Give the place of the value behind the quote that ends a member's name, or -1."""
     place = skip_space(text, place + 1)
     return skip_space(text, place + 1) if text[place] == _COLON else -1
 
 
-@jit
+@inner
 def is_new(text: Array, start: int, end: int, serial: int, memory: Memory) -> bool:
     """Remember a member's name of the object ``serial``; False when it may have had it before, or there are too many.
 
@@ -131,7 +133,7 @@ def is_new(text: Array, start: int, end: int, serial: int, memory: Memory) -> bo
     return False
 
 
-@jit
+@inner
 def _skip_plain(text: Array, place: int, end: int) -> int:
     start = place
     while place < end:
@@ -144,7 +146,7 @@ def _skip_plain(text: Array, place: int, end: int) -> int:
     return -1
 
 
-@jit
+@inner
 def skip_value(text: Array, place: int, end: int) -> int:
     """Give the end of the JSON value at ``place`` by its brackets alone, -1 when the text ends before, -2 for none."""
     depth = 0
@@ -169,18 +171,7 @@ def skip_value(text: Array, place: int, end: int) -> int:
     return -1
 
 
-@jit
-def find_array(text: Array, place: int, end: int) -> tuple[int, int]:
-    """Look for the array ``features`` among the members of the object at ``place``.
-
-    Returns
-    -------
-    `FOUND` and the place behind its bracket; `END` and the object's end when it has none; `MORE`; or `BAD`.
-    """
-    return find_in_members(text, place + 1, end, True)
-
-
-@jit
+@entry(_FOUND, given(BYTE), INT, INT, TRUTH)
 def find_in_members(text: Array, place: int, end: int, stops: bool) -> tuple[int, int]:  # noqa: C901 - one loop over a grammar
     """Go on among the members of an object as `find_array` does; without ``stops`` up to its end."""
     while True:
@@ -213,7 +204,18 @@ def find_in_members(text: Array, place: int, end: int, stops: bool) -> tuple[int
             return (BAD if place == -2 else MORE), value
 
 
-@jit
+@entry(_FOUND, given(BYTE), INT, INT)
+def find_array(text: Array, place: int, end: int) -> tuple[int, int]:
+    """Look for the array ``features`` among the members of the object at ``place``.
+
+    Returns
+    -------
+    `FOUND` and the place behind its bracket; `END` and the object's end when it has none; `MORE`; or `BAD`.
+    """
+    return find_in_members(text, place + 1, end, True)
+
+
+@inner
 def copy_string(text: Array, place: int, out: Array, size: int) -> tuple[int, int, int]:
     """Copy a text whose quote is at ``place``; its end (or -1), the new size, and flags."""
     flags = 0
@@ -239,7 +241,7 @@ def copy_string(text: Array, place: int, out: Array, size: int) -> tuple[int, in
             out[to] = text[at]
 
 
-@jit
+@inner
 def _is_short(text: Array, start: int, first: int, dot: int, end: int) -> bool:
     """Tell whether a number without exponent is surely written in the one way in which orjson writes it."""
     if end - first > 16 or (dot == end and first > start and text[first] == _ZERO):
@@ -252,7 +254,7 @@ def _is_short(text: Array, start: int, first: int, dot: int, end: int) -> bool:
     return not (text[first] == _ZERO and text[dot + 1] == _ZERO and text[dot + 2] == _ZERO)
 
 
-@jit
+@inner
 def _number_end(text: Array, first: int, dot: int) -> int:
     """Give the end of a number that begins at ``first`` and whose whole part ends at ``dot``, or -1."""
     if dot == first or (text[first] == _ZERO and dot > first + 1):
@@ -269,7 +271,7 @@ def _number_end(text: Array, first: int, dot: int) -> int:
     return last if last > place else -1
 
 
-@jit
+@inner
 def _copy_number(text: Array, place: int, out: Array, size: int) -> tuple[int, int, int]:
     """Copy a number; it is flagged unless it is surely written as orjson writes it."""
     first = place + 1 if text[place] == _MINUS else place
@@ -289,7 +291,7 @@ def _copy_number(text: Array, place: int, out: Array, size: int) -> tuple[int, i
     return end, signed(to), (0 if is_short else NORMALISE)
 
 
-@jit
+@inner
 def _copy_word(text: Array, place: int, out: Array, size: int, wanted: Array) -> tuple[int, int, int]:
     for index in range(len(wanted)):
         if text[place + index] != wanted[index]:
@@ -298,7 +300,7 @@ def _copy_word(text: Array, place: int, out: Array, size: int, wanted: Array) ->
     return place + len(wanted), size + len(wanted), 0
 
 
-@jit
+@inner
 def _copy_plain(text: Array, place: int, out: Array, size: int) -> tuple[int, int, int]:
     """Copy a value that is neither object nor array."""
     char = text[place]
@@ -313,7 +315,7 @@ def _copy_plain(text: Array, place: int, out: Array, size: int) -> tuple[int, in
     return _copy_number(text, place, out, size)
 
 
-@jit
+@inner
 def _copy_key(text: Array, place: int, out: Array, size: int, serial: int, memory: Memory) -> tuple[int, int, int]:
     """Copy a member's name and its colon; the place of its value (or -1), the new size, and flags."""
     if text[place] != _QUOTE:
@@ -326,7 +328,7 @@ def _copy_key(text: Array, place: int, out: Array, size: int, serial: int, memor
     return after_key(text, last), size + 1, flags
 
 
-@jit
+@inner
 def copy_value(text: Array, place: int, out: Array, size: int, memory: Memory) -> tuple[int, int, int]:  # noqa: C901, PLR0915 - one loop over a grammar
     """Copy a JSON value without the blanks around its marks, looking whether it is one.
 

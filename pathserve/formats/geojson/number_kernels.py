@@ -4,15 +4,11 @@ One exact operation where that is enough (Clinger, "How to read floating point n
 algorithm of Lemire ("Number parsing at a gigabyte per second", 2021).
 """
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
-import numba
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+from pathserve.native.compiling import BYTE, FLOAT, INT, WORD, Array, entry, given, inner
 
 _MIN_POWER: Final = -60
 _MAX_POWER: Final = 40
@@ -20,17 +16,7 @@ _MOST_DIGITS: Final = 19
 _MINUS, _PLUS, _DOT, _ZERO = map(ord, "-+.0")
 
 
-def jit(function: Kernel) -> Kernel:
-    """Compile a function when it is first called; what was compiled is kept in a file.
-
-    Nothing here allocates, so references are not counted: counting them would take a third of the time.
-    """
-    options: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
-    compiled: Any = numba.njit(**options)(function)
-    return cast(Kernel, compiled)
-
-
-@jit
+@inner
 def signed(value: Any) -> int:  # noqa: ANN401 - uint64
     """Give a place as the type that can be negative: walks use the other, by which arrays are entered faster."""
     # A Python int is what this is to all callers; machine code knows but one kind of it.
@@ -57,7 +43,7 @@ _HIGH, _LOW = _powers()
 _TENS = np.array([10.0**q for q in range(23)])
 
 
-@jit
+@inner
 def _multiply(a: Any, b: Any) -> Any:  # noqa: ANN401 - uint64
     """Multiply two uint64; gives the high and the low half of the product."""
     mask, half = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -67,7 +53,7 @@ def _multiply(a: Any, b: Any) -> Any:  # noqa: ANN401 - uint64
     return high + (middle >> half) + (other >> half) + (carry >> half), (low & mask) | (carry << half)
 
 
-@jit
+@inner
 def _nearest(digits: Any, power: int) -> Any:  # noqa: ANN401 - uint64
     """Give the bits of the float64 nearest to digits (uint64, not 0) * 10^power; power lies within the table."""
     one = np.uint64(1)
@@ -94,7 +80,7 @@ def _nearest(digits: Any, power: int) -> Any:  # noqa: ANN401 - uint64
     return (mantissa & np.uint64(0xFFFFFFFFFFFFF)) | (np.uint64(exponent) << np.uint64(52))
 
 
-@jit
+@inner
 def _read_exponent(text: Array, place: int) -> Any:  # noqa: ANN401 - two int64
     """Read what follows an ``e``; its end (or -1) and value."""
     minus = text[place] == _MINUS
@@ -105,7 +91,7 @@ def _read_exponent(text: Array, place: int) -> Any:  # noqa: ANN401 - two int64
     return place, (-np.int64(value) if minus else np.int64(value))
 
 
-@jit
+@inner
 def _significant(text: Array, start: int, end: int) -> int:
     """Count the digits from the first one that is not 0."""
     while start < end and (text[start] == _ZERO or text[start] == _DOT):
@@ -116,7 +102,7 @@ def _significant(text: Array, start: int, end: int) -> int:
     return count
 
 
-@jit
+@inner
 def digits_end(text: Array, place: int) -> int:
     """Give the place behind the digits that begin at ``place``."""
     at, one = np.uint64(place), np.uint64(1)
@@ -125,7 +111,7 @@ def digits_end(text: Array, place: int) -> int:
     return signed(at)
 
 
-@jit
+@inner
 def _add_digits(text: Array, place: int, digits: Any) -> Any:  # noqa: ANN401 - uint64
     """Append the digits that begin at ``place`` to a number; gives the place behind them, and the number."""
     at, one, ten = np.uint64(place), np.uint64(1), np.uint64(10)
@@ -137,7 +123,7 @@ def _add_digits(text: Array, place: int, digits: Any) -> Any:  # noqa: ANN401 - 
     return signed(at), digits
 
 
-@jit
+@inner
 def _put_nearest(digits: Any, power: int, negative: bool, values: Array, bits: Array, index: int) -> bool:  # noqa: ANN401 - uint64
     """Put digits * 10^power down; False when it is too large or too small for here."""
     if digits == 0:
@@ -150,7 +136,7 @@ def _put_nearest(digits: Any, power: int, negative: bool, values: Array, bits: A
     return True
 
 
-@jit
+@entry(INT, given(BYTE), INT, FLOAT[::1], WORD[::1], INT)
 def read_number(text: Array, place: int, values: Array, bits: Array, index: int) -> int:  # noqa: C901 - calls would cost more than the work
     """Read a JSON number into ``values[index]``, of which ``bits`` is the view as uint64.
 

@@ -28,7 +28,8 @@ from pathserve.formats.geojson.json_kernels import (
     skip_value,
     word,
 )
-from pathserve.formats.geojson.number_kernels import Array, jit, read_number, signed
+from pathserve.formats.geojson.number_kernels import read_number, signed
+from pathserve.native.compiling import BYTE, FLOAT, INT, SMALL, TRUTH, WORD, Array, entry, given, inner, together
 
 FULL: Final = FOUND
 """A scan ended because the arrays are full."""
@@ -102,7 +103,23 @@ class Items(NamedTuple):
     rows: Array
 
 
-@jit
+_SHAPES = together(FLOAT[::1], WORD[::1], *4 * (INT[::1],), of=Shapes)
+_ROWS = together(
+    BYTE[:, ::1],
+    BYTE[::1],
+    SMALL[::1],
+    INT[:, ::1],
+    FLOAT[::1],
+    WORD[::1],
+    *2 * (BYTE[::1],),
+    *3 * (INT[::1],),
+    of=Rows,
+)
+_ITEMS = together(*3 * (INT[::1],), of=Items)
+_MEMORY = together(WORD[::1], *3 * (INT[::1],), of=Memory)
+
+
+@inner
 def _hex(char: int) -> int:
     if _ZERO <= char <= 0x39:
         value: int = signed(char) - _ZERO
@@ -111,7 +128,7 @@ def _hex(char: int) -> int:
     return lower - 0x57 if 0x61 <= lower <= 0x66 else -1
 
 
-@jit
+@inner
 def _read_uuid(text: Array, start: int, ids: Array, row: int) -> bool:
     """Read 36 characters as a UUID; tells whether they are one."""
     count = 0
@@ -132,7 +149,7 @@ def _read_uuid(text: Array, start: int, ids: Array, row: int) -> bool:
     return True
 
 
-@jit
+@inner
 def _is_owned(text: Array, start: int, end: int) -> bool:
     """Tell whether a property is the server's, and passed over."""
     if end - start < 5 or end - start > 10:
@@ -149,7 +166,7 @@ def _is_owned(text: Array, start: int, end: int) -> bool:
     )
 
 
-@jit
+@inner
 def _find_class(text: Array, start: int, end: int, rows: Rows) -> int:
     """Give the number of this classification's text among those of the block, -2 when there are too many."""
     classes, counts = rows.classes, rows.counts
@@ -170,7 +187,7 @@ def _find_class(text: Array, start: int, end: int, rows: Rows) -> int:
     return fresh
 
 
-@jit
+@inner
 def _judge(
     text: Array, key: int, last: int, value: int, end: int, written: int, size: int, row: int, rows: Rows
 ) -> int:
@@ -192,7 +209,7 @@ def _judge(
     return -1 if is_word(text, key, last, _FOREIGN) else 1
 
 
-@jit
+@inner
 def _copy_member(text: Array, key: int, last: int, size: int, row: int, rows: Rows, memory: Memory) -> tuple[int, int]:
     """Copy the member whose name begins at ``key``; its end (or -1) and the new size, the same when it is dropped."""
     out, before = rows.out, size
@@ -209,7 +226,7 @@ def _copy_member(text: Array, key: int, last: int, size: int, row: int, rows: Ro
     return (place if kept >= 0 else -1), (size if kept > 0 else before)
 
 
-@jit
+@inner
 def _read_properties(text: Array, place: int, size: int, row: int, rows: Rows, memory: Memory) -> tuple[int, int]:  # noqa: C901 - one loop over a grammar
     """Copy the properties that are kept, each with a comma behind it; their end (or -1) and the new size."""
     memory.marks[OBJECTS] += 1
@@ -246,7 +263,7 @@ def _read_properties(text: Array, place: int, size: int, row: int, rows: Rows, m
         place = skip_space(text, place + 1)
 
 
-@jit
+@inner
 def _close_properties(text: Array, start: int, size: int, many: int, row: int, rows: Rows, memory: Memory) -> int:
     """Put ``many`` members that stand beside the properties into them, and close them; the new size, or -1."""
     out = rows.out
@@ -275,7 +292,7 @@ def _close_properties(text: Array, start: int, size: int, many: int, row: int, r
     return size
 
 
-@jit
+@inner
 def _read_feature(text: Array, place: int, end: int, shapes: Shapes, rows: Rows, memory: Memory) -> int:  # noqa: C901, PLR0915 - one loop over a grammar
     """Read a Feature of the common form at ``place`` into the next row; its end, or -1."""
     counts = rows.counts
@@ -343,14 +360,14 @@ def _read_feature(text: Array, place: int, end: int, shapes: Shapes, rows: Rows,
     return place + 1
 
 
-@jit
+@inner
 def _record_end(text: Array, place: int, end: int, mark: int) -> int:
     while place < end and text[place] != mark:
         place += 1
     return place
 
 
-@jit
+@inner
 def _record_extent(text: Array, place: int, last: int, end: int, is_final: bool, mark: int) -> tuple[int, int]:
     """Give the end of a record (-1 when more of it may follow), and that of the Feature, -1 when it is not alone."""
     if last >= 0:
@@ -364,7 +381,7 @@ def _record_extent(text: Array, place: int, last: int, end: int, is_final: bool,
     return (stop if stop < end or is_final else -1), -1
 
 
-@jit
+@entry(together(INT, INT), given(BYTE), INT, INT, TRUTH, INT, _SHAPES, _ROWS, _ITEMS, _MEMORY)
 def scan_items(  # noqa: C901 - one loop over a grammar
     text: Array,
     place: int,

@@ -5,7 +5,6 @@ import numpy as np
 
 from pathserve.formats.geojson.decimal_kernels import copy_block, load, put_number, put_whole, store
 from pathserve.formats.geojson.json_kernels import is_word, string_end, word
-from pathserve.formats.geojson.number_kernels import Array
 from pathserve.formats.geojson.text_places import (
     AFTER,
     BEFORE,
@@ -17,7 +16,7 @@ from pathserve.formats.geojson.text_places import (
     STATE,
     TYPE,
 )
-from pathserve.native.entries import carray, inline, pointer
+from pathserve.native.compiling import Array, carray, inlined, pointer
 
 _COMMA, _OPEN, _CLOSE, _QUOTE, _OPEN_OBJECT, _CLOSE_OBJECT, _BACKSLASH = map(ord, ',[]"{}\\')
 _NEXT = int.from_bytes(b"],[", "little")
@@ -29,7 +28,7 @@ _OBJECT_TYPE, _STATE, _CLASSIFICATION, _FOREIGN = map(word, ("objectType", "stat
 _LAYER, _AUTHOR, _NUMBER, _REVISION, _PROVENANCE = map(word, ("layer", "author", "number", "revision", "provenance"))
 
 
-@inline
+@inlined
 def _put(text: Array, first: int, last: int, out: Array, size: int) -> int:
     """Copy some bytes; gives the new size. `SLACK` bytes behind it are not kept."""
     whole, end = len(text) - SLACK, size + last - first
@@ -44,7 +43,7 @@ def _put(text: Array, first: int, last: int, out: Array, size: int) -> int:
     return end
 
 
-@inline
+@inlined
 def _put_id(ids: Array, row: int, out: Array, size: int) -> int:
     """Write a UUID."""
     for place in range(16):
@@ -56,7 +55,7 @@ def _put_id(ids: Array, row: int, out: Array, size: int) -> int:
     return size
 
 
-@inline
+@inlined
 def _put_ring(xy: Array, bits: Array, first: int, last: int, out: Array, size: int) -> int:
     """Write positions with commas between; the new size, or -1."""
     for row in range(np.uint64(first), np.uint64(last)):
@@ -73,7 +72,7 @@ def _put_ring(xy: Array, bits: Array, first: int, last: int, out: Array, size: i
     return size - 1
 
 
-@inline
+@inlined
 def _put_shape(
     kind: int,
     row: int,
@@ -115,7 +114,7 @@ def _put_shape(
     return size - 1
 
 
-@inline
+@inlined
 def _is_same(text: Array, first: int, other: int, count: int) -> bool:
     """Tell whether the bytes at two places are the same."""
     whole = max(first, other) + 8
@@ -129,7 +128,7 @@ def _is_same(text: Array, first: int, other: int, count: int) -> bool:
     return True
 
 
-@inline
+@inlined
 def _has_type(text: Array, first: int, last: int) -> int:
     """Look at the members of a JSON object as orjson writes it: 1 when it has an ``objectType``, 0 when not.
 
@@ -159,7 +158,7 @@ def _has_type(text: Array, first: int, last: int) -> int:
     return found
 
 
-@inline
+@inlined
 def _is_moved(text: Array, first: int, last: int) -> bool:
     """Tell whether a member is written elsewhere, or is the server's own; a name with an escape may be one."""
     for place in range(first, last):
@@ -177,12 +176,12 @@ def _is_moved(text: Array, first: int, last: int) -> bool:
     )
 
 
-@inline
+@inlined
 def _put_text(texts: Array, ends: Array, index: int, out: Array, size: int) -> int:
     return _put(texts, ends[index], ends[index + 1], out, size)
 
 
-@inline
+@inlined
 def write_features(
     kinds: Array,
     xy: Array,

@@ -1,0 +1,126 @@
+"""How kernels are compiled. Only modules of kernels import this: numba takes time and memory to load.
+
+What Python calls is an `entry`, which numba keeps in a file, or an entry of an object file (`compiled`), loaded
+without numba (`pathserve.native.functions`). All other kernels are part of the entries that call them, and are never
+compiled by a process that finds those.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import numpy.typing as npt
+from numba import types
+from numba.core.extending import intrinsic
+
+from pathserve.native.folder import INSTALLATION, choose_folder
+from pathserve.native.sources import digest_of, tell_of_compiling
+
+Array = npt.NDArray[Any]
+Arrays = tuple[Array, ...]
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+INT, SMALL, SHORT, TINY = types.int64, types.int32, types.int16, types.int8
+WORD, BYTE, FLOAT, HALF = types.uint64, types.uint8, types.float64, types.float32
+TRUTH, NOTHING = types.boolean, types.void
+
+_FOLDER = choose_folder()
+_CONFIG: Any = numba.config
+_CONFIG.CACHE_DIR = "" if _FOLDER == INSTALLATION else str(_FOLDER)
+
+_DIGITS = 8
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+_WITHOUT_ROOM: dict[str, Any] = {"_nrt": False}
+"""Without making arrays, so that nothing need count who uses them: that takes a third of the time."""
+
+_ONLY_INSIDE: dict[str, Any] = {"no_cpython_wrapper": True, **_WITHOUT_ROOM}
+"""Without what would let Python call them, a sixth of all that is compiled. They can give no arrays back."""
+
+
+def given(kept: Any, dimensions: int = 1) -> Any:  # noqa: ANN401 - numba's own types
+    """Give the type of an array that is only read: writable ones are taken too."""
+    return types.Array(kept, dimensions, "C", readonly=True)
+
+
+def together(*kinds: Any, of: type | None = None) -> Any:  # noqa: ANN401 - as above
+    """Give the type of a tuple, or of a named one of a class."""
+    made: Any = types
+    if of is None:
+        return made.Tuple(kinds)
+    if len(set(kinds)) == 1:  # which is another type to numba
+        return made.NamedUniTuple(kinds[0], len(kinds), of)
+    return made.NamedTuple(kinds, of)
+
+
+def inner(function: Kernel) -> Kernel:
+    """Compile what only other kernels call."""
+    compiled: Any = numba.njit(**_OPTIONS, **_ONLY_INSIDE)(function)
+    kernel: Kernel = compiled
+    return kernel
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Compile it into each of its callers: a call with a few arrays takes as long as all that is done with a cell."""
+    compiled: Any = numba.njit(**_OPTIONS, **_ONLY_INSIDE, forceinline=True)(function)
+    kernel: Kernel = compiled
+    return kernel
+
+
+def entry(returns: Any, *arguments: Any, allocates: bool = False) -> Callable[[Kernel], Kernel]:  # noqa: ANN401 - as above
+    """Compile what Python calls, for one signature, or take it from the cache.
+
+    Parameters
+    ----------
+    allocates
+        Whether it makes arrays that it does not return.
+    """
+    options = _OPTIONS if allocates or isinstance(returns, types.Array) else _OPTIONS | _WITHOUT_ROOM
+
+    def compile_it(function: Kernel) -> Kernel:
+        # Numba looks at the function's own file only. The name is part of those of the files in the cache.
+        name, digest = function.__qualname__, digest_of(function.__module__)[:_DIGITS]
+        function.__qualname__ = f"{name}-{digest}"
+        made: Any = numba.njit(cache=True, **options)(function)
+        kept = list(Path(made.stats.cache_path).glob(f"{function.__module__.rpartition('.')[2]}.{name}-*"))
+        if not any(digest in file.name for file in kept):
+            tell_of_compiling()
+            for old in kept:
+                old.unlink(missing_ok=True)
+        made.compile(returns(*arguments))
+        made.disable_compile()
+        kernel: Kernel = made
+        return kernel
+
+    return compile_it
+
+
+def compiled(function: Callable[[Any], int]) -> Any:  # noqa: ANN401 - as above
+    """Compile an entry of an object file; given int64: of each argument address and count, or a number and 0."""
+    made: Any = types.CPointer
+    return numba.cfunc(INT(made(INT)))(function)
+
+
+def plain(value: Any) -> int:  # noqa: ANN401 - a number of numpy's
+    """Call a number an int for the type checker. numba compiles a function anew for each literal, but not for these."""
+    named: int = value
+    return named
+
+
+def made_by(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - as above
+    """Make what puts machine code of its own into kernels; to Python it is no function."""
+    return intrinsic(function)
+
+
+def _pointer(_: Any, address: Any) -> Any:  # noqa: ANN401, ARG001 - numba's own types; a name for what is given
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.voidptr(types.int64), generate
+
+
+carray: Any = getattr(numba, "carray")  # noqa: B009 - it is there, but numba's stubs do not export it
+"""See what lies at a pointer as an array."""
+
+pointer: Any = made_by(_pointer)
+"""Turn an address into a pointer."""
