@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from pathserve.native.entries import Array, carray, inline, pointer
+from pathserve.native.compiling import Array, carray, inlined, pointer
 
 
-@inline
+@inlined
 def _value(data: Array, at: Any, count: Any, width: int, index: Any) -> int:  # noqa: ANN401 - uint64
     """Give one whole number, whose bytes lie in planes of ``count`` bytes from ``at`` on, the lowest first."""
     place = at + np.uint64(width - 1) * count + index
@@ -18,14 +18,14 @@ def _value(data: Array, at: Any, count: Any, width: int, index: Any) -> int:  # 
     return value  # type: ignore[return-value]
 
 
-@inline
+@inlined
 def _take(data: Array, at: Any, width: int, out: Array) -> None:  # noqa: ANN401 - uint64
     count = np.uint64(len(out))
     for index in range(count):
         out[index] = _value(data, at, count, width, index)
 
 
-@inline
+@inlined
 def take_ints(data: Array, at: int, width: int, out: Array) -> None:
     """Take whole numbers of ``width`` bytes (1, 2, 4 or 8), which begin at ``at``."""
     start = np.uint64(at)
@@ -39,7 +39,7 @@ def take_ints(data: Array, at: int, width: int, out: Array) -> None:
         _take(data, start, 8, out)
 
 
-@inline
+@inlined
 def take_starts(data: Array, at: int, width: int, out: Array) -> int:
     """Take N lengths and put down (N + 1,) where each begins and the last ends; gives the smallest length."""
     take_ints(data, at, width, out[1:])
@@ -52,7 +52,7 @@ def take_starts(data: Array, at: int, width: int, out: Array) -> int:
     return least  # type: ignore[return-value]
 
 
-@inline
+@inlined
 def take_columns(data: Array, at: int, columns: int, rows: int, out: Array) -> int:
     """Take arrays of ``rows`` whole numbers, each behind its width, one after another; gives the place behind them.
 
@@ -69,7 +69,7 @@ def take_columns(data: Array, at: int, columns: int, rows: int, out: Array) -> i
     return at
 
 
-@inline
+@inlined
 def sum_boxes(corners: Array, extents: Array, k: Array) -> None:
     """Put down (N, 4) boxes: (2 N,) differences from each x0 and y0 to the next, and widths and heights."""
     x, y = np.int64(0), np.int64(0)
@@ -80,7 +80,7 @@ def sum_boxes(corners: Array, extents: Array, k: Array) -> None:
         k[row, 2], k[row, 3] = x + extents[2 * row], y + extents[2 * row + 1]
 
 
-@inline
+@inlined
 def _walk(
     data: Array,
     at: Any,  # noqa: ANN401 - uint64
@@ -122,7 +122,7 @@ def _walk(
             row = stop
 
 
-@inline
+@inlined
 def _put_exceptions(ring_starts: Array, closed: int, places: Array, values: Array, xy: Array) -> None:
     """Put down numbers that are kept as they are, and the last position of each ring that ends where it starts."""
     exception, left_out = 0, 0
@@ -137,7 +137,7 @@ def _put_exceptions(ring_starts: Array, closed: int, places: Array, values: Arra
             left_out += 1
 
 
-@inline
+@inlined
 def take_positions(
     data: Array,
     at: int,

@@ -21,10 +21,25 @@ The bytes of a chunk are those of `pathserve.annotations.chunks`.
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from pathserve.annotations.compiling import BYTE, FLOAT, INT, Array, Arrays, entry, given, inner, plain
+from pathserve.native.compiling import (
+    BYTE,
+    FLOAT,
+    HALF,
+    INT,
+    NOTHING,
+    SHORT,
+    SMALL,
+    TRUTH,
+    Array,
+    Arrays,
+    entry,
+    given,
+    inner,
+    plain,
+    together,
+)
 
 HEAD = 9
 """Words in front of a record's positions."""
@@ -39,20 +54,14 @@ _MOST_AREA = float(np.finfo(np.float32).max)
 _NEGATIVE_ZERO = plain(np.int64(-(2**63)))
 _ZERO = plain(np.int64(0))
 
-_SMALL = numba.int32
-_INTS, _BYTES, _FLOATS, _SMALLS = given(INT), given(BYTE), given(FLOAT), given(_SMALL)
+_INTS, _BYTES, _FLOATS, _SMALLS = given(INT), given(BYTE), given(FLOAT), given(SMALL)
 
 
-def _together(*types: Any) -> Any:  # noqa: ANN401 - numba's own types
-    made: Any = numba.types.Tuple
-    return made(types)
-
-
-_RECORDS = _together(_INTS, _SMALLS, given(numba.int16), _BYTES, _FLOATS, given(numba.float32))
-_ROOM = _together(INT[::1], _SMALL[::1], numba.int16[::1], BYTE[::1], FLOAT[::1], numba.float32[::1])
-_ROWS = _together(given(INT, 2), _BYTES, _SMALLS, _SMALLS, _FLOATS, given(numba.boolean))
-_SHAPES = _together(given(FLOAT, 2), given(INT, 2), _INTS, _INTS, _INTS)
-_TEXTS = _together(_BYTES, _INTS, _BYTES, _INTS, _BYTES, _INTS)
+_RECORDS = together(_INTS, _SMALLS, given(SHORT), _BYTES, _FLOATS, given(HALF))
+_ROOM = together(INT[::1], SMALL[::1], SHORT[::1], BYTE[::1], FLOAT[::1], HALF[::1])
+_ROWS = together(given(INT, 2), _BYTES, _SMALLS, _SMALLS, _FLOATS, given(TRUTH))
+_SHAPES = together(given(FLOAT, 2), given(INT, 2), _INTS, _INTS, _INTS)
+_TEXTS = together(_BYTES, _INTS, _BYTES, _INTS, _BYTES, _INTS)
 
 
 @inner
@@ -243,7 +252,7 @@ def pack(
     return at
 
 
-@entry(numba.void, _INTS, _INTS, _INTS, INT[::1])
+@entry(NOTHING, _INTS, _INTS, _INTS, INT[::1])
 def gather(words: Array, places: Array, sizes: Array, out: Array) -> None:
     """Copy records one behind another: those of so many words from these places on."""
     at = _ZERO
@@ -335,8 +344,9 @@ def _steps_end(w32: Array, w8: Array, place: int) -> int:
 
 
 @entry(
-    numba.void, _RECORDS, _INTS, INT[:, ::1], BYTE[::1], _SMALL[::1], _SMALL[::1], FLOAT[::1], BYTE[::1],
-    numba.float32[::1], INT[::1], INT[::1], INT[::1], FLOAT[:, ::1], INT[:, ::1], BYTE[::1], BYTE[::1], BYTE[::1],
+    NOTHING, _RECORDS, _INTS, INT[:, ::1], BYTE[::1], SMALL[::1], SMALL[::1], FLOAT[::1], BYTE[::1],
+    HALF[::1], INT[::1], INT[::1], INT[::1], FLOAT[:, ::1], INT[:, ::1], BYTE[::1], BYTE[::1], BYTE[::1],
+    allocates=True,
 )  # fmt: skip
 def unpack(
     records: Arrays,
@@ -432,7 +442,8 @@ def _put_no_places(out: Array, at: int) -> int:
 
 @entry(
     INT, BYTE[::1], INT, given(INT, 2), _BYTES, _SMALLS, _SMALLS, _BYTES, _BYTES, given(INT, 2), INT,
-    given(numba.float32),
+    given(HALF),
+    allocates=True,
 )  # fmt: skip
 def put_attributes(
     out: Array,
@@ -520,7 +531,7 @@ def _put_box(records: Arrays, place: int, ring_starts: Array, ring: int, closed:
     return d - first
 
 
-@entry(INT, _RECORDS, _INTS, _INTS, _INTS, _INTS, INT, BYTE[::1], INT[:, ::1])
+@entry(INT, _RECORDS, _INTS, _INTS, _INTS, _INTS, INT, BYTE[::1], INT[:, ::1], allocates=True)
 def put_geometry(
     records: Arrays,
     places: Array,
