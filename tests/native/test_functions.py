@@ -18,21 +18,21 @@ def folder(tmp_path_factory):
     return made
 
 
-def sums(functions):
-    boxes = np.array([[1, 2, 3, 4], [10, 20, 30, 40]])
-    functions["sum_boxes"](boxes)
-    return boxes.tolist()
+def taken(functions):
+    out = np.empty(2, np.int64)
+    functions["take_ints"](np.array([1, 2, 3, 255], np.uint8), 0, 2, out)
+    return out.tolist()
 
 
-WANTED = [[1, 2, 4, 6], [11, 22, 41, 62]]
+WANTED = [1 + 3 * 256, 2 - 256]  # the lower bytes come first
 
 
 def test_a_process_that_finds_the_object_loads_no_numba(folder):
     program = (
         "import sys, numpy as np; from pathlib import Path; from pathserve.native import load_functions\n"
         f"made = load_functions({MODULE!r}, folder=Path({str(folder)!r}))\n"
-        "boxes = np.array([[1, 2, 3, 4], [10, 20, 30, 40]]); made['sum_boxes'](boxes)\n"
-        "print(boxes.tolist(), 'numba' in sys.modules)"
+        "out = np.empty(2, np.int64); made['take_ints'](np.array([1, 2, 3, 255], np.uint8), 0, 2, out)\n"
+        "print(out.tolist(), 'numba' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == f"{WANTED} False\n"
@@ -52,22 +52,23 @@ def test_a_process_that_finds_the_object_loads_no_numba(folder):
 def test_a_file_that_is_not_right_is_made_anew(folder, tmp_path, spoil):
     good = (folder / f"{MODULE}.o").read_bytes()
     (tmp_path / f"{MODULE}.o").write_bytes(spoil(good))
-    assert sums(load_functions(MODULE, folder=tmp_path)) == WANTED
+    assert taken(load_functions(MODULE, folder=tmp_path)) == WANTED
     anew = (tmp_path / f"{MODULE}.o").read_bytes()
     assert anew != spoil(good)
-    assert sums(load_functions(MODULE, folder=tmp_path)) == WANTED
+    assert taken(load_functions(MODULE, folder=tmp_path)) == WANTED
     assert (tmp_path / f"{MODULE}.o").read_bytes() == anew
 
 
 def test_a_folder_that_cannot_be_written_is_no_hindrance(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    assert sums(load_functions(MODULE, folder=tmp_path / "file")) == WANTED
+    assert taken(load_functions(MODULE, folder=tmp_path / "file")) == WANTED
 
 
 def test_arrays_of_another_type_or_with_gaps_are_refused(folder):
     functions = load_functions(MODULE, folder=folder)
-    for wrong in (np.zeros((2, 4), np.int32), np.zeros((4, 2), np.int64).T, np.zeros((2, 4))):
+    data = np.zeros(16, np.uint8)
+    for wrong in (np.zeros(8, np.int32), np.zeros((4, 2), np.int64).T, np.zeros(8)):
         with pytest.raises(TypeError):
-            functions["sum_boxes"](wrong)
+            functions["take_ints"](data, 0, 2, wrong)
     with pytest.raises(ValueError, match="zip"):
-        functions["sum_boxes"]()
+        functions["take_ints"]()
