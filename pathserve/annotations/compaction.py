@@ -232,12 +232,12 @@ def _replace(
     tx.run("update chunk set born = ? where batch = ?", revision, batch)
     changed = {UUID(i).bytes for i in touched}
     for chunk, columns in zip(chunks, pieces, strict=True):
-        place(tx, Placed.of(columns.ids, chunk).in_order())
-        # What was written since the rows were read holds, not what was read.
-        overridden = [row for row, i in enumerate(columns.ids) if i.tobytes() in changed] if changed else []
+        # What was written since the rows were read holds, not what was read; it may lie in another chunk by now.
+        holds = np.array([i.tobytes() not in changed for i in columns.ids], np.bool_)
+        place(tx, Placed.of(columns.ids, chunk).part(np.flatnonzero(holds)).in_order())
         tx.run_many(
             "insert into overridden (chunk, place, revision) values (?, ?, ?)",
-            ((chunk, row, revision) for row in overridden),
+            ((chunk, row, revision) for row in np.flatnonzero(~holds).tolist()),
         )
 
 

@@ -676,6 +676,24 @@ def test_what_is_written_between_two_reads_of_who_folds_holds(
         store.compact(slide, ALWAYS)
 
 
+def test_what_others_write_and_fold_while_something_is_folded_is_found(
+    store: AnnotationStore, slide: str, database: Database
+) -> None:
+    new = field(20)
+    write(store, slide, new)
+    first = _id(new[0])
+    store.edit_many(slide, [Edit(first, 1, class_name="X")], author="ada")
+
+    def meddle() -> None:
+        store.edit_many(slide, [Edit(first, 2, class_name="Y")], author="eve")
+        assert store.compact(slide, CompactionRule(overridden=1.0, versions=1)) == 1
+
+    AnnotationStore(_Meddling(database, meddle)).compact(slide, ALWAYS)
+    store.edit_many(slide, [Edit(first, 3, class_name="Z")], author="ada")
+    assert [a.class_name for a in store.each(AnnotationQuery(slide)) if a.id == first] == ["Z"]
+    assert store.counts([slide]) == {slide: 20}
+
+
 def test_two_who_fold_the_same_fold_it_once(
     store: AnnotationStore, slide: str, mixed: list[Annotation], database: Database
 ) -> None:
