@@ -9,6 +9,7 @@ from pathserve.annotations import AnnotationQuery, AnnotationStore
 from pathserve.annotations.mistaken import require_layers
 from pathserve.errors import Unsupported
 from pathserve.exchange.frames import Frame, FrameOptions, inverse, move_columns, settle
+from pathserve.exchange.options import require_told
 from pathserve.exchange.report import ExportReport
 from pathserve.formats.contract import Format, Losses, SlideFrame, WriteContext
 from pathserve.labels import ClassSchema, Columns
@@ -78,12 +79,13 @@ def begin_export(
     Unsupported
         When the format is not written.
     Invalid
-        When the frame cannot be had, or the revision is not there.
+        When the frame cannot be had, the revision is not there, or the format takes no option of a name.
     NotFound
         When a layer is asked for that is not there.
     """
     if options.form.write is None:
         raise Unsupported(f"{options.form.title} is read and not written.", code="not_writable")
+    require_told(options.form, options.told)
     settled = settle(options.frame, options.form, frame)
     revision = store.resolve(query.slide, query.as_of)
     query = replace(query, as_of=revision)

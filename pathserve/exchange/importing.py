@@ -24,6 +24,7 @@ from pathserve.exchange.frames import (
     settle,
 )
 from pathserve.exchange.identity import ContentIds
+from pathserve.exchange.options import require_told
 from pathserve.exchange.report import ImportReport, Issues
 from pathserve.formats.contract import Format, Item, ReadContext, SlideFrame
 from pathserve.formats.registry import by_name, recognise_path
@@ -101,7 +102,7 @@ def import_file(
     Raises
     ------
     Unsupported, Invalid
-        When the file is of no known format, or not what it seems.
+        When the file is of no known format, or not what it seems, or its format takes no option of a name.
     TooLarge
         When there is too much of it.
     Conflict
@@ -110,6 +111,7 @@ def import_file(
     form = _format_of(path, options.form)
     if form.read is None:
         raise Unsupported(f"{form.title} is written and not read.", code="not_readable")
+    require_told(form, options.told)
     settled = settle(options.frame, form, frame)
     assumed = (*(("format",) if options.form is None else ()), *settled.assumed)
     with store.bulk(slide, layer=options.layer, author=options.author, kind="imported") as bulk:

@@ -1,13 +1,13 @@
 """Options of imports and exports as people write them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 from pathserve.annotations import OnConflict
 from pathserve.errors import Invalid
 from pathserve.exchange.frames import IDENTITY, FrameOptions, Matrix, require_matrix
-from pathserve.formats.contract import Origin, Unit
+from pathserve.formats.contract import Format, Origin, Unit
 from pathserve.geometry import Mpp
 
 MAX_TOLD, MAX_TOLD_NAMES = 10_000, 20
@@ -60,6 +60,19 @@ def parse_told(texts: Sequence[str]) -> dict[str, str]:
             raise Invalid("An option of a format is NAME=VALUE, each name once.", code="bad_option")
         told[name] = value
     return told
+
+
+def require_told(form: Format, told: Iterable[str]) -> None:
+    """Check that a format takes all that it is told: a mistaken name would do nothing.
+
+    Raises
+    ------
+    Invalid
+        When it takes no option of a name.
+    """
+    if not set(told) <= set(form.options):
+        takes = f"takes the options {', '.join(form.options)} alone" if form.options else "takes no options"
+        raise Invalid(f"{form.title} {takes}.", code="bad_option")
 
 
 def parse_conflict(text: str) -> OnConflict:

@@ -147,6 +147,8 @@ class Format:
     origin, unit
         The frame of its coordinates unless the user says otherwise. None where the format itself says it: its reader
         gives level-0 pixels, its writer takes them.
+    options
+        What it can be told: the names that its reader or writer takes of `ReadContext.options`.
     """
 
     name: str
@@ -158,3 +160,4 @@ class Format:
     write: Writer | None = None
     origin: Origin | None = "slide"
     unit: Unit | None = "px"
+    options: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """Files of tables, masks and DICOM on their whole way into the store, out of it, and in again."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from pathserve.annotations import AnnotationQuery, ClassSchemas
 from pathserve.errors import Invalid
 from pathserve.exchange import ExportOptions, begin_export, parse_told
 from pathserve.formats.contract import SlideFrame
-from pathserve.formats.registry import by_name
+from pathserve.formats.registry import FORMATS, by_name
 from pathserve.geometry import Mpp, Size
 from pathserve.labels import ClassSchema, CodedTerm
 
@@ -64,6 +65,25 @@ def test_coded_terms_and_colours_of_new_classes_go_into_the_schema(bring, db):
     assert schema.get("Nucleus").code == CodedTerm("SCT", "84640000", "Nucleus")
     assert schema.get("Nucleus").color != (1, 2, 3)
     assert (schema.get("Gland").color, schema.get("Gland").code) == ((4, 5, 6), None)
+
+
+def test_a_format_is_told_only_what_it_takes(bring, store, slide):
+    said, coco = {"Image": "7"}, by_name("coco")
+    with pytest.raises(Invalid) as told:
+        bring(b"[]", form="coco", told=said)
+    assert told.value.message == f"{coco.title} takes the options image, bbox, rle alone."
+    form = ExportOptions(by_name("geojson"), told=said)
+    with pytest.raises(Invalid) as told:
+        begin_export(store, AnnotationQuery(slide.id), form, frame=SLIDE, schema=ClassSchema(), revisions={})
+    assert told.value.message == "GeoJSON takes no options."
+
+
+def test_every_option_of_a_format_is_described():
+    said = (Path(__file__).resolve().parents[2] / "docs/reference/formats.md").read_text()
+    table = said.split("| `--option` | of | says |")[1].split("\n\n")[0]
+    cells = " ".join(line.split("|")[1] for line in table.splitlines() if line)
+    described = set(re.findall(r"`([a-z_]+)=", cells)) | set(re.findall(r"--option ([a-z_]+)=", said))
+    assert described == {name for form in FORMATS for name in form.options}
 
 
 def test_what_a_format_is_told():

@@ -94,6 +94,7 @@ def test_nothing_accepted_is_a_problem_with_the_report(site, path):
         (b"[]", {"affine": "0,0,0,0,0,0", "format": "geojson"}, 422, "bad_affine"),
         (b"[]", {"origin": "moon"}, 422, "invalid"),
         (b"[]", {"option": "nothing"}, 422, "bad_option"),
+        (b'{"type":"FeatureCollection","features":[]}', {"option": "kind=instance"}, 422, "bad_option"),
         (b"[]", {"layer": " "}, 422, "bad_name"),
         (b"[]", {"typo": "1"}, 422, "invalid"),
     ],

@@ -31,6 +31,9 @@ def is_dicom(head: bytes, *classes: str) -> bool:
     return meta[found + 8 : found + 8 + length].rstrip(b"\x00 ").decode("latin-1") in classes
 
 
+_PLACED = ("matrix_origin", "matrix_orientation")
+_SLIDES_OWN = ("study", "series", "instance")
+
 DICOM_ANN = Format(
     name="dicom-ann",
     title="DICOM Microscopy Bulk Simple Annotations",
@@ -41,6 +44,7 @@ DICOM_ANN = Format(
     write=later("pathserve.formats.dicom.dicom_ann_writer", "write_annotations"),
     origin=None,
     unit=None,
+    options=(*_PLACED, *_SLIDES_OWN),
 )
 
 DICOM_SEG = Format(
@@ -53,4 +57,5 @@ DICOM_SEG = Format(
     write=later("pathserve.formats.dicom.dicom_seg_writer", "write_segmentation"),
     origin=None,
     unit=None,
+    options=("threshold", "downsample", *_PLACED, *_SLIDES_OWN),
 )

@@ -243,4 +243,5 @@ COCO = Format(
     recognise=_is_coco,
     read=read_coco,
     write=write_coco,
+    options=("image", "bbox", "rle"),
 )

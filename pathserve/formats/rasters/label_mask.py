@@ -205,4 +205,5 @@ LABEL_MASK = Format(
     media_type="application/octet-stream",
     recognise=lambda head: head.startswith(_PNG) or is_tiff(head) or is_array(head),
     read=read_mask,
+    options=("kind", "classes", "member"),
 )

@@ -137,4 +137,5 @@ OME_ZARR_LABELS = Format(
     # A folder has no first bytes; `registry.recognise_path` looks at what is in it.
     recognise=lambda _: False,
     read=read_labels,
+    options=("kind", "classes", "label", "z", "t", "c"),
 )

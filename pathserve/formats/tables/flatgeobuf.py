@@ -94,4 +94,5 @@ FLATGEOBUF = Format(
     recognise=lambda head: head.startswith(_MAGIC),
     read=read_flatgeobuf,
     write=write_flatgeobuf,
+    options=("class",),
 )

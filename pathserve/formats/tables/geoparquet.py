@@ -315,6 +315,7 @@ GEOPARQUET = Format(
     recognise=lambda head: head.startswith(b"PAR1"),
     read=read_parquet,
     write=write_parquet,
+    options=("class",),
 )
 
 GEOFEATHER = Format(
@@ -325,4 +326,5 @@ GEOFEATHER = Format(
     recognise=lambda head: head.startswith(b"ARROW1\x00\x00"),
     read=read_feather,
     write=write_feather,
+    options=("class",),
 )

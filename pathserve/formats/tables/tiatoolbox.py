@@ -264,4 +264,5 @@ TIATOOLBOX = Format(
     recognise=_is_store,
     read=read_store,
     write=write_store,
+    options=("class",),
 )

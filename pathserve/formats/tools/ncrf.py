@@ -101,4 +101,13 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
         file.write(b"]}\n")
 
 
-NCRF = Format("camelyon", "CAMELYON contours (NCRF JSON)", (".json",), "application/json", recognise, read, write)
+NCRF = Format(
+    "camelyon",
+    "CAMELYON contours (NCRF JSON)",
+    (".json",),
+    "application/json",
+    recognise,
+    read,
+    write,
+    options=("positive",),
+)

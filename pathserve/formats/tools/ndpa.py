@@ -206,4 +206,15 @@ def _shape(piece: Piece, row: Row, glass: _Glass, *, alone: bool) -> str:
     return f"{head}<closed>{closed}</closed>\n<pointlist>\n{points}</pointlist>\n{special}</annotation>\n"
 
 
-NDPA = Format("ndpa", "Hamamatsu NDPA", (".ndpa",), "application/xml", recognise, read, write, origin=None, unit=None)
+NDPA = Format(
+    "ndpa",
+    "Hamamatsu NDPA",
+    (".ndpa",),
+    "application/xml",
+    recognise,
+    read,
+    write,
+    origin=None,
+    unit=None,
+    options=("offset",),
+)

@@ -119,4 +119,14 @@ def _stated_area(result: object) -> float | None:
     return area * (1e6 if match[2] == "mm" else 1.0)
 
 
-SECTRA = Format("sectra", "Sectra JSON", (".json",), "application/json", recognise, read, origin=None, unit=None)
+SECTRA = Format(
+    "sectra",
+    "Sectra JSON",
+    (".json",),
+    "application/json",
+    recognise,
+    read,
+    origin=None,
+    unit=None,
+    options=("fractions",),
+)

@@ -244,4 +244,4 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     file.write(text.getvalue().encode())
 
 
-WKT = Format("wkt", "Well-known text", (".csv", ".wkt"), "text/csv", recognise, read, write)
+WKT = Format("wkt", "Well-known text", (".csv", ".wkt"), "text/csv", recognise, read, write, options=("class",))
