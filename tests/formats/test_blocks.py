@@ -167,6 +167,53 @@ def test_sequences_and_lines_too(items, records):
     assert_agree(data + b"\n\n")
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_PROPERTIES, min_size=1, max_size=12), st.lists(_FEATURES, min_size=1, max_size=3), _LAYOUTS, st.data())
+def test_features_that_repeat_others_are_read_as_if_they_were_the_first(several, features, layout, data):
+    rings = data.draw(st.lists(_RINGS, min_size=4, max_size=30))
+    items = []
+    for number, coordinates in enumerate(rings):
+        item = {"type": "Feature", "id": str(UUID(int=number + 1)), "geometry": {"type": "Polygon"}}
+        item["geometry"]["coordinates"] = coordinates
+        item["properties"] = several[number * number % len(several)]
+        items += [item, {**features[number % len(features)], "properties": several[0]}] if number % 3 else [item]
+    try:
+        text = written({"type": "FeatureCollection", "features": items}, layout)
+        plain(text)
+    except (PathServeError, UnicodeError):
+        return
+    assert_agree(text)
+
+
+def test_more_different_properties_than_are_kept_to_compare_with():
+    every = [{"name": f"cell {n % 9}", "score": n % 5, "classification": {"name": "ab"[n % 2]}} for n in range(400)]
+    unique = [{"name": f"cell {n}", "measurements": {"Area": n}} for n in range(400)]
+    for properties in (every, unique, [*unique, *every]):
+        items = [feature(SQUARE, id=str(UUID(int=n + 1)), properties=some) for n, some in enumerate(properties)]
+        assert assert_agree(json.dumps(items).encode()) == len(items)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        '{"type":"Feature","id":"ID","geometry":{"type":"Point","coordinates":[1,2]},"properties":{},"id":"ID"}',
+        '{"type":"Feature","id":"ID","geometry":{"type":"Point","coordinates":[1,2]},"geometry":null,"properties":{}}',
+        '{"type":"Feature","id":"ID","geometry":{"type":"Point","coordinates":[1,2],"type":"Point"},"properties":{}}',
+        '{"type":"Feature","id":"ID","geometry":{"type":"Point","coordinates":[[1,2]]},"properties":{}}',
+        '{"type":"Feature","id":"ID","geometry":{"type":"Point","coordinates":[1,2,3]},"properties":{}}',
+        '{"type":"Feature","id":"not an id, but as long as one is: 36 .","geometry":{"type":"Point"}}',
+        '{"type":"Feature","id":"ID","geometry":{"type":"Point","coordinates":[1,2]},"type":"Feature","properties":{}}',
+        '{"type":"Feature","id":"ID","geometry":{"type":"Point","coordinates":[1,2]},"properties":{},"properties":{}}',
+        '{"type":"Feature","id":"ID","geometry":{"type":"Point","coordinates":[1,2]} , "title":1,"properties":{}}',
+    ],
+)
+def test_what_only_begins_as_others_do(other):
+    usual = '{"type":"Feature","id":"ID","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"a":1}}'
+    texts = [usual, usual, other, usual, other]
+    ids = [text.replace("ID", str(UUID(int=n + 1))) for n, text in enumerate(texts)]
+    assert_agree(f"[{','.join(ids)}]".encode())
+
+
 def test_the_common_form_is_read_by_the_kernels_whatever_its_layout(small):
     classed = {"classification": {"name": "Tumor", "color": [200, 0, 0]}, "objectType": "cell", "score": 0.5}
     cell = feature(SQUARE, id=ID, properties={**classed, "measurements": {"Area": 3.25}}, nucleusGeometry=SQUARE)
@@ -197,6 +244,28 @@ def test_real_files(shared_data, name, small):
 
 
 # numbers
+
+
+def read_position(text):
+    data = f'[{{"type":"Feature","geometry":{{"type":"Point","coordinates":[{text},1]}},"properties":{{}}}}]'
+    (item,), _ = fast(data.encode())
+    return None if isinstance(item, FeatureIssue) else item.geometry["coordinates"][0]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.floats(-1e6, 1e6).map(repr)
+    | st.builds(lambda m, n, k: f"{m}.{n:0{k}}", st.integers(-(10**9), 10**9), st.integers(0, 99), st.integers(2, 12))
+    | st.builds("{}e{}".format, st.integers(-99, 99), st.integers(-9, 9))
+    | st.sampled_from(["0", "-0.0", "-0", "9007199254740993", "999999999999999.9", "0.000001", "00", "1.", "-", "01.5"])
+)
+def test_coordinates_become_the_nearest_float(text):
+    try:
+        wanted = float(orjson.loads(text))
+    except orjson.JSONDecodeError:
+        assert read_position(text) is None
+        return
+    assert bits(read_position(text)) == bits(wanted)
 
 
 def read(text):

@@ -39,6 +39,7 @@ MAX_OBJECT_BYTES = 8 * 1024 * 1024
 _DEFAULT_STATE = "draft"
 _FEW_BYTES_A_ROW, _FEW_BYTES_A_RING, _FEW_BYTES_A_POSITION = 48, 8, 6
 _MOST_MEMBERS = 16
+_MOST_MET = 8
 
 MAX_CLASSES = 512
 """Different classifications of one block that the kernels tell apart."""
@@ -169,6 +170,7 @@ class _Arrays:
             out=np.empty(2 * size + 1024, np.uint8),
             out_ends=np.zeros(rows + 1, np.int64),
             foreign=np.zeros(_MOST_MEMBERS, np.int64),
+            met=np.zeros((_MOST_MET + 1, scan.MEMBERS), np.int64),
             counts=np.zeros(scan.COUNTERS, np.int64),
         )
         self.items = scan.Items(

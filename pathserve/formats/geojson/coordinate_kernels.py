@@ -3,13 +3,15 @@
 from typing import Final, NamedTuple
 
 from pathserve.formats.geojson.json_kernels import after_key, is_word, plain_key, skip_space, word
-from pathserve.formats.geojson.number_kernels import read_number
-from pathserve.native.compiling import Array, inner
+from pathserve.formats.geojson.number_kernels import read_number, read_plain
+from pathserve.native.compiling import Array, inlined, inner
 
 # Places in `Rows.counts`.
 POSITIONS: Final = 2
 RINGS: Final = 3
 PARTS: Final = 4
+COORDINATES: Final = 8
+"""The place of a geometry's coordinates, if its type stands before them and nothing behind; else 0."""
 
 _TYPE, _COORDINATES = word("type"), word("coordinates")
 _POINT, _MULTIPOINT, _LINE = map(word, ("Point", "MultiPoint", "LineString"))
@@ -30,14 +32,24 @@ class Shapes(NamedTuple):
     part_rings: Array
 
 
-@inner
+@inlined
+def _read_coordinate(text: Array, place: int, xy: Array, bits: Array, index: int) -> int:
+    end: int
+    end, value = read_plain(text, place)
+    if end < 0:
+        return read_number(text, place, xy, bits, index)
+    xy[index] = value
+    return end
+
+
+@inlined
 def _read_position(text: Array, place: int, xy: Array, bits: Array, row: int) -> int:
     """Read ``[x, y]``, whose bracket is at ``place``; its end, or -1."""
     # Most blanks are none or one: looking first is cheaper than a call.
     place += 1
     if text[place] <= _BLANK:
         place = skip_space(text, place)
-    place = read_number(text, place, xy, bits, 2 * row)
+    place = _read_coordinate(text, place, xy, bits, 2 * row)
     if place < 0:
         return -1
     if text[place] <= _BLANK:
@@ -47,7 +59,7 @@ def _read_position(text: Array, place: int, xy: Array, bits: Array, row: int) ->
     place += 1
     if text[place] <= _BLANK:
         place = skip_space(text, place)
-    place = read_number(text, place, xy, bits, 2 * row + 1)
+    place = _read_coordinate(text, place, xy, bits, 2 * row + 1)
     if place < 0:
         return -1
     if text[place] <= _BLANK:
@@ -72,7 +84,7 @@ def _close_level(level: int, depth: int, shapes: Shapes, counts: Array) -> bool:
 
 
 @inner
-def _read_coordinates(text: Array, place: int, shapes: Shapes, counts: Array) -> tuple[int, int]:  # noqa: C901 - one loop over a grammar
+def read_coordinates(text: Array, place: int, shapes: Shapes, counts: Array) -> tuple[int, int]:  # noqa: C901 - one loop over a grammar
     """Read nested arrays of positions; their end (or -1) and how deep positions lie in them, 0 for one position.
 
     ``part_rings`` gets the number of rings at the end of each part of depth 3, and how many there are in front.
@@ -94,7 +106,8 @@ def _read_coordinates(text: Array, place: int, shapes: Shapes, counts: Array) ->
             return -1, depth
         counts[POSITIONS] += 1
         while level:
-            place = skip_space(text, place)
+            if text[place] <= _BLANK:
+                place = skip_space(text, place)
             char = text[place]
             place += 1
             if char == _COMMA:
@@ -104,7 +117,8 @@ def _read_coordinates(text: Array, place: int, shapes: Shapes, counts: Array) ->
             level -= 1
         if level == 0:
             return (place if depth or _close_level(0, 0, shapes, counts) else -1), depth
-        place = skip_space(text, place)
+        if text[place] <= _BLANK:
+            place = skip_space(text, place)
         while level < depth:
             if text[place] != _OPEN_LIST:
                 return -1, depth
@@ -129,7 +143,7 @@ def _kind_of(text: Array, start: int, end: int) -> int:
 
 
 @inner
-def _close_geometry(kind: int, first_ring: int, shapes: Shapes, counts: Array) -> bool:
+def close_geometry(kind: int, first_ring: int, shapes: Shapes, counts: Array) -> bool:
     """Put the parts of a geometry down; False when there is no room for them."""
     parts = 1
     if kind == 6:
@@ -167,8 +181,10 @@ def read_geometry(text: Array, place: int, shapes: Shapes, counts: Array) -> tup
             if kind == 0:
                 return -1, 0
             place = last + 1
+            counts[COORDINATES] = 0
         elif is_word(text, start + 1, last, _COORDINATES) and depth < 0:
-            place, depth = _read_coordinates(text, place, shapes, counts)
+            counts[COORDINATES] = place if kind else 0
+            place, depth = read_coordinates(text, place, shapes, counts)
             if place < 0:
                 return -1, 0
         else:
@@ -179,6 +195,6 @@ def read_geometry(text: Array, place: int, shapes: Shapes, counts: Array) -> tup
         if text[place] != _COMMA:
             return -1, 0
     # Point 0, MultiPoint and LineString 1, MultiLineString and Polygon 2, MultiPolygon 3.
-    if kind == 0 or depth != kind >> 1 or not _close_geometry(kind, first_ring, shapes, counts):
+    if kind == 0 or depth != kind >> 1 or not close_geometry(kind, first_ring, shapes, counts):
         return -1, 0
     return place + 1, kind

@@ -4,7 +4,7 @@
 Every text ends with a byte 0 behind its last one, where all walks stop.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -78,6 +78,33 @@ def is_word(text: Array, start: int, end: int, wanted: Array) -> bool:
     for index in range(len(wanted)):
         if text[at + np.uint64(index)] != wanted[index]:
             return False
+    return True
+
+
+@inner
+def _eight(text: Array, at: Any) -> Any:  # noqa: ANN401 - uint64
+    """Give the eight bytes at a place (uint64) as one number, which machine code loads at once."""
+    found = np.uint64(0)
+    for index in range(8):
+        found |= np.uint64(text[at + np.uint64(index)]) << np.uint64(8 * index)
+    return found
+
+
+@inner
+def is_repeated(text: Array, first: int, start: int, size: int) -> bool:
+    """Tell whether the bytes at ``first`` stand at ``start`` again, behind which there are so many."""
+    at, other, eight, one = np.uint64(first), np.uint64(start), np.uint64(8), np.uint64(1)
+    end = at + np.uint64(size)
+    while at + eight <= end:
+        if _eight(text, at) != _eight(text, other):
+            return False
+        at += eight
+        other += eight
+    while at < end:
+        if text[at] != text[other]:
+            return False
+        at += one
+        other += one
     return True
 
 

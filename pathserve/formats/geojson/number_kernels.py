@@ -8,11 +8,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from pathserve.native.compiling import BYTE, FLOAT, INT, WORD, Array, entry, given, inner
+from pathserve.native.compiling import BYTE, FLOAT, INT, WORD, Array, entry, given, inlined, inner
 
 _MIN_POWER: Final = -60
 _MAX_POWER: Final = 40
 _MOST_DIGITS: Final = 19
+_PLAIN_SIZE: Final = np.uint64(16)
+"""Most characters of a number of which all digits together are surely below 2^53."""
+
 _MINUS, _PLUS, _DOT, _ZERO = map(ord, "-+.0")
 
 
@@ -185,3 +188,36 @@ def read_number(text: Array, place: int, values: Array, bits: Array, index: int)
         return end if _put_nearest(digits, power, negative and not whole, values, bits, index) else -1
     values[index] = -value if negative else value
     return end
+
+
+@inlined
+def read_plain(text: Array, place: int) -> Any:  # noqa: ANN401 - int64 and float64
+    """Read a number that is short and has no exponent; its end, -1 for any other text, and its value.
+
+    Where numbers are many: a call of `read_number` takes as long as all that it does with such a number.
+    """
+    at, one, ten, zero = np.uint64(place), np.uint64(1), np.uint64(10), np.uint64(_ZERO)
+    negative = text[at] == _MINUS
+    if negative:
+        at += one
+    start, digits, places = at, np.uint64(0), np.uint64(0)
+    digit = np.uint64(text[at]) - zero
+    while digit <= np.uint64(9):
+        digits = digits * ten + digit
+        at += one
+        digit = np.uint64(text[at]) - zero
+    is_good = at == start + one or (at > start and text[start] != _ZERO)
+    if text[at] == _DOT:
+        at += one
+        places = at
+        digit = np.uint64(text[at]) - zero
+        while digit <= np.uint64(9):
+            digits = digits * ten + digit
+            at += one
+            digit = np.uint64(text[at]) - zero
+        places = at - places
+        is_good = is_good and places != 0
+    if not is_good or at - start > _PLAIN_SIZE or text[at] | 0x20 == 0x65 or (negative and digits == 0):
+        return -1, 0.0
+    value = np.float64(digits) / _TENS[places]
+    return signed(at), (-value if negative else value)

@@ -3,13 +3,26 @@
 Machine code without the interpreter lock, so that a server goes on meanwhile. The common form is a Feature whose
 geometry has nothing but its type and positions of two numbers, and whose id is a UUID or absent; whatever else the text
 holds is only found, and read by `pathserve.formats.geojson.geojson`. Both read the same thing out of the same text.
+
+Most files say the same of each object but for its id and coordinates. So what stands in front of these is first
+compared with that of an object before, and its properties with those of some: bytes are compared eight at a time, and
+equal ones mean the same.
 """
 
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from pathserve.formats.geojson.coordinate_kernels import PARTS, POSITIONS, RINGS, Shapes, read_geometry
+from pathserve.formats.geojson.coordinate_kernels import (
+    COORDINATES,
+    PARTS,
+    POSITIONS,
+    RINGS,
+    Shapes,
+    close_geometry,
+    read_coordinates,
+    read_geometry,
+)
 from pathserve.formats.geojson.json_kernels import (
     BAD,
     END,
@@ -22,13 +35,14 @@ from pathserve.formats.geojson.json_kernels import (
     copy_string,
     copy_value,
     is_new,
+    is_repeated,
     is_word,
     plain_key,
     skip_space,
     skip_value,
     word,
 )
-from pathserve.formats.geojson.number_kernels import read_number, signed
+from pathserve.formats.geojson.number_kernels import read_number
 from pathserve.native.compiling import BYTE, FLOAT, INT, SMALL, TRUTH, WORD, Array, entry, given, inner, together
 
 FULL: Final = FOUND
@@ -48,7 +62,22 @@ ROWS: Final = 1
 BYTES: Final = 5
 CLASSES: Final = 6
 EXPECT: Final = 7
-COUNTERS: Final = 8
+START: Final = 9
+"""Where the Feature begins whose beginning others are compared with; 0 for none."""
+HEAD: Final = 10
+"""Bytes of it up to its id, or up to its coordinates when it has none; its id follows."""
+MIDDLE: Final = 11
+"""Bytes from its id to its coordinates; 0 when it has no id."""
+KIND: Final = 12
+MET: Final = 13
+"""How often properties were taken into ``met``."""
+COUNTERS: Final = 14
+
+MEMBERS: Final = 6
+"""Numbers of each of the ``met``."""
+
+_ID_SIZE = 36
+_TRIES = 64
 
 _TYPE, _ID, _GEOMETRY, _PROPERTIES, _BBOX = map(word, ("type", "id", "geometry", "properties", "bbox"))
 _AS_DRAWN = word("asDrawn")
@@ -77,6 +106,9 @@ class Rows(NamedTuple):
         `NORMALISE`, `INSPECT`.
     foreign
         Scratch: extents of members that GeoJSON does not define.
+    met
+        (M + 1, `MEMBERS`) properties that were read: place and bytes in the text, the same in ``out``, row, flags. The
+        last ones are scratch.
     counts
         How much of each array is used, by `ITEMS`, `ROWS` ...; ``counts[EXPECT]`` says what may follow in an array
         (0: item or end, 1: comma or end, 2: item).
@@ -92,6 +124,7 @@ class Rows(NamedTuple):
     out: Array
     out_ends: Array
     foreign: Array
+    met: Array
     counts: Array
 
 
@@ -112,41 +145,35 @@ _ROWS = together(
     FLOAT[::1],
     WORD[::1],
     *2 * (BYTE[::1],),
-    *3 * (INT[::1],),
+    *2 * (INT[::1],),
+    INT[:, ::1],
+    INT[::1],
     of=Rows,
 )
 _ITEMS = together(*3 * (INT[::1],), of=Items)
 _MEMORY = together(WORD[::1], *3 * (INT[::1],), of=Memory)
 
 
-@inner
-def _hex(char: int) -> int:
-    if _ZERO <= char <= 0x39:
-        value: int = signed(char) - _ZERO
-        return value
-    lower: int = signed(char) | 0x20
-    return lower - 0x57 if 0x61 <= lower <= 0x66 else -1
+_HEX = np.full(256, 0xFF, np.uint8)
+for _value, _char in enumerate(b"0123456789abcdef"):
+    _HEX[_char] = _HEX[ord(chr(_char).upper())] = _value
+_PAIRS = np.array([0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34], np.uint64)
 
 
 @inner
 def _read_uuid(text: Array, start: int, ids: Array, row: int) -> bool:
     """Read 36 characters as a UUID; tells whether they are one."""
-    count = 0
-    for index in range(36):
-        char = text[start + index]
-        if index == 8 or index == 13 or index == 18 or index == 23:
-            if char != _MINUS:
-                return False
-            continue
-        value = _hex(char)
-        if value < 0:
+    at, one = np.uint64(start), np.uint64(1)
+    for dash in (8, 13, 18, 23):
+        if text[at + np.uint64(dash)] != _MINUS:
             return False
-        if count & 1:
-            ids[row, count >> 1] |= np.uint8(value)
-        else:
-            ids[row, count >> 1] = np.uint8(value << 4)
-        count += 1
-    return True
+    every = np.uint8(0)
+    for index in range(16):
+        place = at + _PAIRS[index]
+        high, low = _HEX[text[place]], _HEX[text[place + one]]
+        every |= high | low
+        ids[row, index] = high << 4 | low
+    return bool(every <= 0x0F)
 
 
 @inner
@@ -227,6 +254,84 @@ def _copy_member(text: Array, key: int, last: int, size: int, row: int, rows: Ro
 
 
 @inner
+def _is_worth(counts: Array) -> bool:
+    """Tell whether properties are repeated often enough to look for them."""
+    return bool(counts[MET] < _TRIES or 2 * counts[MET] < counts[ROWS])
+
+
+@inner
+def _repeat_properties(text: Array, place: int, end: int, size: int, row: int, rows: Rows) -> tuple[int, int]:
+    """Take over what was read out of the same text before; its end, -1 when it was not met, and the new size."""
+    met, out = rows.met, rows.out
+    for index in range(min(rows.counts[MET], len(met) - 1) if _is_worth(rows.counts) else 0):
+        many = met[index, 1]
+        if place + many > end or not is_repeated(text, met[index, 0], place, many):
+            continue
+        first, written = met[index, 2], met[index, 3]
+        for offset in range(written):
+            out[size + offset] = out[first + offset]
+        if written:
+            out[size + written - 1] = _COMMA
+        rows.class_at[row], rows.scores[row] = rows.class_at[met[index, 4]], rows.scores[met[index, 4]]
+        rows.flags[row] |= met[index, 5]
+        return place + many, size + written
+    return -1, size
+
+
+@inner
+def _note_properties(place: int, end: int, first: int, size: int, row: int, rows: Rows) -> None:
+    """Note what was read of properties from ``place`` to ``end``, until it is known what becomes of their row."""
+    met, many = rows.met, len(rows.met) - 1
+    met[many, 0], met[many, 1], met[many, 2], met[many, 3] = place, end - place, first, size - first
+    met[many, 4], met[many, 5] = row, rows.flags[row]
+
+
+@inner
+def _remember(begin: int, id_at: int, coordinates: int, is_read: bool, kind: int, rows: Rows) -> None:
+    """Keep of a Feature that was read whole what others are compared with."""
+    counts = rows.counts
+    if coordinates:
+        counts[START], counts[KIND] = begin, kind
+        counts[HEAD] = (id_at if id_at else coordinates) - begin
+        counts[MIDDLE] = coordinates - id_at - _ID_SIZE if id_at else 0
+    if is_read and _is_worth(counts):
+        index = counts[MET] % (len(rows.met) - 1)
+        for member in range(MEMBERS):
+            rows.met[index, member] = rows.met[-1, member]
+        counts[MET] += 1
+
+
+@inner
+def _repeat_head(text: Array, start: int, shapes: Shapes, rows: Rows) -> tuple[int, int]:
+    """Read a Feature up to the end of its geometry if it begins as one before; the place behind it, and its kind.
+
+    The kind is 0 when it does not, and nothing of it is read.
+    """
+    counts = rows.counts
+    kind, first, head, middle = counts[KIND], counts[START], counts[HEAD], counts[MIDDLE]
+    if kind == 0 or start + head + _ID_SIZE + middle >= len(text) or not is_repeated(text, first, start, head):
+        return start, 0
+    place = start + head
+    if middle:
+        is_same = _read_uuid(text, place, rows.ids, counts[ROWS])
+        place += _ID_SIZE
+        if not is_same or not is_repeated(text, first + head + _ID_SIZE, place, middle):
+            return start, 0
+        place += middle
+    positions, rings, parts = counts[POSITIONS], counts[RINGS], counts[PARTS]
+    shapes.part_rings[0] = 0
+    place, depth = read_coordinates(text, place, shapes, counts)
+    if place >= 0 and depth == kind >> 1:
+        place = skip_space(text, place)
+        if text[place] == _CLOSE and close_geometry(kind, rings, shapes, counts):
+            place = skip_space(text, place + 1)
+            if text[place] == _COMMA or text[place] == _CLOSE:
+                return place, kind
+    counts[POSITIONS], counts[RINGS], counts[PARTS] = positions, rings, parts
+    return start, 0
+
+
+@inner
 def _read_properties(text: Array, place: int, size: int, row: int, rows: Rows, memory: Memory) -> tuple[int, int]:  # noqa: C901 - one loop over a grammar
     """Copy the properties that are kept, each with a comma behind it; their end (or -1) and the new size."""
     memory.marks[OBJECTS] += 1
@@ -296,15 +401,19 @@ def _close_properties(text: Array, start: int, size: int, many: int, row: int, r
 def _read_feature(text: Array, place: int, end: int, shapes: Shapes, rows: Rows, memory: Memory) -> int:  # noqa: C901, PLR0915 - one loop over a grammar
     """Read a Feature of the common form at ``place`` into the next row; its end, or -1."""
     counts = rows.counts
-    row = counts[ROWS]
+    row, begin = counts[ROWS], place
     memory.marks[STAMP] += 1
     memory.marks[OBJECTS] = 0
-    kind, many, size = 0, 0, counts[BYTES] + 1
-    is_typed, is_identified, is_described = False, False, False
+    many, size = 0, counts[BYTES] + 1
     rows.out[size - 1] = _OPEN
-    rows.ids[row, :] = 0
     rows.class_at[row], rows.flags[row], rows.scores[row] = -1, 0, np.nan
-    while True:
+    place, kind = _repeat_head(text, begin, shapes, rows)
+    is_typed, is_identified = kind != 0, kind != 0 and counts[MIDDLE] != 0
+    if not is_identified:
+        rows.ids[row, :] = 0
+    is_described, is_plain, is_read = False, True, False
+    id_at, coordinates = 0, 0
+    while text[place] != _CLOSE:
         place = skip_space(text, place + 1)
         start = place + 1
         last = plain_key(text, start) if text[place] == _QUOTE else -1
@@ -316,11 +425,19 @@ def _read_feature(text: Array, place: int, end: int, shapes: Shapes, rows: Rows,
             if kind or char != _OPEN:
                 return -1
             place, kind = read_geometry(text, place, shapes, counts)
+            if is_typed and is_plain:
+                coordinates = counts[COORDINATES]
         elif is_word(text, start, last, _PROPERTIES):
             if is_described or char != _OPEN:
                 return -1
             is_described = True
-            place, size = _read_properties(text, place, size, row, rows, memory)
+            is_plain = is_plain and kind != 0
+            start, first = place, size
+            place, size = _repeat_properties(text, start, end, first, row, rows)
+            if place < 0:
+                place, size = _read_properties(text, start, first, row, rows, memory)
+                _note_properties(start, place, first, size, row, rows)
+                is_read = True
         elif is_word(text, start, last, _TYPE):
             last = plain_key(text, place + 1)
             if is_typed or char != _QUOTE or not is_word(text, place + 1, last, _FEATURE):
@@ -329,11 +446,14 @@ def _read_feature(text: Array, place: int, end: int, shapes: Shapes, rows: Rows,
             place = last + 1
         elif is_word(text, start, last, _ID):
             last = plain_key(text, place + 1)
-            if is_identified or char != _QUOTE or last != place + 37:
+            if is_identified or char != _QUOTE or last != place + _ID_SIZE + 1:
                 return -1
             is_identified = True
+            if kind == 0:
+                id_at = place + 1
             place = last + 1 if _read_uuid(text, place + 1, rows.ids, row) else -1
         else:
+            is_plain = is_plain and kind != 0
             is_other = many == len(rows.foreign) or is_word(text, start, last, _AS_DRAWN)
             if is_other or not is_new(text, start, last, 0, memory):
                 return -1
@@ -346,15 +466,14 @@ def _read_feature(text: Array, place: int, end: int, shapes: Shapes, rows: Rows,
         if place < 0:
             return -1
         place = skip_space(text, place)
-        if text[place] == _CLOSE:
-            break
-        if text[place] != _COMMA:
+        if text[place] != _CLOSE and text[place] != _COMMA:
             return -1
     if not is_typed or kind == 0:
         return -1
     size = _close_properties(text, counts[BYTES], size, many, row, rows, memory)
     if size < 0:
         return -1
+    _remember(begin, id_at, coordinates, is_read, kind, rows)
     rows.kinds[row] = kind
     counts[BYTES] = size
     return place + 1
