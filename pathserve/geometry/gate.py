@@ -16,7 +16,7 @@ import shapely
 from pathserve.errors import PathServeError, TooLarge
 from pathserve.geometry.effort import FEW_POSITIONS, effort
 from pathserve.geometry.frames import Size
-from pathserve.geometry.validity import CheckedGeometry, check_many, farthest
+from pathserve.geometry.validity import CheckedGeometry, are_valid, check_many, farthest
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -246,7 +246,7 @@ def _are_valid(rows: Ints, shapes: Shapes) -> Mask:
     polygons = shapely.from_ragged_array(
         shapely.GeometryType.MULTIPOLYGON, some.xy, (some.ring_starts, some.part_starts, some.starts)
     )
-    return np.asarray(shapely.is_valid(polygons) & (shapely.area(polygons) > 0))
+    return np.asarray(are_valid(polygons) & (shapely.area(polygons) > 0))
 
 
 def _runs(offsets: Ints, wanted: Ints) -> tuple[Ints, Ints]:

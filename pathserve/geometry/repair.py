@@ -60,14 +60,13 @@ def repair(parts: Sequence[Rings], *, force: bool = False) -> Repaired:
     """
     effort_of(parts).require_repair()
     _require_few_crossings(parts)
-    kept = [_without_outside_holes(rings) for rings in parts]
-    polygons = [Polygon(rings[0], rings[1:]) for rings in kept]
-    drawn = polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
     try:
-        valid = _areas_of(shapely.make_valid(drawn, method="structure", keep_collapsed=False))
+        with np.errstate(all="ignore"):  # GEOS divides by lengths that underflow to 0
+            kept = [_without_outside_holes(rings) for rings in parts]
+            valid = _valid_areas(kept)
     except shapely.errors.GEOSException:
-        raise Invalid("The outline crosses itself and cannot be repaired.", code="not_repairable") from None
-    if valid is None or valid.area <= 0 or not valid.is_valid:
+        raise Invalid("The outline is not valid and cannot be repaired.", code="not_repairable") from None
+    if valid is None or valid.area <= 0:
         raise Invalid("Nothing with an area remains of the outline.", code="no_area")
     if valid.area >= MIN_KEPT_SHARE * drawn_area(kept):
         return Repaired(valid)
@@ -192,6 +191,14 @@ def _without_outside_holes(rings: Rings) -> Rings:
     asked = ~inside & shapely.intersects(shell, holes)
     inside[asked] = shapely.area(shapely.intersection(shell, holes[asked])) > 0
     return [rings[0], *(ring for ring, kept in zip(rings[1:], inside.tolist(), strict=True) if kept)]
+
+
+def _valid_areas(parts: Sequence[Rings]) -> Polygon | MultiPolygon | None:
+    """Let GEOS make polygons valid: None when they have no area, or are still not valid."""
+    polygons = [Polygon(rings[0], rings[1:]) for rings in parts]
+    drawn = polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
+    areas = _areas_of(shapely.make_valid(drawn, method="structure", keep_collapsed=False))
+    return areas if areas is not None and areas.is_valid else None
 
 
 def _areas_of(geometry: BaseGeometry) -> Polygon | MultiPolygon | None:

@@ -319,8 +319,22 @@ def _verdicts(polygons: Sequence[_Polygons]) -> list[tuple[bool, float]]:
     parts = np.cumsum([0, *(len(part) for read in polygons for part in read.parts)])
     wholes = np.cumsum([0, *(len(read.parts) for read in polygons)])
     shapes = shapely.from_ragged_array(shapely.GeometryType.MULTIPOLYGON, np.concatenate(rings), (ends, parts, wholes))
-    valid, area = shapely.is_valid(shapes), shapely.area(shapes)
-    return list(zip(valid.tolist(), area.tolist(), strict=True))
+    return list(zip(are_valid(shapes).tolist(), shapely.area(shapes).tolist(), strict=True))
+
+
+def are_valid(polygons: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
+    """Tell which polygons are valid, (N,) bool; one that GEOS cannot tell of, and raises an error instead, is not.
+
+    Edges so small that their products underflow to 0 do that. The error says not whose they are, so the halves are
+    asked again.
+    """
+    try:
+        return np.asarray(shapely.is_valid(polygons))
+    except shapely.errors.GEOSException:
+        half = len(polygons) // 2
+        if not half:
+            return np.zeros(len(polygons), np.bool_)
+        return np.concatenate((are_valid(polygons[:half]), are_valid(polygons[half:])))
 
 
 _CHECKS: dict[str, Callable[[Mapping[str, Any], _Reader], CheckedGeometry]] = {

@@ -181,6 +181,20 @@ def test_most_real_outlines_need_no_second_look(sample_field):
     assert all(passed([feature["geometry"] for feature in features], frame=None, max_vertices=10_000))
 
 
+def test_what_geos_cannot_tell_of_is_refused_alone():
+    # Edges of 1e-162 and less: products of their lengths underflow to 0, and GEOS raises an error for the whole call.
+    shell = [[1e-162, 0], [3e-163, 9e-163], [-8e-163, 5e-163], [-8e-163, -5e-163], [3e-163, -9e-163], [1e-162, 0]]
+    hole = [[0, 0], [1e-199, 0], [1e-199, 1e-199], [5e-200, 1e-199], [4.9e-200, 1e-212], [4e-200, 1e-199], [0, 0]]
+    tiny = {"type": "Polygon", "coordinates": [shell, hole]}
+    with pytest.raises(shapely.errors.GEOSException):
+        shapely.is_valid(shapely.geometry.shape(tiny))
+    good = {"type": "Polygon", "coordinates": [HARD[0]]}
+    geometries = [good, tiny, good, good, tiny]
+    assert passed(geometries) == [True, False, True, True, False]
+    outcomes = list(Gate(frame=FRAME, max_vertices=40, seconds=60).check(geometries))
+    assert [getattr(outcome, "code", "good") for outcome in outcomes] == ["good", "no_area", "good", "good", "no_area"]
+
+
 def test_nothing_is_in_order():
     assert passed([]) == []
 

@@ -114,6 +114,13 @@ def test_a_repair_that_loses_area_is_refused():
     assert refused.value.code == "not_repairable"
 
 
+def test_lengths_that_underflow_are_refused_without_a_warning():
+    shell = [[0, 0], [5e-101, 0], [1e-203, -1e-100], [1e-100, 1e-203], [0, 0]]
+    hole = [[0, 0], [1e-203, 0], [1e-100, 0], [-1e-203, -1e-100], [5e-101, 5e-101], [0, 0]]
+    with pytest.raises(Invalid):  # tests take warnings for errors: GEOS divides by 0
+        check(polygon(shell, hole))
+
+
 @pytest.mark.parametrize(
     ("geometry", "code"),
     [
