@@ -75,27 +75,33 @@ def load_functions(module: str, folder: Path | None = None) -> Mapping[str, Func
 def _read(file: Path, key: str) -> tuple[dict[str, Any], bytes] | None:
     """Read what `_write` wrote with the same key, whole; else None."""
     try:
-        head, _, code = file.read_bytes().partition(b"\n")
-        said = json.loads(head)
-    except (OSError, ValueError):
+        digest, _, rest = file.read_bytes().partition(b"\n")
+    except OSError:
         return None
-    if not isinstance(said, dict) or said.get("key") != key or said.get("code") != blake2b(code).hexdigest():
+    if digest != _digest(rest):
         return None
-    return said["functions"], code
+    head, _, code = rest.partition(b"\n")
+    said = json.loads(head)
+    return (said["functions"], code) if said["key"] == key else None
 
 
 def _write(file: Path, key: str, functions: Mapping[str, Any], code: bytes) -> None:
     """Write a file at once, or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    head = json.dumps({"key": key, "code": blake2b(code).hexdigest(), "functions": functions}).encode()
+    content = json.dumps({"key": key, "functions": functions}).encode() + b"\n" + code
     handle, part = tempfile.mkstemp(dir=file.parent, prefix=file.name)
     try:
         with os.fdopen(handle, "wb") as out:
-            out.write(head + b"\n" + code)
+            out.write(_digest(content) + b"\n" + content)
         Path(part).chmod(0o644)  # whoever may read the sources may read this
         Path(part).replace(file)
     finally:
         Path(part).unlink(missing_ok=True)
+
+
+def _digest(content: bytes) -> bytes:
+    """Sum up all that is read of a file: a size or a type that was changed would make the process run wild."""
+    return blake2b(content).hexdigest().encode()
 
 
 def _machine(llvm: Any) -> Any:  # noqa: ANN401 - llvmlite's own types

@@ -1,5 +1,6 @@
 """Kernels out of object files do what numba makes of them, and a file that is not right is made anew."""
 
+import hashlib
 import subprocess
 import sys
 
@@ -24,6 +25,11 @@ def taken(functions):
     return out.tolist()
 
 
+def _signed(data):
+    _, _, content = data.partition(b"\n")
+    return hashlib.blake2b(content).hexdigest().encode() + b"\n" + content
+
+
 WANTED = [1 + 3 * 256, 2 - 256]  # the lower bytes come first
 
 
@@ -43,11 +49,13 @@ def test_a_process_that_finds_the_object_loads_no_numba(folder):
     [
         lambda data: data[: len(data) // 2],
         lambda data: data[:-1] + bytes([data[-1] ^ 1]),
-        lambda data: data.replace(b'"key": "', b'"key": "0', 1),
+        lambda data: _signed(data.replace(b'"key": "', b'"key": "0', 1)),
+        lambda data: data.replace(b'"i8"', b'"f8"', 1),
+        lambda data: data.replace(b'"functions"', b'"function"', 1),
         lambda _: b"",
         lambda _: b"[]\n",
     ],
-    ids=["cut", "changed", "of other sources", "empty", "foreign"],
+    ids=["cut", "changed", "of other sources", "of other types", "without functions", "empty", "foreign"],
 )
 def test_a_file_that_is_not_right_is_made_anew(folder, tmp_path, spoil):
     good = (folder / f"{MODULE}.o").read_bytes()
