@@ -15,7 +15,8 @@ function setUp(): { store: AnnotationStore; editor: Editor; asked: [string, Feat
   const asked: [string, Feature | null][] = []
   const queue = {
     enqueue: async (id: string, desired: Feature | null) => void asked.push([id, desired]),
-    resolve: async (_id: string, choice: string) => (choice === 'theirs' ? featureOf('a', square(9, 9, 9)) : null),
+    resolve: async (id: string, choice: string) =>
+      choice === 'theirs' ? featureOf('a', square(9, 9, 9)) : (store.get(id) ?? null),
   }
   return { store, asked, editor: new Editor(store, queue as unknown as SaveQueue) }
 }
@@ -110,6 +111,25 @@ describe('editing', () => {
     expect(editor.notice.value).toBe('It crossed itself.')
     editor.saved('a', null, '')
     expect(store.get('a')).toBeUndefined()
+  })
+
+  it('gives theirs back when keeping mine is undone, and mine when that is done again', async () => {
+    const { store, editor, asked } = setUp()
+    store.set(featureOf('a', square(0, 0, 1), 'Tumour'))
+    editor.reshape('a', square(1, 1, 1))
+    editor.reshape('a', square(2, 2, 2))
+    const mine = store.get('a') ?? null
+    for (const feature of [featureOf('a', square(0, 0, 1), 'Stroma'), null]) {
+      await editor.resolve({ id: 'a', desired: mine, theirs: { feature, revision: 7 } } as Pending, 'mine')
+      expect(store.get('a')).toEqual(mine)
+      expect(editor.undo()).toBe('a')
+      expect(store.get('a') ?? null).toEqual(feature)
+      expect(asked.at(-1)).toEqual(['a', feature])
+      // No step before knows what they have made of it.
+      expect(editor.undoStack.depth.value).toBe(0)
+      editor.redo()
+      expect(asked.at(-1)).toEqual(['a', mine])
+    }
   })
 
   it('keeps both forms of an object in conflict, mine under a new id', async () => {

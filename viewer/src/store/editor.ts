@@ -96,6 +96,10 @@ export class Editor {
       const id = newUuid()
       this.change({ id, before: null, after: { ...mine, id } })
     }
+    // The steps before knew nothing of theirs: taking them back would undo the other reader's work without a word.
+    if (choice === 'mine' && record.theirs) {
+      this.undoStack.overrule({ id: record.id, before: record.theirs.feature, after: mine })
+    }
     const shown = await this.queue.resolve(record.id, choice === 'mine' ? 'mine' : 'theirs')
     this.show(record.id, shown)
     if (choice === 'mine') return

@@ -82,6 +82,12 @@ export class UndoStack {
     this.keep((step) => goesOnWithout(step, id))
   }
 
+  /** The reader keeps an object against somebody else's form of it: that is one step, and what it takes back is theirs. */
+  overrule(change: Change): void {
+    this.forget(change.id)
+    this.push(change)
+  }
+
   /** Forget a step of which nothing was done. */
   drop(work: GroupWork): void {
     this.keep((step) => !('work' in step) || step.work !== work)
