@@ -47,6 +47,7 @@ import orjson
 from pathserve.annotations import json_numbers
 from pathserve.annotations.chunk_shapes import Shapes, loaded_kernels, unpack_shapes
 from pathserve.annotations.packing import Packer, Unpacker, damaged
+from pathserve.errors import Unsupported
 from pathserve.labels import Columns, Texts
 from pathserve.labels.columns import areas
 
@@ -128,8 +129,9 @@ class Chunk:
     Raises
     ------
     Corrupt
-        When the head is damaged or of a version that this program does not know; the methods raise it for their
-        sections.
+        When the head is damaged; the methods raise it for their sections.
+    Unsupported
+        When it is of a version that this program does not know.
     """
 
     def __init__(self, data: bytes, *more: bytes) -> None:
@@ -137,8 +139,12 @@ class Chunk:
             raise damaged()
         head = data[: _HEAD.size]
         magic, version, _, rows, parts, rings, positions, *sections = _HEAD.unpack(head)
-        if magic != _MAGIC or version != VERSION or _CRC.unpack_from(data, _HEAD.size)[0] != google_crc32c.value(head):
+        if magic != _MAGIC or _CRC.unpack_from(data, _HEAD.size)[0] != google_crc32c.value(head):
             raise damaged()
+        if version != VERSION:
+            raise Unsupported(
+                "Another version of PathServe stored these annotations, in a form that this one cannot read."
+            )
         self._data, self._more = data, more
         self._rows, self._parts, self._rings, self._positions = rows, parts, rings, positions
         starts = np.cumsum([_HEAD.size + _CRC.size, *sections[0::3]]).tolist()

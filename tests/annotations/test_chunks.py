@@ -1,8 +1,10 @@
 """A chunk gives back, to the last bit, what was put into it; damaged bytes give an error and never other data."""
 
+import struct
 from dataclasses import fields, replace
 from uuid import UUID
 
+import google_crc32c
 import numpy as np
 import orjson
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from pathserve.annotations.chunks import Chunk, encode_chunk
 from pathserve.annotations.hilbert import cut, hilbert_distance, hilbert_order
-from pathserve.errors import Corrupt
+from pathserve.errors import Corrupt, Unsupported
 from pathserve.labels import Columns, NewAnnotation, Texts
 
 COORDINATES = st.one_of(
@@ -177,10 +179,15 @@ def test_a_part_that_is_not_asked_for_is_not_read():
         damaged_json.columns(with_properties=True)
 
 
-def test_a_newer_version_is_refused():
+@pytest.mark.parametrize("by", [-1, 1])
+def test_another_version_is_refused_as_such_and_not_as_damage(by):
     data = bytearray(encode_chunk(Columns.of([NewAnnotation({"type": "Point", "coordinates": [1, 2]})])))
-    data[4] += 1
+    data[4] += by  # the head: 4 letters, then the version
     with pytest.raises(Corrupt):
+        Chunk(bytes(data))
+    head = struct.calcsize("<4sHH4I9I")
+    data[head : head + 4] = google_crc32c.value(bytes(data[:head])).to_bytes(4, "little")
+    with pytest.raises(Unsupported, match="Another version"):
         Chunk(bytes(data))
 
 
