@@ -31,6 +31,7 @@ from pathserve.annotations.known_rows import (
     compare_stored,
     fresh_ids,
     id_list,
+    is_nothing_stored,
     repeats,
     rounds,
 )
@@ -234,8 +235,8 @@ class BulkWriter:
         return revision
 
     def _take_classes(self, columns: Columns, colors: Mapping[str, Color]) -> None:
-        used = np.unique(columns.classes)
-        names = [columns.class_names[index] for index in used[used >= 0].tolist()]
+        used = np.flatnonzero(np.bincount(columns.classes + 1)[1:])  # without sorting them
+        names = [columns.class_names[index] for index in used.tolist()]
         for name in names:
             self._classes[name] = self._classes.get(name) or colors.get(name)
         if names:
@@ -249,6 +250,8 @@ class BulkWriter:
         """Say what is there under each id, and in what it differs."""
         standing = self._ids.compare(told.ids, digests)
         differing = np.where(standing == Standing.TAKEN, Difference.REPEATED, 0).astype(np.uint8)
+        if self._db.read(is_nothing_stored):
+            return standing, differing
         asked = np.flatnonzero(standing == Standing.NEW)
         for turn in rounds(told.ids[asked]):
             for start in range(0, len(turn), _IDS_AT_ONCE):

@@ -157,6 +157,11 @@ def fresh_ids(count: int) -> Ids:
     return ids
 
 
+def is_nothing_stored(tx: Transaction) -> bool:
+    """Tell whether the store has nothing under any id."""
+    return all(tx.row(f"select 1 from {table} limit 1") is None for table in ("head", "placed"))  # noqa: S608 - constants only
+
+
 def compare_stored(
     tx: Transaction, reader: ChunkReader, slide: str, columns: Columns
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64], Differences]:
@@ -170,8 +175,6 @@ def compare_stored(
     """
     standing, layers = np.zeros(len(columns), np.int8), np.zeros(len(columns), np.int64)
     differing = np.zeros(len(columns), np.uint8)
-    if all(tx.row(f"select 1 from {table} limit 1") is None for table in ("head", "placed")):  # noqa: S608 - constants only
-        return standing, layers, differing
     headed = rows_with_heads(tx, columns.ids)
     ids = id_list(columns.ids[headed])
     row_of = dict(zip(ids, headed.tolist(), strict=True))

@@ -244,6 +244,14 @@ def test_how_well_each_frame_would_fit_is_told(bring, slide, either_way):
     assert bring(text(feature(polygon(SQUARE, -20)))).outside == 1
 
 
+def test_what_lies_partly_outside_the_slide_is_counted_once(bring, either_way):
+    width, height = 10_000, 8_000  # of the slide
+    inside = [(0, 0), (width - 40, 0), (0, height - 40), (100, 100)]
+    outside = [(-20, 100), (width - 20, 100), (100, -1), (100, height - 39), (width - 1, height - 1)]
+    places = [*outside[:2], *inside, *outside[2:]]
+    assert bring(text(*(feature(polygon(SQUARE, *place)) for place in places))).outside == len(outside)
+
+
 def test_lists_of_a_report_end_and_all_are_counted(bring, either_way):
     report = bring(text(*[feature(None)] * 1500, *(feature(polygon(BOW_TIE, n)) for n in range(1200))))
     assert (report.refused.count, len(report.refused.named)) == (1500, MAX_NAMED)
