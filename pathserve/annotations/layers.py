@@ -81,11 +81,13 @@ def rename_layer(tx: Transaction, slide: str, layer: str, name: str, *, author: 
     NotFound
         When there is no such layer.
     Conflict
-        When another layer has the name.
+        When the layer has the name already, or another one has it.
     """
     require_layer_name(name)
     lock_slide(tx, slide)
     number = _find(tx, slide, layer)
+    if name == layer:
+        raise Conflict("The layer has this name already.")
     if tx.row("select 1 from layer where slide = ? and name = ?", slide, name) is not None:
         raise Conflict("Another layer of this slide has this name.")
     revision = _append(tx, slide, number, layer, name, deleted=False, author=author)

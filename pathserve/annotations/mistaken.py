@@ -20,8 +20,7 @@ def require_layers(store: AnnotationStore, query: AnnotationQuery) -> None:
     """
     if not query.layers:
         return
-    revision = store.resolve(query.slide, query.as_of)
-    there = [layer.name for layer, _ in store.layers(query.slide, revision=revision)]
+    there = store.layer_names(query.slide, store.resolve(query.slide, query.as_of))
     if not set(query.layers) <= set(there):
         raise NotFound(f"There is no such layer. Layers are: {_named(there)}." if there else "There are no layers yet.")
 

@@ -175,6 +175,11 @@ class AnnotationStore:
 
         return self._db.read(work)
 
+    def layer_names(self, slide: str, revision: int) -> list[str]:
+        """Give the names of the slide's layers as they were at a revision."""
+        states = self._db.read(lambda tx: layers_at(tx, slide, revision)).values()
+        return [state.layer.name for state in states if not state.deleted]
+
     def counts(self, slides: Sequence[str]) -> dict[str, int]:
         """Count the annotations of some slides."""
 

@@ -9,7 +9,7 @@ from pathserve.catalog.cases import drop_empty_case, next_number, place_in_case,
 from pathserve.catalog.filters import SlideFilter
 from pathserve.catalog.judgements import Judgements
 from pathserve.catalog.pseudonyms import Pseudonyms
-from pathserve.catalog.records import COLUMNS, READY, SELECT, SlideFacts, SlideRecord, to_record
+from pathserve.catalog.records import COLUMNS, DEFAULT_PROJECT, READY, SELECT, SlideFacts, SlideRecord, to_record
 from pathserve.db import Database, Transaction, as_int, now
 from pathserve.errors import Conflict, NotFound
 from pathserve.labels import clean_name
@@ -267,6 +267,18 @@ class Catalog:
         if not made:
             raise Conflict("There is a project of this name already.")
         return name
+
+    def require_project(self, name: str) -> None:
+        """Check that there is a project; that of everything without one is always there.
+
+        Raises
+        ------
+        NotFound
+            When there is no such project.
+        """
+        found = self._db.read(lambda tx: tx.row("select 1 from project where name = ?", name))
+        if found is None and name != DEFAULT_PROJECT:
+            raise NotFound("There is no such project; make it with `pathserve project create NAME`.")
 
     def projects(self) -> dict[str, int]:
         """Give all projects by name, with how many slides each has."""

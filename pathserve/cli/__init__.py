@@ -1,5 +1,5 @@
 """The command line: each command parses, makes one call and prints."""
 
-from pathserve.cli.main import main
+from pathserve.cli.start import main
 
 __all__ = ["main"]

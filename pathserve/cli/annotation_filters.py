@@ -1,6 +1,7 @@
 """Which annotations: the options that all commands about some annotations of a slide share."""
 
 import inspect
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import typer
 from pathserve.annotations import AnnotationQuery
 from pathserve.annotations.filters import parse_filter
 from pathserve.cli.options import usage
+from pathserve.errors import Invalid
 from pathserve.server.question_text import parse_as_of, parse_box, parse_polygon
 
 Several = list[str] | None
@@ -46,6 +48,8 @@ def question(
     Invalid
         When an option makes no sense.
     """
+    if not all(math.isfinite(bound) for bound in (min_score, max_score, min_area, max_area) if bound is not None):
+        raise Invalid("Scores and areas are finite numbers.")
     return AnnotationQuery(
         slide,
         bbox=None if bbox is None else parse_box(bbox),

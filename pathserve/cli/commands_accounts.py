@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pathserve.access import Role, TokenRecord
-from pathserve.cli.options import AsJson, Data
+from pathserve.cli.options import AsJson, Data, usage
 from pathserve.cli.output import say, say_items, say_json, say_table
 from pathserve.cli.rooms import open_rooms
 from pathserve.config import public_address
@@ -46,9 +46,10 @@ def add_user(
     data: Data = None,
 ) -> None:
     """Make an account and print its first one-time sign-in link."""
-    with open_rooms(data) as rooms:
+    address = _address(url)
+    with open_rooms(data, make=True) as rooms:
         rooms.accounts.add(name, role, project or ())
-        say(f"{_address(url)}/sign-in#{rooms.accounts.make_link(name).code}")
+        say(f"{address}/sign-in#{rooms.accounts.make_link(name).code}")
 
 
 @users.command("list")
@@ -98,12 +99,14 @@ def disable_user(name: str, data: Data = None) -> None:
 @users.command("link")
 def link_user(name: str, url: Url = None, data: Data = None) -> None:
     """Print a new one-time sign-in link."""
+    address = _address(url)
     with open_rooms(data) as rooms:
-        say(f"{_address(url)}/sign-in#{rooms.accounts.make_link(name).code}")
+        say(f"{address}/sign-in#{rooms.accounts.make_link(name).code}")
 
 
 def _address(given: str | None) -> str:
-    return (given or public_address() or _URL).rstrip("/")
+    with usage():
+        return public_address(given) or _URL
 
 
 @users.command("restrict")
@@ -130,10 +133,12 @@ def create_token(
     as_json: AsJson = False,
 ) -> None:
     """Make a token and print it, alone and only this once."""
-    with open_rooms(data) as rooms:
-        issued = rooms.accounts.create_token(
-            name, role=role, project=project, lifetime_seconds=None if expires is None else _lifetime(expires)
-        )
+    with usage():
+        lifetime = None if expires is None else _lifetime(expires)
+    with open_rooms(data, make=True) as rooms:
+        if project is not None:
+            rooms.catalog.require_project(project)
+        issued = rooms.accounts.create_token(name, role=role, project=project, lifetime_seconds=lifetime)
     if as_json:
         say_json(_token_item(issued.record) | {"token": issued.secret})
     else:

@@ -7,7 +7,7 @@ import typer
 
 from pathserve.catalog import DEFAULT_PROJECT
 from pathserve.cli.options import AsJson, Data
-from pathserve.cli.output import say, say_items, say_table
+from pathserve.cli.output import counted, say, say_items, say_table
 from pathserve.cli.rooms import open_rooms
 from pathserve.formats.class_file import parse_class_file, write_classes
 
@@ -32,6 +32,7 @@ def list_classes(
 ) -> None:
     """List a project's classes with their mask values."""
     with open_rooms(data) as rooms:
+        rooms.catalog.require_project(project)
         schema = rooms.classes.of(project) if version is None else rooms.classes.at(project, version)
     if as_json:
         say_items(write_classes(schema))
@@ -54,15 +55,16 @@ def set_classes(
 ) -> None:
     """Set colours, priorities, hotkeys and codes of classes; new names are added, none is taken away."""
     wanted = parse_class_file(file.read_bytes())
-    with open_rooms(data) as rooms:
+    with open_rooms(data, make=True) as rooms:
         schema = rooms.classes.set(project, wanted, author=_AUTHOR)
-    say(f"{len(schema.classes)} classes, version {schema.version}.")
+    say(f"{counted(len(schema.classes), 'class', 'classes')}, version {schema.version}.")
 
 
 @classes.command("history")
 def class_history(project: Project = DEFAULT_PROJECT, data: Data = None, as_json: AsJson = False) -> None:
     """List the versions of a project's class schema: who changed which classes, and when."""
     with open_rooms(data) as rooms:
+        rooms.catalog.require_project(project)
         versions = rooms.classes.history(project)
     moments = [version.at.isoformat(timespec="milliseconds") for version in versions]
     if as_json:

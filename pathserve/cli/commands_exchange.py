@@ -10,9 +10,9 @@ import typer
 
 from pathserve.annotations import AnnotationQuery
 from pathserve.annotations.revision_log import revision_log
-from pathserve.cli.files import whole_file
+from pathserve.cli.files import STANDARD, as_file, whole_file
 from pathserve.cli.options import AUTHOR, AsJson, Data, Slide, usage
-from pathserve.cli.output import Exit, note, say, say_json
+from pathserve.cli.output import Exit, counted, note, say, say_json
 from pathserve.cli.progress import bar
 from pathserve.cli.rooms import open_rooms
 from pathserve.exchange import (
@@ -51,7 +51,7 @@ Option = Annotated[
 ]
 
 
-_STANDARD_OUTPUT = (Path("-"), Path("/dev/stdout"))
+_STANDARD_OUTPUT = (STANDARD, Path("/dev/stdout"))
 
 
 def register(app: typer.Typer) -> None:
@@ -62,7 +62,7 @@ def register(app: typer.Typer) -> None:
 
 def import_annotations(
     slide: Slide,
-    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File, pipe, or - for standard input.")],
     format_: Annotated[str | None, typer.Option("--format", help="Default: told by content.")] = None,
     layer: Annotated[str, typer.Option(help="Layer to put them into, made when absent.")] = "imported",
     origin: Origin = None,
@@ -88,12 +88,12 @@ def import_annotations(
             force=force,
             told=parse_told(option or ()),
         )
-    with open_rooms(data) as rooms, bar("annotations") as moved:
+    with open_rooms(data) as rooms, as_file(file, rooms.settings.data) as given, bar("annotations") as moved:
         record = rooms.catalog.slide(slide)
         report = import_file(
             rooms.annotations,
             slide,
-            file,
+            given,
             options,
             frame=slide_frame(record, open_slides(rooms.settings)),
             tissue=slide_tissue(record, rooms.catalog.judgements),
@@ -146,7 +146,9 @@ def export_annotations(
     if as_json and output is not None:
         say_json(told)
         return
-    note(f"{report.written:,} annotations of revision {report.revision} written; {_frame_words(told['frame'])}.")
+    note(
+        f"{counted(report.written, 'annotation')} of revision {report.revision} written; {_frame_words(told['frame'])}."
+    )
     for loss in told["losses"]:
         note(f"lost: {loss['message']} ({loss['count']:,})")
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pathserve.annotations import LayerKind
-from pathserve.cli.options import AUTHOR, AsJson, Data, Slide
+from pathserve.cli.options import AUTHOR, AsJson, Data, Slide, usage
 from pathserve.cli.output import say, say_items, say_table
 from pathserve.cli.rooms import open_rooms
 from pathserve.labels import clean_name
@@ -42,9 +42,11 @@ def add_layer(
     data: Data = None,
 ) -> None:
     """Make an empty layer."""
+    with usage():
+        name = clean_name(layer, "layer name")
     with open_rooms(data) as rooms:
         rooms.catalog.slide(slide)
-        made = rooms.layers.make(slide, clean_name(layer, "layer name"), author=AUTHOR, kind=kind)
+        made = rooms.layers.make(slide, name, author=AUTHOR, kind=kind)
     say(f"{made.name} is there.")
 
 
@@ -56,10 +58,12 @@ def rename_layer(
     data: Data = None,
 ) -> None:
     """Give a layer another name."""
+    with usage():
+        name = clean_name(name, "layer name")
     with open_rooms(data) as rooms:
         rooms.catalog.slide(slide)
-        revision = rooms.layers.rename(slide, layer, clean_name(name, "layer name"), author=AUTHOR)
-    say(f"{layer} is {name.strip()} now, revision {revision}.")
+        revision = rooms.layers.rename(slide, layer, name, author=AUTHOR)
+    say(f"{layer} is {name} now, revision {revision}.")
 
 
 @layers.command("remove")

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 @projects.command("create")
 def create_project(name: str, data: Data = None) -> None:
     """Make a project before it has slides, so that it can have members."""
-    with open_rooms(data) as rooms:
+    with open_rooms(data, make=True) as rooms:
         say(f"{rooms.catalog.add_project(name)} is there.")
 
 
@@ -58,6 +58,8 @@ def list_members(
 ) -> None:
     """List who belongs to which project."""
     with open_rooms(data) as rooms:
+        if project is not None:
+            rooms.catalog.require_project(project)
         found = [member for member in rooms.members.all() if project in (None, member.project)]
     if as_json:
         say_items([{"account": m.account, "project": m.project, "role": m.role.value} for m in found])

@@ -10,7 +10,7 @@ import typer
 from pathserve.annotations import DEFAULT_STATE, AnnotationQuery, Order, edit_found
 from pathserve.cli.annotation_filters import with_question
 from pathserve.cli.options import AUTHOR, AsJson, Data, usage
-from pathserve.cli.output import Exit, note, say, say_items, say_json, say_table
+from pathserve.cli.output import Exit, counted, note, say, say_items, say_json, say_table
 from pathserve.cli.rooms import open_rooms
 from pathserve.errors import Invalid, Stale
 from pathserve.labels import Annotation, clean_name
@@ -68,7 +68,7 @@ def count_annotations(asked: AnnotationQuery, *, data: Data = None, as_json: AsJ
     kinds = {"class": summary.classes, "layer": summary.layers, "state": summary.states}
     rows = [(kind, "(none)" if c.name is None else c.name, f"{c.count:,}") for kind in kinds for c in kinds[kind]]
     say_table(("by", "name", "count"), rows, empty="There are none.")
-    say(f"{summary.total:,} annotations, revision {summary.revision}.")
+    say(f"{counted(summary.total, 'annotation')}, revision {summary.revision}.")
 
 
 @search.command("edit")
@@ -167,8 +167,9 @@ def _confirm(count: int, *, delete: bool, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise typer.BadParameter(f"{count:,} annotations are found; without a terminal nothing is done but with --yes.")
-    typer.confirm(f"{'Delete' if delete else 'Change'} {count:,} annotations?", abort=True, err=True)
+        found = f"{counted(count, 'annotation')} {'is' if count == 1 else 'are'} found"
+        raise typer.BadParameter(f"{found}; without a terminal nothing is done but with --yes.")
+    typer.confirm(f"{'Delete' if delete else 'Change'} {counted(count, 'annotation')}?", abort=True, err=True)
 
 
 def _tell_edit(report: dict[str, int], *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import typer
 from pathserve.catalog import READY, SlideRecord
 from pathserve.catalog.judgements import StoredJudgement
 from pathserve.cli.options import AsJson, Data, Store
-from pathserve.cli.output import Exit, note, say, say_items
+from pathserve.cli.output import Exit, counted, note, say, say_items
 from pathserve.cli.rooms import all_slides, open_rooms
 from pathserve.config import Settings
 from pathserve.errors import Busy, NotFound, PathServeError
@@ -32,7 +32,7 @@ def remove(
     with open_rooms(data, store) as rooms:
         count = rooms.annotations.counts([slide]).get(slide, 0)
         remove_slide(slide, settings=rooms.settings, catalog=rooms.catalog)
-    say(f"{slide} is removed, with {count:,} annotations.")
+    say(f"{slide} is removed, with {counted(count, 'annotation')}.")
 
 
 def verify(

@@ -1,11 +1,16 @@
 """Files that commands write: there as a whole or not at all."""
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import BinaryIO
 from uuid import uuid4
+
+STANDARD = Path("-")
+"""How standard input and output are named."""
 
 
 @contextmanager
@@ -36,6 +41,22 @@ def whole_folder(output: Path) -> Iterator[Path]:
         part.rename(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def as_file(given: Path, folder: Path) -> Iterator[Path]:
+    """Give a file that can be read from its beginning again and again.
+
+    What comes through a pipe, or for ``-`` from standard input, is kept in ``folder`` meanwhile.
+    """
+    if not (given == STANDARD or given.is_fifo() or given.is_socket()):
+        yield given
+        return
+    with NamedTemporaryFile(dir=folder) as kept:
+        with sys.stdin.buffer if given == STANDARD else given.open("rb") as source:
+            shutil.copyfileobj(source, kept)
+        kept.flush()
+        yield Path(kept.name)
 
 
 def _places(output: Path) -> tuple[Path, Path]:

@@ -1,7 +1,7 @@
 """Commands whose module is imported when they are called.
 
 All modules of the command line together bring Dask, Starlette and the readers of scans along, which take longer to
-import than most commands take to run. This is the one place that imports by name.
+import than most commands take to run. This and `start` are the places that import by name.
 """
 
 from importlib import import_module
@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from pathserve.cli.options import with_database_option
+from pathserve.cli.start import listen
 
 
 class Later(TyperCommand):
@@ -38,4 +39,6 @@ class Later(TyperCommand):
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401 - as above
         """Begin the call: of the command itself."""
-        return self.load().make_context(info_name, args, parent, **extra)
+        command = self.load()
+        listen()
+        return command.make_context(info_name, args, parent, **extra)

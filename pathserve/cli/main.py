@@ -5,14 +5,30 @@ import sys
 from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from pathserve import __version__
 from pathserve.cli.later import Later
 from pathserve.cli.output import Exit, bug, note, say
 from pathserve.errors import PathServeError
 
+
+class Program(TyperGroup):
+    """The whole command line, which says what is wrong with an option without the words of the library below."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer brings Click along, or has it beside itself
+        """Run the command that is named."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            said = error.message.removeprefix("Value error, ")
+            error.message = said.split(", ")[0].rstrip(".") + "." if said.startswith("Input should be ") else said
+            raise
+
+
 app = typer.Typer(
     name="pathserve",
+    cls=Program,
     help="Whole-slide digital-pathology tiling and annotation server.",
     no_args_is_help=True,
     add_completion=False,

@@ -93,8 +93,11 @@ def settings_of(data: Path | None, store: str | None = None, *, reserve: str | N
     reserve
         How much of the disk ingest leaves free, as somebody writes it; None: what is usual.
     """
+    folder = data_folder(data)
+    if folder.exists() and not folder.is_dir():
+        raise typer.BadParameter("The data folder is a file.")
     return Settings(
-        data=data_folder(data),
+        data=folder,
         database_url=database_address(),
         store=store_address(store),
         disk_reserve_bytes=disk_reserve(reserve),

@@ -47,6 +47,11 @@ def readable(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
+def counted(count: int, word: str, plural: str | None = None) -> str:
+    """Give how many there are, such as ``1 annotation``; the plural has an s unless it is given."""
+    return f"{count:,} {word if count == 1 else plural or word + 's'}"
+
+
 def say_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Print a JSON value on standard output."""
     say(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())

@@ -43,12 +43,13 @@ def run(data: Path, monkeypatch, capsys) -> Run:
 def program(data: Path) -> Run:
     """Run a command in a process of its own, as users do."""
 
-    def start(*words: object) -> subprocess.CompletedProcess[str]:
+    def start(*words: object, input: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "pathserve", *map(str, words)],
             env={**os.environ, "PATHSERVE_DATA": str(data), "COLUMNS": "200"},
             capture_output=True,
             text=True,
+            input=input,
             check=False,
         )
 

@@ -97,6 +97,7 @@ def test_counts_are_exact(run, slide: str) -> None:
     [
         ["list", "--bbox", "1,2"],
         ["list", "--filter", "nothing = 1"],
+        ["list", "--min-score", "nan"],
         ["count", "--id", "x"],
         ["edit", "--yes"],
         ["edit", "--delete", "--set-class", "Tumor", "--yes"],
@@ -116,6 +117,8 @@ def test_all_that_is_found_is_edited_after_a_look(run, services: Services, slide
     assert services.annotations.revision(slide) == 2
     unasked = run(*some, "--set-class", "Unsure")
     assert (unasked.returncode, "5 annotations are found" in unasked.stderr) == (2, True)
+    one = run("annotations", "edit", slide, "--number", "1", "--delete")
+    assert (one.returncode, "1 annotation is found" in one.stderr) == (2, True)
     done = run(*some, "--set-class", "Unsure", "--set-state", "reviewed", "--yes", "--json")
     assert json.loads(done.stdout) == {"revision": 3, "found": 5, "done": 5, "stale": 0}
     summary = services.annotations.summary(AnnotationQuery(slide))
@@ -169,11 +172,17 @@ def test_an_annotation_has_a_history_and_comes_back(run, services: Services, sli
     back = store.get(first.id)
     assert (back.class_name, back.geometry, back.author) == ("Stroma", first.geometry, "command line")
     assert run("annotations", "history", UUID(int=1)).returncode == 1
+    wrong = run("annotations", "history", "foo")
+    assert (wrong.returncode, wrong.stderr.splitlines()[-1].partition("': ")[2]) == (2, "Input should be a valid UUID.")
 
 
 def test_layers_are_listed_renamed_taken_away_and_brought_back(run, services: Services, slide: str) -> None:
     assert run("layers", "rename", slide, "AI", " HoVer-Net ").stdout == "AI is HoVer-Net now, revision 3.\n"
     assert run("layers", "rename", slide, "readers", "HoVer-Net").returncode == 1
+    same = run("layers", "rename", slide, "readers", "readers")
+    assert (same.returncode, same.stderr) == (1, "pathserve: The layer has this name already.\n")
+    assert run("layers", "add", slide, "").returncode == 2
+    assert run("layers", "rename", slide, "readers", " ").returncode == 2
     assert run("layers", "remove", slide, "HoVer-Net").stdout == "HoVer-Net is gone, revision 4.\n"
     assert run("layers", "add", slide, "new", "--kind", "model").returncode == 0
     assert services.annotations.summary(AnnotationQuery(slide)).total == 4

@@ -9,7 +9,7 @@ def test_every_version_of_the_classes_is_kept(run, tmp_path: Path) -> None:
     qupath.write_text(
         json.dumps({"pathClasses": [{"name": "Tumor", "color": -65536}, {"name": "Stroma", "color": -1}]})
     )
-    assert run("classes", "set", ours).stdout == "1 classes, version 1.\n"
+    assert run("classes", "set", ours).stdout == "1 class, version 1.\n"
     assert run("classes", "set", qupath).stdout == "2 classes, version 2.\n"
     now = json.loads(run("classes", "list", "--json").stdout)["items"]
     assert [(c["name"], c["color"], c["value"], c["code"]) for c in now] == [

@@ -21,11 +21,23 @@ SQUARE = {
 
 
 def test_an_empty_folder_is_no_error(run) -> None:
+    assert run("project", "create", "colon").returncode == 0
     for words in (["slides"], ["verify"], ["user", "list"], ["token", "list"], ["classes", "list"]):
         done = run(*words)
         assert (done.returncode, done.stderr) == (0, ""), words
         as_json = run(*words, "--json")
         assert json.loads(as_json.stdout) == {"items": [], "next": None}
+
+
+@pytest.mark.parametrize("words", [["slides"], ["annotations", "list", "x"], ["classes", "list"], ["jobs", "list"]])
+def test_a_mistaken_data_folder_is_told_and_not_made(run, data: Path, words) -> None:
+    done = run(*words, "--data", data / "typo")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("pathserve: There is no data folder there: ")
+    assert not data.exists()
+    data.write_text("a file")
+    done = run(*words)
+    assert (done.returncode, "The data folder is a file." in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +110,9 @@ def test_a_token_is_printed_alone(run) -> None:
     assert done.stdout.strip() not in json.dumps(listed)
     assert run("token", "revoke", "ci").returncode == 0
     assert run("token", "revoke", "ci").returncode == 1
-    assert run("token", "create", "ci", "--expires", "soon").returncode == 1
+    assert run("token", "create", "ci", "--expires", "soon").returncode == 2
+    assert run("token", "create", "ci", "--project", "nosuch").returncode == 1
+    assert len(json.loads(run("token", "list", "--json").stdout)["items"]) == 1
     assert run("token", "create", "ci", "--role", "king").returncode == 2
 
 
@@ -107,13 +121,18 @@ def test_accounts(run) -> None:
     assert (added.returncode, "/sign-in#" in added.stdout) == (0, True)
     assert run("user", "add", "ada").returncode == 1
     assert "/sign-in#" in run("user", "link", "ada").stdout
+    assert run("user", "link", "ada", "--url", "https://a.example/").stdout.startswith("https://a.example/sign-in#")
+    assert run("user", "link", "ada", "--url", "notaurl").returncode == 2
+    assert run("user", "add", "bert", "--url", "notaurl").returncode == 2
+    king = run("user", "add", "bert", "--role", "king").stderr
+    assert "'--role': 'king' is not one of" in king
     assert run("user", "disable", "ada").returncode == 0
     assert run("user", "link", "ada").returncode == 1
     people = json.loads(run("user", "list", "--json").stdout)["items"]
     assert [(p["name"], p["role"], p["disabled"]) for p in people] == [("ada", "reviewer", True)]
 
 
-def test_annotations_go_in_and_come_out(run, program, slide: str, tmp_path: Path) -> None:
+def test_annotations_go_in_and_come_out(run, program, slide: str, data: Path, tmp_path: Path) -> None:
     file = tmp_path / "a.geojson"
     bad = {"type": "Feature", "geometry": None, "properties": {}}
     file.write_text(json.dumps({"type": "FeatureCollection", "features": [SQUARE, bad]}))
@@ -132,6 +151,14 @@ def test_annotations_go_in_and_come_out(run, program, slide: str, tmp_path: Path
     assert "1 of those there already lie in the layer readers, and stay there." in elsewhere.stdout
     piped = program("annotations", "export", slide, "-o", "-")
     assert json.loads(piped.stdout)["features"] == exported
+    again = program("annotations", "import", slide, "-", "--json", input=piped.stdout)
+    assert json.loads(again.stdout)["there_already"] == 1
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(pipe.write_text, piped.stdout)
+        assert json.loads(run("annotations", "import", slide, pipe, "--json").stdout)["there_already"] == 1
+    assert not list(data.glob("tmp*"))
     assert run("annotations", "import", slide, tmp_path / "absent").returncode == 1
     assert run("annotations", "import", "nothing", file).returncode == 1
     mistaken = run("annotations", "export", slide, "--layer", "other", "-o", tmp_path / "none.geojson")
@@ -179,6 +206,8 @@ def test_classes_keep_their_values(run, slide: str, tmp_path: Path) -> None:
     assert run("classes", "set", file).returncode == 0
     items = json.loads(run("classes", "list", "--json").stdout)["items"]
     assert [(c["name"], c["value"], c["color"]) for c in items] == [("A", 1, [1, 2, 3]), ("B", 2, [9, 9, 9])]
+    assert run("classes", "list", "--project", "nosuch").returncode == 1
+    assert run("classes", "history", "--project", "nosuch").returncode == 1
     file.write_text('[{"name": "C", "color": [1, 2, 300]}]')
     assert run("classes", "set", file).returncode == 1
 

@@ -1,6 +1,7 @@
 """What a command imports: most take less time to run than all that the server needs takes to import."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -68,7 +69,7 @@ def imported(data: Path) -> Imported:
         modules = {
             line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")
         }
-        assert {"typer", "pathserve.cli.main"} <= modules
+        assert {"typer", "pathserve.cli.later"} <= modules
         return modules
 
     return run
@@ -116,6 +117,19 @@ STAND_INS = stand_ins(program())
 def test_the_help_above_says_what_the_command_itself_says(later: Later) -> None:
     command = later.load()
     assert (command.name, command.hidden, command.help.split("\n\n")[0]) == (later.name, False, later.help)
+
+
+@pytest.mark.parametrize(("before", "traced"), [("", False), ("start.listen(); ", True)], ids=["loading", "listening"])
+def test_ctrl_c_ends_a_command_that_loads_without_a_word(before: str, traced: bool) -> None:
+    script = (
+        "import os, signal, pathserve.cli.start as start\n"
+        f"def load(name): {before}os.kill(os.getpid(), signal.SIGINT)\n"
+        "start.import_module = load\n"
+        "start.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, "KeyboardInterrupt" in done.stderr) == (-signal.SIGINT, traced)
+    assert traced or done.stderr == ""
 
 
 def test_each_command_is_called_by_one_name() -> None:

@@ -131,6 +131,14 @@ def test_points_and_lines_leave_no_trace(site) -> None:
     assert not mask(site, kind="instance").any()
 
 
+@pytest.mark.parametrize("kind", ["mask", "pair"])
+@pytest.mark.parametrize("name", ["layer", "class"])
+def test_a_mistaken_name_is_no_background(annotated, kind: str, name: str) -> None:
+    answer = annotated.client().get(f"/api/slides/{annotated.slide}/{kind}", params=EVERYTHING | {name: "nosuch"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert f"There is no such {name}." in answer.json()["detail"]
+
+
 def test_a_pair_is_image_mask_and_classes_and_always_the_same_bytes(annotated) -> None:
     answer = get(annotated, "pair", downsample=1.5)
     assert answer.content == get(annotated, "pair", downsample=1.5).content

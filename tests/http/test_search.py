@@ -221,7 +221,7 @@ def test_a_wrong_filter_has_a_code_of_its_own(site, path: str) -> None:
 def test_what_looks_at_everything_waits_its_turn(found, monkeypatch, query, turns: int) -> None:
     making, asked = found.services.making, []
     run = making.run
-    monkeypatch.setattr(making, "run", lambda *given: asked.append(given) or run(*given))
+    monkeypatch.setattr(making, "run", lambda *given, **more: asked.append(given) or run(*given, **more))
     numbers(found.client("viewer"), address(found), **query)
     assert len(asked) == turns
 
