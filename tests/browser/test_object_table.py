@@ -98,9 +98,14 @@ def test_narrowing_by_condition_text_and_screen(site, reader) -> None:
     open_table(reader, site.field, **VIEW)
     count = reader.test_id("object-count")
     condition = reader.test_id("object-condition")
-    condition.fill("class = 'neoplastic' AND area > 500")
+    slide = site.get(f"/api/slides/{site.field}").json()
+    square = slide["mpp_x"] * slide["mpp_y"]
+    assert square < 1
+    condition.fill("class = 'neoplastic' AND area > 50")
+    expect(reader.test_id("object-unit")).to_have_text("area counts in µm²")
     names = {number: feature["properties"]["classification"]["name"] for number, feature in features.items()}
-    wanted = [number for number in features if names[number] == "neoplastic" and area(features[number]) > 500]
+    wanted = [number for number in features if names[number] == "neoplastic" and area(features[number]) * square > 50]
+    assert 0 < len(wanted) < len([name for name in names.values() if name == "neoplastic"])
     expect(count).to_contain_text(f"{len(wanted)} objects")
     assert set(shown(reader)) <= set(wanted)
 

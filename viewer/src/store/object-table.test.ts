@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { featureOf, square } from '../../test/features'
+import type { Mpp } from '../model/geometry'
 import type { View } from '../model/view'
 import { ObjectTable } from './object-table'
 
@@ -21,10 +22,10 @@ function serve(url: URL): Response {
   return Response.json({ features: ALL.slice(from, end), next, revision: 1 })
 }
 
-function tableOf() {
+function tableOf(mpp: Mpp | null = null) {
   const view = signal<View | null>({ x: 50, y: 50, zoom: 1, rotation: 0, width: 100, height: 60 })
   const edition = signal(1)
-  const table = new ObjectTable({ slide: 's', mpp: () => null, view, edition })
+  const table = new ObjectTable({ slide: 's', mpp: () => mpp, view, edition })
   return { table, view, edition }
 }
 
@@ -88,6 +89,18 @@ describe('the table', () => {
       asked.find((url) => url.pathname.endsWith('/summary') && url.searchParams.has('q'))?.searchParams.has('order'),
     ).toBe(false)
     stop()
+  })
+
+  it('compares areas in the unit that it shows, and tells a mistake where it was typed', async () => {
+    const { table } = tableOf({ x: 0.5, y: 0.5 })
+    table.filter.value = ' area > 3 AND'
+    await table.renew()
+    expect(lists().at(-1)?.searchParams.get('filter')).toBe('(area * 0.25) > 3 AND')
+    expect(table.rows.value[0]?.area).toBe(1)
+    answer = () =>
+      Response.json({ detail: 'It cannot be read at character 22: why.', code: 'bad_filter' }, { status: 422 })
+    await table.renew()
+    expect(table.problem.value).toBe('It cannot be read at character 13: why.')
   })
 
   it('asks for the screen alone when told to, as a box or as a turned one', async () => {

@@ -2,6 +2,7 @@
 import { batch, computed, effect, signal } from '@preact/signals'
 import { ApiError } from '../api/http'
 import { countObjects, listObjects } from '../api/objects'
+import { forServer, inReadersPlaces } from '../model/condition'
 import type { Mpp } from '../model/geometry'
 import { nextOrder, type ObjectRow, type Order, rowOf, type SortKey } from '../model/object-row'
 import { cornersOf, type View, viewBox } from '../model/view'
@@ -153,9 +154,10 @@ export class ObjectTable {
   }
 
   private fail(error: unknown): void {
+    const told = error instanceof ApiError ? error.detail : 'The server cannot be reached.'
     batch(() => {
       this.state.value = 'failed'
-      this.problem.value = error instanceof ApiError ? error.detail : 'The server cannot be reached.'
+      this.problem.value = inReadersPlaces(told, this.filter.peek().trim(), this.parts.mpp())
     })
   }
 
@@ -176,7 +178,7 @@ export class ObjectTable {
     const query = new URLSearchParams([['order', read(this.order)]])
     const [text, filter] = [read(this.text).trim(), read(this.filter).trim()]
     if (text !== '') query.set('q', text)
-    if (filter !== '') query.set('filter', filter)
+    if (filter !== '') query.set('filter', forServer(filter, this.parts.mpp()))
     const view = read(this.onScreen) ? read(this.parts.view) : null
     if (view) query.set(...placeOf(view))
     return query

@@ -1,13 +1,13 @@
 import type { Signal } from '@preact/signals'
 import type { JSX } from 'preact'
+import { asksForArea } from '../../model/condition'
 import type { ObjectTable } from '../../store/object-table'
 import { Icon } from '../icons'
 
-const NAMES = 'class, layer, author, state, score, area (px²), number, measurements."NAME"'
-
-/** What narrows the list: a text, a condition, and the screen. */
-export function ObjectFilter({ table }: { table: ObjectTable }): JSX.Element {
+/** What narrows the list: a text, a condition, and the screen. Areas are in µm² as in the list, or in px². */
+export function ObjectFilter({ table, unit }: { table: ObjectTable; unit: 'µm²' | 'px²' }): JSX.Element {
   const problem = table.problem.value
+  const hasArea = asksForArea(table.filter.value)
   const type = (into: Signal<string>) => (event: { currentTarget: HTMLInputElement }) => {
     into.value = event.currentTarget.value
   }
@@ -38,10 +38,10 @@ export function ObjectFilter({ table }: { table: ObjectTable }): JSX.Element {
       <input
         class="object-condition"
         aria-label="Condition"
-        aria-describedby="condition-note"
+        aria-describedby={hasArea ? 'condition-unit condition-note' : 'condition-note'}
         aria-invalid={problem !== '' && table.filter.value !== ''}
         placeholder="Condition, such as  class = 'Tumor' AND area > 400"
-        title={`Names: ${NAMES}`}
+        title={`Names: class, layer, author, state, score, area (${unit}), number, measurements."NAME"`}
         spellcheck={false}
         autocomplete="off"
         maxLength={4000}
@@ -49,6 +49,11 @@ export function ObjectFilter({ table }: { table: ObjectTable }): JSX.Element {
         value={table.filter.value}
         onInput={type(table.filter)}
       />
+      {hasArea && (
+        <p id="condition-unit" class="quiet object-unit" data-testid="object-unit">
+          area counts in {unit}
+        </p>
+      )}
       <div id="condition-note" class="object-problem" aria-live="assertive">
         {problem !== '' && (
           <p class="note note-bad" data-testid="object-problem">

@@ -14,7 +14,7 @@ export function ObjectsPanel({ workspace }: { workspace: Workspace }): JSX.Eleme
   const isLoading = table.state.value === 'loading'
   return (
     <div class="objects" data-testid="objects">
-      <ObjectFilter table={table} />
+      <ObjectFilter table={table} unit={workspace.mpp ? 'µm²' : 'px²'} />
       <div class="object-loading">{isLoading && <Progress label="Reading objects" share={null} />}</div>
       <ObjectGrid workspace={workspace} />
       <footer>
