@@ -269,9 +269,8 @@ class _Import:
             low, high = _bounds(columns.xy)
             if (low >= 0).all() and (high <= (size.width, size.height)).all():
                 return
-            x, y = columns.xy.T
-            away = np.flatnonzero((x < 0) | (y < 0) | (x > size.width) | (y > size.height))
-            self.outside += len(np.unique(np.searchsorted(columns.first_positions(), away, "right")))
+            boxes = columns.boxes()
+            self.outside += int(((boxes[:, :2] < 0) | (boxes[:, 2:] > (size.width, size.height))).any(axis=1).sum())
 
     def _count(self, added: BulkAdded, many: int, places: npt.NDArray[np.int64]) -> None:
         is_new_id = self._options.on_conflict == "new"
