@@ -51,6 +51,8 @@ def test_a_page_asked_for_without_a_session_comes_after_signing_in(site, open_re
     reader = open_reader(signed_in=False)
     reader.page.goto(f"{site.address}/slides/{site.slide}?x=700&y=800&z=0.5")
     field = reader.page.get_by_label("Sign-in link or code")
+    expect(field).to_be_visible()
+    expect(reader.test_id("session-ended")).to_have_count(0)
     field.fill(site.sign_in_code(reader.account))
     reader.page.get_by_role("button", name="Sign in").click()
     reader.wait_ready()

@@ -4,7 +4,7 @@ import { type ComponentType, type JSX, render } from 'preact'
 import { onSignedOut } from './api/http'
 import type { Session } from './api/session'
 import { expectSlide } from './api/slides'
-import { parseRoute, type Route } from './model/url'
+import { parseRoute, type Route, signInPath } from './model/url'
 import { Message } from './panels/brand'
 import { Gallery } from './panels/gallery/gallery'
 import { Catalog } from './store/catalog'
@@ -35,7 +35,7 @@ async function loadIngestPage(): Promise<void> {
 /** What waits to be saved stays in its database; after signing in the slide's page sends it. */
 function goToSignIn(): void {
   const next = location.pathname + location.search
-  location.assign(`/sign-in?${new URLSearchParams({ next })}`)
+  location.assign(signInPath(next, session.peek() !== null))
 }
 
 function follow(next: Route): void {

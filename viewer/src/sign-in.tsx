@@ -2,12 +2,16 @@
 import { signal } from '@preact/signals'
 import { type JSX, render, type TargetedSubmitEvent } from 'preact'
 import { signIn } from './api/session'
-import { codeOf, safeNext } from './model/url'
+import { codeOf, hasEnded, safeNext } from './model/url'
+import { keepsEdits } from './store/pending-db'
 import './style/base.css'
 import './style/sign-in.css'
 
 const busy = signal(false)
 const failure = signal('')
+const ended = hasEnded(location.search)
+/** Whether edits that the server does not have lie in this browser. */
+const kept = signal(false)
 
 async function enter(code: string): Promise<void> {
   busy.value = true
@@ -31,6 +35,13 @@ function Page(): JSX.Element {
   return (
     <main class="sign-in">
       <h1>PathServe</h1>
+      {(ended || kept.value) && (
+        <p class="note" role="status" data-testid="session-ended">
+          {ended && 'Your session has ended. '}
+          {kept.value &&
+            'Edits that are not saved yet are kept in this browser; they are sent when whoever made them signs in and opens the slide again.'}
+        </p>
+      )}
       {busy.value ? (
         <p role="status">Signing in…</p>
       ) : (
@@ -60,5 +71,12 @@ if (code !== '') {
   history.replaceState(null, '', location.pathname + location.search)
   void enter(code)
 }
+keepsEdits().then(
+  (keeps) => {
+    kept.value = keeps
+  },
+  // A browser that keeps no database keeps no edits.
+  () => undefined,
+)
 const root = document.getElementById('app')
 if (root) render(<Page />, root)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type Look, ownLook } from './look'
-import { codeOf, formatSlideUrl, parseRoute, parseSlideUrl, safeNext, slidePath } from './url'
+import { codeOf, formatSlideUrl, hasEnded, parseRoute, parseSlideUrl, safeNext, signInPath, slidePath } from './url'
 
 describe('routes', () => {
   it('are the gallery and slides', () => {
@@ -82,6 +82,13 @@ describe('the address of a view', () => {
 })
 
 describe('after signing in', () => {
+  it.each([true, false])('one is where one was, and reads before that a session has ended (%s)', (ended) => {
+    const { pathname, search } = new URL(signInPath('/slides/a b?x=1&y=2', ended), 'http://same.site')
+    expect(pathname).toBe('/sign-in')
+    expect(safeNext(new URLSearchParams(search).get('next'))).toBe('/slides/a%20b?x=1&y=2')
+    expect(hasEnded(search)).toBe(ended)
+  })
+
   it.each([
     ['/slides/a?x=1#b', '/slides/a?x=1#b'],
     [null, '/'],

@@ -108,6 +108,16 @@ export function safeNext(next: string | null): string {
   }
 }
 
+/** Address of the sign-in page; `ended` when there was a session until now. */
+export function signInPath(next: string, ended: boolean): string {
+  return `/sign-in?${new URLSearchParams({ next, ...(ended ? { ended: '1' } : {}) })}`
+}
+
+/** Whether the sign-in page's address says that there was a session until now. */
+export function hasEnded(search: string): boolean {
+  return new URLSearchParams(search).get('ended') === '1'
+}
+
 /** The one-time code in what somebody pasted: a whole link, its `#code`, or the code alone. */
 export function codeOf(text: string): string {
   return text.trim().replace(/^.*#/s, '')

@@ -43,11 +43,25 @@ function finished(transaction: IDBTransaction): Promise<void> {
   })
 }
 
-/** Open the database; rejects where the browser keeps none (some private windows). */
-export async function openPendingDb(factory: IDBFactory = indexedDB): Promise<PendingDb> {
+function opened(factory: IDBFactory): Promise<IDBDatabase> {
   const opening = factory.open(DATABASE, 1)
   opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: ['user', 'slide', 'id'] })
-  const db = await promised(opening)
+  return promised(opening)
+}
+
+/** Whether edits of anybody wait in this browser; it is not told whose, since nobody has signed in. */
+export async function keepsEdits(factory: IDBFactory = indexedDB): Promise<boolean> {
+  const db = await opened(factory)
+  try {
+    return (await promised(db.transaction(STORE).objectStore(STORE).count())) > 0
+  } finally {
+    db.close()
+  }
+}
+
+/** Open the database; rejects where the browser keeps none (some private windows). */
+export async function openPendingDb(factory: IDBFactory = indexedDB): Promise<PendingDb> {
+  const db = await opened(factory)
   // Another tab with a newer viewer may need to upgrade: do not stand in its way.
   db.onversionchange = () => db.close()
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { FakeServer } from '../../test/fake-server'
 import { featureOf, square } from '../../test/features'
 import type { Feature } from '../model/geojson'
-import { openPendingDb } from './pending-db'
+import { keepsEdits, openPendingDb } from './pending-db'
 import { retryDelay, SaveQueue } from './queue'
 
 const A = '11111111-1111-4111-8111-111111111111'
@@ -204,6 +204,21 @@ describe('accidents', () => {
     await rest(queue)
     expect(queue.durable.value).toBe(false)
     expect(server.current(A)?.geometry).toEqual(first.geometry)
+  })
+})
+
+describe('an ended session', () => {
+  it('finds out without an account whether edits wait here', async () => {
+    expect(await keepsEdits(disk)).toBe(false)
+    const queue = await openQueue()
+    server.accident = 'offline'
+    await queue.enqueue(A, first)
+    await rest(queue)
+    queue.dispose()
+    expect(await keepsEdits(disk)).toBe(true)
+    server.accident = 'none'
+    await rest(queue)
+    expect(await keepsEdits(disk)).toBe(false)
   })
 })
 
