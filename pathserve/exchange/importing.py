@@ -181,6 +181,9 @@ class _Import:
         singles, places = list[NewAnnotation](), list[int]()
         for item in items:
             if isinstance(item, Columns):
+                if singles:  # of two with one id the first one counts
+                    self._add_singles(singles, places)
+                    singles, places = [], []
                 self._add_columns(item, self.count)
                 self.count += len(item)
                 yield self.count
@@ -206,14 +209,22 @@ class _Import:
             self._add(columns, np.arange(first, first + len(columns)))
             return
         rows = np.flatnonzero(good)
-        self._add(columns.take(rows), rows + first)
+        parts, places = [columns.take(rows)], [rows + first]
         far = self._gate.too_far(columns)
         for row in np.flatnonzero(far).tolist():
             self.refused.add(first + row, OUT_OF_RANGE, TOO_FAR)
         others = np.flatnonzero(~good & ~far).tolist()
         for start in range(0, len(others), _AT_ONCE):
             some = others[start : start + _AT_ONCE]
-            self._add_checked([columns.new_annotation(row) for row in some], [first + row for row in some])
+            checked, kept = self._checked([columns.new_annotation(row) for row in some], [first + row for row in some])
+            parts.append(checked)
+            places.append(kept)
+        if not any(map(len, parts[1:])):
+            self._add(parts[0], places[0])
+            return
+        both = np.concatenate(places)
+        order = np.argsort(both)
+        self._add(Columns.join(parts).take(order), both[order])
 
     def _add_singles(self, singles: list[NewAnnotation], places: list[int]) -> None:
         if self._matrix != IDENTITY:
@@ -226,11 +237,13 @@ class _Import:
                 )
                 for item in singles
             ]
-        for columns in self._add_checked(singles, places):
+        columns, kept = self._checked(singles, places)
+        if len(columns):
+            self._add(columns, kept)
             self.fit.look(move(columns.xy, inverse(self._matrix)))
 
-    def _add_checked(self, singles: list[NewAnnotation], places: list[int]) -> list[Columns]:
-        """Let annotations through the gate one by one and take those that pass."""
+    def _checked(self, singles: list[NewAnnotation], places: list[int]) -> tuple[Columns, npt.NDArray[np.int64]]:
+        """Let annotations through the gate one by one; gives those that pass, and their places."""
         passed, kept = list[NewAnnotation](), list[int]()
         outcomes = self._gate.check(item.geometry for item in singles)
         for item, place, checked in zip(singles, places, outcomes, strict=True):
@@ -243,11 +256,7 @@ class _Import:
             kept.append(place)
             if item.class_name is not None and item.class_color is not None:
                 self.context.colors.setdefault(item.class_name, item.class_color)
-        if not passed:
-            return []
-        columns = Columns.of(passed)
-        self._add(columns, np.array(kept, np.int64))
-        return [columns]
+        return Columns.of(passed), np.array(kept, np.int64)
 
     def _add(self, columns: Columns, places: npt.NDArray[np.int64]) -> None:
         """Give rows that passed the gate to the store; ``places`` says where each stood in the file."""

@@ -166,6 +166,23 @@ def test_an_id_twice_in_one_file(bring, either_way):
     assert report.refused.named[0].index == 2
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"geometry": {"type": "Point", "coordinates": [1, 2, 3]}},
+        {"geometry": polygon(SQUARE), "foreign": {"member": 1}},
+        {"geometry": polygon(BOW_TIE)},
+    ],
+    ids=["further numbers", "foreign member", "repaired"],
+)
+def test_of_two_with_one_id_the_first_is_kept_whatever_it_is(bring, store, slide, either_way, first):
+    features = [{"type": "Feature", "id": ID, "properties": {"place": 0}} | first]
+    features += [feature(polygon(SQUARE, 50), id=ID), feature(polygon(SQUARE, 70))]
+    report = bring(text(*features))
+    assert [(issue.index, issue.code) for issue in report.refused.named] == [(1, "conflict")]
+    assert [a.properties.get("place") for a in stored(store, slide) if str(a.id) == ID] == [0]
+
+
 def test_nothing_is_there_before_all_of_it_is(bring, store, slide, either_way):
     data = text(*(feature(polygon(SQUARE, n)) for n in range(20)))
     for broken in (data[:-30], data + b"x", data.replace(b",{", b" {", 1)):
