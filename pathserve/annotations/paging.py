@@ -168,13 +168,13 @@ def _by_key(
     ranks, names = _ranks(keys)
     missing = np.isnan(ranks)
     signed = np.where(missing, np.inf, -ranks if backwards else ranks)
-    order = np.lexsort((numbers, signed))
+    some = np.arange(len(signed))
     if not first:
         place = _rank_of(at.key, names)
         mine = math.inf if math.isnan(place) else (-place if backwards else place)
         later = (signed > mine) | ((signed == mine) & (numbers > at.number))
-        order = order[later[order]]
-    chosen = order[: limit + 1].tolist()
+        some = np.flatnonzero(later)
+    chosen = _lowest(signed, numbers, some, limit + 1).tolist()
     owners = np.repeat(np.arange(len(founds)), [len(found.rows) for found in founds])
     rows = np.concatenate([found.rows for found in founds])
     hits = [_Hit(int(numbers[c]), founds[int(owners[c])].source, int(rows[c])) for c in chosen[:limit]]
@@ -183,6 +183,16 @@ def _by_key(
     last = chosen[limit - 1]
     key: Key = None if missing[last] else (names[int(ranks[last])] if names is not None else float(ranks[last]))
     return hits, _Cursor(plan.revision, at.order, key, int(numbers[last]))
+
+
+def _lowest(
+    keys: npt.NDArray[np.float64], numbers: npt.NDArray[np.int64], some: npt.NDArray[np.intp], count: int
+) -> npt.NDArray[np.intp]:
+    """Give the places of the lowest keys among some, in order, ties by number; all others are never put in order."""
+    if len(some) > count:
+        greatest = np.partition(keys[some], count - 1)[count - 1]
+        some = some[keys[some] <= greatest]
+    return some[np.lexsort((numbers[some], keys[some]))][:count]
 
 
 def _keys(what: str, found: Found) -> npt.NDArray[Any]:

@@ -4,6 +4,7 @@ import io
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO, cast
 
 from anyio import to_thread
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from pathserve.access import Action
 from pathserve.annotations.revision_log import revision_log
 from pathserve.catalog import SlideRecord
-from pathserve.errors import Invalid, PathServeError
+from pathserve.errors import Cancelled, Invalid, PathServeError
 from pathserve.exchange import (
     Export,
     ExportOptions,
@@ -121,12 +122,18 @@ async def export_annotations(call: Call[ExportQuery]) -> Response:
 async def report_export(call: Call[ExportQuery]) -> Response:
     """Tell what the file would hold and lose, without sending it."""
     slide, services = call.slide(), call.services
+    stop = Event()
+
+    def heed(_: int) -> None:
+        if stop.is_set():
+            raise Cancelled("Who asked for this report has gone.")
 
     def work() -> ExportModel:
-        report = _begin_export(services, slide, call.query).write(cast(BinaryIO, _Nowhere()))
+        report = _begin_export(services, slide, call.query).write(cast(BinaryIO, _Nowhere()), heed)
         return ExportModel.model_validate(report.to_json())
 
-    return json_response(await call.in_turn(services.making, work))
+    # Formats of other tools take half a minute for a million objects.
+    return json_response(await call.in_turn(services.making, work, gone=stop.set))
 
 
 def _begin_export(services: Services, slide: SlideRecord, query: ExportQuery) -> Export:

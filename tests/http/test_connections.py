@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 from pathserve.access import Role
 from pathserve.config import Settings
 from pathserve.ingest import IngestOptions, ingest_scan
-from pathserve.server import connections, protocol, routes_tiles
+from pathserve.server import connections, protocol, routes_exchange, routes_tiles
 from pathserve.server.app import create_app
 from pathserve.server.connections import Connections, Waiting, allow_open_files, most_connections, open_files
 from pathserve.server.protocol import STATE, TileProtocol
@@ -356,6 +356,34 @@ def test_pictures_whose_clients_have_gone_are_not_made(ingested: Path, tmp_path:
         assert stays.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
         until(lambda: not turns._asked)
         assert 1 <= made[0] <= turns._of_one
+
+
+def test_a_report_of_an_export_ends_when_its_client_has_gone(ingested: Path, tmp_path: Path, monkeypatch) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(ingested, data)
+    begun, ended = threading.Event(), threading.Event()
+
+    class Endless:
+        """Stands for an export of many blocks."""
+
+        def write(self, _: object, progress: Callable[[int], None]) -> None:
+            begun.set()
+            try:
+                while not ended.wait(0.01):
+                    progress(1)
+            finally:
+                ended.set()
+
+    monkeypatch.setattr(routes_exchange, "_begin_export", lambda *_: Endless())
+    with running(create_app(Settings(data=data))) as server, closing(server.connect()) as wire:
+        slide = server.services.catalog.slides()[0][0].id
+        wire.sendall(server.request(f"/api/slides/{slide}/annotations/export/report?format=halo"))
+        try:
+            assert begun.wait(SECONDS)
+            wire.close()
+            assert ended.wait(SECONDS)
+        finally:
+            ended.set()
 
 
 def until(condition: Callable[[], bool]) -> None:
