@@ -31,7 +31,6 @@ app = typer.Typer(
     cls=Program,
     help="Whole-slide digital-pathology tiling and annotation server.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -116,7 +115,8 @@ def _top(
 
 def program() -> Any:  # noqa: ANN401 - Typer brings Click along, or has it beside itself
     """Give the whole command line; the module of a command is imported when it is called."""
-    inner, top = typer.main.get_group(annotations), typer.main.get_group(app)
+    inner = typer.main.get_group(annotations)
+    top: Any = typer.main.get_command(app)
     inner.commands = _later(_ANNOTATIONS)
     top.commands = _later(_FIRST) | {"annotations": inner} | _later(_LAST)
     return top

@@ -132,6 +132,21 @@ def test_ctrl_c_ends_a_command_that_loads_without_a_word(before: str, traced: bo
     assert traced or done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("an", ["annotations"]), ("layers re", ["rename", "remove", "restore"]), ("mask --kin", ["--kind"])],
+)
+def test_the_tab_key_completes_commands_and_options(monkeypatch, capsys, typed: str, offered: list[str]) -> None:
+    words = f"pathserve {typed}"
+    monkeypatch.setenv("_PATHSERVE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    monkeypatch.setattr(sys, "argv", ["pathserve"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out.split() == offered
+
+
 def test_each_command_is_called_by_one_name() -> None:
     assert len(STAND_INS) > 20
     names = [later.name for later in STAND_INS if later.name != "list"]
