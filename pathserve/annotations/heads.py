@@ -69,6 +69,20 @@ def find_heads(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Head]:
     return found
 
 
+def find_deleted(tx: Transaction, slide: str, numbers: Sequence[int]) -> dict[int, UUID]:
+    """Find the ids of a slide's deleted annotations by their numbers, which they keep."""
+    found = dict[int, UUID]()
+    for some in _in_parts(numbers):
+        rows = tx.rows(
+            "select number, id from head "  # noqa: S608 - placeholders only
+            f"where slide = ? and deleted = 1 and number in ({placeholders(len(some))})",
+            slide,
+            *some,
+        )
+        found |= {as_int(number): UUID(str(i)) for number, i in rows}
+    return found
+
+
 def find_places(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Place]:
     """Find where some annotations lie in published chunks; those that do not are left out."""
     found = dict[UUID, Place]()

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from pathserve.access import Action
 from pathserve.annotations import MAX_EDITS, AnnotationQuery
+from pathserve.annotations.heads import find_deleted
 from pathserve.errors import Invalid
 from pathserve.server.bodies import json_response, read_body, require_shallow
 from pathserve.server.endpoint import Answer, Call, Endpoint
@@ -72,7 +73,9 @@ def _by_number(services: Services, slide: str, numbers: Sequence[int]) -> dict[i
     if not numbers:
         return {}
     page = services.annotations.page(AnnotationQuery(slide, numbers=tuple(numbers)), limit=MAX_EDITS)
-    return {annotation.number: annotation.id for annotation in page.annotations}
+    found = {annotation.number: annotation.id for annotation in page.annotations}
+    missing = [number for number in numbers if number not in found]
+    return found | services.db.read(lambda tx: find_deleted(tx, slide, missing)) if missing else found
 
 
 ENDPOINTS = (

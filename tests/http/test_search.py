@@ -303,6 +303,22 @@ def test_each_edit_of_something_that_has_changed_is_told_so(site, path: str) -> 
     assert client.get(f"/api/annotations/{SIX[0]['id']}").json()["properties"]["classification"]["name"] == "Tumor"
 
 
+def test_a_deleted_one_is_named_by_its_number_too(site, path: str) -> None:
+    client = site.client("annotator")
+    edit(client, path, *({"number": n, "revision": 1, "delete": True} for n in (2, 3)))
+    answer = edit(
+        client,
+        path,
+        {"number": 2, "revision": 3, "delete": False},
+        {"number": 3, "revision": 3, "class": "X"},
+        {"number": 4, "revision": 1, "class": "X"},
+    )
+    assert [r["result"] for r in answer.json()["results"]] == ["done", "deleted", "done"]
+    assert numbers(client, path) == [1, 2, 4, 5, 6]
+    (feature,) = client.get(path, params={"number": 2}).json()["features"]
+    assert feature["id"] == SIX[1]["id"]
+
+
 def test_edits_of_what_has_not_changed_since_the_slide_was_seen(site, path: str) -> None:
     client = site.client("annotator")
     seen = client.get(f"/api/slides/{site.slide}").json()["revision"]
