@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from hashlib import blake2b
 from importlib import import_module
@@ -11,7 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent.parent
-_IMPORT = re.compile(rb"^(?:from|import) pathserve\.([\w.]+)", re.MULTILINE)
+_IMPORT = re.compile(r"^import pathserve\.([\w.]+)|^from pathserve\.?([\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
+_NAME = re.compile(r"\w+")
 _DIGEST_BYTES = 16
 _LOG = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def digest_of(module: str) -> str:
         name = waiting.pop()
         if name not in sources:
             sources[name] = _source(name)
-            waiting += (found.decode() for found in _IMPORT.findall(sources[name]))
+            waiting += _imported(sources[name].decode())
     digest = blake2b(digest_size=_DIGEST_BYTES)
     for name in sorted(sources):
         digest.update(blake2b(sources[name]).digest())
@@ -37,6 +38,18 @@ def key_of(modules: Iterable[str]) -> str:
     processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     about = [*map(digest_of, modules), version("numba"), version("llvmlite"), sys.version, *processor]
     return blake2b(repr(about).encode(), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def _imported(source: str) -> Iterator[str]:
+    """Give the modules of this package that a source imports, and those of them that it names behind ``import``."""
+    for whole, room, names in _IMPORT.findall(source):
+        if whole or room:
+            yield whole or room
+        for name in _NAME.findall(names):
+            inner = f"{room}.{name}" if room else name
+            path = _PACKAGE.joinpath(*inner.split("."))
+            if path.is_dir() or path.with_suffix(".py").exists():
+                yield inner
 
 
 def _source(name: str) -> bytes:

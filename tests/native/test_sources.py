@@ -42,6 +42,23 @@ def test_a_change_of_a_module_changes_all_that_are_made_of_it(package):
     assert [name for name in after if after[name] != keys()[name]] == ["upper"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from pathserve.room import lower",
+        "from pathserve.room import (\n    other as one,\n    lower as another,\n)",
+        "from pathserve import room\nimport pathserve.room.lower",
+        "import pathserve.room.lower as lower",
+    ],
+)
+def test_modules_are_followed_however_they_are_imported(package, line):
+    (package / "room" / "__init__.py").write_text("")
+    (package / "room" / "upper.py").write_text(f"{line}\n")
+    before = keys()
+    (package / "room" / "lower.py").write_text("STEP = 2\n")
+    assert keys()["upper"] != before["upper"]
+
+
 def test_other_versions_need_other_code(package, monkeypatch):
     before = sources.key_of(["pathserve.room.upper"])
     assert sources.key_of(["pathserve.room.upper"]) == before
