@@ -59,9 +59,9 @@ def ingest(slide: Path, data: Path) -> str:
     return str(items[0]["slide"])
 
 
-def make_token(data: Path) -> str:
-    """Make an API token that may read."""
-    return pathserve("token", "create", "benchmark", "--role", "viewer", "--data", data).strip()
+def make_token(data: Path, *, role: str = "viewer") -> str:
+    """Make an API token; by default one that may read."""
+    return pathserve("token", "create", "benchmark", "--role", role, "--data", data).strip()
 
 
 def make_link(data: Path) -> str:
