@@ -39,6 +39,11 @@ export class GroupServer {
     else kept.feature = withClass(kept.feature, className, author)
   }
 
+  /** Somebody removes the layer with all objects, or brings it back: they are as they were then. */
+  setLayer(isThere: boolean): void {
+    for (const kept of this.kept.values()) kept.isDeleted = !isThere
+  }
+
   classOf(number: number): string | null | undefined {
     const kept = this.kept.get(`id-${number}`)
     return kept?.isDeleted === false ? (kept.feature.properties.classification?.name ?? null) : undefined

@@ -159,6 +159,30 @@ describe('undo of an edit of many', () => {
     expect([server.classOf(1), server.classOf(2)]).toEqual(['B', 'B'])
   })
 
+  it('of which nothing comes is not used up, nor is doing it again', async () => {
+    const { groups, queue, editor } = await visit()
+    const depths = (): number[] => [editor.undoStack.depth.value, editor.undoStack.redoDepth.value]
+    groups.edit(groupOf([1, 2]), { className: 'B' })
+    await rest(queue)
+    server.setLayer(false)
+    editor.undo()
+    await rest(queue)
+    expect(editor.notice.value).toContain('2 have been deleted meanwhile')
+    expect([...depths(), queue.state.value]).toEqual([1, 0, 'saved'])
+    server.setLayer(true)
+    editor.undo()
+    await rest(queue)
+    expect([server.classOf(1), server.classOf(2), ...depths()]).toEqual(['A', 'A', 0, 1])
+    server.setLayer(false)
+    editor.redo()
+    await rest(queue)
+    expect(depths()).toEqual([0, 1])
+    server.setLayer(true)
+    editor.redo()
+    await rest(queue)
+    expect([server.classOf(1), server.classOf(2), ...depths()]).toEqual(['B', 'B', 1, 0])
+  })
+
   it('before it has left never sends it', async () => {
     server.accident = 'offline'
     const { groups, queue, editor } = await visit()

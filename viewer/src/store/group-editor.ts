@@ -19,6 +19,8 @@ export class GroupEditor {
   readonly view = new GroupView()
   /** Which step of the reader each change in the queue belongs to. */
   private readonly works = new Map<string, GroupWork>()
+  /** Those of them that take a step back, or do it again. */
+  private readonly repeats = new Set<string>()
   private readonly waiters = new Map<string, (record: PendingGroup) => void>()
   /** The notice that sends the reader to a conflict, and whose that is. */
   private asked: { readonly id: string; readonly text: string } | null = null
@@ -65,9 +67,9 @@ export class GroupEditor {
     return (after ?? (await ended)).done.length
   }
 
-  /** Show again what earlier visits have left in the queue. */
-  restore(): void {
-    for (const record of this.queue.groups.peek().values()) {
+  /** Show again what earlier visits, or other windows, have left. */
+  restore(records: Iterable<PendingGroup> = this.queue.groups.peek().values()): void {
+    for (const record of records) {
       if (record.status === 'waiting') this.view.show(record.id, record)
     }
   }
@@ -96,15 +98,21 @@ export class GroupEditor {
     if (last !== undefined && this.queue.cancelGroup(last)) {
       work.ops.pop()
       this.works.delete(last)
+      this.repeats.delete(last)
       this.view.drop(last)
       this.editor.showGroup({ ...change, members: work.members })
-    } else if (work.members.length > 0) this.send(change)
+    } else if (work.members.length > 0) this.repeats.add(this.send(change))
   }
 
   private ended(record: PendingGroup): void {
     const { id, done, action, isBack } = record
     const work = this.works.get(id)
-    if (work) {
+    if (work && this.hasFailed(record, work)) {
+      // Such as when a layer was removed: it may come back.
+      work.ops = work.ops.filter((op) => op !== id)
+      this.works.delete(id)
+      this.editor.undoStack.putBack(work, isBack)
+    } else if (work) {
       // What the reader has settled after a conflict comes to what was done at once.
       work.members = work.ops.includes(id) ? done : [...work.members, ...done]
       work.ops = work.ops.filter((op) => op !== id)
@@ -120,6 +128,13 @@ export class GroupEditor {
     this.tell(record)
     this.waiters.get(id)?.(record)
     this.waiters.delete(id)
+    this.repeats.delete(id)
+  }
+
+  /** Whether nothing came of taking a step back, or of doing it again, since all its objects are gone or locked. */
+  private hasFailed({ id, done, left, locked, status }: PendingGroup, work: GroupWork): boolean {
+    if (status === 'conflict' || done.length > 0 || left.length + locked === 0) return false
+    return this.repeats.has(id) && work.ops.includes(id)
   }
 
   /** Say what has not become of a change. */

@@ -93,6 +93,20 @@ export class UndoStack {
     this.keep((step) => !('work' in step) || step.work !== work)
   }
 
+  /** A step was to be taken back, or done again, and nothing came of it: it can be tried again. */
+  putBack(work: GroupWork, isBack: boolean): void {
+    const isOfWork = (step: Step): boolean => 'work' in step && step.work === work
+    const [undone, redone] = [this.undone.find(isOfWork), this.done.find(isOfWork)]
+    if (undone && 'work' in undone && undone.isBack !== isBack) {
+      this.undone = this.undone.filter((step) => step !== undone)
+      this.done.push(undone)
+    } else if (redone && 'work' in redone && redone.isBack === isBack) {
+      this.done = this.done.filter((step) => step !== redone)
+      this.undone.push(redone)
+    }
+    this.tell()
+  }
+
   private keep(which: (step: Step) => boolean): void {
     this.done = this.done.filter(which)
     this.undone = this.undone.filter(which)
