@@ -92,20 +92,29 @@ def test_sorting_is_the_servers_and_the_page_holds_few_rows_however_far_one_scro
     assert shown(reader)[-1] == largest[-1]
 
 
+def test_a_condition_counts_areas_in_the_unit_of_the_column(site, reader) -> None:
+    features = squares(site, 6)
+    slide = site.get(f"/api/slides/{site.slide}").json()
+    um2 = {row["properties"]["number"]: area(row) * slide["mpp_x"] * slide["mpp_y"] for row in features}
+    wanted = {number for number, size in um2.items() if size > 500}
+    assert 0 < len(wanted) < len([row for row in features if area(row) > 500])
+    open_table(reader)
+    reader.test_id("object-condition").fill("area > 500")
+    expect(reader.test_id("object-unit")).to_have_text("area counts in µm²")
+    expect(reader.test_id("object-count")).to_contain_text(f"{len(wanted)} objects")
+    assert set(shown(reader)) == wanted
+
+
 def test_narrowing_by_condition_text_and_screen(site, reader) -> None:
     reader.expect_problem("status of 422")
     features = nuclei(site)
     open_table(reader, site.field, **VIEW)
     count = reader.test_id("object-count")
     condition = reader.test_id("object-condition")
-    slide = site.get(f"/api/slides/{site.field}").json()
-    square = slide["mpp_x"] * slide["mpp_y"]
-    assert square < 1
-    condition.fill("class = 'neoplastic' AND area > 50")
-    expect(reader.test_id("object-unit")).to_have_text("area counts in µm²")
+    condition.fill("class = 'neoplastic' AND area > 500")
+    expect(reader.test_id("object-unit")).to_have_text("area counts in px²")
     names = {number: feature["properties"]["classification"]["name"] for number, feature in features.items()}
-    wanted = [number for number in features if names[number] == "neoplastic" and area(features[number]) * square > 50]
-    assert 0 < len(wanted) < len([name for name in names.values() if name == "neoplastic"])
+    wanted = [number for number in features if names[number] == "neoplastic" and area(features[number]) > 500]
     expect(count).to_contain_text(f"{len(wanted)} objects")
     assert set(shown(reader)) <= set(wanted)
 
@@ -171,6 +180,7 @@ def test_by_keys_alone_rows_are_chosen_classified_and_deleted(site, reader) -> N
     assert set(class_of.values()) == {"Tumour"}
     page.get_by_label("Give what is selected a class").select_option(label="inflammatory")
     expect(reader.test_id("object-row").filter(has_text="inflammatory")).to_have_count(3)
+    reader.wait_saved()
     changed = {row["id"] for row in site.annotations() if row["properties"]["classification"]["name"] == "inflammatory"}
     assert changed == set(ids[1:4])
 

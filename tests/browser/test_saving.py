@@ -40,7 +40,33 @@ def test_offline_strokes_outlive_the_closed_page(site, refused_by_network) -> No
     reader.new_page()
     reader.open(**VIEW)
     reader.wait_saved()
-    assert reader.state()["objects"] == 1
+    reader.wait_state("s.objects === 1")
+    assert_saved_once(site, ring)
+
+
+def test_another_window_sends_what_a_closed_one_has_left(site, refused_by_network) -> None:
+    reader = refused_by_network
+    reader.open(**VIEW)
+    closed = reader.page
+    reader.new_page()
+    reader.open(**VIEW)
+    other = reader.page
+    writes = "**/api/slides/*/annotations"
+    reader.context.route(writes, lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+    reader.page = closed
+    ring = reader.draw(reader.around(*OUTLINE))
+    reader.wait_chip("Offline · 1 to save")
+    reader.page = other
+    # as long as its window is there, the stroke is that one's
+    other.evaluate("window.dispatchEvent(new Event('focus'))")
+    other.wait_for_timeout(800)
+    assert reader.state()["waiting"] == 0
+    closed.close()
+    reader.wait_chip("Offline · 1 to save")
+    assert site.annotations() == []
+    reader.context.unroute(writes)
+    reader.wait_saved()
+    reader.wait_state("s.objects === 1")
     assert_saved_once(site, ring)
 
 

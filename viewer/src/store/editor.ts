@@ -107,10 +107,10 @@ export class Editor {
     if (record.theirs) this.tookTheirs(record.id, shown, record.theirs.revision)
   }
 
-  /** Show objects that earlier visits have left in the queue as the reader wanted them. */
+  /** Show objects that earlier visits, or other windows, have left in the queue as the reader wanted them. */
   overlay(records: readonly Pending[]): void {
     for (const record of records) {
-      this.touched.begin(record.id, null)
+      this.touched.begin(record.id, this.store.get(record.id) ?? null)
       this.show(record.id, record.desired)
     }
   }

@@ -222,6 +222,51 @@ describe('an ended session', () => {
   })
 })
 
+describe('several windows', () => {
+  const B = '22222222-2222-4222-8222-222222222222'
+  const nobody = async (): Promise<ReadonlySet<string>> => new Set()
+
+  it('take up what one has left that was closed without a connection, in its order, once', async () => {
+    const [closed, open] = [await openQueue(), await openQueue()]
+    server.accident = 'offline'
+    await closed.enqueue(A, first)
+    await closed.enqueue(B, featureOf(B, square(3, 3, 3)))
+    const group = { action: 'delete', isBack: false, members: [], undoes: null } as const
+    const id = closed.enqueueGroup(group)
+    await rest(closed)
+    closed.dispose()
+    expect(open.state.value).toBe('saved')
+    expect((await open.adopt(nobody)).map((record) => record.id)).toEqual([A, B, id])
+    expect([open.state.value, open.waiting.value, open.held()]).toEqual(['saving', 2, [A, B, id]])
+    expect(await open.adopt(nobody)).toEqual([])
+    server.accident = 'none'
+    await rest(open)
+    expect([server.current(A)?.geometry, open.state.value]).toEqual([first.geometry, 'saved'])
+    expect((await openQueue()).held()).toEqual([])
+  })
+
+  it('leave alone what another one holds, has saved or has edited meanwhile', async () => {
+    const [other, open] = [await openQueue(), await openQueue()]
+    server.accident = 'offline'
+    await other.enqueue(A, first)
+    expect(await open.adopt(async () => new Set([A]))).toEqual([])
+    expect(await open.adopt(async () => null)).toEqual([])
+    const edited = async (): Promise<ReadonlySet<string>> => {
+      await other.enqueue(A, second)
+      return new Set()
+    }
+    expect(await open.adopt(edited)).toEqual([])
+    server.accident = 'none'
+    const saved = async (): Promise<ReadonlySet<string>> => {
+      await rest(other)
+      await rest(other)
+      return new Set()
+    }
+    expect(await open.adopt(saved)).toEqual([])
+    expect(open.state.value).toBe('saved')
+  })
+})
+
 describe('conflicts', () => {
   const theirs = featureOf(A, square(100, 100, 7), 'Stroma')
 

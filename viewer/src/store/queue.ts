@@ -1,5 +1,5 @@
 /** The save queue: every edit is on disk first, then sent at once, and again with back-off until it has arrived. */
-import { computed, signal } from '@preact/signals'
+import { batch, computed, signal } from '@preact/signals'
 import type { Feature } from '../model/geojson'
 import type { GroupAction, GroupMember } from '../model/group-edit'
 import { newUuid } from '../model/uuid'
@@ -66,6 +66,7 @@ export class SaveQueue {
   private sending: string | null = null
   private running: Promise<void> | null = null
   private timer: ReturnType<typeof setTimeout> | undefined
+  private isGone = false
 
   constructor(
     private readonly user: string,
@@ -83,6 +84,39 @@ export class SaveQueue {
     this.pending.value = new Map(records.map((record) => [record.id, record]))
     this.groups.value = new Map(all.filter(isGroup).map((record) => [record.id, record]))
     return records
+  }
+
+  /**
+   * Take up what lies on disk and no window holds, such as edits of one that was closed without a connection; answers
+   * it in the order of editing. `claimed` tells what other windows hold (null: another one is to take it).
+   */
+  async adopt(claimed: () => Promise<ReadonlySet<string> | null>): Promise<readonly PendingRecord[]> {
+    const strange = async (): Promise<PendingRecord[]> => {
+      const all = await this.db.load(this.user, this.slide).catch(() => [])
+      return all.filter(({ id }) => !this.pending.peek().has(id) && !this.groups.peek().has(id))
+    }
+    const before = new Set((await strange()).map(({ token }) => token))
+    if (before.size === 0) return []
+    const held = await claimed()
+    if (!held) return []
+    // What has been saved or edited meanwhile is somebody's.
+    const found = (await strange()).filter(({ id, token }) => before.has(token) && !held.has(id))
+    found.sort((a, b) => a.order - b.order)
+    const singles = found.filter((record): record is Pending => !isGroup(record))
+    batch(() => {
+      this.pending.value = new Map([...this.pending.peek(), ...singles.map((record) => [record.id, record] as const)])
+      this.groups.value = new Map([
+        ...this.groups.peek(),
+        ...found.filter(isGroup).map((record) => [record.id, record] as const),
+      ])
+    })
+    this.order = Math.max(this.order, found.at(-1)?.order ?? 0)
+    return found
+  }
+
+  /** Names of all changes that are not at an end here. */
+  held(): string[] {
+    return [...this.pending.peek().keys(), ...this.groups.peek().keys()]
   }
 
   /** The reader wants this done to many objects; answers the name of the change. Sending starts once it is on disk. */
@@ -182,6 +216,7 @@ export class SaveQueue {
 
   /** Stop trying; what waits stays on disk. */
   dispose(): void {
+    this.isGone = true
     clearTimeout(this.timer)
   }
 
@@ -192,7 +227,8 @@ export class SaveQueue {
       this.sending = null
       if (later) {
         this.failures.value++
-        if (!later.signedOut) this.timer = setTimeout(() => void this.flush(), retryDelay(this.failures.peek()))
+        if (!later.signedOut && !this.isGone)
+          this.timer = setTimeout(() => void this.flush(), retryDelay(this.failures.peek()))
         return
       }
       this.failures.value = 0

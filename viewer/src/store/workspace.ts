@@ -22,10 +22,10 @@ import { Editor } from './editor'
 import { GroupEditor } from './group-editor'
 import { Interaction } from './interaction'
 import { LayerDesk } from './layer-desk'
+import { LeftBehind } from './left-behind'
 import { Live } from './live'
 import type { ObjectReader } from './object-reader'
 import { ObjectTable } from './object-table'
-import type { Pending } from './pending'
 import { memoryPendingDb, openPendingDb, type PendingDb } from './pending-db'
 import { Picking } from './picking'
 import { SaveQueue } from './queue'
@@ -65,6 +65,7 @@ export class Workspace {
   readonly company: Company
   readonly table: ObjectTable
   readonly tableChoice: RowChoice
+  private readonly leftBehind: LeftBehind
   private reader: ObjectReader | null = null
   private shownEdition = 0
   private readonly stops: (() => void)[] = []
@@ -89,6 +90,9 @@ export class Workspace {
     const { layers, targetLayer: target } = this
     this.layerDesk = new LayerDesk({ slide: slide.id, layers, interaction, target })
     this.company = new Company(slide.id, session.user)
+    const { company, editor, groups } = this
+    const who = { user: session.user, slide: slide.id, name: company.client }
+    this.leftBehind = new LeftBehind({ ...who, queue, editor, groups, touched })
     this.table = new ObjectTable({
       slide: slide.id,
       mpp: () => this.mpp,
@@ -242,13 +246,8 @@ export class Workspace {
 
   /** Start showing and saving; resolves when it is known how many objects there are, or that it cannot be known. */
   async start(): Promise<void> {
-    this.listenForNetwork()
-    this.stops.push(followBuilding(this.slide, this.rebuilt))
-    const left = await this.queue.restore()
-    this.editor.overlay(left)
-    this.groups.restore()
-    this.learnBefore(left)
-    void this.queue.flush()
+    this.stops.push(this.leftBehind.follow(window), followBuilding(this.slide, this.rebuilt))
+    await this.leftBehind.restore()
     await this.load()
     this.interaction.activeClass.value = this.classes.peek()[0]?.name ?? null
     this.holdSelection()
@@ -398,18 +397,6 @@ export class Workspace {
     this.touched.saved(id, feature, this.live.note(revision, box))
   }
 
-  /** Find out what the server has of the objects that earlier visits have left unsaved. */
-  private learnBefore(records: readonly Pending[]): void {
-    for (const { id, known } of records) {
-      if (known === null) continue
-      getAnnotation(id).then(
-        ({ feature }) => this.touched.learn(id, feature),
-        // It is gone there, or cannot be had now: then nothing of it is in the tiles that could be had.
-        () => undefined,
-      )
-    }
-  }
-
   /** Somebody has changed objects: the selected one stays as the reader knows it, and says so. */
   private async told(change: SlideChange): Promise<void> {
     this.company.note(change)
@@ -465,19 +452,6 @@ export class Workspace {
       ...this.classes.peek().filter(({ name, value }) => value === 0 && !named.has(name)),
     ]
     this.layers.value = layers
-  }
-
-  private listenForNetwork(): void {
-    const online = (): void => void this.queue.flush()
-    const leaving = (event: BeforeUnloadEvent): void => {
-      if (!this.queue.durable.peek() && this.queue.waiting.peek() > 0) event.preventDefault()
-    }
-    window.addEventListener('online', online)
-    window.addEventListener('beforeunload', leaving)
-    this.stops.push(() => {
-      window.removeEventListener('online', online)
-      window.removeEventListener('beforeunload', leaving)
-    })
   }
 }
 
