@@ -3,7 +3,7 @@
 Both give the same bits. Loading machine code takes as long as unpacking `WORTH_LOADING` chunks without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 from types import SimpleNamespace
@@ -54,7 +54,10 @@ def unpack_shapes(section: bytes, *, rows: int, parts: int, rings: int, position
     kernels = loaded_kernels()
     source = Unpacker(section, kernels)
     counts = (rows, parts, rings, positions)
-    shapes = _by_arrays(source, counts) if kernels is None else _by_kernels(source, counts, kernels)
+    if kernels is None:
+        shapes = shapes_by_arrays(source, counts, _take_positions)
+    else:
+        shapes = _by_kernels(source, counts, kernels)
     source.end()
     return shapes
 
@@ -86,13 +89,24 @@ def _by_kernels(source: Unpacker, counts: Sequence[int], kernels: SimpleNamespac
     return several[0], several[1], ring_starts, xy
 
 
-def _by_arrays(source: Unpacker, counts: Sequence[int]) -> Shapes:
+def shapes_by_arrays(
+    source: Unpacker, counts: Sequence[int], take_positions: Callable[[Unpacker, Ints], Ints]
+) -> Shapes:
+    """Take shapes without machine code.
+
+    Parameters
+    ----------
+    counts
+        Of annotations, parts, rings and positions.
+    take_positions
+        Takes the k of positions, given how many each ring has of its own.
+    """
     several = [_starts(source.ints(count), total) for count, total in pairwise(counts)]
     ring_starts, closed = several[2], source.raw(1) == b"\x01"
     lengths = np.diff(ring_starts) - closed
     if len(lengths) and int(lengths.min()) < 1:
         raise damaged()
-    xy = source.floats((int(lengths.sum()), 2), lambda: _take_positions(source, lengths))
+    xy = source.floats((int(lengths.sum()), 2), lambda: take_positions(source, lengths))
     return several[0], several[1], ring_starts, _closed(xy, ring_starts) if closed else xy
 
 
@@ -119,9 +133,25 @@ def _take_positions(source: Unpacker, lengths: Ints) -> Ints:
     is_step[first] = False
     run = np.zeros((count, 2), np.int64)
     _pairs(run)[is_step] = _pairs(steps.reshape(-1, 2))
-    np.cumsum(run, axis=0, out=run)
-    run += np.repeat(_pairs(begin - run[first]), lengths).view(np.int64).reshape(-1, 2)
-    return run
+    return sum_steps(begin, run, lengths)
+
+
+def sum_steps(begin: Ints, steps: Ints, lengths: Ints) -> Ints:
+    """Make the k of positions of their differences.
+
+    Parameters
+    ----------
+    begin
+        (R, 2): those of the first position of each ring.
+    steps
+        (N, 2): to each position from the one before, 0 to the first of each ring; gets the answer.
+    lengths
+        (R,): positions of each ring.
+    """
+    first = np.cumsum(lengths) - lengths
+    np.cumsum(steps, axis=0, out=steps)
+    steps += np.repeat(_pairs(begin - steps[first]), lengths).view(np.int64).reshape(-1, 2)
+    return steps
 
 
 def _closed(xy: Floats, ring_starts: Ints) -> Floats:

@@ -30,13 +30,14 @@ JSON
     numbers in the order `json_numbers.by_column`; u32 number of whole geometries, their rows (integers), a text each;
     the same for the geometries as drawn.
 
-`packing` has the form of integers, numbers and texts.
+`packing` has the form of integers, numbers and texts. Chunks of version 1 are read too (`first_form`); what is written
+is of version 2.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import google_crc32c
 import imagecodecs
@@ -44,7 +45,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from pathserve.annotations import json_numbers
+from pathserve.annotations import first_form, json_numbers
 from pathserve.annotations.chunk_shapes import Shapes, loaded_kernels, unpack_shapes
 from pathserve.annotations.packing import Packer, Unpacker, damaged
 from pathserve.errors import Unsupported
@@ -141,11 +142,12 @@ class Chunk:
         magic, version, _, rows, parts, rings, positions, *sections = _HEAD.unpack(head)
         if magic != _MAGIC or _CRC.unpack_from(data, _HEAD.size)[0] != google_crc32c.value(head):
             raise damaged()
-        if version != VERSION:
+        form = _FORMS.get(version)
+        if form is None:
             raise Unsupported(
                 "Another version of PathServe stored these annotations, in a form that this one cannot read."
             )
-        self._data, self._more = data, more
+        self._data, self._more, self._form = data, more, form
         self._rows, self._parts, self._rings, self._positions = rows, parts, rings, positions
         starts = np.cumsum([_HEAD.size + _CRC.size, *sections[0::3]]).tolist()
         self._sections = [
@@ -186,7 +188,7 @@ class Chunk:
             state_names=tuple(names["states"]),
             exhaustive=ints[6].astype(np.bool_),
             scores=source.floats((count,)),
-            boxes=source.floats((count, 4), lambda: _take_boxes(source, count)),
+            boxes=source.floats((count, 4), lambda: self._form.take_boxes(source, count)),
             areas=np.frombuffer(source.raw(4 * count), "<f4"),
             layer=names["layer"],
         )
@@ -232,7 +234,7 @@ class Chunk:
         )
 
     def _shapes(self) -> Shapes:
-        shapes = unpack_shapes(
+        shapes = self._form.unpack_shapes(
             self._section(_GEOMETRY),
             rows=self._rows,
             parts=self._parts,
@@ -438,6 +440,17 @@ def _take_boxes(source: Unpacker, count: int) -> Ints:
     else:
         kernels.sum_boxes(corners, extents, k)
     return k
+
+
+class _Form(NamedTuple):
+    """What differs from version to version."""
+
+    take_boxes: Callable[[Unpacker, int], Ints]
+    unpack_shapes: Callable[..., Shapes]
+
+
+_FORMS = {1: _Form(first_form.take_boxes, first_form.unpack_shapes), VERSION: _Form(_take_boxes, unpack_shapes)}
+"""How chunks of each version are read; which of them machine code reads too is up to what stands here."""
 
 
 def _put_positions(out: Packer, k: Ints, lengths: Ints) -> None:
