@@ -107,6 +107,26 @@ describe('hovering', () => {
     expect(requests).toEqual(['/api/slides/s/annotations?limit=1&number=7'])
   })
 
+  it('goes on where a tile cannot be had, with what is held here', async () => {
+    const { picking, reader, interaction, objects, touched } = setUp()
+    objects.set(numbered('mine', 5, 20))
+    touched.begin('mine', null)
+    const ask = reader.pick.bind(reader)
+    reader.pick = () => Promise.reject(new Error('A tile of objects is not there.'))
+    picking.hover({ p: [5, 5], reach: 1 })
+    await settled()
+    expect(interaction.hover.value?.id).toBe('mine')
+    await picking.select({ p: [5, 5], reach: 1 })
+    expect(interaction.selection.value).toBe('mine')
+    await picking.select(place(90))
+    expect(interaction.selection.value).toBeNull()
+    reader.pick = ask
+    picking.hover(place(90))
+    reader.asked[0]?.answer(pickedAt(7))
+    await settled()
+    expect(interaction.hover.value?.number).toBe(7)
+  })
+
   it('finds the smaller of what the tiles have and what is being edited', async () => {
     const { picking, reader, interaction, objects, touched } = setUp()
     objects.set(numbered('mine', 5, 20))

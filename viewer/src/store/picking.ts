@@ -56,7 +56,7 @@ export class Picking {
     let choice = ++this.choice
     const pointed = this.pointedAt(place)
     if (pointed) this.chosen = this.choose(pointed, choice)
-    const picked = await this.pick(place)
+    const picked = await this.pick(place, pointed)
     if (choice !== this.choice) return
     if (!pointed || !samePicked(pointed, picked)) {
       choice = ++this.choice
@@ -107,11 +107,11 @@ export class Picking {
     return stored ? this.take(stored.feature) : null
   }
 
-  /** The object under a place: touched ones are held here, all others are in tiles. */
-  private async pick({ p, reach }: Place): Promise<Picked | null> {
+  /** The object under a place: touched ones are held here, all others are in tiles; `known` when those cannot be had. */
+  private async pick({ p, reach }: Place, known: Picked | null = null): Promise<Picked | null> {
     const { objects, touched, visible } = this.parts
     const held = objects.hit(p, reach, (feature) => touched.has(feature.id) && visible(feature))
-    const found = (await this.reader?.pick(p, reach)) ?? null
+    const found = (await this.reader?.pick(p, reach).catch(() => known)) ?? null
     const own = held && pickedOf(held)
     if (!own || !found) return own ?? found
     return found.area < own.area ? found : own
