@@ -77,22 +77,25 @@ export function cssColor([r, g, b]: Color, alpha = 1): string {
   return alpha === 1 ? `rgb(${r} ${g} ${b})` : `rgb(${r} ${g} ${b} / ${alpha})`
 }
 
-/** Hotkeys of the palette: what the schema says first, the free digits 1-9 for the rest in order. */
+/**
+ * Hotkeys of the palette: what the schema says, and for the rest the digit of their place. So a key means the same when
+ * another class gets another key, or a class is added: who reads by keys alone would not see that. A class whose digit
+ * is taken gets one that was nobody's place, as long as there is one.
+ */
 export function paletteHotkeys(classes: readonly AnnotationClass[]): ReadonlyMap<string, string> {
   const keys = new Map<string, string>()
-  const taken = new Set<string>()
-  for (const { name, hotkey } of classes) {
-    if (hotkey !== null && /^[1-9]$/.test(hotkey) && !taken.has(hotkey)) {
-      keys.set(name, hotkey)
-      taken.add(hotkey)
-    }
+  const free = new Set('123456789')
+  const give = (name: string, digit: string | undefined): void => {
+    if (digit !== undefined && !keys.has(name) && free.delete(digit)) keys.set(name, digit)
   }
-  const free = [...'123456789'].filter((digit) => !taken.has(digit))
+  for (const { name, hotkey } of classes) if (hotkey !== null) give(name, hotkey)
+  classes.forEach(({ name }, at) => {
+    give(name, String(at + 1))
+  })
   for (const { name } of classes) {
-    if (!keys.has(name)) {
-      const digit = free.shift()
-      if (digit) keys.set(name, digit)
-    }
+    if (keys.has(name)) continue
+    const [first] = free
+    give(name, [...free].find((digit) => Number(digit) > classes.length) ?? first)
   }
   return keys
 }

@@ -37,16 +37,27 @@ describe('classes', () => {
     expect(classes).toHaveLength(12)
   })
 
-  it('get the keys that the schema says, then the free ones', () => {
+  it('get the keys that the schema says, then those of their places, then free ones', () => {
     const named = (name: string, hotkey: string | null): AnnotationClass => ({ ...tumour, name, hotkey })
     const keys = paletteHotkeys([named('A', null), named('B', '1'), named('C', 'x'), named('D', '1')])
     expect([...keys].sort()).toEqual([
-      ['A', '2'],
+      ['A', '5'],
       ['B', '1'],
       ['C', '3'],
       ['D', '4'],
     ])
     expect(paletteHotkeys(Array.from({ length: 12 }, (_, i) => named(String(i), null))).size).toBe(9)
+  })
+
+  it('keep their keys when one gets another key, and when one is added', () => {
+    const named = (name: string, hotkey: string | null = null): AnnotationClass => ({ ...tumour, name, hotkey })
+    const names = ['A', 'B', 'C', 'D', 'E', 'F']
+    const before = paletteHotkeys(names.map((name) => named(name)))
+    const now = names.map((name) => named(name, name === 'B' ? '7' : null))
+    const after = paletteHotkeys([...now, named('G')])
+    for (const name of ['A', 'C', 'D', 'E', 'F']) expect(after.get(name)).toBe(before.get(name))
+    // The new one takes no key that meant another class until now.
+    expect([before.get('B'), after.get('B'), after.get('G')]).toEqual(['2', '7', '8'])
   })
 })
 
