@@ -32,6 +32,31 @@ describe('company', () => {
     expect(company.others.value).toHaveLength(3)
   })
 
+  it('is not the viewer that was in this tab before, but the same account elsewhere', () => {
+    const kept = new Map<string, string>()
+    const tab = {
+      getItem: (key: string) => kept.get(key) ?? null,
+      setItem: (key: string, value: string) => void kept.set(key, value),
+      removeItem: (key: string) => void kept.delete(key),
+    }
+    const page = Object.assign(new EventTarget(), { hidden: false, defaultView: new EventTarget() })
+    const before = new Company('s', 'me', tab)
+    before.announce(signal<View | null>(null), page as unknown as Document)
+    // A copy of a tab that is still open has nothing left to it.
+    expect(kept.size).toBe(0)
+    page.defaultView.dispatchEvent(new Event('pagehide'))
+    const now = new Company('s', 'me', tab)
+    expect(kept.size).toBe(0)
+    const own = { ...seen, account: 'me' }
+    now.tell([
+      { ...own, client: before.client },
+      { ...own, client: now.client },
+    ])
+    expect(now.others.value).toEqual([])
+    now.tell([{ ...own, client: 'other window' }])
+    expect(now.accounts.value).toEqual(['me'])
+  })
+
   it('is told what others change, added up, and for a while', () => {
     const company = new Company('s', 'me')
     company.note({ ...change, author: 'me' })

@@ -16,6 +16,9 @@ const TOLD_MS = 8000
 /** The places of so many revisions are remembered. */
 const REMEMBERED = 64
 
+/** Here a page leaves the name of its viewer to the one that follows it in the same tab, such as after a reload. */
+const LEFT = 'pathserve viewer'
+
 /** What somebody else has just changed. */
 export interface News {
   readonly author: string
@@ -30,16 +33,22 @@ export class Company {
   readonly accounts = computed(() => [...new Set(this.others.value.map(({ account }) => account))].sort())
   readonly news = signal<News | null>(null)
   private readonly places = new Map<number, readonly Box[]>()
+  /** The viewer that was in this tab before: the server forgets it only after a while. */
+  private readonly former: string | null
   private forget: ReturnType<typeof setTimeout> | undefined
 
   constructor(
     private readonly slide: string,
     private readonly user: string,
-  ) {}
+    private readonly tab: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | null = null,
+  ) {
+    this.former = tab?.getItem(LEFT) ?? null
+    tab?.removeItem(LEFT)
+  }
 
   /** The server has told who is here. */
   tell(items: readonly Present[]): void {
-    this.others.value = items.filter(({ client }) => client !== this.client)
+    this.others.value = items.filter(({ client }) => client !== this.client && client !== this.former)
   }
 
   /** Somebody has changed objects. */
@@ -85,8 +94,12 @@ export class Company {
       clearTimeout(timer)
       timer = setTimeout(() => void say(), Math.max(0, last + MOVING_MS - Date.now()))
     })
+    const leave = (): void => this.tab?.setItem(LEFT, this.client)
+    page.defaultView?.addEventListener('pagehide', leave)
     return () => {
       stop()
+      leave()
+      page.defaultView?.removeEventListener('pagehide', leave)
       clearTimeout(timer)
       clearTimeout(this.forget)
     }
@@ -96,4 +109,13 @@ export class Company {
 function seenIn({ x, y, zoom, rotation, width, height }: View, client: string): Omit<Present, 'account'> {
   const [wide, high] = [Math.max(1, width / zoom), Math.max(1, height / zoom)]
   return { client, x: x - wide / 2, y: y - high / 2, width: wide, height: high, rotation: degreesOf(rotation) }
+}
+
+/** The storage of this tab; null where the browser forbids it. */
+export function tabStorage(): Storage | null {
+  try {
+    return window.sessionStorage ?? null
+  } catch {
+    return null
+  }
 }

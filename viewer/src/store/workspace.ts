@@ -14,7 +14,7 @@ import { mppOf, type Slide } from '../model/slide'
 import { viewBox } from '../model/view'
 import { AnnotationStore } from './annotations'
 import { followBuilding } from './building'
-import { Company } from './company'
+import { Company, tabStorage } from './company'
 import { Counts } from './counts'
 import { Deletions } from './deletions'
 import { Display } from './display'
@@ -89,7 +89,7 @@ export class Workspace {
     this.picking = new Picking({ slide: slide.id, objects, touched, interaction, queue, visible })
     const { layers, targetLayer: target } = this
     this.layerDesk = new LayerDesk({ slide: slide.id, layers, interaction, target })
-    this.company = new Company(slide.id, session.user)
+    this.company = new Company(slide.id, session.user, tabStorage())
     const { company, editor, groups } = this
     const who = { user: session.user, slide: slide.id, name: company.client }
     this.leftBehind = new LeftBehind({ ...who, queue, editor, groups, touched })
