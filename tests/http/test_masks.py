@@ -101,7 +101,7 @@ def test_filters_are_those_of_annotations(annotated) -> None:
     assert np.array_equal(mask(annotated, **{"class": "Stroma"}), inside(A).astype(np.uint8))
     both = mask(annotated, **{"class": ["Stroma", "Tumour"]})
     assert np.array_equal(both > 0, inside(A) | inside(B))
-    assert not mask(annotated, layer="nobody").any()
+    assert not mask(annotated, author="nobody").any()
     assert not mask(annotated, as_of=0).any()
 
 
