@@ -47,7 +47,7 @@ def add_user(
 ) -> None:
     """Make an account and print its first one-time sign-in link."""
     address = _address(url)
-    with open_rooms(data, make=True) as rooms:
+    with open_rooms(data) as rooms:
         rooms.accounts.add(name, role, project or ())
         say(f"{address}/sign-in#{rooms.accounts.make_link(name).code}")
 
@@ -135,7 +135,7 @@ def create_token(
     """Make a token and print it, alone and only this once."""
     with usage():
         lifetime = None if expires is None else _lifetime(expires)
-    with open_rooms(data, make=True) as rooms:
+    with open_rooms(data) as rooms:
         if project is not None:
             rooms.catalog.require_project(project)
         issued = rooms.accounts.create_token(name, role=role, project=project, lifetime_seconds=lifetime)

@@ -55,7 +55,7 @@ def set_classes(
 ) -> None:
     """Set colours, priorities, hotkeys and codes of classes; new names are added, none is taken away."""
     wanted = parse_class_file(file.read_bytes())
-    with open_rooms(data, make=True) as rooms:
+    with open_rooms(data) as rooms:
         schema = rooms.classes.set(project, wanted, author=_AUTHOR)
     say(f"{counted(len(schema.classes), 'class', 'classes')}, version {schema.version}.")
 

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 @projects.command("create")
 def create_project(name: str, data: Data = None) -> None:
     """Make a project before it has slides, so that it can have members."""
-    with open_rooms(data, make=True) as rooms:
+    with open_rooms(data) as rooms:
         say(f"{rooms.catalog.add_project(name)} is there.")
 
 

@@ -6,30 +6,16 @@ from pathlib import Path
 
 from pathserve.catalog import Catalog, SlideRecord
 from pathserve.cli.options import settings_of
-from pathserve.errors import NotFound
 from pathserve.server.rooms import Rooms
 
 
 @contextmanager
-def open_rooms(data: Path | None, store: str | None = None, *, make: bool = False) -> Iterator[Rooms]:
+def open_rooms(data: Path | None, store: str | None = None) -> Iterator[Rooms]:
     """Open the database of the data folder for the time of one command; a running server is not disturbed.
 
-    Parameters
-    ----------
-    make
-        Whether a data folder that is not there is made.
-
-    Raises
-    ------
-    NotFound
-        When it is not there and not made: its name is mistaken, and an empty one would look like an answer.
+    A folder that is not there is made: accounts and classes can be prepared before the first `serve`.
     """
-    settings = settings_of(data, store)
-    if not make and isinstance(settings.database, Path) and not settings.database.exists():
-        raise NotFound(
-            "There is no data folder there: `--data` or PATHSERVE_DATA names one, `pathserve ingest` makes one."
-        )
-    rooms = Rooms.open(settings)
+    rooms = Rooms.open(settings_of(data, store))
     try:
         yield rooms
     finally:

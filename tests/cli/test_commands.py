@@ -21,7 +21,6 @@ SQUARE = {
 
 
 def test_an_empty_folder_is_no_error(run) -> None:
-    assert run("project", "create", "colon").returncode == 0
     for words in (["slides"], ["verify"], ["user", "list"], ["token", "list"], ["classes", "list"]):
         done = run(*words)
         assert (done.returncode, done.stderr) == (0, ""), words
@@ -29,14 +28,9 @@ def test_an_empty_folder_is_no_error(run) -> None:
         assert json.loads(as_json.stdout) == {"items": [], "next": None}
 
 
-@pytest.mark.parametrize("words", [["slides"], ["annotations", "list", "x"], ["classes", "list"], ["jobs", "list"]])
-def test_a_mistaken_data_folder_is_told_and_not_made(run, data: Path, words) -> None:
-    done = run(*words, "--data", data / "typo")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("pathserve: There is no data folder there: ")
-    assert not data.exists()
+def test_a_data_folder_that_is_a_file_is_told(run, data: Path) -> None:
     data.write_text("a file")
-    done = run(*words)
+    done = run("slides")
     assert (done.returncode, "The data folder is a file." in done.stderr) == (2, True)
 
 
