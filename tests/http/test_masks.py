@@ -101,7 +101,8 @@ def test_filters_are_those_of_annotations(annotated) -> None:
     assert np.array_equal(mask(annotated, **{"class": "Stroma"}), inside(A).astype(np.uint8))
     both = mask(annotated, **{"class": ["Stroma", "Tumour"]})
     assert np.array_equal(both > 0, inside(A) | inside(B))
-    assert not mask(annotated, author="nobody").any()
+    assert not mask(annotated, layer="nobody").any()
+    assert not mask(annotated, **{"class": "nothing"}).any()
     assert not mask(annotated, as_of=0).any()
 
 
@@ -129,14 +130,6 @@ def test_points_and_lines_leave_no_trace(site) -> None:
             f"/api/slides/{site.slide}/annotations", json={"type": "Feature", "geometry": geometry, "properties": {}}
         )
     assert not mask(site, kind="instance").any()
-
-
-@pytest.mark.parametrize("kind", ["mask", "pair"])
-@pytest.mark.parametrize("name", ["layer", "class"])
-def test_a_mistaken_name_is_no_background(annotated, kind: str, name: str) -> None:
-    answer = annotated.client().get(f"/api/slides/{annotated.slide}/{kind}", params=EVERYTHING | {name: "nosuch"})
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert f"There is no such {name}." in answer.json()["detail"]
 
 
 def test_a_pair_is_image_mask_and_classes_and_always_the_same_bytes(annotated) -> None:
