@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
@@ -29,6 +29,7 @@ _PROBES = frozenset({"/healthz", "/readyz"})
 _PUBLIC = _PROBES | {"/sign-in"}
 _PUBLIC_PREFIX = "/assets/"
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
+_ACCOUNT = "pathserve-account"
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
@@ -74,6 +75,8 @@ class Authentication:
                 actor = LOCAL
             if not public:
                 _require_somebody(actor)
+                if by_cookie:
+                    _refuse_another_accounts_writes(scope["method"], headers, actor)
         except Unauthenticated as error:
             if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
                 await RedirectResponse(_sign_in_address(scope), status_code=303)(scope, receive, send)
@@ -142,6 +145,17 @@ def _refuse_foreign_writes(method: str, headers: Headers, public_url: str | None
     if origin is None or (origin == public_url if public_url else urlsplit(origin).netloc == headers.get("host")):
         return
     raise Denied("This write came from another site's page.", code="cross_site")
+
+
+def _refuse_another_accounts_writes(method: str, headers: Headers, actor: Actor | None) -> None:
+    """Refuse a write of a page that was opened by one account and comes with the session of another.
+
+    A browser has one session for all its windows: what somebody drew in a window that is still open would go by the name of
+    who signed in after them.
+    """
+    told = headers.get(_ACCOUNT)
+    if method not in _SAFE_METHODS and told is not None and actor is not None and unquote(told) != actor.name:
+        raise Unauthenticated("Somebody else has signed in in this browser since.", code="other_account")
 
 
 def _sign_in_address(scope: Scope) -> str:

@@ -1,6 +1,7 @@
 """Nobody gets anything without signing in, and nobody gets more than their role."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 from starlette.routing import Mount, Route
@@ -100,6 +101,22 @@ def test_signing_out_ends_the_session(site) -> None:
 def test_another_sites_page_cannot_write_with_a_visitors_session(site, headers, status: int) -> None:
     site.anonymous.post("/sign-in", json={"code": site.services.accounts.ensure_admin().code})
     assert site.anonymous.delete("/api/session", headers=headers).status_code == status
+
+
+def test_a_window_of_one_account_does_not_write_as_another(site) -> None:
+    site.anonymous.post("/sign-in", json={"code": site.services.accounts.ensure_admin().code})
+    name = site.anonymous.get("/api/session").json()["user"]
+    address = f"/api/slides/{site.slide}/annotations"
+    square = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 0]]]},
+        "properties": {},
+    }
+    refused = site.anonymous.post(address, json=square, headers={"pathserve-account": "%C3%98degaard"})
+    assert (refused.status_code, refused.json()["code"]) == (401, "other_account")
+    assert site.anonymous.get(address, headers={"pathserve-account": "%C3%98degaard"}).json()["features"] == []
+    for headers in ({"pathserve-account": quote(name)}, {}):
+        assert site.anonymous.post(address, json=square, headers=headers).status_code == 201
 
 
 def test_roles(site) -> None:

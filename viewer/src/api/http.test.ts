@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { ApiError, etagOf, NetworkError, onSignedOut, request, revisionOf } from './http'
+import { ApiError, etagOf, NetworkError, onSignedOut, request, revisionOf, writeAs } from './http'
 
 function answerWith(response: Response | Error): void {
   vi.stubGlobal('fetch', async () => {
@@ -11,6 +11,7 @@ function answerWith(response: Response | Error): void {
 afterEach(() => {
   vi.unstubAllGlobals()
   onSignedOut(() => undefined)
+  writeAs(null)
 })
 
 describe('requests', () => {
@@ -38,6 +39,19 @@ describe('requests', () => {
   it('tell of missing answers apart', async () => {
     answerWith(new TypeError('failed to fetch'))
     await expect(request('/x')).rejects.toBeInstanceOf(NetworkError)
+  })
+
+  it('tell whose page writes', async () => {
+    const sent: unknown[] = []
+    vi.stubGlobal('fetch', async (_: string, init: RequestInit) => {
+      sent.push(new Headers(init.headers).get('pathserve-account'))
+      return Response.json({})
+    })
+    await request('/x', { method: 'POST' })
+    writeAs('Ødegård')
+    await request('/x', { method: 'POST' })
+    await request('/x')
+    expect(sent).toEqual([null, '%C3%98deg%C3%A5rd', null])
   })
 
   it('tell when nobody is signed in', async () => {

@@ -42,6 +42,13 @@ export function signedOut(): void {
   whenSignedOut()
 }
 
+let account: string | null = null
+
+/** Say whose page this is: the server refuses what it writes once another account has signed in in this browser. */
+export function writeAs(user: string | null): void {
+  account = user
+}
+
 /** Fetch a picture. */
 export async function requestBlob(path: string, signal: AbortSignal): Promise<Blob> {
   const response = await fetch(path, { credentials: 'same-origin', signal })
@@ -74,7 +81,9 @@ export async function request<T>(path: string, options: RequestOptions = {}): Pr
   const headers: Record<string, string> = { accept: 'application/json' }
   if (options.body !== undefined) headers['content-type'] = 'application/json'
   if (options.ifMatch !== undefined) headers['if-match'] = options.ifMatch
-  const init: RequestInit = { method: options.method ?? 'GET', headers, credentials: 'same-origin' }
+  const method = options.method ?? 'GET'
+  if (account !== null && method !== 'GET') headers['pathserve-account'] = encodeURIComponent(account)
+  const init: RequestInit = { method, headers, credentials: 'same-origin' }
   if (options.body !== undefined) init.body = JSON.stringify(options.body)
   if (options.signal) init.signal = options.signal
   let response: Response
