@@ -150,8 +150,8 @@ def _refuse_foreign_writes(method: str, headers: Headers, public_url: str | None
 def _refuse_another_accounts_writes(method: str, headers: Headers, actor: Actor | None) -> None:
     """Refuse a write of a page that was opened by one account and comes with the session of another.
 
-    A browser has one session for all its windows: what somebody drew in a window that is still open would go by the name of
-    who signed in after them.
+    A browser has one session for all its windows: what was drawn in a window that is still open would go by the name
+    of who signed in after its owner.
     """
     told = headers.get(_ACCOUNT)
     if method not in _SAFE_METHODS and told is not None and actor is not None and unquote(told) != actor.name:
