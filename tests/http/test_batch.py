@@ -265,9 +265,9 @@ def test_channels_and_planes_may_be_named_as_in_an_address(reader) -> None:
 def test_tiles_that_are_made_wait_their_turn_and_stored_ones_do_not(reader, monkeypatch) -> None:
     turns, run = list[int](), reader.services.drawing.run
 
-    async def counted(actor, work, receive):
+    async def counted(*given, **more):
         turns.append(1)
-        return await run(actor, work, receive)
+        return await run(*given, **more)
 
     monkeypatch.setattr(type(reader.services.drawing), "run", staticmethod(counted))
     reader.members({"tiles": [(TOP, col, row) for col in range(9) for row in range(12)]})
