@@ -23,7 +23,7 @@ from uuid import UUID
 
 import orjson
 import psycopg
-import shapely
+import shapely.geometry
 
 from benchmarks.make_cells import HEAD, TAIL
 from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas
@@ -180,7 +180,7 @@ def _make_rtree(connection: sqlite3.Connection, geojson: Path) -> None:
         for number, line in enumerate(lines):
             # `make_cells` writes one Feature a line.
             feature = orjson.loads(line.strip().removeprefix(HEAD).removesuffix(TAIL).rstrip(b","))
-            shape = shapely.Polygon(*(feature["geometry"]["coordinates"]))
+            shape = shapely.geometry.shape(feature["geometry"])
             x0, y0, x1, y1 = shape.bounds
             name = feature["properties"]["classification"]["name"]
             connection.execute("insert into cell values (?, ?, ?, ?)", (number, feature["id"], name, shape.wkb))

@@ -144,9 +144,9 @@ def use_rtree(place: Place, cells: Cells, rounds: int) -> Figures:
 def measure(place: Place, cells: Cells, *, rounds: int, peers: bool) -> dict[str, Runs]:
     """Import, then use, in turns."""
     imports: dict[str, Callable[[], Figures]] = {OURS: partial(import_ours, place, cells)}
-    imports |= {ORJSON: partial(parse, "orjson", cells), JSON: partial(parse, "json", cells)}
     uses: dict[str, Callable[[], Figures]] = {OURS: partial(use_ours, place, cells, rounds=5)}
-    if peers:
+    if peers:  # parsing alone takes many times the size of the text in memory
+        imports |= {ORJSON: partial(parse, "orjson", cells), JSON: partial(parse, "json", cells)}
         uses[RTREE] = partial(use_rtree, place, cells, rounds=2)
     if peers and place.peers is not None:
         imports[PEER] = partial(import_peer, place, cells)
