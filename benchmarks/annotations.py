@@ -48,17 +48,18 @@ _SEED = 7
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """A set of cells as GeoJSON: their number and the side of the square that they cover, in level-0 pixels."""
+    """A set of cells as GeoJSON: their number and the box that they cover, x0, y0, x1, y1 in level-0 pixels."""
 
     name: str
     file: Path
     count: int
-    side: float
+    covers: tuple[float, float, float, float]
 
     def boxes(self) -> list[list[float]]:
         """Give boxes that hold about `VIEWPORT` cells each, or all where there are no more."""
-        side = min(self.side, self.side * math.sqrt(VIEWPORT / self.count))
-        corners = np.random.default_rng(_SEED).uniform(0, self.side - side, (_BOXES, 2))
+        x0, y0, x1, y1 = self.covers
+        side = min(x1 - x0, y1 - y0, math.sqrt((x1 - x0) * (y1 - y0) * VIEWPORT / self.count))
+        corners = np.random.default_rng(_SEED).uniform((x0, y0), (x1 - side, y1 - side), (_BOXES, 2))
         return [[x, y, x + side, y + side] for x, y in corners.round(1).tolist()]
 
 
@@ -247,11 +248,12 @@ def _sets(scratch: Path, counts: Sequence[int], real: Path | None) -> list[Cells
     if real is not None:
         file = scratch / "real.geojson"
         count = make_cells.write(file, make_cells.of_parquet(real))
-        found.append(Cells("real", file, count, 47_000.0))
+        found.append(Cells("real", file, count, make_cells.box_of_parquet(real)))
     for count in counts:
         file = scratch / f"made-{count}.geojson"
         make_cells.write(file, make_cells.made(count))
-        found.append(Cells(f"made-{count}", file, count, float(make_cells.side_of(count))))
+        side = float(make_cells.side_of(count))
+        found.append(Cells(f"made-{count}", file, count, (0.0, 0.0, side, side)))
     return found
 
 

@@ -61,6 +61,19 @@ def of_parquet(path: Path) -> Iterator[bytes]:
                 yield _feature(random.bytes(16), orjson.loads(text), name, color)
 
 
+def box_of_parquet(path: Path) -> tuple[float, float, float, float]:
+    """Give the box of all objects of a GeoParquet file: x0, y0, x1, y1."""
+    parquet = import_module("pyarrow.parquet")
+    with parquet.ParquetFile(path) as file:
+        boxes = [
+            shapely.total_bounds(shapely.from_wkb(batch.column("geometry").to_pylist()))
+            for batch in file.iter_batches(columns=["geometry"])
+        ]
+    x0, y0 = np.min(boxes, axis=0)[:2].tolist()
+    x1, y1 = np.max(boxes, axis=0)[2:].tolist()
+    return x0, y0, x1, y1
+
+
 def write(path: Path, features: Iterator[bytes]) -> int:
     """Write a FeatureCollection and give the number of its Features."""
     count, waiting = 0, list[bytes]()
