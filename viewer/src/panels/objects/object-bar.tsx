@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { formatCount, plural } from '../../model/format'
 import type { Workspace } from '../../store/workspace'
+import { ClassChoice } from '../slide/class-choice'
 import { DeletedDialog } from './deleted-dialog'
 
 /** How many there are, and how many of them are here. */
@@ -66,23 +67,7 @@ export function ObjectActions({ workspace }: { workspace: Workspace }): JSX.Elem
       <span>{formatCount(count)} selected</span>
       {workspace.canAnnotate && (
         <>
-          <select
-            aria-label="Give what is selected a class"
-            value="-"
-            onChange={(event) => {
-              const name = event.currentTarget.value
-              event.currentTarget.value = '-'
-              workspace.classifySelected(name === '' ? null : name.slice(1))
-            }}
-          >
-            <option value="-">Change class…</option>
-            {workspace.classes.value.map(({ name }) => (
-              <option key={name} value={`=${name}`}>
-                {name}
-              </option>
-            ))}
-            <option value="">Unclassified</option>
-          </select>
+          <ClassChoice workspace={workspace} name="Give what is selected a class" />
           <button type="button" class="button" onClick={() => workspace.deleteSelected()}>
             Delete <kbd>Del</kbd>
           </button>

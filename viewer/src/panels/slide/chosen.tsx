@@ -3,6 +3,7 @@ import { cssColor, UNCLASSIFIED } from '../../model/annotation-class'
 import { formatCount, plural } from '../../model/format'
 import { classCounts } from '../../model/picked'
 import type { Workspace } from '../../store/workspace'
+import { ClassChoice } from './class-choice'
 import { StateInput } from './state-field'
 
 /** Many objects that were chosen together: how many of each class, and what can be done to all. */
@@ -26,25 +27,9 @@ export function Chosen({ workspace }: { workspace: Workspace }): JSX.Element | n
       </ul>
       {workspace.canAnnotate && (
         <div class="actions">
-          <label class="choice choice-plain">
+          <label class="choice choice-plain" for="class-chosen">
             <span>Class of all</span>
-            <select
-              value="-"
-              data-testid="class-chosen"
-              onChange={(event) => {
-                const name = event.currentTarget.value
-                event.currentTarget.value = '-'
-                workspace.classifySelected(name === '' ? null : name.slice(1))
-              }}
-            >
-              <option value="-">Change class…</option>
-              {workspace.classes.value.map(({ name }) => (
-                <option key={name} value={`=${name}`}>
-                  {name}
-                </option>
-              ))}
-              <option value="">Unclassified</option>
-            </select>
+            <ClassChoice workspace={workspace} id="class-chosen" />
           </label>
           <button type="button" class="button" data-testid="delete-chosen" onClick={() => workspace.deleteSelected()}>
             {group.numbers.length === 1 ? 'Delete' : 'Delete all'} <kbd>Del</kbd>
