@@ -52,7 +52,7 @@ class Gatherer:
 
     def _kernels(self) -> Any | None:  # noqa: ANN401 - a module whose functions numba makes
         if self._rows >= WORTH_LOADING:
-            return import_module("pathserve.annotations.gather_kernels")
+            return import_module(_KERNELS)
         return loaded_kernels()
 
 

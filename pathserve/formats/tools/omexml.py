@@ -9,7 +9,6 @@ first (some files have one byte a pixel, as the number of bytes tells); their ar
 import base64
 import binascii
 import math
-import re
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,7 +32,6 @@ MAX_MASK_PIXELS = 64 * 1024 * 1024
 """Pixels of one mask."""
 
 _NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
-_NUMBERS = re.compile(r"[\s,]+")
 _PLACED = frozenset(("X", "Y", "X1", "Y1", "X2", "Y2", "RadiusX", "RadiusY", "Width", "Height", "Points", "Text"))
 _AFFINE = ("A00", "A01", "A02", "A10", "A11", "A12")
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
