@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pathserve.native.compiling import Array, carray, inlined, pointer
+from pathserve.native.compiling import BYTE, FLOAT, INT, NOTHING, Array, called, given, inlined
 
 
 @inlined
@@ -53,18 +53,19 @@ def take_starts(data: Array, at: int, width: int, out: Array) -> int:
 
 
 @inlined
-def take_columns(data: Array, at: int, columns: int, rows: int, out: Array) -> int:
-    """Take arrays of ``rows`` whole numbers, each behind its width, one after another; gives the place behind them.
+def take_columns(data: Array, at: int, out: Array) -> int:
+    """Take rows of whole numbers, each behind its width, one after another; gives the place behind them.
 
     That is -1 when the bytes are too few, or a width is none.
     """
+    columns, rows = out.shape
     for column in range(columns):
         if at >= len(data):
             return -1
         width: Any = np.int64(data[at])
         if width not in (1, 2, 4, 8) or len(data) - at - 1 < width * rows:
             return -1
-        take_ints(data, at + 1, width, out[column * rows : (column + 1) * rows])
+        take_ints(data, at + 1, width, out[column])
         at += 1 + width * rows
     return at
 
@@ -183,57 +184,16 @@ def take_positions(
     _put_exceptions(ring_starts, closed, places, values, xy)
 
 
-def _take_ints(given: Array) -> int:
-    a = carray(given, 8)
-    take_ints(carray(pointer(a[0]), (a[1],), np.uint8), a[2], a[4], carray(pointer(a[6]), (a[7],), np.int64))
-    return 0
-
-
-def _take_starts(given: Array) -> int:
-    a = carray(given, 8)
-    data, out = carray(pointer(a[0]), (a[1],), np.uint8), carray(pointer(a[6]), (a[7],), np.int64)
-    return take_starts(data, a[2], a[4], out)
-
-
-def _take_columns(given: Array) -> int:
-    a = carray(given, 10)
-    data, out = carray(pointer(a[0]), (a[1],), np.uint8), carray(pointer(a[8]), (a[9],), np.int64)
-    return take_columns(data, a[2], a[4], a[6], out)
-
-
-def _sum_boxes(given: Array) -> int:
-    a = carray(given, 6)
-    corners, extents = carray(pointer(a[0]), (a[1],), np.int64), carray(pointer(a[2]), (a[3],), np.int64)
-    sum_boxes(corners, extents, carray(pointer(a[4]), (a[5] // 4, 4), np.int64))
-    return 0
-
-
-def _take_positions(given: Array) -> int:
-    a = carray(given, 24)
-    take_positions(
-        carray(pointer(a[0]), (a[1],), np.uint8),
-        a[2],
-        a[4],
-        np.float64(a[6]),
-        carray(pointer(a[8]), (a[9],), np.int64),
-        a[10],
-        carray(pointer(a[12]), (a[13],), np.int64),
-        carray(pointer(a[14]), (a[15],), np.int64),
-        carray(pointer(a[16]), (a[17],), np.int64),
-        carray(pointer(a[18]), (a[19],), np.int64),
-        carray(pointer(a[20]), (a[21],), np.float64),
-        carray(pointer(a[22]), (a[23] // 2, 2), np.float64),
-    )
-    return 0
-
+_BYTES, _INTS, _FLOATS = given(BYTE), given(INT), given(FLOAT)
 
 ENTRIES = {
-    "take_ints": (_take_ints, ("u1", "int", "int", "i8")),
-    "take_starts": (_take_starts, ("u1", "int", "int", "i8")),
-    "take_columns": (_take_columns, ("u1", "int", "int", "int", "i8")),
-    "sum_boxes": (_sum_boxes, ("i8", "i8", "i8")),
-    "take_positions": (
-        _take_positions,
-        ("u1", "int", "int", "int", "i8", "int", "i8", "i8", "i8", "i8", "f8", "f8"),
+    "take_ints": called(take_ints, NOTHING, _BYTES, INT, INT, INT[::1]),
+    "take_starts": called(take_starts, INT, _BYTES, INT, INT, INT[::1]),
+    "take_columns": called(take_columns, INT, _BYTES, INT, INT[:, ::1]),
+    "sum_boxes": called(sum_boxes, NOTHING, _INTS, _INTS, INT[:, ::1]),
+    "take_positions": called(
+        take_positions,
+        NOTHING,
+        *(_BYTES, INT, INT, FLOAT, _INTS, INT, _INTS, _INTS, _INTS, _INTS, _FLOATS, FLOAT[:, ::1]),
     ),
 }

@@ -132,7 +132,7 @@ class Unpacker:
             for column in out:
                 column[:] = self.ints(rows)
             return out
-        end = self._kernels.take_columns(self.data, self._at, columns, rows, out)
+        end = self._kernels.take_columns(self.data, self._at, out)
         if end < 0:
             raise damaged()
         self._at = end

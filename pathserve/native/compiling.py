@@ -1,18 +1,20 @@
 """How kernels are compiled. Only modules of kernels import this: numba takes time and memory to load.
 
-What Python calls is an `entry`, which numba keeps in a file, or an entry of an object file (`compiled`), loaded
-without numba (`pathserve.native.functions`). All other kernels are part of the entries that call them, and are never
-compiled by a process that finds those.
+What Python calls is an `entry`, which numba keeps in a file, or an entry of an object file (`called`), loaded without
+numba (`pathserve.native.functions`). All other kernels are part of the entries that call them, and are never compiled
+by a process that finds those.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy.typing as npt
 from numba import types
 from numba.core.extending import intrinsic
+from numba.np import arrayobj
+from numba.np.numpy_support import as_dtype
 
 from pathserve.native.folder import INSTALLATION, choose_folder
 from pathserve.native.sources import digest_of, tell_of_compiling
@@ -27,6 +29,7 @@ TRUTH, NOTHING = types.boolean, types.void
 
 _FOLDER = choose_folder()
 _CONFIG: Any = numba.config
+_populate_array: Any = arrayobj.populate_array
 _CONFIG.CACHE_DIR = "" if _FOLDER == INSTALLATION else str(_FOLDER)
 
 _DIGITS = 8
@@ -95,10 +98,79 @@ def entry(returns: Any, *arguments: Any, allocates: bool = False) -> Callable[[K
     return compile_it
 
 
-def compiled(function: Callable[[Any], int]) -> Any:  # noqa: ANN401 - as above
-    """Compile an entry of an object file; given int64: of each argument address and count, or a number and 0."""
+def called(kernel: Kernel, returns: Any, *arguments: Any) -> tuple[Any, list[tuple[str, int, bool]]]:  # noqa: ANN401 - as above
+    """Make a kernel an entry of an object file, for one signature that returns a number or nothing.
+
+    The kernel can make no arrays: they belong to numba, which is not there.
+
+    Returns
+    -------
+    The compiled entry, which takes a table of int64: of each array its address and shape, of numbers themselves; and
+    what `pathserve.native.functions.Function` is told of it, the members of tuples one by one.
+    """
+    taken: Any = made_by(_taken(arguments))
+
+    def give(table: Any) -> Any:  # noqa: ANN401 - as above
+        return kernel(*taken(table))
+
+    def do(table: Any) -> int:  # noqa: ANN401 - as above
+        kernel(*taken(table))
+        return 0
+
+    makes: Any = numba.cfunc
     made: Any = types.CPointer
-    return numba.cfunc(INT(made(INT)))(function)
+    compiled = makes(INT(made(INT)), **_WITHOUT_ROOM)(do if returns is NOTHING else give)
+    return compiled, list(_told(arguments))
+
+
+def _told(kinds: Iterable[Any]) -> Iterator[tuple[str, int, bool]]:
+    """Give of each argument the type of its members, its dimensions and whether it is written to."""
+    for kind in kinds:
+        if isinstance(kind, types.BaseTuple):
+            yield from _told(cast(Any, kind))
+        elif isinstance(kind, types.Array):
+            yield as_dtype(kind.dtype).str[1:], kind.ndim, kind.mutable
+        else:
+            yield "float" if isinstance(kind, types.Float) else "int", 0, False
+
+
+def _taken(kinds: Any) -> Callable[..., Any]:  # noqa: ANN401 - as above
+    """Make what takes arguments out of a table."""
+
+    def take(_: Any, table: Any) -> Any:  # noqa: ANN401 - as above
+        made: Any = types
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+            places = iter(range(1 << 16))
+
+            def word() -> Any:  # noqa: ANN401
+                return builder.load(builder.gep(arguments[0], [context.get_constant(INT, next(places))]))
+
+            return _value(context, builder, signature.return_type, word)
+
+        return made.Tuple(kinds)(table), generate
+
+    return take
+
+
+def _value(context: Any, builder: Any, kind: Any, word: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above
+    """Make a value of some type of the next words of a table."""
+    if isinstance(kind, types.BaseTuple):
+        return context.make_tuple(builder, kind, [_value(context, builder, each, word) for each in cast(Any, kind)])
+    first, value_type = word(), context.get_value_type(kind)
+    if isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder)
+        shape = [word() for _ in range(kind.ndim)]
+        size = context.get_constant(INT, as_dtype(kind.dtype).itemsize)
+        strides = [size]
+        for length in shape[:0:-1]:
+            strides.insert(0, builder.mul(length, strides[0]))
+        data = builder.inttoptr(first, context.get_data_type(kind.dtype).as_pointer())
+        _populate_array(array, data, shape, strides, size, None)
+        return array._getvalue()
+    if isinstance(kind, types.Float):
+        return builder.bitcast(first, value_type)
+    return first if value_type.width == first.type.width else builder.trunc(first, value_type)
 
 
 def plain(value: Any) -> int:  # noqa: ANN401 - a number of numpy's
@@ -110,17 +182,3 @@ def plain(value: Any) -> int:  # noqa: ANN401 - a number of numpy's
 def made_by(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - as above
     """Make what puts machine code of its own into kernels; to Python it is no function."""
     return intrinsic(function)
-
-
-def _pointer(_: Any, address: Any) -> Any:  # noqa: ANN401, ARG001 - numba's own types; a name for what is given
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return types.voidptr(types.int64), generate
-
-
-carray: Any = getattr(numba, "carray")  # noqa: B009 - it is there, but numba's stubs do not export it
-"""See what lies at a pointer as an array."""
-
-pointer: Any = made_by(_pointer)
-"""Turn an address into a pointer."""

@@ -20,35 +20,42 @@ import numpy as np
 from pathserve.native.folder import choose_folder
 from pathserve.native.sources import key_of, tell_of_compiling
 
-_COMPILING = "pathserve.native.compiling"
-
 
 class Function:
-    """A kernel: it takes arrays and ints, gives an int, and holds no interpreter lock meanwhile.
+    """A kernel: it takes arrays and numbers, gives an int, and holds no interpreter lock meanwhile.
 
     Parameters
     ----------
     takes
-        For each argument the type of an array (``u1``, ``i4``, ``i8``, ``u8``, ``f8``), or ``int``.
+        For each argument the type of an array's members, its dimensions, and whether it is written to; or ``int`` or
+        ``float``, 0 and False.
     """
 
-    def __init__(self, address: int, takes: Sequence[str]) -> None:
+    def __init__(self, address: int, takes: Sequence[tuple[str, int, bool]]) -> None:
         self._call = CFUNCTYPE(c_int64, c_void_p)(address)
-        self._types = [None if what == "int" else np.dtype(f"<{what}") for what in takes]
-        self._table = c_int64 * (2 * len(takes))
+        self._takes = [(None if not many else np.dtype(f"<{kind}"), many, out) for kind, many, out in takes]
+        self._floats = {place for place, (kind, _, _) in enumerate(takes) if kind == "float"}
+        self._table = c_int64 * sum(1 + many for _, many, _ in takes)
 
-    def __call__(self, *given: Any) -> int:  # noqa: ANN401 - arrays and ints
-        """Run it; raises TypeError for arrays of another type, or with gaps."""
+    def __call__(self, *given: Any) -> int:  # noqa: ANN401 - arrays and numbers
+        """Run it; raises TypeError for arrays of another type or shape or with gaps, or that must not be written to."""
         values = list[int]()
-        for value, kind in zip(given, self._types, strict=True):
+        for place, (value, (kind, many, is_written)) in enumerate(zip(given, self._takes, strict=True)):
             if kind is None:
-                values += (value, 0)
+                values.append(_bits(value) if place in self._floats else int(value))
                 continue
-            if value.dtype != kind or not value.flags.c_contiguous:
+            if value.dtype != kind or value.ndim != many or not value.flags.c_contiguous:
                 raise TypeError(f"this kernel takes arrays of {kind} without gaps")
-            values += (value.__array_interface__["data"][0], value.size)
+            address, is_fixed = value.__array_interface__["data"]
+            if is_written and is_fixed:
+                raise TypeError("this kernel writes to an array that is only to be read")
+            values += (address, *value.shape)
         result: int = self._call(self._table(*values))
         return result
+
+
+def _bits(value: float) -> int:
+    return int(np.float64(value).view(np.int64))
 
 
 def load_functions(module: str, folder: Path | None = None) -> Mapping[str, Function]:
@@ -57,7 +64,7 @@ def load_functions(module: str, folder: Path | None = None) -> Mapping[str, Func
     Parameters
     ----------
     module
-        Its ``ENTRIES`` are (what `compiling.compiled` takes, what it is given as `Function` has it) by name.
+        Its ``ENTRIES`` are what `compiling.called` gives, by name.
     folder
         Where object files are kept; by default what `choose_folder` gives.
     """
@@ -115,11 +122,9 @@ def _machine(llvm: Any) -> Any:  # noqa: ANN401 - llvmlite's own types
 
 def _compiled(llvm: Any, module: str) -> tuple[dict[str, Any], bytes]:  # noqa: ANN401 - as above
     """Compile all entries; gives of each its symbol, what it takes and how long its object is, and all objects."""
-    entries: Mapping[str, tuple[Any, Sequence[str]]] = import_module(module).ENTRIES
-    compiler = import_module(_COMPILING)
+    entries: Mapping[str, tuple[Any, Any]] = import_module(module).ENTRIES
     machine, functions, code = _machine(llvm), dict[str, Any](), b""
-    for name, (function, takes) in entries.items():
-        compiled = compiler.compiled(function)
+    for name, (compiled, takes) in entries.items():
         made = machine.emit_object(llvm.parse_assembly(compiled.inspect_llvm()))
         functions[name] = [compiled.native_name, takes, len(made)]
         code += made

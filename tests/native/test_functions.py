@@ -72,10 +72,12 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(tmp_path):
     assert taken(load_functions(MODULE, folder=tmp_path / "file")) == WANTED
 
 
-def test_arrays_of_another_type_or_with_gaps_are_refused(folder):
+def test_arrays_of_another_type_or_shape_or_with_gaps_or_not_to_be_written_are_refused(folder):
     functions = load_functions(MODULE, folder=folder)
     data = np.zeros(16, np.uint8)
-    for wrong in (np.zeros(8, np.int32), np.zeros((4, 2), np.int64).T, np.zeros(8)):
+    fixed = np.zeros(8, np.int64)
+    fixed.flags.writeable = False
+    for wrong in (np.zeros(8, np.int32), np.zeros((4, 2), np.int64), np.zeros(16, np.int64)[::2], np.zeros(8), fixed):
         with pytest.raises(TypeError):
             functions["take_ints"](data, 0, 2, wrong)
     with pytest.raises(ValueError, match="zip"):

@@ -87,6 +87,7 @@ class FeatureWriter:
         written = load_kernel()(
             kinds,
             xy,
+            xy.view(np.uint64),
             columns.ring_starts,
             columns.part_starts,
             columns.starts,

@@ -16,7 +16,7 @@ from pathserve.formats.geojson.text_places import (
     STATE,
     TYPE,
 )
-from pathserve.native.compiling import Array, carray, inlined, pointer
+from pathserve.native.compiling import BYTE, FLOAT, INT, SMALL, WORD, Array, called, given, inlined
 
 _COMMA, _OPEN, _CLOSE, _QUOTE, _OPEN_OBJECT, _CLOSE_OBJECT, _BACKSLASH = map(ord, ',[]"{}\\')
 _NEXT = int.from_bytes(b"],[", "little")
@@ -263,32 +263,13 @@ def write_features(
     return size
 
 
-def _write_features(given: Array) -> int:
-    a = carray(given, 32)
-    return write_features(
-        carray(pointer(a[0]), (a[1],), np.uint8),
-        carray(pointer(a[2]), (a[3] // 2, 2), np.float64),
-        carray(pointer(a[2]), (a[3] // 2, 2), np.uint64),
-        carray(pointer(a[4]), (a[5],), np.int64),
-        carray(pointer(a[6]), (a[7],), np.int64),
-        carray(pointer(a[8]), (a[9],), np.int64),
-        carray(pointer(a[10]), (a[11] // 16, 16), np.uint8),
-        carray(pointer(a[12]), (a[13],), np.int32),
-        carray(pointer(a[14]), (a[15],), np.int64),
-        carray(pointer(a[16]), (a[17],), np.int64),
-        carray(pointer(a[18]), (a[19],), np.uint8),
-        carray(pointer(a[20]), (a[21],), np.int64),
-        carray(pointer(a[22]), (a[23],), np.uint8),
-        carray(pointer(a[24]), (a[25],), np.int64),
-        a[26],
-        carray(pointer(a[28]), (a[29],), np.uint8),
-        carray(pointer(a[30]), (a[31],), np.int64),
-    )
-
+_BYTES, _INTS = given(BYTE), given(INT)
 
 ENTRIES = {
-    "write_features": (
-        _write_features,
-        ("u1", "f8", *["i8"] * 3, "u1", "i4", "i8", "i8", *["u1", "i8"] * 2, "int", "u1", "i8"),
+    "write_features": called(
+        write_features,
+        INT,
+        *(_BYTES, given(FLOAT, 2), given(WORD, 2), _INTS, _INTS, _INTS, given(BYTE, 2), given(SMALL), _INTS, _INTS),
+        *(_BYTES, _INTS, _BYTES, _INTS, INT, BYTE[::1], INT[::1]),
     )
 }
