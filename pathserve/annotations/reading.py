@@ -199,6 +199,8 @@ def read_sources(
             told = attributes_of(shown)
             some = np.flatnonzero(match_attributes(query, told, plan.authored))
         if shown is not None and needs_columns(query):
+            # What a chunk holds of its layer's name is what the layer was called when it was written, if anything.
+            shown = replace(shown, layer=plan.layers[source.layer].layer.name)
             some = match_columns(query, shown, some, _authors(tx, plan, told, some))
         if len(some):
             yield Found(source, told, shown, some)

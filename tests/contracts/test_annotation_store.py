@@ -472,6 +472,11 @@ FILTERS: list[tuple[dict[str, Any], Callable[[Annotation], bool]]] = [
         lambda a: a.class_name == "B" and a.properties.get("score", 0) > 0.5,
     ),
     ({"where": parse_filter("author = 'bob'")}, lambda a: a.author == "bob"),
+    ({"where": parse_filter("layer = 'cells'")}, lambda a: a.layer == "cells"),
+    (
+        {"where": parse_filter("layer <> 'model' and class = 'A'")},
+        lambda a: a.layer != "model" and a.class_name == "A",
+    ),
     (
         {"bbox": (0, 0, 500, 500), "classes": ("B", "C"), "text": "9"},
         lambda a: _meets(a, (0, 0, 500, 500)) and a.class_name in ("B", "C") and "9" in a.properties.get("name", ""),
