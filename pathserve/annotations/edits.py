@@ -118,7 +118,7 @@ def apply_edits(
         return [_answer(edit, known, None) for edit in edits]
     classes = dict.fromkeys(edit.class_name for edit in made if edit.class_name)
     ensure_classes(tx, locked.project, ((name, None) for name in classes), author=author)
-    before = contents_at(tx, [(edit.id, known[edit.id].revision) for edit in made])
+    before = contents_at(tx, reader, [(edit.id, known[edit.id].revision) for edit in made])
     changed = {
         edit.id: (known[edit.id], _after(edit, before[edit.id]), _is_deleted(edit, known[edit.id])) for edit in made
     }

@@ -1,7 +1,8 @@
 """Where annotations are found by their ids: in the table of heads, or in chunks. Functions on an open transaction.
 
-An annotation with a head has all of its history in ``feature_version``. One without lies in a chunk and has one
-version; `adopt` gives it a head when it is first written to.
+An annotation without a head lies in a chunk and has one version; it gets a head when it is first written to. The head
+then names the row of the chunk, which never changes and stays: it is the first version. All later ones, and the first
+too of what was written alone, are in ``feature_version``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
+from pathserve.annotations.chunks import Attributes
 from pathserve.annotations.matching import id_keys
 from pathserve.annotations.revisions import Box, moments
-from pathserve.annotations.rows import Content, content_of_row, version_row
-from pathserve.db import Row, Transaction, as_int, as_real, placeholders
+from pathserve.annotations.rows import Content, content_of_row
+from pathserve.db import Row, Transaction, Value, as_int, as_real, placeholders
 from pathserve.errors import NotFound, Stale
 
 _T = TypeVar("_T")
@@ -29,9 +31,11 @@ INSERT_VERSION = (
     "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 INSERT_HEAD = (
-    "insert into head (id, slide, number, layer, revision, deleted, x0, y0, x1, y1, created, first_revision) "
-    "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "insert into head (id, slide, number, layer, revision, deleted, x0, y0, x1, y1, created, first_revision, chunk, "
+    "place) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+# The order in which `_place_of` reads; p has the column ``place``, c is chunk.
+_PLACE = "c.slide, p.place, c.id, c.layer, c.size, c.scattered, c.first_number, c.last_number, c.born"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an annotation without a head lies."""
+    """A row of a published chunk."""
 
     slide: str
     ref: ChunkRef
@@ -88,23 +92,33 @@ def find_places(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Place]:
     found = dict[UUID, Place]()
     for some in _in_parts(ids):
         rows = tx.rows(
-            "select p.id, p.place, c.slide, c.id, c.layer, c.size, c.scattered, c.first_number, c.last_number, c.born "  # noqa: S608 - placeholders only
-            f"from placed p join chunk c on c.id = p.chunk where c.born is not null and p.id in "
-            f"({placeholders(len(some))})",
+            f"select p.id, {_PLACE} from placed p join chunk c on c.id = p.chunk where c.born is not null "  # noqa: S608 - placeholders only
+            f"and p.id in ({placeholders(len(some))})",
             *(i.bytes for i in some),
         )
-        for i, place, slide, chunk, layer, size, scattered, first, last, born in rows:
-            ref = ChunkRef(
-                as_int(chunk),
-                as_int(layer),
-                as_int(size),
-                bool(scattered),
-                as_int(first),
-                as_int(last),
-                as_int(born),
-            )
-            found[UUID(bytes=_bytes(i))] = Place(str(slide), ref, as_int(place))
+        found |= {UUID(bytes=_bytes(i)): _place_of(row) for i, *row in rows}
     return found
+
+
+def find_firsts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Place]:
+    """Find the rows of chunks that are the first versions of annotations with heads; those without are left out."""
+    found = dict[UUID, Place]()
+    for some in _in_parts(ids):
+        rows = tx.rows(
+            f"select p.id, {_PLACE} from head p join chunk c on c.id = p.chunk "  # noqa: S608 - placeholders only
+            f"where p.id in ({placeholders(len(some))})",
+            *map(str, some),
+        )
+        found |= {UUID(str(i)): _place_of(row) for i, *row in rows}
+    return found
+
+
+def _place_of(row: Sequence[Value]) -> Place:
+    slide, place, chunk, layer, size, scattered, first, last, born = row
+    ref = ChunkRef(
+        as_int(chunk), as_int(layer), as_int(size), bool(scattered), as_int(first), as_int(last), as_int(born)
+    )
+    return Place(str(slide), ref, as_int(place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,40 +202,56 @@ def slide_of(tx: Transaction, feature_id: UUID) -> str:
 def adopt(tx: Transaction, reader: ChunkReader, ids: Sequence[UUID]) -> dict[UUID, Head]:
     """Give heads to those of some annotations that lie in chunks alone, and find the heads of all.
 
-    What their chunks say of them becomes their first version, which is no part of any state: the chunks still are.
+    Nothing is copied: these heads are about what the chunks say, and name it.
     """
     heads = find_heads(tx, ids)
     places = find_places(tx, [i for i in ids if i not in heads])
-    by_chunk = dict[int, list[tuple[UUID, Place]]]()
-    for i, place in places.items():
-        by_chunk.setdefault(place.ref.id, []).append((i, place))
-    for members in by_chunk.values():
+    for members in _by_chunk(places):
         slide, ref = members[0][1].slide, members[0][1].ref
-        (columns,) = reader.columns(tx, [ref], properties=True)
-        rows = [place.row for _, place in members]
-        when = moments(tx, slide, [*columns.revisions[rows].tolist(), *columns.firsts[rows].tolist()])
-        versions, made = list[Row](), list[Row]()
+        (told,) = reader.attributes(tx, [ref])
+        when = moments(tx, slide, told.firsts[[place.row for _, place in members]].tolist())
+        made = list[Row]()
         for i, place in members:
-            content = content_of_row(columns, place.row)
-            revision, first = int(columns.revisions[place.row]), int(columns.firsts[place.row])
-            author, at = when[revision]
-            number = int(columns.numbers[place.row])
-            versions.append(
-                version_row(
-                    str(i), revision, slide, ref.layer, None, False, content, author=author, at=at, until=revision
-                )
-            )
-            made.append((str(i), slide, number, ref.layer, revision, 0, *content.box, when[first][1], first))
-            heads[i] = Head(slide, ref.layer, revision, False, content.box)
-        tx.run_many(INSERT_VERSION, versions)
+            revision, first = int(told.revisions[place.row]), int(told.firsts[place.row])
+            x0, y0, x1, y1 = box = box_of(told, place.row)
+            about = int(told.numbers[place.row]), ref.layer, revision, 0, x0, y0, x1, y1
+            made.append((str(i), slide, *about, when[first][1], first, ref.id, place.row))
+            heads[i] = Head(slide, ref.layer, revision, False, box)
         tx.run_many(INSERT_HEAD, made)
     return heads
 
 
+def box_of(told: Attributes, row: int) -> Box:
+    """Give the box of one row."""
+    x0, y0, x1, y1 = told.boxes[row].tolist()
+    return x0, y0, x1, y1
+
+
+def _by_chunk(places: Mapping[UUID, Place]) -> Iterable[list[tuple[UUID, Place]]]:
+    found = dict[int, list[tuple[UUID, Place]]]()
+    for i, place in places.items():
+        found.setdefault(place.ref.id, []).append((i, place))
+    return found.values()
+
+
 def contents_at(
-    tx: Transaction, keys: Sequence[tuple[UUID, int]], *, but_deletions: bool = False
+    tx: Transaction, reader: ChunkReader, keys: Sequence[tuple[UUID, int]], *, but_deletions: bool = False
 ) -> dict[UUID, Content]:
-    """Read what some versions (id, revision) say; those that are not there are left out."""
+    """Read what some versions (id, revision) of annotations with heads say, one of each.
+
+    Those that are not there are left out.
+    """
+    found = _versions_at(tx, keys, but_deletions=but_deletions)
+    missing = {i: revision for i, revision in keys if i not in found}
+    for members in _by_chunk(find_firsts(tx, list(missing))):
+        (columns,) = reader.columns(tx, [members[0][1].ref], properties=True)
+        for i, place in members:
+            if columns.revisions[place.row] == missing[i]:
+                found[i] = content_of_row(columns, place.row)
+    return found
+
+
+def _versions_at(tx: Transaction, keys: Sequence[tuple[UUID, int]], *, but_deletions: bool) -> dict[UUID, Content]:
     which = " where v.deleted = 0" if but_deletions else ""
     found = dict[UUID, Content]()
     for some in _in_parts(keys):

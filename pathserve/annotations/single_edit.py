@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
-from pathserve.annotations.heads import INSERT_HEAD, INSERT_VERSION, contents_at
+from pathserve.annotations.heads import INSERT_HEAD, INSERT_VERSION, box_of, contents_at
 from pathserve.annotations.layers import is_name_of_removed
 from pathserve.annotations.revisions import Box, change_statement, moments, revision_statements, union_of
 from pathserve.annotations.rows import Content, content_of_row, to_annotation, version_row
@@ -19,13 +19,14 @@ _STALE = "This annotation was changed meanwhile; read it again and write with it
 
 _HEAD = (
     "select s.id, s.project, s.revision, l.id, l.name, h.number, h.revision, h.deleted, h.x0, h.y0, h.x1, h.y1, "
-    "h.created, v.class, v.until from head h join slide s on s.id = h.slide join layer l on l.id = h.layer "
-    "join feature_version v on v.id = h.id and v.revision = h.revision where h.id = ?"
+    "h.created, v.class, case when v.revision is null or v.until is not null then 1 else 0 end "
+    "from head h join slide s on s.id = h.slide join layer l on l.id = h.layer "
+    "left join feature_version v on v.id = h.id and v.revision = h.revision where h.id = ?"
 )
 _CHUNK = (
     "select s.id, s.project, s.revision, l.id, l.name, p.place, c.id, c.layer, c.size, c.scattered, c.first_number, "
-    "c.last_number, c.born from placed p join chunk c on c.id = p.chunk join slide s on s.id = c.slide "
-    "join layer l on l.id = c.layer where p.id = ? and c.born is not null"
+    "c.last_number, c.born, r.at from placed p join chunk c on c.id = p.chunk join slide s on s.id = c.slide "
+    "join layer l on l.id = c.layer join revision r on r.slide = c.slide and r.revision = c.born where p.id = ?"
 )
 _MOVE = "update head set revision = ?, deleted = ?, x0 = ?, y0 = ?, x1 = ?, y1 = ? where id = ? and revision = ?"
 _END = "update feature_version set until = ? where id = ? and revision = ? and until is null"
@@ -33,15 +34,15 @@ _OVERRIDE = (
     "insert into overridden (chunk, place, revision) select p.chunk, p.place, ? from placed p where p.id = ? "
     "on conflict do nothing"
 )
+_OVERRIDE_ROW = "insert into overridden (chunk, place, revision) values (?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
 class _InChunk:
-    """What a chunk says of an annotation that has no history beside it yet."""
+    """The row of a chunk that is all of an annotation so far."""
 
-    content: Content
-    author: str
-    at: str
+    ref: ChunkRef
+    row: int
     first_revision: int
 
 
@@ -58,7 +59,7 @@ class Current:
     created
         When its first revision was written.
     in_chunk
-        What its chunk says, when it has no head; otherwise None.
+        Where it lies, when it has no head; otherwise None.
     """
 
     id: UUID
@@ -80,7 +81,8 @@ class Current:
 def require_current(tx: Transaction, reader: ChunkReader, feature_id: UUID, expected: int) -> Current:
     """Find what is current and refuse when it is not the revision that the writer saw.
 
-    One statement; two more, or three, for what lies in a chunk alone.
+    One statement; one more for what lies in a chunk alone, and one each when that chunk has not been read yet or holds
+    what came at several times.
 
     Raises
     ------
@@ -101,11 +103,14 @@ def require_current(tx: Transaction, reader: ChunkReader, feature_id: UUID, expe
     return current
 
 
-def content_at(tx: Transaction, current: Current, revision: int) -> Content | None:
+def content_at(tx: Transaction, reader: ChunkReader, current: Current, revision: int) -> Content | None:
     """Read what an annotation said at a revision of its own; None when that is a deletion or no version of it."""
-    if current.in_chunk is not None:
-        return current.in_chunk.content if revision == current.revision else None
-    return contents_at(tx, [(current.id, revision)], but_deletions=True).get(current.id)
+    if (found := current.in_chunk) is not None:
+        if revision != current.revision:
+            return None
+        (columns,) = reader.columns(tx, [found.ref], properties=True)
+        return content_of_row(columns, found.row)
+    return contents_at(tx, reader, [(current.id, revision)], but_deletions=True).get(current.id)
 
 
 def append_version(
@@ -172,25 +177,12 @@ def _history(current: Current, revision: int, box: Box, *, deleted: bool) -> lis
         end = (_OVERRIDE, (revision, current.id.bytes)) if current.folded else (_END, (revision, i, current.revision))
         return [move, end]
     facts = i, current.slide, current.number, current.layer, revision, int(deleted)
-    head = INSERT_HEAD, (*facts, *box, current.created, found.first_revision)
-    # What the chunk says becomes the first version, which is no part of any state: the chunk still is.
-    base = version_row(
-        i,
-        current.revision,
-        current.slide,
-        current.layer,
-        None,
-        False,
-        found.content,
-        author=found.author,
-        at=found.at,
-        until=current.revision,
-    )
-    return [head, (INSERT_VERSION, base), (_OVERRIDE, (revision, current.id.bytes))]
+    head = INSERT_HEAD, (*facts, *box, current.created, found.first_revision, found.ref.id, found.row)
+    return [head, (_OVERRIDE_ROW, (found.ref.id, found.row, revision))]
 
 
 def _of_head(feature_id: UUID, row: Row) -> Current:
-    number, revision, deleted, x0, y0, x1, y1, created, class_name, until = row[5:]
+    number, revision, deleted, x0, y0, x1, y1, created, class_name, folded = row[5:]
     return Current(
         feature_id,
         as_int(number),
@@ -200,30 +192,28 @@ def _of_head(feature_id: UUID, row: Row) -> Current:
         box=(as_real(x0), as_real(y0), as_real(x1), as_real(y1)),
         class_name=None if class_name is None else str(class_name),
         created=str(created),
-        folded=until is not None,
+        folded=bool(folded),
         in_chunk=None,
     )
 
 
 def _of_chunk(tx: Transaction, reader: ChunkReader, feature_id: UUID, row: Row) -> Current:
-    place, chunk, layer, size, scattered, first_number, last_number, born = map(as_int, row[5:])
+    place, chunk, layer, size, scattered, first_number, last_number, born = map(as_int, row[5:-1])
     ref = ChunkRef(chunk, layer, size, bool(scattered), first_number, last_number, born)
-    (columns,) = reader.columns(tx, [ref], properties=True)
-    revision, first = int(columns.revisions[place]), int(columns.firsts[place])
-    slide = str(row[0])
-    when = moments(tx, slide, (revision, first))
-    content = content_of_row(columns, place)
+    (told,) = reader.attributes(tx, [ref])
+    first, class_index = int(told.firsts[place]), int(told.classes[place])
+    created = str(row[-1]) if first == born else moments(tx, str(row[0]), [first])[first][1]
     return Current(
         feature_id,
-        int(columns.numbers[place]),
+        int(told.numbers[place]),
         *_slide_of(row),
-        revision=revision,
+        revision=int(told.revisions[place]),
         deleted=False,
-        box=content.box,
-        class_name=content.class_name,
-        created=when[first][1],
+        box=box_of(told, place),
+        class_name=None if class_index < 0 else told.class_names[class_index],
+        created=created,
         folded=True,
-        in_chunk=_InChunk(content, *when[revision], first),
+        in_chunk=_InChunk(ref, place, first),
     )
 
 

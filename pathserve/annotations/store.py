@@ -247,7 +247,7 @@ class AnnotationStore:
 
         def work(tx: Transaction) -> Annotation:
             current = require_current(tx, self._reader, feature_id, expected)
-            content = content_at(tx, current, current.revision)
+            content = content_at(tx, self._reader, current, current.revision)
             if content is None:
                 raise NotFound("There is no such annotation.")
             return append_version(tx, current, content, author=author, deleted=True)
@@ -265,7 +265,7 @@ class AnnotationStore:
 
         def work(tx: Transaction) -> Annotation:
             current = require_current(tx, self._reader, feature_id, expected)
-            content = content_at(tx, current, revision)
+            content = content_at(tx, self._reader, current, revision)
             if content is None:
                 raise Invalid("This annotation has no content at that revision.")
             return append_version(tx, current, content, author=author)

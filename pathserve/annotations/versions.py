@@ -12,6 +12,7 @@ from pathserve.annotations.heads import (
     Head,
     Place,
     contents_at,
+    find_firsts,
     find_heads,
     find_places,
     move_heads,
@@ -102,7 +103,9 @@ def read_history(tx: Transaction, reader: ChunkReader, feature_id: UUID) -> list
         str(feature_id),
     )
     if rows:
-        return [to_annotation(row) for row in rows]
+        first = find_firsts(tx, [feature_id]).get(feature_id)
+        before = [] if first is None else [_in_chunk(tx, reader, first)]
+        return before + [to_annotation(row) for row in rows]
     found = find_current(tx, reader, feature_id)
     return [] if found is None else [replace(found, deleted=False)]
 
@@ -237,7 +240,7 @@ def stored_contents(tx: Transaction, reader: ChunkReader, slide: str, ids: Seque
             found[i] = "taken"
         else:
             live[i] = head.revision
-    found |= contents_at(tx, list(live.items()))
+    found |= contents_at(tx, reader, list(live.items()))
     for i, place in find_places(tx, [i for i in ids if i not in heads]).items():
         if place.slide != slide or is_removed(tx, place.ref.layer):
             found[i] = "taken"
@@ -262,7 +265,7 @@ def _insert(tx: Transaction, slide: str, fresh: dict[UUID, Content], layer: str,
     tx.run_many(
         INSERT_HEAD,
         (
-            (str(i), slide, number + n, layer_id, revision, 0, *content.box, at, revision)
+            (str(i), slide, number + n, layer_id, revision, 0, *content.box, at, revision, None, None)
             for n, (i, content) in enumerate(fresh.items())
         ),
     )

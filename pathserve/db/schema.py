@@ -458,6 +458,17 @@ _REPLACEMENTS = Migration(
     ),
 )
 
+_FIRST_ROWS = Migration(
+    "first versions in chunks",
+    (
+        # The row of a chunk that is the first version; null when that is in `feature_version`.
+        "alter table head add column chunk integer",
+        "alter table head add column place integer",
+        # Only the removal of slides could use it, and that goes through the versions anyway.
+        "drop index head_by_layer",
+    ),
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     _FIRST,
     _CASES,
@@ -471,5 +482,6 @@ MIGRATIONS: tuple[Migration, ...] = (
     _CHUNK_DENSITY,
     _DENSITY,
     _REPLACEMENTS,
+    _FIRST_ROWS,
 )
 """Applied in order; their count is the data folder's format version."""

@@ -30,9 +30,11 @@ from pathserve.annotations import (
     sweep_unpublished,
 )
 from pathserve.annotations.filters import parse_filter
+from pathserve.annotations.heads import INSERT_VERSION
 from pathserve.annotations.layer_table import Layers
 from pathserve.annotations.query import ORDERS
 from pathserve.annotations.revision_log import changes_since
+from pathserve.annotations.rows import content_of_row, version_row
 from pathserve.catalog import Catalog, make_slide_id
 from pathserve.db import Database, Row, Transaction, as_int
 from pathserve.errors import Conflict, Invalid, NotFound, Stale, TooLarge
@@ -1115,13 +1117,68 @@ def test_an_edit_is_one_question_and_one_group_of_statements(
         groups = [len(sql) for sql in counting.statements if not isinstance(sql, str)]
         return len(counting.statements) - len(groups), groups
 
-    # Out of its chunk: has it a head, where does it lie, who wrote it. What the chunk says is written as well.
-    assert edited(first) == (3, [7])
+    # Out of its chunk: has it a head, where does it lie. What the chunk says is not written again.
+    assert edited(first) == (2, [6])
     assert edited(first) == (1, [6])
     assert edited(first, class_name="B") == (2, [6])  # is this a class of the project
     store.compact(slide, ALWAYS)
     assert edited(first, class_name="B") == (1, [6])  # what has been folded already has a head
-    assert edited(other) == (3, [7])
+    assert edited(other) == (3, [6])  # the chunk is younger than its rows: when was this one made
+
+
+def test_a_first_version_is_read_where_it_lies(store: AnnotationStore, slide: str, database: Database) -> None:
+    new = [replace(item, properties={"n": n}) for n, item in enumerate(field(2000))]
+    write(store, slide, new)
+    was = store.get(_id(new[0]))
+    one, other, gone = (_id(new[n]) for n in (0, 1, 1999))
+    store.replace(one, square(5, 5), expected=1, author="bob")
+    store.delete(gone, expected=1, author="bob")
+    store.edit_many(slide, [Edit(other, 1, class_name="X")], author="eve")
+    assert count(database, "feature_version") == 3
+    for _ in range(2):
+        store = AnnotationStore(database)  # that has nothing in memory
+        assert [(v.revision, v.author, v.created, v.properties) for v in store.history(one)] == [
+            (1, "model", was.created, {"n": 0}),
+            (2, "bob", was.created, {}),
+        ]
+        assert store.history(one)[0] == was
+        assert [v.revision for v in store.history(gone)] == [1, 3]
+        assert [(v.revision, v.class_name, v.geometry) for v in store.history(other)] == [
+            (1, new[1].class_name, new[1].geometry),
+            (4, "X", new[1].geometry),
+        ]
+        assert store.compact(slide, ALWAYS) in {0, 2}  # the chunks of the first versions are history from then on
+    # A version is brought back out of a chunk that is no more, and so is what was deleted.
+    assert store.revert(one, 1, expected=2, author="ada").geometry == was.geometry
+    back = store.edit_many(slide, [Edit(gone, 3, deleted=False)], author="ada")
+    assert isinstance(back[0], Edited)
+    assert [store.get(i).properties for i in (one, gone)] == [{"n": 0}, {"n": 1999}]
+    assert [v.deleted for v in store.history(gone)] == [False, True, False]
+    with pytest.raises(Invalid, match="no content"):
+        store.revert(gone, 2, expected=6, author="ada")
+
+
+def test_first_versions_that_were_copied_are_read_as_well(
+    store: AnnotationStore, slide: str, database: Database
+) -> None:
+    new = field(3)
+    write(store, slide, new)
+    i = _id(new[0])
+    store.replace(i, square(5, 5), expected=1, author="bob")
+    as_it_is = store.history(i)
+
+    def copied(tx: Transaction) -> None:
+        """Leave what was written before heads named rows of chunks."""
+        content = content_of_row(Columns.of(new[:1]), 0)
+        layer = as_int((tx.row("select layer from head") or ("",))[0])
+        first = (str(i), 1, slide, layer, None, False, content)
+        tx.run(INSERT_VERSION, *version_row(*first, author="model", at=as_it_is[0].updated.isoformat(), until=1))
+        tx.run("update head set chunk = null, place = null")
+
+    database.write(copied)
+    assert store.history(i) == as_it_is
+    assert store.revert(i, 1, expected=2, author="ada").geometry == new[0].geometry
+    assert [v.revision for v in store.history(i)] == [1, 2, 3]
 
 
 def test_an_edit_that_is_refused_writes_nothing(store: AnnotationStore, slide: str, database: Database) -> None:
