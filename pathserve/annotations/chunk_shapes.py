@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.packing import Unpacker, damaged
-from pathserve.native import load_functions
+from pathserve.native import kernels_of
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -25,7 +25,7 @@ WORTH_LOADING = 100
 
 @cache
 def _kernels() -> SimpleNamespace:
-    return SimpleNamespace(**load_functions("pathserve.annotations.chunk_kernels"))
+    return kernels_of("pathserve.annotations.chunk_kernels")
 
 
 def load_kernels() -> None:

@@ -9,16 +9,30 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from ctypes import CFUNCTYPE, c_int64, c_void_p
+from ctypes import CFUNCTYPE, c_int64, c_void_p, cast, pythonapi
+from functools import cache
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from pathserve.native.folder import choose_folder
 from pathserve.native.sources import key_of, tell_of_compiling
+
+_IN_NUMBA = (
+    "numba_do_raise",
+    "numba_gil_ensure",
+    "numba_gil_release",
+    "numba_runtime_build_excinfo_struct",
+    "numba_unpickle",
+)
+"""What would be called if a kernel raised an exception."""
+
+_ELSEWHERE = ("Py", "llvm.", "mem")
+"""What else is called begins so: of Python, of the compiler, of the system."""
 
 
 class Function:
@@ -56,6 +70,12 @@ class Function:
 
 def _bits(value: float) -> int:
     return int(np.float64(value).view(np.int64))
+
+
+@cache
+def kernels_of(module: str) -> SimpleNamespace:
+    """Give the kernels of a module of entries, loaded once in a process."""
+    return SimpleNamespace(**load_functions(module))
 
 
 def load_functions(module: str, folder: Path | None = None) -> Mapping[str, Function]:
@@ -125,13 +145,21 @@ def _compiled(llvm: Any, module: str) -> tuple[dict[str, Any], bytes]:  # noqa: 
     entries: Mapping[str, tuple[Any, Any]] = import_module(module).ENTRIES
     machine, functions, code = _machine(llvm), dict[str, Any](), b""
     for name, (compiled, takes) in entries.items():
-        made = machine.emit_object(llvm.parse_assembly(compiled.inspect_llvm()))
+        assembly = llvm.parse_assembly(compiled.inspect_llvm())
+        outside = {function.name for function in assembly.functions if function.is_declaration} - {*_IN_NUMBA}
+        if any(not called.startswith(_ELSEWHERE) for called in outside):
+            raise TypeError(f"the kernel {name} makes arrays or calls something else that is not there")
+        made = machine.emit_object(assembly)
         functions[name] = [compiled.native_name, takes, len(made)]
         code += made
     return functions, code
 
 
 def _linked(llvm: Any, functions: Mapping[str, Any], code: bytes) -> dict[str, Function]:  # noqa: ANN401 - as above
+    # Where one name is unknown, none is found. No kernel raises anything: the process would end.
+    for name in _IN_NUMBA:
+        if llvm.address_of_symbol(name) is None:
+            llvm.add_symbol(name, cast(pythonapi.Py_FatalError, c_void_p).value)
     linked, place = dict[str, Function](), 0
     for name, (symbol, takes, size) in functions.items():
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(llvm))

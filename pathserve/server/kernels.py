@@ -17,8 +17,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pathserve.annotations import chunk_shapes
-from pathserve.formats.geojson import geojson_text
-from pathserve.native import choose_folder, key_of
+from pathserve.native import choose_folder, kernels_of, key_of
 
 MODULES = (
     "pathserve.annotations.mvt_kernels",
@@ -27,13 +26,15 @@ MODULES = (
     "pathserve.annotations.id_kernels",
     "pathserve.annotations.json_number_kernels",
     "pathserve.annotations.record_kernels",
-    "pathserve.formats.geojson.json_kernels",
-    "pathserve.formats.geojson.scan",
     "pathserve.geometry.ring_kernels",
 )
 
-OBJECTS = ("pathserve.annotations.chunk_kernels", "pathserve.formats.geojson.text_kernels")
-"""Those that are loaded without numba, by functions of their own."""
+OBJECTS = (
+    "pathserve.annotations.chunk_kernels",
+    "pathserve.formats.geojson.scan",
+    "pathserve.formats.geojson.text_kernels",
+)
+"""Those that are loaded without numba."""
 
 _LOW_PRIORITY = 10
 _LOOK_SECONDS = 0.2
@@ -43,8 +44,9 @@ def load_kernels() -> None:
     """Load them; takes a second or two of processor time once they are compiled."""
     for name in MODULES:
         import_module(name)
+    for name in OBJECTS:
+        kernels_of(name)
     chunk_shapes.load_kernels()
-    geojson_text.load_kernel()
 
 
 def compile_apart(wait: Callable[[float], bool]) -> None:

@@ -16,8 +16,8 @@ from pathserve.formats.contract import ReadContext
 from pathserve.formats.geojson import blocks
 from pathserve.formats.geojson.blocks import Blocks, read_found
 from pathserve.formats.geojson.json_text import find_features
-from pathserve.formats.geojson.number_kernels import read_number
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
+from pathserve.native import kernels_of
 
 ID = "6f3c0b0e-8d1a-4f5e-9f2a-0123456789ab"
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [9.25, 0], [9.25, 9], [0, 9], [0, 0]]]}
@@ -271,7 +271,7 @@ def test_coordinates_become_the_nearest_float(text):
 def read(text):
     values = np.zeros(1)
     data = np.frombuffer(text.encode() + b" \0", np.uint8)
-    end = read_number(data, 0, values, values.view(np.uint64), 0)
+    end = kernels_of("pathserve.formats.geojson.scan").read_number(data, 0, values, values.view(np.uint64), 0)
     return values[0] if end == len(text) else None
 
 

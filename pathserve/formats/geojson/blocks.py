@@ -1,9 +1,8 @@
 """GeoJSON of any size, read in blocks: memory holds a block, what it becomes, and never more than one large feature."""
 
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from io import BufferedIOBase, RawIOBase
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import orjson
 from pathserve.errors import Invalid, TooLarge
 from pathserve.formats.classification import parse_classification
 from pathserve.formats.contract import Item, ReadContext
+from pathserve.formats.geojson import scan_arrays as scan
 from pathserve.formats.geojson.geojson import read_feature
 from pathserve.formats.geojson.json_faults import Places
 from pathserve.formats.geojson.json_text import (
@@ -26,6 +26,7 @@ from pathserve.formats.geojson.json_text import (
 from pathserve.formats.json_head import BYTE_ORDER_MARK
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation, Texts
 from pathserve.labels.columns import score_of, state_of
+from pathserve.native import kernels_of
 
 BLOCK_BYTES = 4 * 1024 * 1024
 """How much of a file is looked at together."""
@@ -50,9 +51,8 @@ _NEWLINE = ord("\n")
 Changed = Callable[[str, str], None]
 
 
-def _kernels() -> tuple[Any, Any]:
-    """Load the kernels: numba takes time and memory, which who reads no large file is spared."""
-    return import_module("pathserve.formats.geojson.scan"), import_module("pathserve.formats.geojson.json_kernels")
+def _kernels() -> SimpleNamespace:
+    return kernels_of("pathserve.formats.geojson.scan")
 
 
 class _Window:
@@ -147,7 +147,6 @@ class _Arrays:
     """What the kernels fill from one window; made again when the window has grown."""
 
     def __init__(self, size: int) -> None:
-        scan, json = _kernels()
         rows, rings = size // _FEW_BYTES_A_ROW + 16, size // _FEW_BYTES_A_RING + 16
         xy, scores = np.empty(2 * (size // _FEW_BYTES_A_POSITION + 16)), np.zeros(rows)
         self.size = size
@@ -176,32 +175,22 @@ class _Arrays:
         self.items = scan.Items(
             starts=np.zeros(rows - 1, np.int64), ends=np.zeros(rows - 1, np.int64), rows=np.zeros(rows - 1, np.int64)
         )
-        self._memory = json.Memory(
-            names=np.zeros(json.TABLE, np.uint64),
-            stamps=np.zeros(json.TABLE, np.int64),
-            stack=np.zeros(json.MAX_DEPTH + 1, np.int64),
+        self._memory = scan.Memory(
+            names=np.zeros(scan.TABLE, np.uint64),
+            stamps=np.zeros(scan.TABLE, np.int64),
+            stack=np.zeros(scan.MAX_DEPTH + 1, np.int64),
             marks=np.zeros(2, np.int64),
         )
 
     def scan(self, window: _Window, around: int) -> int:
         """Find the items of the window and move its place behind them; tells how it ended."""
-        scan, _ = _kernels()
         counts = self.rows.counts
         expect = counts[scan.EXPECT]
         counts[:] = 0
         counts[scan.EXPECT] = expect
-        ended, place = scan.scan_items(
-            window.data,
-            window.place,
-            window.end,
-            window.final,
-            around,
-            self.shapes,
-            self.rows,
-            self.items,
-            self._memory,
-        )
-        window.place = int(place)
+        about = window.data, window.place, window.end, window.final, around
+        ended = _kernels().scan_items(*about, *self.shapes, *self.rows, *self.items, *self._memory)
+        window.place = int(counts[scan.PLACE])
         return int(ended)
 
 
@@ -234,7 +223,7 @@ class Blocks:
         TooLarge
             When there are too many features, or a feature is too long.
         """
-        scan, window = _kernels()[0], self._window
+        window = self._window
         window.more()
         if window.text(0, min(3, window.end)) == BYTE_ORDER_MARK:
             window.place = 3
@@ -252,8 +241,8 @@ class Blocks:
 
     def _documents(self) -> Iterator[Item]:
         """Read one object, and whatever objects stand in lines below it."""
-        (scan, json), window = _kernels(), self._window
-        ended, place = self._look(json.find_array)
+        window = self._window
+        ended, place = self._look(1, stops=True)
         if ended == scan.END:
             if self._is_one_line(place):
                 yield from self._items(scan.LINES)
@@ -270,7 +259,7 @@ class Blocks:
         window.place = place
         lines = window.where().rpartition(" ")[2]
         yield from self._items(scan.ARRAY)
-        ended, place = self._look(_rest_of_object)
+        ended, place = self._look(0, stops=False)
         trailer = window.text(window.place, place)
         after = Places(trailer, *window.spot(window.place))
 
@@ -285,15 +274,16 @@ class Blocks:
         else:
             self._require_end()
 
-    def _look(self, find: Any) -> tuple[int, int]:  # noqa: ANN401 - a function of numba's
-        """Look at an object as far as needed, reading on meanwhile."""
-        scan, window = _kernels()[0], self._window
+    def _look(self, ahead: int, *, stops: bool) -> tuple[int, int]:
+        """Look at an object, from so many bytes ahead on, as far as needed, reading on meanwhile."""
+        window, reached = self._window, np.zeros(1, np.int64)
         while True:
-            ended, place = find(window.data, window.place, window.end)
+            ended = _kernels().find_features(window.data, window.place + ahead, window.end, stops, reached)
+            place = int(reached[0])
             if ended == scan.BAD or (ended == scan.MORE and not window.more()):
                 raise Invalid(f"The text is not JSON, or cut off, {window.where(place)}.", code="not_json")
             if ended != scan.MORE:
-                return int(ended), int(place)
+                return int(ended), place
 
     def _is_one_line(self, end: int) -> bool:
         """Tell whether the object that ends at ``end`` stands in a line of its own and others follow."""
@@ -326,7 +316,7 @@ class Blocks:
 
     def _items(self, around: int) -> Iterator[Item]:
         """Read the items of an array or of a sequence."""
-        scan, window = _kernels()[0], self._window
+        window = self._window
         while True:
             if window.size != self._arrays.size:
                 self._arrays, old = _Arrays(window.size), self._arrays
@@ -346,7 +336,7 @@ class Blocks:
 
     def _block(self, is_sequence: bool) -> Iterator[Item]:
         """Give what the kernel found, in its order."""
-        scan, arrays = _kernels()[0], self._arrays
+        arrays = self._arrays
         many = int(arrays.rows.counts[scan.ITEMS])
         first = self._count
         self._count += many
@@ -382,7 +372,6 @@ class Blocks:
 
     def _columns(self) -> tuple[Columns, npt.NDArray[np.int64]]:
         """Give the rows of the block, and those of them that have to be read as objects after all."""
-        scan, _ = _kernels()
         shapes, found, counts = self._arrays.shapes, self._arrays.rows, self._arrays.rows.counts
         rows = int(counts[scan.ROWS])
         properties = Texts(found.out[: counts[scan.BYTES]].copy(), found.out_ends[: rows + 1].copy())
@@ -424,7 +413,7 @@ class Blocks:
 
     def _classes(self, rows: int) -> tuple[tuple[str, ...], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         """Read each classification of the block once; gives names, each row's class, and rows whose class is odd."""
-        scan, found = _kernels()[0], self._arrays.rows
+        found = self._arrays.rows
         names = dict[str, int]()
         table, odd = np.full(MAX_CLASSES + 1, -1, np.int32), np.zeros(MAX_CLASSES + 1, np.bool_)
         for index in range(int(found.counts[scan.CLASSES])):
@@ -457,11 +446,6 @@ def read_found(found: Found, context: ReadContext, changed: Changed | None = Non
     if annotation.class_name is not None and annotation.class_color is not None:
         context.colors.setdefault(annotation.class_name, annotation.class_color)
     return annotation
-
-
-def _rest_of_object(data: npt.NDArray[np.uint8], place: int, end: int) -> tuple[int, int]:
-    ended, found = _kernels()[1].find_in_members(data, place, end, False)
-    return int(ended), int(found)
 
 
 def _members(text: bytes, places: Places) -> list[Found]:

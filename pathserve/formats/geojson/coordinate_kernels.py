@@ -1,17 +1,9 @@
 """Coordinates of a GeoJSON geometry into the arrays of `Columns`, in machine code without the interpreter lock."""
 
-from typing import Final, NamedTuple
-
 from pathserve.formats.geojson.json_kernels import after_key, is_word, plain_key, skip_space, word
 from pathserve.formats.geojson.number_kernels import read_number, read_plain
+from pathserve.formats.geojson.scan_arrays import COORDINATES, PARTS, POSITIONS, RINGS, Shapes
 from pathserve.native.compiling import Array, inlined, inner
-
-# Places in `Rows.counts`.
-POSITIONS: Final = 2
-RINGS: Final = 3
-PARTS: Final = 4
-COORDINATES: Final = 8
-"""The place of a geometry's coordinates, if its type stands before them and nothing behind; else 0."""
 
 _TYPE, _COORDINATES = word("type"), word("coordinates")
 _POINT, _MULTIPOINT, _LINE = map(word, ("Point", "MultiPoint", "LineString"))
@@ -19,17 +11,6 @@ _MULTILINE, _POLYGON, _MULTIPOLYGON = map(word, ("MultiLineString", "Polygon", "
 
 _BLANK = 0x20
 _QUOTE, _COMMA, _CLOSE, _OPEN_LIST, _CLOSE_LIST = map(ord, '",}[]')
-
-
-class Shapes(NamedTuple):
-    """Positions, rings and parts as `Columns` has them; ``bits`` is ``xy`` as uint64, ``part_rings`` is scratch."""
-
-    xy: Array
-    bits: Array
-    ring_starts: Array
-    part_starts: Array
-    starts: Array
-    part_rings: Array
 
 
 @inlined

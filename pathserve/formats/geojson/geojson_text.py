@@ -1,7 +1,6 @@
 """Many annotations as GeoJSON text, the same that `pathserve.formats.geojson.geojson.feature` makes of one."""
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -17,19 +16,13 @@ from pathserve.formats.geojson.json_text import RECORD_SEPARATOR
 from pathserve.formats.geojson.text_places import CLASSES, POSITION_BYTES, ROW_BYTES, SLACK
 from pathserve.labels import Columns, GeometryKind, Texts
 from pathserve.labels.columns import GEOJSON_TYPES
-from pathserve.native import Function, load_functions
+from pathserve.native import kernels_of
 
 _HEADS = [b'{"type":"' + GEOJSON_TYPES[kind].encode() + b'","coordinates":' for kind in GeometryKind]
 _BETWEEN = b",\n"
 _BRACKET_BYTES = 8
 
 Ints = npt.NDArray[np.int64]
-
-
-@cache
-def load_kernel() -> Function:
-    """Load the machine code that writes Features."""
-    return load_functions("pathserve.formats.geojson.text_kernels")["write_features"]
 
 
 class FeatureWriter:
@@ -84,7 +77,7 @@ class FeatureWriter:
         if len(self._room) < size:
             self._room = np.empty(size + size // 4, np.uint8)
         xy, ends = np.ascontiguousarray(columns.xy, np.float64), np.zeros(count + 1, np.int64)
-        written = load_kernel()(
+        written = kernels_of("pathserve.formats.geojson.text_kernels").write_features(
             kinds,
             xy,
             xy.view(np.uint64),

@@ -4,25 +4,13 @@
 Every text ends with a byte 0 behind its last one, where all walks stop.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from pathserve.formats.geojson.number_kernels import digits_end, signed
-from pathserve.native.compiling import BYTE, INT, TRUTH, Array, entry, given, inner, together
-
-MORE: Final = 0
-"""The text ends within what was looked at."""
-
-END: Final = 1
-BAD: Final = 2
-FOUND: Final = 3
-
-NORMALISE: Final = 1
-"""Flag of a copy that is perhaps not written as orjson writes it, or not UTF-8."""
-
-MAX_DEPTH: Final = 60
-TABLE: Final = 2048
+from pathserve.formats.geojson.scan_arrays import BAD, END, FOUND, MAX_DEPTH, MORE, NORMALISE, TABLE, Memory
+from pathserve.native.compiling import Array, inner
 
 STAMP: Final = 0
 OBJECTS: Final = 1
@@ -37,27 +25,7 @@ def word(text: str) -> Array:
     return np.frombuffer(text.encode(), np.uint8).copy()
 
 
-_FOUND = together(INT, INT)
 _TRUE, _FALSE, _NULL, _FEATURES = map(word, ("true", "false", "null", "features"))
-
-
-class Memory(NamedTuple):
-    """What a walk through one item remembers.
-
-    Parameters
-    ----------
-    names, stamps
-        (TABLE,) uint64 and int64: members' names that were met, and in which item.
-    stack
-        (MAX_DEPTH,) int64: number of each open object, 0 for an array.
-    marks
-        (2,) int64: the item's number at `STAMP`, and how many objects it has at `OBJECTS`.
-    """
-
-    names: Array
-    stamps: Array
-    stack: Array
-    marks: Array
 
 
 @inner
@@ -198,9 +166,19 @@ def skip_value(text: Array, place: int, end: int) -> int:
     return -1
 
 
-@entry(_FOUND, given(BYTE), INT, INT, TRUTH)
+@inner
 def find_in_members(text: Array, place: int, end: int, stops: bool) -> tuple[int, int]:  # noqa: C901 - one loop over a grammar
-    """Go on among the members of an object as `find_array` does; without ``stops`` up to its end."""
+    """Look for the array ``features`` among the members of an object, from one of them on.
+
+    Parameters
+    ----------
+    stops
+        Whether to stop at that array, rather than to go on to the end.
+
+    Returns
+    -------
+    `FOUND` and the place behind its bracket; `END` and the object's end when it has none; `MORE`; or `BAD`.
+    """
     while True:
         place = skip_space(text, place)
         if place >= end:
@@ -229,17 +207,6 @@ def find_in_members(text: Array, place: int, end: int, stops: bool) -> tuple[int
         place = skip_value(text, value, end)
         if place < 0:
             return (BAD if place == -2 else MORE), value
-
-
-@entry(_FOUND, given(BYTE), INT, INT)
-def find_array(text: Array, place: int, end: int) -> tuple[int, int]:
-    """Look for the array ``features`` among the members of the object at ``place``.
-
-    Returns
-    -------
-    `FOUND` and the place behind its bracket; `END` and the object's end when it has none; `MORE`; or `BAD`.
-    """
-    return find_in_members(text, place + 1, end, True)
 
 
 @inner

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pathserve.native.compiling import BYTE, FLOAT, INT, WORD, Array, entry, given, inlined, inner
+from pathserve.native.compiling import Array, inlined, inner
 
 _MIN_POWER: Final = -60
 _MAX_POWER: Final = 40
@@ -139,7 +139,7 @@ def _put_nearest(digits: Any, power: int, negative: bool, values: Array, bits: A
     return True
 
 
-@entry(INT, given(BYTE), INT, FLOAT[::1], WORD[::1], INT)
+@inner
 def read_number(text: Array, place: int, values: Array, bits: Array, index: int) -> int:  # noqa: C901 - calls would cost more than the work
     """Read a JSON number into ``values[index]``, of which ``bits`` is the view as uint64.
 

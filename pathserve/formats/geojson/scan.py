@@ -9,31 +9,16 @@ compared with that of an object before, and its properties with those of some: b
 equal ones mean the same.
 """
 
-from typing import Final, NamedTuple
-
 import numpy as np
 
-from pathserve.formats.geojson.coordinate_kernels import (
-    COORDINATES,
-    PARTS,
-    POSITIONS,
-    RINGS,
-    Shapes,
-    close_geometry,
-    read_coordinates,
-    read_geometry,
-)
+from pathserve.formats.geojson.coordinate_kernels import close_geometry, read_coordinates, read_geometry
 from pathserve.formats.geojson.json_kernels import (
-    BAD,
-    END,
-    FOUND,
-    MORE,
     OBJECTS,
     STAMP,
-    Memory,
     after_key,
     copy_string,
     copy_value,
+    find_in_members,
     is_new,
     is_repeated,
     is_word,
@@ -43,38 +28,37 @@ from pathserve.formats.geojson.json_kernels import (
     word,
 )
 from pathserve.formats.geojson.number_kernels import read_number
-from pathserve.native.compiling import BYTE, FLOAT, INT, SMALL, TRUTH, WORD, Array, entry, given, inner, together
-
-FULL: Final = FOUND
-"""A scan ended because the arrays are full."""
-
-# What stands around the items.
-ARRAY: Final = 0
-LINES: Final = 1
-RECORDS: Final = 2
-
-INSPECT: Final = 2
-"""Flag of a row whose properties say more than the kernels read out of them."""
-
-# Places in `Rows.counts`.
-ITEMS: Final = 0
-ROWS: Final = 1
-BYTES: Final = 5
-CLASSES: Final = 6
-EXPECT: Final = 7
-START: Final = 9
-"""Where the Feature begins whose beginning others are compared with; 0 for none."""
-HEAD: Final = 10
-"""Bytes of it up to its id, or up to its coordinates when it has none; its id follows."""
-MIDDLE: Final = 11
-"""Bytes from its id to its coordinates; 0 when it has no id."""
-KIND: Final = 12
-MET: Final = 13
-"""How often properties were taken into ``met``."""
-COUNTERS: Final = 14
-
-MEMBERS: Final = 6
-"""Numbers of each of the ``met``."""
+from pathserve.formats.geojson.scan_arrays import (
+    ARRAY,
+    BAD,
+    BYTES,
+    CLASSES,
+    COORDINATES,
+    END,
+    EXPECT,
+    FULL,
+    HEAD,
+    INSPECT,
+    ITEMS,
+    KIND,
+    LINES,
+    MEMBERS,
+    MET,
+    MIDDLE,
+    MORE,
+    PARTS,
+    PLACE,
+    POSITIONS,
+    RECORDS,
+    RINGS,
+    ROWS,
+    START,
+    Items,
+    Memory,
+    Rows,
+    Shapes,
+)
+from pathserve.native.compiling import BYTE, FLOAT, INT, SMALL, TRUTH, WORD, Array, called, given, inner, together
 
 _ID_SIZE = 36
 _TRIES = 64
@@ -91,67 +75,6 @@ _CREATED, _UPDATED, _NUMBER, _SLIDE = map(word, ("created", "updated", "number",
 _RECORD, _NEWLINE = 0x1E, 0x0A
 _QUOTE, _COMMA, _COLON, _MINUS, _ZERO = map(ord, '",:-0')
 _OPEN, _CLOSE, _CLOSE_LIST = map(ord, "{}]")
-
-
-class Rows(NamedTuple):
-    """What is read of each Feature of the common form.
-
-    Parameters
-    ----------
-    class_at
-        Index into ``classes``, -1 for none; ``classes`` holds the extents of different classifications in the text.
-    out, out_ends
-        Properties as JSON one behind another, and where each ends.
-    flags
-        `NORMALISE`, `INSPECT`.
-    foreign
-        Scratch: extents of members that GeoJSON does not define.
-    met
-        (M + 1, `MEMBERS`) properties that were read: place and bytes in the text, the same in ``out``, row, flags. The
-        last ones are scratch.
-    counts
-        How much of each array is used, by `ITEMS`, `ROWS` ...; ``counts[EXPECT]`` says what may follow in an array
-        (0: item or end, 1: comma or end, 2: item).
-    """
-
-    ids: Array
-    kinds: Array
-    class_at: Array
-    classes: Array
-    scores: Array
-    score_bits: Array
-    flags: Array
-    out: Array
-    out_ends: Array
-    foreign: Array
-    met: Array
-    counts: Array
-
-
-class Items(NamedTuple):
-    """Extent of each item in the text, and its row, -1 when it is not of the common form."""
-
-    starts: Array
-    ends: Array
-    rows: Array
-
-
-_SHAPES = together(FLOAT[::1], WORD[::1], *4 * (INT[::1],), of=Shapes)
-_ROWS = together(
-    BYTE[:, ::1],
-    BYTE[::1],
-    SMALL[::1],
-    INT[:, ::1],
-    FLOAT[::1],
-    WORD[::1],
-    *2 * (BYTE[::1],),
-    *2 * (INT[::1],),
-    INT[:, ::1],
-    INT[::1],
-    of=Rows,
-)
-_ITEMS = together(*3 * (INT[::1],), of=Items)
-_MEMORY = together(WORD[::1], *3 * (INT[::1],), of=Memory)
 
 
 _HEX = np.full(256, 0xFF, np.uint8)
@@ -500,8 +423,8 @@ def _record_extent(text: Array, place: int, last: int, end: int, is_final: bool,
     return (stop if stop < end or is_final else -1), -1
 
 
-@entry(together(INT, INT), given(BYTE), INT, INT, TRUTH, INT, _SHAPES, _ROWS, _ITEMS, _MEMORY)
-def scan_items(  # noqa: C901 - one loop over a grammar
+@inner
+def _scan(  # noqa: C901 - one loop over a grammar
     text: Array,
     place: int,
     end: int,
@@ -512,19 +435,7 @@ def scan_items(  # noqa: C901 - one loop over a grammar
     items: Items,
     memory: Memory,
 ) -> tuple[int, int]:
-    """Find the items of a block of text and read those of the common form.
-
-    Parameters
-    ----------
-    text
-        uint8; ``place`` to ``end`` is looked at, ``text[end]`` is 0, and ``is_final`` tells that no more follows.
-    around
-        `ARRAY`, `LINES` or `RECORDS`.
-
-    Returns
-    -------
-    How it ended, and the place up to which all is read.
-    """
+    """Do as `scan_items` says; how it ended, and the place up to which all is read."""
     counts = rows.counts
     mark = _NEWLINE if around == LINES else _RECORD
     while True:
@@ -569,3 +480,63 @@ def scan_items(  # noqa: C901 - one loop over a grammar
         counts[ITEMS] += 1
         counts[EXPECT] = 1
         place = stop
+
+
+@inner
+def scan_items(
+    text: Array,
+    place: int,
+    end: int,
+    is_final: bool,
+    around: int,
+    shapes: Shapes,
+    rows: Rows,
+    items: Items,
+    memory: Memory,
+) -> int:
+    """Find the items of a block of text and read those of the common form.
+
+    Parameters
+    ----------
+    text
+        uint8; ``place`` to ``end`` is looked at, ``text[end]`` is 0, and ``is_final`` tells that no more follows.
+    around
+        `ARRAY`, `LINES` or `RECORDS`.
+
+    Returns
+    -------
+    How it ended; ``counts[PLACE]`` is the place up to which all is read.
+    """
+    ended, rows.counts[PLACE] = _scan(text, place, end, is_final, around, shapes, rows, items, memory)
+    return ended
+
+
+@inner
+def find_features(text: Array, place: int, end: int, stops: bool, reached: Array) -> int:
+    """Do as `find_in_members` does; how it ended, and the place goes into ``reached``."""
+    ended, reached[0] = find_in_members(text, place, end, stops)
+    return ended
+
+
+_SHAPES = together(FLOAT[::1], WORD[::1], *4 * (INT[::1],), of=Shapes)
+_ROWS = together(
+    BYTE[:, ::1],
+    BYTE[::1],
+    SMALL[::1],
+    INT[:, ::1],
+    FLOAT[::1],
+    WORD[::1],
+    *2 * (BYTE[::1],),
+    *2 * (INT[::1],),
+    INT[:, ::1],
+    INT[::1],
+    of=Rows,
+)
+_ITEMS = together(*3 * (INT[::1],), of=Items)
+_MEMORY = together(WORD[::1], *3 * (INT[::1],), of=Memory)
+
+ENTRIES = {
+    "scan_items": called(scan_items, INT, given(BYTE), INT, INT, TRUTH, INT, _SHAPES, _ROWS, _ITEMS, _MEMORY),
+    "find_features": called(find_features, INT, given(BYTE), INT, INT, TRUTH, INT[::1]),
+    "read_number": called(read_number, INT, given(BYTE), INT, FLOAT[::1], WORD[::1], INT),
+}
