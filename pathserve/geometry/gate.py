@@ -6,7 +6,6 @@ The verdict is that of `pathserve.geometry.validity.check_geometry`; only the wa
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +15,9 @@ import shapely
 from pathserve.errors import PathServeError, TooLarge
 from pathserve.geometry.effort import FEW_POSITIONS, effort
 from pathserve.geometry.frames import Size
+from pathserve.geometry.ring_boxes import BOXES
 from pathserve.geometry.validity import CheckedGeometry, are_valid, check_many, farthest
+from pathserve.native import kernels_of
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -115,12 +116,19 @@ def passing(shapes: Shapes, *, frame: Size | None, max_vertices: int) -> Mask:
     """
     if len(shapes.kinds) <= FEW:
         return _passing(shapes, frame, max_vertices)
-    kernels: Any = import_module("pathserve.geometry.ring_kernels")
-    arrays = shapes.kinds, shapes.xy, shapes.ring_starts, shapes.part_starts, shapes.starts
-    good: Mask = kernels.certainly_passing(*arrays, farthest(frame), max_vertices)
+    good = _certain(shapes, frame, max_vertices)
     others = np.flatnonzero(~good)
     if len(others):
         good[others] = _passing(_some(shapes, others), frame, max_vertices)
+    return good
+
+
+def _certain(shapes: Shapes, frame: Size | None, max_vertices: int) -> Mask:
+    """Tell which geometries certainly pass."""
+    arrays = shapes.kinds, np.ascontiguousarray(shapes.xy), shapes.ring_starts, shapes.part_starts, shapes.starts
+    good, boxes = np.empty(len(shapes.kinds), np.bool_), np.empty((BOXES, 4))
+    kernels = kernels_of("pathserve.geometry.ring_kernels")
+    kernels.certainly_passing(*arrays, farthest(frame), max_vertices, boxes, good)
     return good
 
 

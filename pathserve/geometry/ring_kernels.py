@@ -1,11 +1,7 @@
 """Which rings are certainly simple, in machine code without the interpreter lock; loaded when first needed."""
 
-import numpy as np
-
-from pathserve.native.compiling import BYTE, FLOAT, INT, TRUTH, Array, entry, given, inner
-
-MOST_POSITIONS = 100
-"""Rings of more positions are not looked at: every edge is compared with every other."""
+from pathserve.geometry.ring_boxes import MOST_POSITIONS, TOGETHER
+from pathserve.native.compiling import BYTE, FLOAT, INT, NOTHING, TRUTH, Array, called, given, inner
 
 _ERROR = 4e-16
 """What an orientation may be wrong by, relative to its two products (Shewchuk 1997: (3 + 16 e) e, here with room)."""
@@ -86,25 +82,65 @@ def _is_star(xy: Array, first: int, last: int) -> bool:
 
 
 @inner
-def _is_simple(xy: Array, first: int, last: int) -> bool:
+def _put_boxes(xy: Array, first: int, last: int, boxes: Array) -> None:
+    """Put down the box (x0, y0, x1, y1) of each `TOGETHER` edges."""
+    for i in range(first, last, TOGETHER):
+        x0, y0 = xy[i, 0], xy[i, 1]
+        x1, y1 = x0, y0
+        for j in range(i + 1, min(i + TOGETHER, last) + 1):
+            x, y = xy[j, 0], xy[j, 1]
+            x0, x1, y0, y1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y)
+        block = (i - first) // TOGETHER
+        boxes[block, 0], boxes[block, 1], boxes[block, 2], boxes[block, 3] = x0, y0, x1, y1
+
+
+@inner
+def _is_apart(xy: Array, i: int, start: int, end: int, first: int, boxes: Array) -> bool:
+    """Tell whether an edge has certainly no position in common with those from ``start`` to ``end``."""
+    ax, ay, bx, by = xy[i, 0], xy[i, 1], xy[i + 1, 0], xy[i + 1, 1]
+    x0, x1, y0, y1 = min(ax, bx), max(ax, bx), min(ay, by), max(ay, by)
+    j = start
+    while j < end:
+        block = (j - first) // TOGETHER
+        stop = min(end, first + TOGETHER * (block + 1))
+        if x1 < boxes[block, 0] or boxes[block, 2] < x0 or y1 < boxes[block, 1] or boxes[block, 3] < y0:
+            j = stop
+            continue
+        while j < stop:
+            if not _are_apart(xy, i, j):
+                return False
+            j += 1
+    return True
+
+
+@inner
+def _is_simple(xy: Array, first: int, last: int, boxes: Array) -> bool:
     """Tell whether the closed ring of positions ``first`` to ``last`` certainly neither crosses nor touches itself."""
     if _is_star(xy, first, last):
         return _has_area(xy, first, last)
+    _put_boxes(xy, first, last, boxes)
     for i in range(first, last):
         before = last - 1 if i == first else i - 1
         if not _go_on(xy, before, i, i + 1):
             return False
         # Its neighbours share a position with it; all others must be apart from it.
-        for j in range(i + 2, last - 1 if i == first else last):
-            if not _are_apart(xy, i, j):
-                return False
+        if not _is_apart(xy, i, i + 2, last - 1 if i == first else last, first, boxes):
+            return False
     return _has_area(xy, first, last)
 
 
-@entry(TRUTH[::1], given(BYTE), given(FLOAT, 2), given(INT), given(INT), given(INT), FLOAT, INT)
+@inner
 def certainly_passing(
-    kinds: Array, xy: Array, ring_starts: Array, part_starts: Array, starts: Array, far: float, most: int
-) -> Array:
+    kinds: Array,
+    xy: Array,
+    ring_starts: Array,
+    part_starts: Array,
+    starts: Array,
+    far: float,
+    most: int,
+    boxes: Array,
+    found: Array,
+) -> None:
     """Tell which geometries are certainly polygons of one simple ring that has an area.
 
     Parameters
@@ -113,13 +149,13 @@ def certainly_passing(
         As `pathserve.labels.Columns` has them.
     far, most
         Largest coordinate, and largest number of positions, that are let pass.
-
-    Returns
-    -------
-    (N,) bool; False says nothing.
+    boxes
+        (`BOXES`, 4): scratch.
+    found
+        (N,) bool, filled; False says nothing.
     """
-    found = np.zeros(len(kinds), np.bool_)
     for row in range(len(kinds)):
+        found[row] = False
         part = starts[row]
         if kinds[row] < _POLYGON or kinds[row] > _MULTI_POLYGON or starts[row + 1] - part != 1:
             continue
@@ -134,5 +170,11 @@ def certainly_passing(
         near = True
         for i in range(first, last):
             near &= abs(xy[i, 0]) <= far and abs(xy[i, 1]) <= far
-        found[row] = near and _is_simple(xy, first, last)
-    return found
+        found[row] = near and _is_simple(xy, first, last, boxes)
+
+
+_SHAPES = given(BYTE), given(FLOAT, 2), given(INT), given(INT), given(INT)
+
+ENTRIES = {
+    "certainly_passing": called(certainly_passing, NOTHING, *_SHAPES, FLOAT, INT, FLOAT[:, ::1], TRUTH[::1]),
+}

@@ -26,13 +26,13 @@ MODULES = (
     "pathserve.annotations.id_kernels",
     "pathserve.annotations.json_number_kernels",
     "pathserve.annotations.record_kernels",
-    "pathserve.geometry.ring_kernels",
 )
 
 OBJECTS = (
     "pathserve.annotations.chunk_kernels",
     "pathserve.formats.geojson.scan",
     "pathserve.formats.geojson.text_kernels",
+    "pathserve.geometry.ring_kernels",
 )
 """Those that are loaded without numba."""
 

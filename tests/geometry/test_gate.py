@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pathserve.errors import PathServeError
 from pathserve.geometry import Size, gate
 from pathserve.geometry.gate import Gate, passing, too_far
-from pathserve.geometry.ring_kernels import certainly_passing
+from pathserve.geometry.ring_boxes import BOXES
 from pathserve.geometry.validity import FORCED_NOTE, REPAIRED_NOTE, check_geometry
 from pathserve.labels import Columns, NewAnnotation
+from pathserve.native import kernels_of
 
 FRAME = Size(100, 80)
 
@@ -30,7 +31,10 @@ def of(geometries):
 
 def certain(columns):
     shapes = columns.kinds, columns.xy, columns.ring_starts, columns.part_starts, columns.starts
-    return certainly_passing(*shapes, 1e9, 10_000)
+    found = np.empty(len(columns), np.bool_)
+    kernels = kernels_of("pathserve.geometry.ring_kernels")
+    kernels.certainly_passing(*shapes, 1e9, 10_000, np.empty((BOXES, 4)), found)
+    return found
 
 
 def passed(geometries, *, frame=FRAME, max_vertices=40):
@@ -158,6 +162,36 @@ def test_what_is_certainly_simple_is_valid_to_geos(rings):
             shape = shapely.Polygon(ring)
             assert shape.is_valid
             assert shape.area > 0
+
+
+def comb(teeth, moved=None, to=None):
+    """Give a ring of 2 * teeth + 3 positions that goes up and down, and back below; one of them may lie elsewhere."""
+    ring = [[float(i), 1.0 + 9 * (i % 2)] for i in range(2 * teeth)] + [[2.0 * teeth, 0.0], [-1.0, 0.0]]
+    if moved is not None:
+        ring[moved % len(ring)] = to
+    return [*ring, ring[0]]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(1, 248),
+    st.integers(0, 1000),
+    st.tuples(st.integers(-2, 500).map(float) | st.floats(-2, 500), st.integers(-2, 12).map(float)).map(list),
+)
+def test_long_outlines_that_are_no_stars_are_told_as_geos_does(teeth, moved, to):
+    rings = [comb(teeth), comb(teeth, moved, to)]
+    c = of([{"type": "Polygon", "coordinates": [ring]} for ring in rings])
+    first, second = certain(c)
+    assert first
+    assert not second or shapely.Polygon(rings[1]).is_valid
+
+
+def test_an_outline_that_crosses_itself_far_along_is_not_simple():
+    rings = [comb(240, moved, [x, -0.5]) for moved in (0, 7, 8, 15, 200, 479) for x in (3.5, 200.5, 470.5)]
+    valid = [shapely.Polygon(ring).is_valid for ring in rings]
+    found = certain(of([{"type": "Polygon", "coordinates": [ring]} for ring in rings])).tolist()
+    assert found == valid
+    assert not any(valid)
 
 
 @pytest.mark.parametrize("backwards", [False, True])
