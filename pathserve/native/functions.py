@@ -9,11 +9,12 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from ctypes import CFUNCTYPE, c_int64, c_void_p, cast, pythonapi
+from ctypes import CFUNCTYPE, c_char_p, c_int64, c_void_p, cast, pythonapi
 from functools import cache
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
+from struct import Struct
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,30 +47,41 @@ class Function:
     """
 
     def __init__(self, address: int, takes: Sequence[tuple[str, int, bool]]) -> None:
-        self._call = CFUNCTYPE(c_int64, c_void_p)(address)
+        self._call = CFUNCTYPE(c_int64, c_char_p)(address)
         self._takes = [(None if not many else np.dtype(f"<{kind}"), many, out) for kind, many, out in takes]
-        self._floats = {place for place, (kind, _, _) in enumerate(takes) if kind == "float"}
-        self._table = c_int64 * sum(1 + many for _, many, _ in takes)
+        words = ("d" if kind == "float" else "q" * (1 + many) for kind, many, _ in takes)
+        self._table = Struct("=" + "".join(words))
 
     def __call__(self, *given: Any) -> int:  # noqa: ANN401 - arrays and numbers
         """Run it; raises TypeError for arrays of another type or shape or with gaps, or that must not be written to."""
-        values = list[int]()
-        for place, (value, (kind, many, is_written)) in enumerate(zip(given, self._takes, strict=True)):
+        values = list[Any]()
+        for value, (kind, many, is_written) in zip(given, self._takes, strict=True):
             if kind is None:
-                values.append(_bits(value) if place in self._floats else int(value))
+                values.append(value)
                 continue
-            if value.dtype != kind or value.ndim != many or not value.flags.c_contiguous:
+            flags = value.flags
+            if value.dtype != kind or value.ndim != many or not flags.c_contiguous:
                 raise TypeError(f"this kernel takes arrays of {kind} without gaps")
-            address, is_fixed = value.__array_interface__["data"]
-            if is_written and is_fixed:
+            if is_written and not flags.writeable:
                 raise TypeError("this kernel writes to an array that is only to be read")
-            values += (address, *value.shape)
-        result: int = self._call(self._table(*values))
+            values += (_address(value), *value.shape)
+        result: int = self._call(self._table.pack(*values))
         return result
 
 
-def _bits(value: float) -> int:
-    return int(np.float64(value).view(np.int64))
+def _said_address(array: Any) -> int:  # noqa: ANN401 - an array of any type
+    """Ask an array where its members begin, which takes 3 us: as long as many a kernel."""
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _seen_address(array: Any) -> int | None:  # noqa: ANN401 - as above
+    """Look for it where numpy's C interface has it, right behind the head that every object has, in 0.5 us."""
+    return c_void_p.from_address(id(array) + object.__basicsize__).value
+
+
+_PROBE = np.zeros(1)
+_address = _seen_address if _seen_address(_PROBE) == _said_address(_PROBE) else _said_address
 
 
 @cache
