@@ -52,41 +52,18 @@ def unpack_shapes(section: bytes, *, rows: int, parts: int, rings: int, position
         When the bytes are not of that form, or not of so many.
     """
     kernels = loaded_kernels()
-    source = Unpacker(section, kernels)
-    counts = (rows, parts, rings, positions)
     if kernels is None:
-        shapes = shapes_by_arrays(source, counts, _take_positions)
-    else:
-        shapes = _by_kernels(source, counts, kernels)
-    source.end()
-    return shapes
-
-
-def _by_kernels(source: Unpacker, counts: Sequence[int], kernels: SimpleNamespace) -> Shapes:
-    several = list[Ints]()
-    for count, total in pairwise(counts):
-        starts, (at, width) = np.empty(count + 1, np.int64), source.planes(count)
-        least = kernels.take_starts(source.data, at, width, starts)
-        if least < 1 or starts[-1] != total:
-            raise damaged()
-        several.append(starts)
-    ring_starts, closed = several[2], source.raw(1) == b"\x01"
-    rings, positions = counts[2:]
-    if closed and rings and int((ring_starts[1:] - ring_starts[:-1]).min()) < 2:
+        source = Unpacker(section)
+        shapes = shapes_by_arrays(source, (rows, parts, rings, positions), _take_positions)
+        source.end()
+        return shapes
+    if max(rows, parts, rings, positions) > len(section):  # each takes a byte or more
         raise damaged()
-    count = 2 * (positions - closed * rings)
-    steps = count - 2 * rings
-    scale, places, values = source.scale(count)
-    if not scale:
-        plain = source.plain_floats(count).reshape(-1, 2)
-        return several[0], several[1], ring_starts, _closed(plain, ring_starts) if closed else plain
-    firsts, (far_places, far) = source.ints(2 * rings), _far(source, steps)
-    at, width = source.planes(steps)
-    xy = np.empty((positions, 2))
-    kernels.take_positions(
-        source.data, at, width, scale, ring_starts, int(closed), firsts, far_places, far, places, values, xy
-    )
-    return several[0], several[1], ring_starts, xy
+    starts, part_starts, ring_starts = (np.empty(count + 1, np.int64) for count in (rows, parts, rings))
+    xy, data = np.empty((positions, 2)), np.frombuffer(section, np.uint8)
+    if kernels.take_shapes(data, starts, part_starts, ring_starts, xy, xy.view(np.int64)) != len(data):
+        raise damaged()
+    return starts, part_starts, ring_starts, xy
 
 
 def shapes_by_arrays(

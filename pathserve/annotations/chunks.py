@@ -37,6 +37,7 @@ is of version 2.
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import google_crc32c
@@ -65,6 +66,10 @@ _CRC = struct.Struct("<I")
 _ATTRIBUTES, _GEOMETRY, _JSON = range(3)
 _LEVEL = 3
 _AS_TEXT, _AS_FLOATS = 1, 2
+_TOLD = (np.int64, np.int64, np.int64, np.uint8, np.int32, np.int32, np.bool_, np.float64)
+"""Of `Attributes`, what stands between ids and boxes."""
+
+_Told = tuple[npt.NDArray[Any], ...]
 _NEAR_BITS = 16
 _MOST_FAR = 1 / 16
 _MANY_BYTES = 256
@@ -171,33 +176,39 @@ class Chunk:
 
     def attributes(self) -> Attributes:
         """Unpack the attributes alone."""
-        source = Unpacker(self._section(_ATTRIBUTES), loaded_kernels())
-        names, count = _object(source.text()), self._rows
+        source, count = Unpacker(self._section(_ATTRIBUTES)), self._rows
+        names = _object(source.text())
         ids = source.bytes_of(16 * count).reshape(count, 16)
-        ints = source.columns(7, count)
-        numbers, revisions, firsts = np.cumsum(ints[:3], axis=1)
-        found = Attributes(
+        kernels = loaded_kernels() if self._form.has_kernels else None
+        if kernels is None:
+            told = _told_by_arrays(source, count, self._form.take_boxes)
+        else:
+            told = _told_by_kernels(source, count, kernels)
+        areas = np.frombuffer(source.raw(4 * count), "<f4")
+        source.end()
+        for array in told:
+            array.flags.writeable = False
+        numbers, revisions, firsts, kinds, classes, states, exhaustive, scores, boxes = told
+        return Attributes(
             ids=ids,
             numbers=numbers,
             revisions=revisions,
             firsts=firsts,
-            kinds=ints[3].astype(np.uint8),
-            classes=ints[4].astype(np.int32),
+            kinds=kinds,
+            classes=classes,
             class_names=tuple(names["classes"]),
-            states=ints[5].astype(np.int32),
+            states=states,
             state_names=tuple(names["states"]),
-            exhaustive=ints[6].astype(np.bool_),
-            scores=source.floats((count,)),
-            boxes=source.floats((count, 4), lambda: self._form.take_boxes(source, count)),
-            areas=np.frombuffer(source.raw(4 * count), "<f4"),
+            exhaustive=exhaustive,
+            scores=scores,
+            boxes=boxes,
+            areas=areas,
             layer=names["layer"],
         )
-        source.end()
-        for item in fields(found):
-            _freeze(getattr(found, item.name))
-        return found
 
-    def columns(self, *, with_properties: bool, attributes: Attributes | None = None) -> Columns:
+    def columns(
+        self, *, with_properties: bool, attributes: Attributes | None = None, layer: str | None = None
+    ) -> Columns:
         """Unpack the annotations; arrays are read-only.
 
         Parameters
@@ -207,6 +218,8 @@ class Chunk:
             are all empty, and ``geometries`` and ``drawn`` have no entries.
         attributes
             Those of this chunk, when they are at hand.
+        layer
+            Name of their layer, when that is not what it was when the chunk was written.
         """
         known = self.attributes() if attributes is None else attributes
         starts, part_starts, ring_starts, xy = self._shapes()
@@ -230,7 +243,7 @@ class Chunk:
             properties=properties,
             geometries=geometries,
             drawn=drawn,
-            layer=known.layer,
+            layer=known.layer if layer is None else layer,
         )
 
     def _shapes(self) -> Shapes:
@@ -242,11 +255,12 @@ class Chunk:
             positions=self._positions,
         )
         for array in shapes:
-            _freeze(array)
+            array.flags.writeable = False
         return shapes
 
     def _json(self) -> tuple[Texts, dict[int, bytes], dict[int, bytes]]:
-        source = Unpacker(self._section(_JSON), loaded_kernels())
+        kernels = loaded_kernels()
+        source = Unpacker(self._section(_JSON), None if kernels is None else kernels.take_ints)
         lengths = source.ints(self._rows)
         if not len(lengths) or int(lengths.min()) < 0:
             raise damaged()
@@ -432,14 +446,30 @@ def _put_boxes(out: Packer, k: Ints) -> None:
 
 
 def _take_boxes(source: Unpacker, count: int) -> Ints:
-    corners, extents = source.columns(2, 2 * count)
-    kernels, k = loaded_kernels(), np.empty((count, 4), np.int64)
-    if kernels is None:
-        np.cumsum(corners.reshape(count, 2), axis=0, out=k[:, :2])
-        np.add(k[:, :2], extents.reshape(count, 2), out=k[:, 2:])
-    else:
-        kernels.sum_boxes(corners, extents, k)
+    corners, extents = source.ints(2 * count), source.ints(2 * count)
+    k = np.empty((count, 4), np.int64)
+    np.cumsum(corners.reshape(count, 2), axis=0, out=k[:, :2])
+    np.add(k[:, :2], extents.reshape(count, 2), out=k[:, 2:])
     return k
+
+
+def _told_by_arrays(source: Unpacker, count: int, take_boxes: Callable[[Unpacker, int], Ints]) -> _Told:
+    """Take what `Attributes` have between ids and areas, in the order in which it stands there."""
+    numbers, revisions, firsts = (np.cumsum(source.ints(count)) for _ in range(3))
+    kinds, classes, states, exhaustive = (source.ints(count) for _ in range(4))
+    scores = source.floats((count,))
+    boxes = source.floats((count, 4), lambda: take_boxes(source, count))
+    small = classes.astype(np.int32), states.astype(np.int32), exhaustive.astype(np.bool_)
+    return numbers, revisions, firsts, kinds.astype(np.uint8), *small, scores, boxes
+
+
+def _told_by_kernels(source: Unpacker, count: int, kernels: SimpleNamespace) -> _Told:
+    told = tuple(np.empty(count, kind) for kind in _TOLD)
+    *small, exhaustive, scores = told
+    boxes, room = np.empty((count, 4)), np.empty(4 * count, np.int64)
+    bits = scores.view(np.int64), boxes, boxes.reshape(-1).view(np.int64)
+    source.take(kernels.take_attributes, *small, exhaustive.view(np.uint8), scores, *bits, room)
+    return *told, boxes
 
 
 class _Form(NamedTuple):
@@ -447,9 +477,13 @@ class _Form(NamedTuple):
 
     take_boxes: Callable[[Unpacker, int], Ints]
     unpack_shapes: Callable[..., Shapes]
+    has_kernels: bool
 
 
-_FORMS = {1: _Form(first_form.take_boxes, first_form.unpack_shapes), VERSION: _Form(_take_boxes, unpack_shapes)}
+_FORMS = {
+    1: _Form(first_form.take_boxes, first_form.unpack_shapes, has_kernels=False),
+    VERSION: _Form(_take_boxes, unpack_shapes, has_kernels=True),
+}
 """How chunks of each version are read; which of them machine code reads too is up to what stands here."""
 
 
@@ -475,8 +509,3 @@ def _object(text: bytes) -> Mapping[str, Any]:
     except orjson.JSONDecodeError as error:
         raise damaged() from error
     return found
-
-
-def _freeze(value: npt.NDArray[Any] | Sequence[str] | str) -> None:
-    if isinstance(value, np.ndarray):
-        value.flags.writeable = False

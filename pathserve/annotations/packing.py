@@ -86,13 +86,13 @@ class Unpacker:
 
     Parameters
     ----------
-    kernels
-        Machine code (`chunk_kernels`), where the process has it: it saves much where arrays are short.
+    take_ints
+        That of `chunk_kernels`, where the process has it.
     """
 
-    def __init__(self, data: bytes, kernels: Any = None) -> None:  # noqa: ANN401 - a module of numba's
+    def __init__(self, data: bytes, take_ints: Callable[..., int] | None = None) -> None:
         self.data = np.frombuffer(data, np.uint8)
-        self._data, self._kernels = data, kernels
+        self._data, self._take_ints = data, take_ints
         self._at = 0
 
     def raw(self, count: int) -> bytes:
@@ -114,29 +114,19 @@ class Unpacker:
         """Take bytes that stand behind their number."""
         return self.raw(self.u32())
 
-    def planes(self, count: int) -> tuple[int, int]:
-        """Pass over whole numbers: gives where in `data` their planes begin, and how many there are."""
-        width = self.data[self._skip(1)]
-        if width not in _WIDTHS:
-            raise damaged()
-        return self._skip(count * int(width)), int(width)
-
-    def ints(self, count: int) -> Ints:
-        """Take whole numbers as (count,) int64."""
-        return self._unplaned(*self.planes(count), count)
-
-    def columns(self, columns: int, rows: int) -> Ints:
-        """Take as many whole numbers several times, as (columns, rows) int64."""
-        out = np.empty((columns, rows), np.int64)
-        if self._kernels is None:
-            for column in out:
-                column[:] = self.ints(rows)
-            return out
-        end = self._kernels.take_columns(self.data, self._at, out)
+    def take(self, kernel: Callable[..., int], *given: npt.NDArray[Any]) -> None:
+        """Let machine code fill arrays with what comes next: it is told where that begins, and gives where it ends."""
+        end = kernel(self.data, self._at, *given)
         if end < 0:
             raise damaged()
         self._at = end
-        return out
+
+    def ints(self, count: int) -> Ints:
+        """Take whole numbers as (count,) int64."""
+        width = self._data[self._skip(1)]
+        if width not in _WIDTHS:
+            raise damaged()
+        return self._unplaned(self._skip(count * width), width, count)
 
     def places(self, end: int) -> Ints:
         """Take places, which are below ``end``."""
@@ -148,35 +138,23 @@ class Unpacker:
     def floats(self, shape: tuple[int, ...], take: Callable[[], Ints] | None = None) -> Floats:
         """Take numbers as float64 of a shape; ``take`` takes k of that shape as `Packer.floats` was told to put it."""
         count = math.prod(shape)
-        scale, places, given = self.scale(count)
+        scale = self.u32()
         if not scale:
-            return self.plain_floats(count).reshape(shape)
+            return self._unplaned(self._skip(count * 8), 8, count).view(np.float64).reshape(shape)
+        places = self.places(count)
+        given = np.frombuffer(self.raw(8 * len(places)), "<f8").astype(np.float64, copy=False)
         k = self.ints(count).reshape(shape) if take is None else take()
         values: Floats = k / float(scale)
         if len(places):
             values.reshape(-1)[places] = given
         return values
 
-    def scale(self, count: int) -> tuple[int, Ints, Floats]:
-        """Take what stands in front of so many numbers: scale, places of exceptions, and what is there."""
-        scale = self.u32()
-        if not scale:
-            return 0, np.empty(0, np.int64), np.empty(0)
-        places = self.places(count)
-        given = np.frombuffer(self.raw(8 * len(places)), "<f8").astype(np.float64, copy=False)
-        return scale, places, given
-
-    def plain_floats(self, count: int) -> Floats:
-        """Take the (count,) numbers behind a scale of 0."""
-        at = self._skip(count * 8)
-        return self._unplaned(at, 8, count).view(np.float64)
-
     def _unplaned(self, at: int, width: int, count: int) -> Ints:
-        if self._kernels is None:
+        if self._take_ints is None or not count:
             planes = self.data[at : at + count * width]
             return _unplaned(planes, f"<i{width}", width).astype(np.int64)
         values = np.empty(count, np.int64)
-        self._kernels.take_ints(self.data, at, width, values)
+        self._take_ints(self.data, at, width, values)
         return values
 
     def _skip(self, count: int) -> int:

@@ -1,19 +1,23 @@
-"""Shapes come out of a chunk to the last bit, with machine code and without it; damaged ones do not."""
+"""Shapes and attributes come out of a chunk to the last bit, with machine code and without it; damaged ones do not."""
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathserve.annotations import chunk_shapes
-from pathserve.annotations.chunks import Chunk, encode_chunk
-from pathserve.annotations.packing import Packer, Unpacker
+from pathserve.annotations.chunks import Chunk, assemble, encode_chunk
+from pathserve.annotations.packing import Packer
 from pathserve.errors import Corrupt
 from pathserve.labels import Columns, NewAnnotation
+from pathserve.labels.columns import areas
 
 BOTH = pytest.mark.parametrize("with_kernels", [False, True])
 
@@ -190,15 +194,77 @@ def test_only_what_is_far_is_kept_wide(far, taken_out):
     assert unpacked_bytes(data) == sum(pieces)
 
 
+SMALL = st.sampled_from([-(2**40), -129, 0, 1, 300])
+
+
+@st.composite
+def stored_cells(draw):
+    """Annotations with all that attributes tell, as a store has them."""
+    geometries = draw(shapes())
+    score = st.none() | st.integers(0, 100).map(lambda k: k / 100) | ODD
+    told = {"state": st.sampled_from(["draft", "approved"]), "exhaustive": st.booleans(), "score": score}
+    classes = st.none() | st.sampled_from(["tumour", "stroma"])
+    columns = Columns.of(
+        [NewAnnotation(g, class_name=draw(classes), properties=draw(st.fixed_dictionaries(told))) for g in geometries]
+    )
+    numbers, revisions, firsts = (
+        np.array(draw(st.lists(SMALL, min_size=len(columns), max_size=len(columns)))) for _ in range(3)
+    )
+    return replace(columns, numbers=numbers, revisions=revisions, firsts=firsts)
+
+
 @BOTH
-@pytest.mark.parametrize("wrong", [b"", b"\2\0\1\2\3\1\1", b"\3" + b"\0" * 20, b"\2" + b"\0" * 6 + b"\1" + b"\0" * 2])
-def test_several_columns_are_taken_at_once_but_not_out_of_too_few_bytes(with_kernels, wrong):
-    out = Packer()
-    out.ints(np.array([300, -300, 7]))
-    out.ints(np.array([1, 2, -128]))
+@settings(max_examples=60, deadline=None)
+@given(stored_cells())
+def test_attributes_come_back_to_the_last_bit(with_kernels, columns):
+    data = encode_chunk(columns)
     with unpacking(with_kernels=with_kernels):
-        right = Unpacker(out.packed(), chunk_shapes.loaded_kernels())
-        assert right.columns(2, 3).tolist() == [[300, -300, 7], [1, 2, -128]]
-        right.end()
-        with pytest.raises(Corrupt):
-            Unpacker(wrong, chunk_shapes.loaded_kernels()).columns(2, 3)
+        found = Chunk(data).attributes()
+    for name in ("ids", "numbers", "revisions", "firsts", "kinds", "classes", "states", "exhaustive", "scores"):
+        got, given_in = getattr(found, name), getattr(columns, name)
+        assert got.dtype == given_in.dtype, name
+        assert got.tobytes() == given_in.tobytes(), name
+        assert not got.flags.writeable, name
+    assert found.boxes.tobytes() == columns.boxes().tobytes()
+    assert found.areas.tolist() == areas(columns).tolist()
+
+
+HEAD = 64
+"""Bytes in front of the first section."""
+
+
+def unpacked(data: bytes) -> tuple[tuple[int, ...], list[bytes]]:
+    """Take a chunk apart: numbers of annotations, parts, rings and positions, and its sections."""
+    chunk = Chunk(data)
+    ends = (HEAD, chunk.attributes_end, chunk.geometry_end, len(data))
+    return struct.unpack_from("<4I", data, 8), [bytes(imagecodecs.zstd_decode(data[a:b])) for a, b in pairwise(ends)]
+
+
+def told(data: bytes) -> list[bytes] | None:
+    """Give the bytes of all arrays in a chunk; None when it is refused."""
+    try:
+        attributes = Chunk(data).attributes()
+        columns = Chunk(data).columns(with_properties=False, attributes=attributes)
+    except Corrupt:
+        return None
+    arrays = [getattr(attributes, name) for name in ("numbers", "firsts", "classes", "exhaustive", "scores", "boxes")]
+    return [a.tobytes() for a in (*arrays, columns.starts, columns.part_starts, columns.ring_starts, columns.xy)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(stored_cells(), st.data())
+def test_whatever_the_bytes_are_machine_code_gives_what_arrays_give(columns, data):
+    sizes, sections = unpacked(encode_chunk(columns))
+    which = data.draw(st.integers(0, 1))
+    raw = bytearray(sections[which])
+    # The names, which machine code does not read, stand in front of the attributes.
+    first = 0 if which else 4 + int.from_bytes(raw[:4], "little")
+    for place in data.draw(st.lists(st.integers(first, len(raw) - 1), max_size=3)):
+        raw[place] = data.draw(st.sampled_from([0, 1, 2, 3, 4, 8, 127, 128, 255]))
+    end = data.draw(st.sampled_from([len(raw), len(raw), len(raw), data.draw(st.integers(first, len(raw)))]))
+    sections[which] = bytes(raw[:end]) + data.draw(st.sampled_from([b"", b"", b"\0", b"\1\0"]))
+    made = b"".join(assemble(sizes, sections))
+    with unpacking(with_kernels=False):
+        wanted = told(made)
+    with unpacking(with_kernels=True):
+        assert told(made) == wanted
