@@ -1,6 +1,6 @@
 """Many annotations as GeoJSON text, the same that `pathserve.formats.geojson.geojson.feature` makes of one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -23,6 +23,20 @@ _BETWEEN = b",\n"
 _BRACKET_BYTES = 8
 
 Ints = npt.NDArray[np.int64]
+Pairs = tuple[tuple[int, int], ...]
+
+
+def _sources(columns: Columns) -> tuple[Pairs, Ints]:
+    """Find the revisions and first revisions that rows have together; gives which of these pairs a row has, too."""
+    revisions, firsts = columns.revisions, columns.firsts
+    # Neighbours mostly came with one import.
+    if not len(columns) or ((revisions == revisions[0]).all() and (firsts == firsts[0]).all()):
+        pairs = ((int(revisions[0]), int(firsts[0])),) if len(columns) else ()
+        return pairs, np.zeros(len(columns), np.int64)
+    # As one number each: pairs are sorted ten times slower.
+    most = int(firsts.max()) + 1
+    several, source_at = np.unique(revisions * most + firsts, return_inverse=True)
+    return tuple(divmod(pair, most) for pair in several.tolist()), source_at.reshape(-1)
 
 
 class FeatureWriter:
@@ -39,11 +53,12 @@ class FeatureWriter:
         self._colors = {c.name: c.color for c in context.schema}
         self._state = b"" if is_qupath else b'"state":"draft",'
         self._room = np.empty(0, np.uint8)
+        self._between: tuple[object, tuple[Texts, int]] | None = None
 
     def block(self, columns: Columns, *, before: bytes = b"", after: bytes = b"\n") -> memoryview:
         """Write each row as a Feature, with a text before and one after it; good until the next call."""
         text, ends = self._texts(columns, before, after)
-        odd = np.flatnonzero(np.diff(ends) == 0)
+        odd = np.flatnonzero(ends[1:] == ends[:-1])
         if not len(odd):
             return text
         pieces, place = list[bytes | memoryview](), 0
@@ -55,25 +70,18 @@ class FeatureWriter:
     def _texts(self, columns: Columns, before: bytes, after: bytes) -> tuple[memoryview, Ints]:
         """Write what the kernels write; gives it, and where each row ends, nowhere further on for the others."""
         count = len(columns)
-        sources, source_at = self._sources(columns)
-        fixed = (
-            before + b'{"type":"Feature","id":"',
-            b'","geometry":',
-            b'},"properties":{',
-            self._state,
-            b'"objectType":"annotation",',
-            b"}}" + after,
-        )
-        classes = [b'"classification":' + orjson.dumps(self._classified(name)) + b"," for name in columns.class_names]
-        between = Texts.of((*fixed, *_HEADS, *classes, *sources))
+        pairs, source_at = _sources(columns)
+        asked = (before, after, columns.class_names, columns.layer, pairs)
+        if self._between is None or self._between[0] != asked:  # mostly those of the block before
+            self._between = (asked, self._written_between(*asked))
+        between, widest = self._between[1]
         kinds = columns.kinds
         if columns.geometries or columns.drawn:
             kinds = kinds.copy()
             kinds[[*columns.geometries, *columns.drawn]] = 0
         size = POSITION_BYTES * len(columns.xy) + len(columns.properties.data) + SLACK
         size += _BRACKET_BYTES * (len(columns.ring_starts) + len(columns.part_starts))
-        widest = max(map(len, classes), default=0) + max(map(len, sources), default=0)
-        size += count * (sum(map(len, fixed)) + max(map(len, _HEADS)) + widest + ROW_BYTES)
+        size += count * (widest + ROW_BYTES)
         if len(self._room) < size:
             self._room = np.empty(size + size // 4, np.uint8)
         xy, ends = np.ascontiguousarray(columns.xy, np.float64), np.zeros(count + 1, np.int64)
@@ -90,24 +98,30 @@ class FeatureWriter:
             columns.numbers,
             columns.properties.data,
             columns.properties.starts,
-            np.append(between.data, np.zeros(SLACK, np.uint8)),
+            between.data,
             between.starts,
-            CLASSES + len(classes),
+            CLASSES + len(columns.class_names),
             self._room,
             ends,
         )
         return self._room[:written].data, ends
 
-    def _sources(self, columns: Columns) -> tuple[list[bytes], Ints]:
-        """Write the members that are the server's, once for rows that have the same; gives which a row has, too."""
-        revisions, firsts, layer = columns.revisions, columns.firsts, columns.layer
-        if not len(columns) or (np.ptp(revisions) == 0 and np.ptp(firsts) == 0):  # the rows of one import
-            pairs = [(int(revisions[0]), int(firsts[0]))] if len(columns) else []
-            return [self._source(layer, *pair) for pair in pairs], np.zeros(len(columns), np.int64)
-        # As one number each: pairs are sorted ten times slower.
-        most = int(firsts.max()) + 1
-        several, source_at = np.unique(revisions * most + firsts, return_inverse=True)
-        return [self._source(layer, *divmod(pair, most)) for pair in several.tolist()], source_at.reshape(-1)
+    def _written_between(
+        self, before: bytes, after: bytes, class_names: Sequence[str], layer: str, pairs: Pairs
+    ) -> tuple[Texts, int]:
+        """Write the texts of `text_places`; gives them, and the most bytes of them that a row can take."""
+        fixed = (
+            before + b'{"type":"Feature","id":"',
+            b'","geometry":',
+            b'},"properties":{',
+            self._state,
+            b'"objectType":"annotation",',
+            b"}}" + after,
+        )
+        classes = [b'"classification":' + orjson.dumps(self._classified(name)) + b"," for name in class_names]
+        sources = [self._source(layer, *pair) for pair in pairs]
+        widest = sum(map(len, fixed)) + sum(max(map(len, some), default=0) for some in (_HEADS, classes, sources))
+        return Texts.of((*fixed, *_HEADS, *classes, *sources, bytes(SLACK))), widest
 
     def _odd(self, columns: Columns, row: int) -> bytes:
         """Write a row that is not for the kernels."""
