@@ -50,9 +50,9 @@ class UnreadChunk:
         """Give what it tells without its shapes."""
         return _numbered(self.ref, self.chunk.attributes())
 
-    def columns(self, attributes: Attributes) -> Columns:
-        """Give its rows with their properties, when its attributes are at hand."""
-        return self.chunk.columns(with_properties=True, attributes=attributes)
+    def columns(self, attributes: Attributes, layer: str) -> Columns:
+        """Give its rows with their properties, when its attributes and the name of its layer are at hand."""
+        return self.chunk.columns(with_properties=True, attributes=attributes, layer=layer)
 
 
 class ChunkReader:

@@ -63,4 +63,4 @@ def _unpacked(plan: Plan, chunk: UnreadChunk) -> Iterator[Columns]:
         mask[hidden] = False
     rows = np.flatnonzero(mask)
     if len(rows):
-        yield replace(chunk.columns(told).take(rows), layer=plan.layers[chunk.ref.layer].layer.name)
+        yield chunk.columns(told, plan.layers[chunk.ref.layer].layer.name).take(rows)
