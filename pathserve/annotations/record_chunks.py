@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pathserve.annotations.chunks import assemble, json_section, names_text
 from pathserve.annotations.packing import Packer
+from pathserve.annotations.record_places import CLOSED, PARTS, POSITIONS, RAW, REACH, RINGS, SCALE
 from pathserve.annotations.records import Records, kernels
 from pathserve.labels import Columns
 
@@ -40,17 +41,18 @@ class RecordChunk:
 
 def chunk_of_records(records: Records) -> RecordChunk | None:
     """Encode some records; None when they are not of one scale, or not all closed or all open."""
-    load, told = kernels(), records.told()
-    if told[load.RAW] or told[load.CLOSED] not in (0, len(records)):
+    told = records.told()
+    if told[RAW] or told[CLOSED] not in (0, len(records)):
         return None
     columns, areas = records.unpack(told, with_positions=False)
-    scale = int(told[load.SCALE])
+    scale = int(told[SCALE])
     boxes = np.empty((len(records), 4), np.int64)
-    sizes = len(records), int(told[load.PARTS]), int(told[load.RINGS]), int(told[load.POSITIONS])
+    sizes = len(records), int(told[PARTS]), int(told[RINGS]), int(told[POSITIONS])
     starts = columns.starts, columns.part_starts, columns.ring_starts
     # Not much more than is written: what is large comes from the system anew each time.
     geometry = np.empty(8 * sum(sizes[:3]) + 16 * sizes[2] + 4 * sizes[3] + _SLACK, np.uint8)
-    size = load.put_geometry(records.views, records.places, *starts, int(told[load.REACH]), geometry, boxes)
+    room = np.empty(2 * sizes[2], np.int64)
+    size = kernels().put_geometry(*records.views, records.places, *starts, told[REACH], geometry, boxes, room)
     raws = (_attributes(columns, boxes, scale, areas), geometry[:size], json_section(columns))
     return RecordChunk(assemble(sizes, raws), columns, boxes / float(scale))
 
@@ -64,10 +66,11 @@ def _attributes(
     head, packed = np.frombuffer(names.packed(), np.uint8), np.frombuffer(scores.packed(), np.uint8)
     out = np.empty(len(head) + len(packed) + _ROW_BYTES * len(columns) + _SLACK, np.uint8)
     out[: len(head)] = head
+    corners, extents = np.empty((2, 2 * len(columns)), np.int64)
     size = kernels().put_attributes(
         out,
         len(head),
-        columns.ids.view(np.int64),
+        columns.ids.reshape(-1),
         columns.kinds,
         columns.classes,
         columns.states,
@@ -75,7 +78,9 @@ def _attributes(
         packed,
         boxes,
         scale,
-        areas,
+        areas.view(np.uint8),
+        corners,
+        extents,
     )
     found: npt.NDArray[np.uint8] = out[:size]
     return found

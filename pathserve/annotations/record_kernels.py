@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from pathserve.annotations.record_places import CLOSED, PARTS, POSITIONS, RAW, REACH, RINGS, SCALE, TEXTS
 from pathserve.native.compiling import (
     BYTE,
     FLOAT,
@@ -34,7 +35,7 @@ from pathserve.native.compiling import (
     TRUTH,
     Array,
     Arrays,
-    entry,
+    called,
     given,
     inner,
     plain,
@@ -43,9 +44,6 @@ from pathserve.native.compiling import (
 
 HEAD = 9
 """Words in front of a record's positions."""
-
-SCALE, RAW, CLOSED, REACH, PARTS, RINGS, POSITIONS, TEXTS = range(8)
-"""Places in what `measure` gives; `TEXTS` is followed by those of the three texts."""
 
 _POLYGON, _COLLECTION = plain(np.int64(5)), plain(np.int64(7))
 _MOST_K = 2.0**52
@@ -212,7 +210,7 @@ def _put_centre(xy: Array, first: int, end: int, centres: Array, row: int) -> No
     centres[row, 0], centres[row, 1] = x0 / 2 + x1 / 2, y0 / 2 + y1 / 2
 
 
-@entry(INT, _ROOM, INT, _ROWS, _SHAPES, _TEXTS, INT, INT[::1], FLOAT[:, ::1])
+@inner
 def pack(
     records: Arrays,
     at: int,
@@ -252,7 +250,7 @@ def pack(
     return at
 
 
-@entry(NOTHING, _INTS, _INTS, _INTS, INT[::1])
+@inner
 def gather(words: Array, places: Array, sizes: Array, out: Array) -> None:
     """Copy records one behind another: those of so many words from these places on."""
     at = _ZERO
@@ -272,17 +270,18 @@ def _rings_at(w32: Array, place: int) -> tuple[int, int]:
     return place + HEAD + (rings + parts + 1) // 2, 2 * (place + HEAD)
 
 
-@entry(INT[::1], _RECORDS, _INTS)
-def measure(records: Arrays, places: Array) -> Array:
+@inner
+def measure(records: Arrays, places: Array, told: Array) -> None:
     """Tell what the records at some words hold together.
 
-    Returns
-    -------
-    At `SCALE` that of the first; `RAW`: how many have another or none; `CLOSED`: how many have only rings that end
-    where they start; `REACH`: largest step between positions, as the records have it; then sums, each of one count.
+    Parameters
+    ----------
+    told
+        All 0; gets at `SCALE` that of the first; `RAW`: how many have another or none; `CLOSED`: how many have only
+        rings that end where they start; `REACH`: largest step between positions, as the records have it; then sums,
+        each of one count.
     """
     _, w32, _, w8, _, _ = records
-    told = np.zeros(TEXTS + 3, np.int64)
     told[SCALE] = w32[2 * places[0] + 15]
     for place in places:
         h, b = 2 * place, 8 * place
@@ -296,7 +295,6 @@ def measure(records: Arrays, places: Array) -> Array:
             told[RAW] += 1
             continue
         told[REACH] = max(told[REACH], w32[h + 17])
-    return told
 
 
 @inner
@@ -343,11 +341,7 @@ def _steps_end(w32: Array, w8: Array, place: int) -> int:
     return at + 2 * rings + (steps + 1) // 2
 
 
-@entry(
-    NOTHING, _RECORDS, _INTS, INT[:, ::1], BYTE[::1], SMALL[::1], SMALL[::1], FLOAT[::1], BYTE[::1],
-    HALF[::1], INT[::1], INT[::1], INT[::1], FLOAT[:, ::1], INT[:, ::1], BYTE[::1], BYTE[::1], BYTE[::1],
-    allocates=True,
-)  # fmt: skip
+@inner
 def unpack(
     records: Arrays,
     places: Array,
@@ -374,11 +368,10 @@ def unpack(
     xy
         Stays empty when it is: positions are not asked for.
     text_starts
-        (3, N + 1): starts of the three texts.
+        (3, N + 1): starts of the three texts, of which the first are 0.
     """
     w64, w32, _, w8, f64, f32 = records
     ring, part, position = _ZERO, _ZERO, _ZERO
-    ends = np.zeros(3, np.int64)
     for row in range(len(places)):
         place = places[row]
         h, b = 2 * place, 8 * place
@@ -402,11 +395,11 @@ def unpack(
         for kind in range(3):
             length = _int(w32[h + 12 + kind])
             out = texts if kind == 0 else wholes if kind == 1 else drawn
+            end = text_starts[kind, row]
             for i in range(length):
-                out[ends[kind] + i] = w8[at + i]
-            ends[kind] += length
+                out[end + i] = w8[at + i]
             at += length
-            text_starts[kind, row + 1] = ends[kind]
+            text_starts[kind, row + 1] = end + length
 
 
 @inner
@@ -440,11 +433,7 @@ def _put_no_places(out: Array, at: int) -> int:
     return at + 1
 
 
-@entry(
-    INT, BYTE[::1], INT, given(INT, 2), _BYTES, _SMALLS, _SMALLS, _BYTES, _BYTES, given(INT, 2), INT,
-    given(HALF),
-    allocates=True,
-)  # fmt: skip
+@inner
 def put_attributes(
     out: Array,
     at: int,
@@ -457,22 +446,24 @@ def put_attributes(
     boxes: Array,
     scale: int,
     areas: Array,
+    corners: Array,
+    extents: Array,
 ) -> int:
     """Write a chunk's section of attributes behind its names; gives its end.
 
     Parameters
     ----------
+    ids, areas
+        Their bytes.
+    corners, extents
+        (2 N,): scratch.
     scores
         Already packed.
     boxes
         (N, 4) whole numbers k, as `put_geometry` gives them.
     """
     count = len(kinds)
-    id_bytes = ids.view(np.uint8)
-    for row in range(count):
-        for i in range(16):
-            out[at + i] = id_bytes[row, i]
-        at += 16
+    at = _put_text(out, at, ids, _ZERO, len(ids))
     for _ in range(3):  # number, revision, first revision: given at publication
         out[at : at + count + 1] = 0
         out[at] = 1
@@ -483,7 +474,6 @@ def put_attributes(
     at = _put_ints(out, at, exhaustive)
     at = _put_text(out, at, scores, _ZERO, len(scores))
     at = _put_no_places(out, _put_u32(out, at, scale))
-    corners, extents = np.empty(2 * count, np.int64), np.empty(2 * count, np.int64)
     before_x, before_y = _ZERO, _ZERO
     for row in range(count):
         x, y = boxes[row, 0], boxes[row, 1]
@@ -491,8 +481,7 @@ def put_attributes(
         extents[2 * row], extents[2 * row + 1] = boxes[row, 2] - x, boxes[row, 3] - y
         before_x, before_y = x, y
     at = _put_ints(out, _put_ints(out, at, corners), extents)
-    area_bytes = areas.view(np.uint8)
-    return _put_text(out, at, area_bytes, _ZERO, len(area_bytes))
+    return _put_text(out, at, areas, _ZERO, len(areas))
 
 
 @inner
@@ -531,7 +520,15 @@ def _put_box(records: Arrays, place: int, ring_starts: Array, ring: int, closed:
     return d - first
 
 
-@entry(INT, _RECORDS, _INTS, _INTS, _INTS, _INTS, INT, BYTE[::1], INT[:, ::1], allocates=True)
+@inner
+def _put_lengths(out: Array, at: int, starts: Array, room: Array) -> int:
+    count = len(starts) - 1
+    for i in range(count):
+        room[i] = starts[i + 1] - starts[i]
+    return _put_ints(out, at, room[:count])
+
+
+@inner
 def put_geometry(
     records: Arrays,
     places: Array,
@@ -541,6 +538,7 @@ def put_geometry(
     reach: int,
     out: Array,
     boxes: Array,
+    room: Array,
 ) -> int:
     """Write a chunk's section of geometry out of records of one scale that are all closed, or none; gives its end.
 
@@ -550,17 +548,18 @@ def put_geometry(
         Largest step of k between positions of a ring, as `measure` tells it.
     boxes
         (N, 4): gets k of each box.
+    room
+        (2 R,): scratch, for R rings.
     """
     _, w32, w16, w8, _, _ = records
-    at = _put_ints(out, _ZERO, np.diff(starts))
-    at = _put_ints(out, at, np.diff(part_starts))
-    at = _put_ints(out, at, np.diff(ring_starts))
+    at = _put_lengths(out, _ZERO, starts, room)
+    at = _put_lengths(out, at, part_starts, room)
+    at = _put_lengths(out, at, ring_starts, room)
     closed, rings = _int(w8[8 * places[0] + 47]), len(ring_starts) - 1
     out[at] = closed
     at = _put_no_places(out, _put_u32(out, at + 1, _int(w32[2 * places[0] + 15])))
-    firsts = np.empty(2 * rings, np.int64)
-    _take_firsts(records, places, firsts)
-    at = _put_no_places(out, _put_ints(out, at, firsts))
+    _take_firsts(records, places, room)
+    at = _put_no_places(out, _put_ints(out, at, room))
     out[at], out[at + 1] = 1, 1 if reach < 128 else 2  # no far steps: of one byte each
     at += 2
     count = 2 * (ring_starts[-1] - (1 + closed) * rings)
@@ -579,3 +578,24 @@ def put_geometry(
                 high[i + j] = (w16[d + j] >> 8) & 255
         i += steps
     return _int(at + count * (1 if reach < 128 else 2))
+
+
+_UNPACKED = (
+    *(INT[:, ::1], BYTE[::1], SMALL[::1], SMALL[::1], FLOAT[::1], BYTE[::1], HALF[::1]),
+    *(INT[::1], INT[::1], INT[::1], FLOAT[:, ::1], INT[:, ::1], BYTE[::1], BYTE[::1], BYTE[::1]),
+)
+_ATTRIBUTES = (
+    *(BYTE[::1], INT, _BYTES, _BYTES, _SMALLS, _SMALLS, _BYTES, _BYTES, given(INT, 2), INT, _BYTES),
+    *(INT[::1], INT[::1]),
+)
+
+ENTRIES = {
+    "pack": called(pack, INT, _ROOM, INT, _ROWS, _SHAPES, _TEXTS, INT, INT[::1], FLOAT[:, ::1]),
+    "gather": called(gather, NOTHING, _INTS, _INTS, _INTS, INT[::1]),
+    "measure": called(measure, NOTHING, _RECORDS, _INTS, INT[::1]),
+    "unpack": called(unpack, NOTHING, _RECORDS, _INTS, *_UNPACKED),
+    "put_attributes": called(put_attributes, INT, *_ATTRIBUTES),
+    "put_geometry": called(
+        put_geometry, INT, _RECORDS, _INTS, _INTS, _INTS, _INTS, INT, BYTE[::1], INT[:, ::1], INT[::1]
+    ),
+}

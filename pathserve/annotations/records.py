@@ -4,14 +4,16 @@
 """
 
 from dataclasses import dataclass
-from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.packing import best_scale
+from pathserve.annotations.record_places import PARTS, POSITIONS, RINGS, TEXTS, TOLD
 from pathserve.labels import Columns, Texts
+from pathserve.native import kernels_of
 
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.int64]
@@ -22,9 +24,9 @@ _ROW_WORDS, _RING_WORDS = 16, 4
 _POSITIONS_AT = 8
 
 
-def kernels() -> Any:  # noqa: ANN401 - numba's functions are not typed
+def kernels() -> SimpleNamespace:
     """Load the machine code: who imports few rows is spared it."""
-    return import_module("pathserve.annotations.record_kernels")
+    return kernels_of("pathserve.annotations.record_kernels")
 
 
 def views(words: Words) -> Views:
@@ -65,22 +67,23 @@ class Records:
 
     def told(self) -> Ints:
         """Give what `record_kernels.measure` tells."""
-        found: Ints = kernels().measure(self.views, self.places)
+        found = np.zeros(TOLD, np.int64)
+        kernels().measure(*self.views, self.places, found)
         return found
 
     def unpack(self, told: Ints, *, with_positions: bool) -> tuple[Columns, npt.NDArray[np.float32]]:
         """Give them as columns, of which ``xy`` may be left empty, and their areas (N,)."""
-        load, count = kernels(), len(self)
+        count = len(self)
         ids, scores, areas = np.empty((count, 2), np.int64), np.empty(count), np.empty(count, np.float32)
         kinds, exhaustive = np.empty(count, np.uint8), np.empty(count, np.uint8)
         classes, states = np.empty(count, np.int32), np.empty(count, np.int32)
-        starts, part_starts = np.zeros(count + 1, np.int64), np.zeros(told[load.PARTS] + 1, np.int64)
-        ring_starts = np.zeros(told[load.RINGS] + 1, np.int64)
-        xy = np.empty((told[load.POSITIONS] if with_positions else 0, 2))
+        starts, part_starts = np.zeros(count + 1, np.int64), np.zeros(told[PARTS] + 1, np.int64)
+        ring_starts = np.zeros(told[RINGS] + 1, np.int64)
+        xy = np.empty((told[POSITIONS] if with_positions else 0, 2))
         text_starts = np.zeros((3, count + 1), np.int64)
-        texts = [np.empty(told[load.TEXTS + kind], np.uint8) for kind in range(3)]
-        load.unpack(
-            self.views, self.places, ids, kinds, classes, states, scores, exhaustive, areas, starts,
+        texts = [np.empty(told[TEXTS + kind], np.uint8) for kind in range(3)]
+        kernels().unpack(
+            *self.views, self.places, ids, kinds, classes, states, scores, exhaustive, areas, starts,
             part_starts, ring_starts, xy, text_starts, *texts,
         )  # fmt: skip
         properties, geometries, drawn = map(Texts, texts, text_starts)
@@ -159,7 +162,7 @@ class RecordBuffer:
         )
         shapes = xy, xy.view(np.int64), columns.ring_starts, columns.part_starts, columns.starts
         texts = [part for some in (columns.properties, wholes, drawn) for part in (some.data, some.starts)]
-        self.used = kernels().pack(self.views, self.used, rows, shapes, tuple(texts), self._scale, places, centres)
+        self.used = kernels().pack(*self.views, self.used, *rows, *shapes, *texts, self._scale, places, centres)
         return places, centres
 
 

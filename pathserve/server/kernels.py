@@ -25,11 +25,11 @@ MODULES = (
     "pathserve.annotations.gather_kernels",
     "pathserve.annotations.id_kernels",
     "pathserve.annotations.json_number_kernels",
-    "pathserve.annotations.record_kernels",
 )
 
 OBJECTS = (
     "pathserve.annotations.chunk_kernels",
+    "pathserve.annotations.record_kernels",
     "pathserve.formats.geojson.scan",
     "pathserve.formats.geojson.text_kernels",
     "pathserve.geometry.ring_kernels",
