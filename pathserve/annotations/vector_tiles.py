@@ -276,8 +276,9 @@ class _Objects:
             looks[look] = len(self._tags)
             self._tags.append(self.layer.tags(_named(part, look // 2 // states, look // 2 % states, look % 2)))
         self._packed = _bytes_of(self._tags)
-        made: Ints = np.where(tags < 0, looks[np.minimum(-1 - tags, len(looks) - 1)], tags)
-        return made
+        absent = tags < 0
+        tags[absent] = looks[-1 - tags[absent]]
+        return tags
 
     def _draw(self, part: TilePart, shapes: Columns, rows: Ints, tags: Ints) -> None:
         self.layer.add(

@@ -247,6 +247,16 @@ def test_tags_tell_class_layer_state_and_exhaustive_areas():
     assert [feature["id"] for feature in features] == [1, 2, 3, 1]
 
 
+def test_a_part_may_have_fewer_tags_than_came_before_it_and_some_of_them_made():
+    names = tuple(f"class {n}" for n in range(20))
+    many = part_of([polygon(square(9 * n, 10, 5)) for n in range(20)], classes=np.arange(20), class_names=names)
+    shapes = [polygon(square(x, 50, 5)) for x in (0, 20)]
+    few = part_of(shapes, classes=np.arange(2), class_names=("tumour", "stroma"))
+    parts = [replace(few, layer="BB", rows=np.array(rows)) for rows in ([0], [0, 1])]
+    features = read(encode_tile([many, *parts], FULL))
+    assert [feature["properties"].get("class") for feature in features] == [*names, "tumour", "tumour", "stroma"]
+
+
 def test_numbers_of_any_size_come_back():
     part = part_of([polygon(square(1, 1, 5))] * 3)
     part = replace(part, told=replace(part.told, numbers=np.array([1, 128, 2**53 + 1])))
