@@ -1,6 +1,6 @@
 """Machine code that takes decimal numbers out of JSON text and puts them back. Loaded when first needed."""
 
-from pathserve.native.compiling import BYTE, INT, Array, entry, given
+from pathserve.native.compiling import BYTE, INT, Array, called, given, inner
 
 _BYTES = given(BYTE)
 
@@ -13,7 +13,7 @@ END = 44
 _QUOTE, _ESCAPE, _MINUS, _PLUS, _POINT, _E, _SMALL_E, _ZERO, _NINE = 34, 92, 45, 43, 46, 69, 101, 48, 57
 
 
-@entry(INT, _BYTES, INT)
+@inner
 def number_end(text: Array, at: int) -> int:
     """Give the place behind the decimal number (with a point or an exponent) that starts at a place; else the place."""
     end = at
@@ -28,7 +28,7 @@ def number_end(text: Array, at: int) -> int:
     return end if decimal else at
 
 
-@entry(INT, _BYTES, BYTE[::1], BYTE[::1], INT[::1])
+@inner
 def take_out(text: Array, rest: Array, numbers: Array, sizes: Array) -> int:
     """Put ``text`` without its decimal numbers into ``rest``, and those into ``numbers``.
 
@@ -84,7 +84,7 @@ def take_out(text: Array, rest: Array, numbers: Array, sizes: Array) -> int:
     return count
 
 
-@entry(INT, _BYTES, _BYTES, BYTE[::1])
+@inner
 def put_back(rest: Array, numbers: Array, text: Array) -> int:
     """Undo `take_out` into ``text``; gives the bytes written, or -1 when they do not fit or numbers are missing."""
     t, n = 0, 0
@@ -105,3 +105,9 @@ def put_back(rest: Array, numbers: Array, text: Array) -> int:
             return -1
         n += 1
     return t
+
+
+ENTRIES = {
+    "take_out": called(take_out, INT, _BYTES, BYTE[::1], BYTE[::1], INT[::1]),
+    "put_back": called(put_back, INT, _BYTES, _BYTES, BYTE[::1]),
+}

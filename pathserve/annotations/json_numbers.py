@@ -3,13 +3,13 @@
 A cell of QuPath has some hundred measurements as text of 17 digits each. As float64 they take 8 bytes at most.
 """
 
-from functools import cache
-from importlib import import_module
-from types import ModuleType
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
 import orjson
+
+from pathserve.native import kernels_of
 
 
 def take_out(text: bytes) -> tuple[bytes, bytes, int] | None:
@@ -64,6 +64,5 @@ def as_text(values: npt.NDArray[np.float64]) -> bytes:
     return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1] + b","
 
 
-@cache
-def _kernels() -> ModuleType:
-    return import_module("pathserve.annotations.json_number_kernels")
+def _kernels() -> SimpleNamespace:
+    return kernels_of("pathserve.annotations.json_number_kernels")

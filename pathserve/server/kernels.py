@@ -24,11 +24,11 @@ MODULES = (
     "pathserve.annotations.tile_kernels",
     "pathserve.annotations.gather_kernels",
     "pathserve.annotations.id_kernels",
-    "pathserve.annotations.json_number_kernels",
 )
 
 OBJECTS = (
     "pathserve.annotations.chunk_kernels",
+    "pathserve.annotations.json_number_kernels",
     "pathserve.annotations.record_kernels",
     "pathserve.formats.geojson.scan",
     "pathserve.formats.geojson.text_kernels",
