@@ -1,7 +1,6 @@
 """What the beginning of a JSON text tells of the whole, for telling formats apart. Nothing in it recurses."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -9,7 +8,15 @@ import orjson
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-_TOKEN = re.compile(rb'[\s\x1e]*+([{}\[\]:,]|"(?:[^"\\]|\\.)*+"|[^\s{}\[\]:,"]++)', re.DOTALL)
+_TEXT = rb'"(?:[^"\\]|\\.)*+"'
+_PLAIN = rb'[^\[\]{}"]*+'
+_NUMBERS = rb"\[" + _PLAIN + rb"\]"
+_POSITIONS = rb"\[" + _PLAIN + rb"(?:" + _NUMBERS + _PLAIN + rb")*+\]"
+_RINGS = rb"\[" + _PLAIN + rb"(?:" + _POSITIONS + _PLAIN + rb")*+\]"
+"""Arrays in which no text and no object stands are one token: files are full of coordinates."""
+
+_TOKEN = re.compile(rb"[\s\x1e]*+(" + _RINGS + rb"|[{}\[\]:,]|" + _TEXT + rb'|[^\s{}\[\]:,"]++)', re.DOTALL)
+_BRACKET = re.compile(rb'(?:[^{}\[\]"]++|' + _TEXT + rb")*+(" + _RINGS + rb"|[{}\[\]])", re.DOTALL)
 _MAX_TEXT = 4096
 
 
@@ -39,25 +46,25 @@ def outline(head: bytes) -> Outline:
 
     Every format asks for that of the same bytes; the newest is kept, and nobody changes it.
     """
-    walk = _Outliner(_tokens(head.removeprefix(BYTE_ORDER_MARK)))
-    walk.run()
+    walk = _Outliner()
+    walk.run(head.removeprefix(BYTE_ORDER_MARK))
     return walk.found
 
 
 class _Outliner:
     """Follows the tokens of a text, two objects deep."""
 
-    def __init__(self, tokens: Iterator[bytes]) -> None:
-        self._tokens = tokens
+    def __init__(self) -> None:
         self.found = Outline()
         self._path: list[str] = []  # the brackets that are open
         self._names: list[str] = []  # the newest member of each bracket
         self._objects: list[Outline | None] = []  # whose members stand in each bracket, if anybody asks
 
-    def run(self) -> None:
+    def run(self, text: bytes) -> None:
         """Read tokens until they end."""
-        before = b""
-        for token in self._tokens:
+        before, place = b"", 0
+        while (match := (_BRACKET if self._is_beyond() else _TOKEN).match(text, place)) is not None:
+            token, place = match[1], match.end()
             if token in b"{[":
                 self._open(token.decode())
             elif token in b"}]":
@@ -67,12 +74,18 @@ class _Outliner:
                 if not self._path:
                     return
             elif not self._path:
+                if token[:1] == b"[":
+                    self._open("[")
                 return
             elif token == b":" and before[:1] == b'"':
                 self._name(before)
             elif before == b":" and token[:1] == b'"':
                 self._text(token)
             before = token
+
+    def _is_beyond(self) -> bool:
+        """Tell whether nobody asks what stands in the innermost bracket, however deep: only where it ends."""
+        return len(self._path) > 2 and self._objects[-1] is None
 
     def _open(self, bracket: str) -> None:
         mine: Outline | None = None
@@ -115,10 +128,3 @@ def _text(token: bytes) -> str:
         return str(orjson.loads(token))
     except orjson.JSONDecodeError:
         return ""
-
-
-def _tokens(text: bytes) -> Iterator[bytes]:
-    place = 0
-    while (match := _TOKEN.match(text, place)) is not None:
-        place = match.end()
-        yield match[1]

@@ -1,9 +1,11 @@
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pathserve.errors import Invalid, Unsupported
 from pathserve.formats.contract import HEAD_BYTES
-from pathserve.formats.json_head import outline
+from pathserve.formats.json_head import Outline, outline
 from pathserve.formats.registry import FORMATS, by_name, recognise
 
 POINT = b'{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{}}'
@@ -108,3 +110,34 @@ def test_an_outline_shows_members_two_objects_deep():
     assert outline(orjson.dumps([text])).first[""].members["type"] == "a"
     for cut in range(len(orjson.dumps(text))):
         outline(orjson.dumps(text)[:cut])
+
+
+_VALUES = st.recursive(
+    st.none() | st.integers(-9, 9) | st.sampled_from(["", "a", ']"', "[{", "\\", "a:b,"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from('ab"[:'), inner, max_size=3),
+    max_leaves=30,
+)
+
+
+def _outlined(value):
+    """Say what an outline is, of a whole text that was read."""
+    if not isinstance(value, dict | list):
+        return Outline()
+    found = Outline("{" if isinstance(value, dict) else "[")
+    members = value.items() if isinstance(value, dict) else [("", item) for item in value]
+    for name, member in members:
+        if isinstance(value, dict):
+            found.members[name] = member if isinstance(member, str) else None
+        for item in member if isinstance(member, list) and isinstance(value, dict) else [member]:
+            if isinstance(item, dict) and name not in found.first:
+                found.first[name] = Outline("{", {key: e if isinstance(e, str) else None for key, e in item.items()})
+    return found
+
+
+@settings(max_examples=400, deadline=None)
+@given(_VALUES | st.lists(_VALUES) | st.dictionaries(st.sampled_from("abc"), _VALUES), st.booleans())
+def test_an_outline_is_what_reading_the_whole_text_tells(value, wide):
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 if wide else None)
+    assert outline(text) == _outlined(value)
+    for cut in range(len(text)):
+        outline(text[:cut])
