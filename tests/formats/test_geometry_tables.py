@@ -6,6 +6,7 @@ import sqlite3
 import struct
 import zlib
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -143,7 +144,6 @@ def test_limits(form, tmp_path):
     assert [isinstance(item, FeatureIssue) for item in found] == large
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # GDAL tells of odd rings in files that were damaged
 @by_format
 def test_files_that_were_cut_off_or_damaged(form, tmp_path):
     path = tmp_path / "file"
@@ -285,6 +285,15 @@ def test_tables_without_geometry_are_refused(tmp_path):
     pa.feather.write_feather(table, tmp_path / "file")
     with pytest.raises(Unsupported):
         read(GEOFEATHER, tmp_path / "file")
+
+
+@by_format
+def test_two_columns_of_one_name_are_refused(form, tmp_path):
+    given = [replace(annotation, properties={"aaaa": 1, "bbbb": 2}) for annotation in sample()]
+    data, _ = write(form, given)
+    if data.count(b"bbbb") and form is not TIATOOLBOX:  # SQL has columns of its own
+        with pytest.raises(PathServeError):
+            read(form, _file(tmp_path / "file", data.replace(b"bbbb", b"aaaa")))
 
 
 def test_a_missing_package_says_what_to_install():

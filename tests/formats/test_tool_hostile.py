@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pathserve.errors import Invalid, PathServeError, TooLarge
+from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
 from pathserve.formats import registry
 from pathserve.formats.contract import HEAD_BYTES, ReadContext, SlideFrame
 from pathserve.formats.tools import json_stream, xml_events
@@ -200,6 +200,22 @@ def test_broken_json_says_after_how_many_objects(tmp_path, text, code):
     assert refused.value.code == code
 
 
+def test_whole_numbers_beyond_64_bits_are_floats_as_in_geojson(tmp_path):
+    user = '{"id":18446744073709551615,"n":9223372036854775808,"m":[-99999999999999999999,{"f":0.1}],"t":"1e9"}'
+    # More objects than a block of the text holds come before.
+    listed = [element()] * 3_000 + [element().removesuffix("}") + f',"user":{user}}}', element(center=[3, 4, 0])]
+    items = read(tmp_path / "a.json", '{"elements":[' + ",".join(listed) + "]}")
+    assert len(items) == 3_002
+    kept = items[3_000].properties["dsa"]["user"]
+    assert kept == {"id": 18446744073709551615, "n": 9223372036854775808, "m": [-1e20, {"f": 0.1}], "t": "1e9"}
+    assert (type(kept["id"]), type(kept["m"][0])) == (int, float)
+    assert items[-1].geometry == {"type": "Point", "coordinates": [3.0, 4.0]}
+    for number in ("1e400", "9" * 400, "9" * 9_000):
+        listed[-1] = f'{{"type":"point","center":[{number},0,0]}}'
+        with pytest.raises(Invalid, match=r"after 3,00[01] objects"):
+            read(tmp_path / "a.json", '{"elements":[' + ",".join(listed) + "]}")
+
+
 @pytest.mark.parametrize(
     ("bad", "code"),
     [
@@ -271,6 +287,13 @@ def test_tables_with_broken_rows_say_where(tmp_path):
     assert [getattr(item, "code", None) for item in items] == ["bad_coordinates", None, "out_of_range"]
     with pytest.raises(PathServeError, match="line 2"):
         read(tmp_path / "a.tsv", header + 'a\t"x"y\t1\t1\n')
+
+
+def test_tables_whose_lines_end_in_the_old_way_are_read(tmp_path):
+    lines = ("group\tcolor\tcoords_x\tcoords_y", "a\t\t1,5,5\t1,1,5", "b\t\t2,6,6\t2,2,6")
+    assert len(read(tmp_path / "a.tsv", "\r".join(lines))) == 2
+    with pytest.raises(Unsupported, match="no outlines"):
+        registry.recognise(b"a,b\rc,d\r")
 
 
 def test_memory_goes_by_the_largest_object_and_not_by_the_file(tmp_path):

@@ -7,7 +7,7 @@ in `geoparquet`; ours state pixels. Files are written without a spatial index: t
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shutil import copyfileobj
 from typing import Any, BinaryIO
@@ -37,19 +37,34 @@ def read_flatgeobuf(path: Path, context: ReadContext) -> Iterator[Item]:
             raise Invalid("This is no FlatGeobuf.", code="damaged")
     try:
         with ExitStack() as stack:
-            with warnings.catch_warnings():
-                # GDAL warns of what is odd about a file's reference system, in words that may hold its path.
-                warnings.simplefilter("ignore")
+            with _without_warnings():
                 meta, reader = stack.enter_context(
                     ogr.open_arrow(str(path), use_pyarrow=True, batch_size=BATCH, return_fids=False)
                 )
             name = meta["geometry_name"] or "wkb_geometry"
             names = [("geometry" if field == name else field) for field in reader.schema.names]
             schema = pa.schema([field.with_name(new) for field, new in zip(reader.schema, names, strict=True)])
-            renamed = (_checked(pa.record_batch(batch.columns, schema=schema)) for batch in reader)
+            renamed = (_checked(pa.record_batch(batch.columns, schema=schema)) for batch in _each(reader))
             yield from read_batches(renamed, schema, context)
     except (ogr.errors.DataSourceError, ogr.errors.DataLayerError, pa.ArrowException, *_ERRORS):
         raise Invalid("The FlatGeobuf is damaged, or was cut off.", code="damaged") from None
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Leave out what GDAL says of odd reference systems and open rings: its words may hold a path."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _each(reader: Any) -> Iterator[Any]:  # noqa: ANN401 - Arrow's own
+    while True:
+        with _without_warnings():
+            batch = next(reader, None)
+        if batch is None:
+            return
+        yield batch
 
 
 def _checked(batch: Any) -> Any:  # noqa: ANN401 - Arrow's own

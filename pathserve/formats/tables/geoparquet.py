@@ -99,9 +99,13 @@ def read_batches(batches: Iterable[Any], schema: Any, context: ReadContext) -> I
     ------
     Unsupported
         When no column holds well-known binary.
+    Invalid
+        When two columns have one name.
     TooLarge
         When there are too many rows.
     """
+    if len(set(schema.names)) < len(schema.names):
+        raise Invalid("Two columns of the table have the same name.", code="damaged")
     geometry, derived = _geometry_column(schema)
     names = [name for name in schema.names if name != geometry and name not in derived]
     binary = [name for name in names if _is_binary(schema.field(name).type)]

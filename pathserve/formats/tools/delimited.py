@@ -1,6 +1,7 @@
 """Tables as text (comma, tab or semicolon), row by row, with a limit on the length of a row."""
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -10,12 +11,13 @@ from pathserve.errors import Invalid, TooLarge
 MAX_ROW_CHARACTERS = 32 * 1024 * 1024
 """Most characters of one row; Python's own module takes 131,072 in one field unless told otherwise."""
 
+_LINE_END = re.compile(rb"[\r\n]")
 _MARKS = ("\t", ";", ",")
 
 
 def header_of(head: bytes) -> tuple[list[str], str] | None:
     """Give the names of columns and the mark between them, when the beginning of a file has at least two of them."""
-    line = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].strip(b"\r")
+    line = _LINE_END.split(head.removeprefix(b"\xef\xbb\xbf"), maxsplit=1)[0]
     try:
         text = line.decode()
     except UnicodeDecodeError:

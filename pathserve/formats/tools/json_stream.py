@@ -4,8 +4,12 @@ They name their arrays differently, and put them within lists and objects, so wh
 GeoJSON and COCO, which are the largest by far, have faster readers of their own (`scan`, `json_members`).
 """
 
+import math
 import re
 from collections.abc import Iterator
+from decimal import Decimal
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +31,9 @@ WHOLE = ""
 ITEMS = "item"
 """Route of the items of the outermost array; ``elements.item`` is that of the array that a member holds."""
 
+_NUMBER_TOO_LONG = "integer overflow"
+_MOST_DIGITS = 4_000
+_TOO_MANY_DIGITS = re.compile(rb"[0-9]{%d}" % _MOST_DIGITS)
 _BLOCK = 64 * 1024
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 _ENDS_ESCAPING = re.compile(rb"(?:^|[^\\])(?:\\\\)*\\\Z", re.DOTALL)
@@ -52,38 +59,85 @@ def read_items(path: Path, route: str) -> Iterator[Any]:
     TooLarge
         When an object is.
     """
-    yield from _walk(path, lambda source: ijson.items(source, route, buf_size=_BLOCK, use_float=True))
+    yield from _walk(path, partial(ijson.items, prefix=route))
 
 
 def read_column(path: Path, name: str) -> Iterator[tuple[str, Any]]:
     """Walk through the members of the object that the outermost object's member ``name`` is; errors as `read_items`."""
-    yield from _walk(path, lambda source: ijson.kvitems(source, name, buf_size=_BLOCK, use_float=True))
+    yield from _walk(path, partial(ijson.kvitems, prefix=name))
 
 
 def _walk(path: Path, begin: Any) -> Iterator[Any]:  # noqa: ANN401 - ijson has no types
     count = 0
-    with path.open("rb") as file:
-        source = _Source(file)
+    try:
         try:
-            for found in begin(source):
-                source.waiting = 0
+            for found in _read(path, begin, use_float=True):
                 count += 1
                 yield found
-        except (ijson.JSONError, ValueError, OverflowError):
-            raise Invalid(f"The text is not JSON, or is cut off, after {count:,} objects.", code="not_json") from None
-        except _TooDeepError:
-            message = f"The text is nested more than {MAX_DEPTH} levels deep, after {count:,} objects."
-            raise Invalid(message, code="too_deep") from None
+        except ijson.JSONError as error:
+            if _NUMBER_TOO_LONG not in str(error):
+                raise
+            # What makes floats at once takes no whole number beyond 64 bits; what makes decimals needs twice as long.
+            for found in islice(_read(path, begin, use_float=False), count, None):
+                value = _with_floats(found)
+                count += 1
+                yield value
+    except (ijson.JSONError, ValueError, OverflowError):
+        raise Invalid(f"The text is not JSON, or is cut off, after {count:,} objects.", code="not_json") from None
+    except _TooDeepError:
+        message = f"The text is nested more than {MAX_DEPTH} levels deep, after {count:,} objects."
+        raise Invalid(message, code="too_deep") from None
+
+
+def _read(path: Path, begin: Any, *, use_float: bool) -> Iterator[Any]:  # noqa: ANN401 - as above
+    with path.open("rb") as file:
+        source = _Source(file if use_float else _ShortNumbers(file))
+        for found in begin(source, buf_size=_BLOCK, use_float=use_float):
+            source.waiting = 0
+            yield found
+
+
+def _with_floats(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Make a float of each decimal, and of each whole number that 64 bits do not hold, as in GeoJSON."""
+    if isinstance(value, dict):
+        return {name: _with_floats(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_with_floats, value))
+    if isinstance(value, Decimal) or (type(value) is int and not -(2**63) <= value < 2**64):
+        number = float(value)
+        if not math.isfinite(number):
+            raise OverflowError
+        return number
+    return value
 
 
 class _TooDeepError(PathServeError):
     """The text goes deeper than it may."""
 
 
+class _ShortNumbers:
+    """The bytes of a text whose numbers have less than thousands of digits.
+
+    Python makes no numbers of so many, and the parser that asks it for one ends the process.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._end = b""
+
+    def read(self, count: int) -> bytes:
+        """Read the next bytes; raises OverflowError where so many digits are."""
+        block = self._file.read(count)
+        if _TOO_MANY_DIGITS.search(self._end + block):
+            raise OverflowError
+        self._end = block[-_MOST_DIGITS:]
+        return block
+
+
 class _Source:
     """The bytes of a text, looked at for their depth before they are parsed."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO | _ShortNumbers) -> None:
         self._file = file
         self._begun = self._within_text = self._escaping = False
         self._depth = 0
