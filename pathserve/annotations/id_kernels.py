@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pathserve.native.compiling import BYTE, INT, NOTHING, SMALL, TINY, TRUTH, WORD, Array, entry, given, inner
+from pathserve.native.compiling import BYTE, INT, NOTHING, SMALL, TRUTH, WORD, Array, entry, given, inner
 
 _INTS, _BYTES, _WORDS, _SMALLS = given(INT), given(BYTE), given(WORD), given(SMALL)
 
 _ONE, _ZERO, _MINUS_ZERO, _RING = np.uint64(1), np.uint64(0), np.uint64(1 << 63), np.uint64(1 << 40)
+_PLACE_BITS, _PLACE = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 @inner
@@ -81,43 +82,31 @@ def _slot(keys: Array, row: int, secret: Any, mask: Any) -> int:  # noqa: ANN401
     return np.int64(_mix(_mix(keys[row, 0] ^ secret) + keys[row, 1]) & mask)  # type: ignore[return-value]
 
 
-@entry(NOTHING, SMALL[::1], given(WORD, 2), WORD, INT)
-def put(slots: Array, keys: Array, secret: Any, first: int) -> None:  # noqa: ANN401 - uint64
-    """Note where ids lie of which none is there: the first of them at ``first``."""
+@entry(NOTHING, WORD[::1], _WORDS, INT)
+def put(slots: Array, hashes: Array, first: int) -> None:
+    """Note where ids lie of which none is there: the first of them at ``first``; see `import_ids`."""
     mask = np.uint64(len(slots) - 1)
-    for row in range(len(keys)):
-        slot = _slot(keys, row, secret, mask)
-        while slots[slot] >= 0:
+    for row in range(len(hashes)):
+        slot = np.int64(hashes[row] & mask)
+        while slots[slot] != _ZERO:
             slot = (slot + 1) & (len(slots) - 1)
-        slots[slot] = first + row
+        slots[slot] = (hashes[row] & ~_PLACE) + np.uint64(first + row + 1)
 
 
-@entry(
-    NOTHING, _SMALLS, given(WORD, 2), _WORDS, given(WORD, 2), _WORDS, WORD, TINY, TINY,
-    TINY[::1],
-)  # fmt: skip
-def compare(
-    slots: Array,
-    there: Array,
-    there_digests: Array,
-    keys: Array,
-    digests: Array,
-    secret: Any,  # noqa: ANN401 - uint64
-    known: int,
-    taken: int,
-    standing: Array,
-) -> None:
-    """Set the standing of ids that are there: ``known`` with the same digest, else ``taken``."""
-    mask = np.uint64(len(slots) - 1)
-    for row in range(len(keys)):
-        slot = _slot(keys, row, secret, mask)
-        place = slots[slot]
-        while place >= 0:
-            if there[place, 0] == keys[row, 0] and there[place, 1] == keys[row, 1]:
-                standing[row] = known if there_digests[place] == digests[row] else taken
-                break
+@entry(NOTHING, _WORDS, _WORDS, INT[::1], INT[::1])
+def find(slots: Array, hashes: Array, at: Array, places: Array) -> None:
+    """Set the place of the first id from a slot on whose half of the hash is the same, and set the slot to its.
+
+    Nothing is set where there is none.
+    """
+    for row in range(len(hashes)):
+        slot = at[row]
+        there = slots[slot]
+        while there != _ZERO and there >> _PLACE_BITS != hashes[row] >> _PLACE_BITS:
             slot = (slot + 1) & (len(slots) - 1)
-            place = slots[slot]
+            there = slots[slot]
+        if there != _ZERO:
+            at[row], places[row] = slot, np.int64(there & _PLACE) - 1
 
 
 @entry(TRUTH, SMALL[::1], given(WORD, 2), WORD)

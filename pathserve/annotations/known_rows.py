@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from enum import IntEnum
 from uuid import UUID
 
 import numpy as np
@@ -16,6 +15,7 @@ from pathserve.annotations.heads import find_heads, find_placed_rows, rows_with_
 from pathserve.annotations.layers import is_removed
 from pathserve.annotations.matching import id_keys
 from pathserve.annotations.rows import Content, content_of_row
+from pathserve.annotations.standing import Standing
 from pathserve.annotations.versions import stored_contents
 from pathserve.db import Transaction
 from pathserve.labels import Columns
@@ -26,82 +26,6 @@ Differences = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Halves = npt.NDArray[np.uint64]
 """(N, 2): both halves of ids."""
-
-_FEWEST = 1024
-
-
-class Standing(IntEnum):
-    """What is there under the id of a row."""
-
-    NEW = 0
-    KNOWN = 1
-    CHANGED = 2
-    TAKEN = 3
-
-
-class ImportIds:
-    """The ids of one import so far, each with a digest of what its row says; 40 bytes a row.
-
-    A table with open addressing that takes and finds many at once; a secret makes it no use to choose ids that collide.
-    """
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._keys, self._digests = np.empty((_FEWEST, 2), np.uint64), np.empty(_FEWEST, np.uint64)
-        self._slots = np.full(2 * _FEWEST, -1, np.int32)
-        self._secret = np.uint64(int.from_bytes(os.urandom(8)))
-
-    def add(self, ids: Ids, digests: Digests) -> None:
-        """Take ids that are not there yet, each once."""
-        first, self._count = self._count, self._count + len(ids)
-        if self._count > len(self._keys):
-            room = 1 << self._count.bit_length()
-            self._keys = np.concatenate((self._keys[:first], np.empty((room - first, 2), np.uint64)))
-            self._digests = np.concatenate((self._digests[:first], np.empty(room - first, np.uint64)))
-            self._slots = np.full(2 * room, -1, np.int32)
-            self._put(self._keys[:first], 0)
-        keys = _halves(ids)
-        self._keys[first : self._count], self._digests[first : self._count] = keys, digests
-        self._put(keys, first)
-
-    def compare(self, ids: Ids, digests: Digests) -> npt.NDArray[np.int8]:
-        """Tell (N,) `Standing`: new, known, or taken by an earlier row of this import that says something else."""
-        keys = _halves(ids)
-        standing = np.zeros(len(keys), np.int8)
-        if len(keys) > FEW:
-            table = self._slots, self._keys, self._digests, keys, digests, self._secret
-            kernels().compare(*table, Standing.KNOWN, Standing.TAKEN, standing)
-            return standing
-        rows, slots = np.arange(len(keys)), self._first_slots(keys)
-        while len(rows):
-            there = self._slots[slots]
-            filled = there >= 0
-            rows, slots, there = rows[filled], slots[filled], there[filled]
-            hit = (self._keys[there, 0] == keys[rows, 0]) & (self._keys[there, 1] == keys[rows, 1])
-            same = self._digests[there[hit]] == digests[rows[hit]]
-            standing[rows[hit]] = np.where(same, Standing.KNOWN, Standing.TAKEN)
-            rows, slots = rows[~hit], self._next_slots(slots[~hit])
-        return standing
-
-    def _put(self, keys: Halves, first: int) -> None:
-        """Note where ids lie of which none is there: the first of them at ``first``."""
-        if len(keys) > FEW:
-            kernels().put(self._slots, keys, self._secret, first)
-            return
-        places, slots = np.arange(first, first + len(keys), dtype=np.int32), self._first_slots(keys)
-        while len(places):
-            free = self._slots[slots] < 0
-            self._slots[slots[free]] = places[free]
-            # Of several that meet at one slot the last has it.
-            left = self._slots[slots] != places
-            places, slots = places[left], self._next_slots(slots[left])
-
-    def _first_slots(self, keys: Halves) -> npt.NDArray[np.int64]:
-        mixed = mix(mix(keys[:, 0] ^ self._secret) + keys[:, 1])
-        return (mixed & np.uint64(len(self._slots) - 1)).astype(np.int64)
-
-    def _next_slots(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        return (slots + 1) & (len(self._slots) - 1)
 
 
 def repeats(ids: Ids, digests: Digests, written: Mask) -> npt.NDArray[np.int8]:

@@ -2,25 +2,21 @@
 
 Rows are held as records (`records`). When there are more than a buffer holds, they are sorted and written to a
 temporary file as one run, and the buffer begins anew. Reading goes through all runs together in the order of one
-Hilbert curve over the slide. Few rows stay as they came.
+Hilbert curve, over the slide and as far beyond it as anything may lie. Few rows stay as they came.
 """
 
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.hilbert import CHUNK_ROWS, hilbert_distance
 from pathserve.annotations.records import RecordBuffer, Records, kernels, views, words_of
+from pathserve.annotations.sorted_runs import ScratchFile, SortedRuns, Words
+from pathserve.geometry.validity import FRAME_FACTOR
 from pathserve.labels import Columns
 
-Keys = npt.NDArray[np.uint32]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Neighbours = Columns | Records
@@ -32,40 +28,37 @@ _BUFFER_WORDS = 8 * 1024 * 1024
 _BLOCK_WORDS = 2 * 1024 * 1024
 _BLOCK_ROWS = 64 * CHUNK_ROWS
 _CHUNK_POSITIONS = 256 * CHUNK_ROWS
-_ORDER = 16
 
+_MARGIN = 0.25
+_SQUARE = 1 + 2 * _MARGIN
+"""Sides of the slide along a square about it. What lies a little outside is so beside its neighbours on the slide."""
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Records in the order of their keys: record i lies in the file from word ``starts[i]`` to ``starts[i + 1]``."""
-
-    keys: Keys
-    starts: Ints
+_SQUARE_ORDER = 16
+_BEYOND_ORDER = _SQUARE_ORDER + (FRAME_FACTOR - 1).bit_length()
+_ORDER = _BEYOND_ORDER + 1
+"""The curve goes through that square, and through so many beside it that all which the gate lets pass is inside."""
 
 
 class Spool:
     """Holds rows until they are read; for one thread.
 
-    Memory: 64 MB, while it is read some 32 MB more, and 12 bytes for each row.
+    Memory: 64 MB, while it is read some 48 MB more.
 
     Parameters
     ----------
     side
         Longer side of the slide, in level-0 pixels.
     folder
-        Where the temporary file lies, if one is needed; the system's own place when None. The file has no name, so it
-        ends with the process.
+        Where temporary files lie, if any are needed; the system's own place when None.
     """
 
     def __init__(self, side: float, folder: Path | None = None) -> None:
         self._side = side
-        self._folder = folder
-        self._file: IO[bytes] | None = None  # opened when memory is not enough
-        self._end = 0  # of the file, in words
-        self._runs = list[_Run]()
+        self._records = ScratchFile(folder)  # those of each run in the order of their keys
+        self._index = SortedRuns(3, folder)  # of these: key, where it begins, words
         self._few = list[Columns]()
         self._buffer: RecordBuffer | None = None
-        self._places, self._keys = list[Ints](), list[Keys]()  # of the records in the buffer
+        self._places, self._keys = list[Ints](), list[Words]()  # of the records in the buffer
         self._rows = 0
 
     def __len__(self) -> int:
@@ -101,9 +94,9 @@ class Spool:
             yield some.columns() if isinstance(some, Records) else some
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._file is not None:
-            self._file.close()
+        """Let go of the files."""
+        self._records.close()
+        self._index.close()
 
     def _pack(self, columns: Columns) -> None:
         count = words_of(columns)
@@ -116,10 +109,11 @@ class Spool:
         self._places.append(places)
         self._keys.append(self._curve(centres))
 
-    def _curve(self, centres: Floats) -> Keys:
-        cells = np.nan_to_num(centres * ((1 << _ORDER) / self._side))
-        whole = np.clip(cells, 0, (1 << _ORDER) - 1).astype(np.int64)
-        return hilbert_distance(whole[:, 0], whole[:, 1], _ORDER).astype(np.uint32)
+    def _curve(self, centres: Floats) -> Words:
+        cells = centres * ((1 << _SQUARE_ORDER) / (_SQUARE * self._side))
+        cells += (1 << _BEYOND_ORDER) + (1 << _SQUARE_ORDER) * _MARGIN / _SQUARE
+        whole = np.clip(np.nan_to_num(cells), 0, (1 << _ORDER) - 1).astype(np.int64)
+        return hilbert_distance(whole[:, 0], whole[:, 1], _ORDER).astype(np.uint64)
 
     def _flush(self, buffer: RecordBuffer) -> None:
         """Write what is in the buffer as a run."""
@@ -127,15 +121,13 @@ class Spool:
         sizes = np.diff(places, append=buffer.used)
         order = np.argsort(keys, kind="stable")
         starts = np.concatenate(([0], np.cumsum(sizes[order])))
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `close` ends it
-        for first, end in pairwise(_edges(starts, _BLOCK_WORDS)):
-            rows, out = order[first:end], np.empty(starts[end] - starts[first], np.int64)
-            kernels().gather(buffer.views[0], places[rows], sizes[rows], out)
-            self._file.write(out.data)
-        self._file.flush()
-        self._runs.append(_Run(keys[order], starts + self._end))
-        self._end += int(starts[-1])
+        index = np.empty((len(order), 3), np.uint64)
+        index[:, 0], index[:, 1], index[:, 2] = keys[order], starts[:-1] + self._records.end, sizes[order]
+        self._index.add(index)
+        for rows in np.split(np.arange(len(order)), _edges(sizes[order], _BLOCK_WORDS)):
+            out = np.empty(starts[rows[-1] + 1] - starts[rows[0]], np.int64)
+            kernels().gather(buffer.views[0], places[order[rows]], sizes[order[rows]], out)
+            self._records.append(out)
         self._places, self._keys = [], []
 
     def _blocks(self) -> Iterator[tuple[Records, Ints]]:
@@ -144,39 +136,34 @@ class Spool:
         if buffer is None:
             return
         names = buffer.class_names, buffer.state_names
-        if not self._runs:
+        if not len(self._index):
             places, order = np.concatenate(self._places), np.argsort(np.concatenate(self._keys), kind="stable")
             yield Records(buffer.views, places, *names), order
             return
         if self._places:
             self._flush(buffer)
             buffer.forget()
-        keys = np.sort(np.concatenate([run.keys for run in self._runs]))
-        block = int(np.clip(_BLOCK_WORDS * self._rows // self._end, 1, _BLOCK_ROWS))
-        edges = [0, *keys[block::block].tolist(), 1 << 2 * _ORDER]
-        for low, high in pairwise(edges):
-            pieces = list[tuple[_Run, int, int]]()
-            for run in self._runs:
-                first, last = np.searchsorted(run.keys, np.array([low, high], np.uint64)).tolist()
-                # Many at one place make one long range; their order does not matter.
-                cuts = [first + cut for cut in _edges(run.starts[first : last + 1], _BLOCK_WORDS)]
-                pieces += [(run, *cut) for cut in pairwise(cuts)]
-            for some in _together(pieces, 2 * _BLOCK_WORDS):
-                words, places, keys_of = self._read(some)
-                yield Records(views(words), places, *names), np.argsort(keys_of, kind="stable")
+        most = int(np.clip(_BLOCK_WORDS * self._rows // self._records.end, 1, _BLOCK_ROWS))
+        for block in self._index.blocks(most):
+            # Some may be much longer than others.
+            for some in np.split(block, _edges(block[:, 2].astype(np.int64), 2 * _BLOCK_WORDS)):
+                words, places = self._read(some[:, 1].astype(np.int64), some[:, 2].astype(np.int64))
+                yield Records(views(words), places, *names), np.arange(len(some))
 
-    def _read(self, pieces: Sequence[tuple[_Run, int, int]]) -> tuple[Ints, Ints, Keys]:
-        """Read records; gives their words, where each begins in them, and their keys."""
-        if self._file is None:
-            raise ValueError("the spool has no file")
-        words, places, size = list[Ints](), list[Ints](), 0
-        for run, first, last in pieces:
-            begin, end = int(run.starts[first]), int(run.starts[last])
-            words.append(np.frombuffer(os.pread(self._file.fileno(), 8 * (end - begin), 8 * begin), np.int64))
-            places.append(run.starts[first:last] - begin + size)
-            size += end - begin
-        keys = np.concatenate([run.keys[first:last] for run, first, last in pieces])
-        return words[0] if len(words) == 1 else np.concatenate(words), np.concatenate(places), keys
+    def _read(self, begins: Ints, sizes: Ints) -> tuple[Ints, Ints]:
+        """Read records; gives their words, and where each begins in them."""
+        order = np.argsort(begins, kind="stable")
+        begins, sizes = begins[order], sizes[order]
+        places = np.empty(len(order), np.int64)
+        places[order] = np.cumsum(sizes) - sizes
+        # Those of one run lie one behind another.
+        firsts = np.flatnonzero(np.concatenate(([True], begins[1:] != begins[:-1] + sizes[:-1])))
+        counts = np.add.reduceat(sizes, firsts)
+        words, end = np.empty(int(sizes.sum()), np.int64), 0
+        for begin, count in zip(begins[firsts].tolist(), counts.tolist(), strict=True):
+            words[end : end + count] = self._records.read(begin, count).view(np.int64)
+            end += count
+        return words, places
 
 
 def _centres(columns: Columns) -> Floats:
@@ -185,26 +172,9 @@ def _centres(columns: Columns) -> Floats:
     return np.asarray(boxes[:, :2] / 2 + boxes[:, 2:] / 2)
 
 
-def _edges(starts: Ints, most: int) -> list[int]:
-    """Cut runs into pieces of about so many words, at least a run each; gives where pieces begin, and the end."""
-    if len(starts) < 2:
-        return [0]
-    group = (starts[:-1] - starts[0]) // most
-    return [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(starts) - 1]
-
-
-def _together(pieces: list[tuple[_Run, int, int]], most: int) -> Iterator[list[tuple[_Run, int, int]]]:
-    """Put pieces together up to about so many words."""
-    some, size = list[tuple[_Run, int, int]](), 0
-    for run, first, last in pieces:
-        count = int(run.starts[last] - run.starts[first])
-        if some and size + count > most:
-            yield some
-            some, size = [], 0
-        some.append((run, first, last))
-        size += count
-    if some:
-        yield some
+def _edges(sizes: Ints, most: int) -> Ints:
+    """Tell where to cut rows into pieces of about so many words, at least a row each."""
+    return np.flatnonzero(np.diff((np.cumsum(sizes) - sizes) // most)) + 1
 
 
 def _cut(order: Ints, lengths: Ints) -> Iterator[Ints]:

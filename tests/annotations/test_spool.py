@@ -7,6 +7,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from pathserve.annotations import sorted_runs
 from pathserve.annotations import spool as spool_module
 from pathserve.annotations.spool import Spool
 from pathserve.labels import Columns, NewAnnotation
@@ -38,6 +39,7 @@ def test_what_goes_in_comes_out(
     monkeypatch.setattr(spool_module, "_FEW_ROWS", few)
     monkeypatch.setattr(spool_module, "_BUFFER_WORDS", words)
     monkeypatch.setattr(spool_module, "_BLOCK_WORDS", 30_000)
+    monkeypatch.setattr(sorted_runs, "_STEP", 16)
     new = things(5000, at_one_place=at_one_place)
     spool = Spool(1000.0, tmp_path)
     for start in range(0, len(new), 333):
@@ -66,3 +68,34 @@ def test_a_chunk_of_very_many_positions_has_fewer_rows(
     spool = Spool(1000.0, tmp_path)
     spool.add(Columns.of(new))
     assert sorted(len(chunk) for chunk in spool.chunks()) == [2, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("side", "low", "high", "few"),
+    [
+        (1000.0, 0, 1000, 0),
+        (1000.0, -100, 1100, 10**9),  # as columns, else as records
+        (1000.0, -1000, 2000, 0),
+        (1000.0, -10_000, 10_000, 0),
+        (1.0, 5, 10, 0),
+    ],
+)
+def test_neighbours_share_chunks_wherever_they_may_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: float, low: int, high: int, few: int
+) -> None:
+    monkeypatch.setattr(spool_module, "_FEW_ROWS", few)
+    # A grid of 128 x 128 cells, which come in any order: 16 chunks of them are about 32 x 32 each.
+    cells = np.random.default_rng(3).permutation(128 * 128)
+    step = (high - low) / 128
+    points = low + (np.stack((cells // 128, cells % 128), axis=1) + 0.5) * step
+    new = [NewAnnotation({"type": "Point", "coordinates": p}, UUID(int=n + 1)) for n, p in enumerate(points.tolist())]
+    spool = Spool(side, tmp_path)
+    spool.add(Columns.of(new))
+    found = [(chunk.xy.min(axis=0), chunk.xy.max(axis=0)) for chunk in spool.chunks()]
+    spool.close()
+    assert len(found) == 16
+    # A view of 16 x 16 cells cuts few chunks, wherever it is; each would cut many if what lies outside were a heap.
+    views = [low + step * 16 * np.array([i, j]) for i in range(8) for j in range(8)]
+    cut = [sum(bool((a <= view + 16 * step).all() and (b >= view).all()) for a, b in found) for view in views]
+    assert max(cut) <= 6
+    assert np.mean(cut) < 3.5
