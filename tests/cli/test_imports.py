@@ -132,6 +132,22 @@ def test_ctrl_c_ends_a_command_that_loads_without_a_word(before: str, traced: bo
     assert traced or done.stderr == ""
 
 
+def test_no_garbage_is_collected_while_a_command_loads_but_when_it_runs() -> None:
+    script = (
+        "import gc, pathserve.cli.start as start\n"
+        "collected = []\n"
+        "gc.callbacks.append(lambda phase, info: collected.append(phase))\n"
+        "def load(name):\n"
+        "    kept = [[] for _ in range(100_000)]\n"
+        "    print(len(collected)); start.listen(); print(gc.isenabled(), gc.get_freeze_count() > 100_000)\n"
+        "    more = [[] for _ in range(100_000)]; print(len(collected) > 0); raise SystemExit\n"
+        "start.import_module = load\n"
+        "start.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "True", "True", "True"]
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [("an", ["annotations"]), ("layers re", ["rename", "remove", "restore"]), ("mask --kin", ["--kind"])],
