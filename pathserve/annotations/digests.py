@@ -1,13 +1,13 @@
 """What rows say as one number each, so that an import can tell in little memory whether two say the same."""
 
 import os
-from importlib import import_module
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
 
 from pathserve.labels import Columns, Texts
+from pathserve.native import kernels_of
 
 Digests = npt.NDArray[np.uint64]
 
@@ -18,9 +18,9 @@ _SECRETS = np.frombuffer(os.urandom(24), np.uint64) | np.uint64(1)
 """Odd factors that nobody can know who makes a file of rows whose digests are to collide."""
 
 
-def kernels() -> Any:  # noqa: ANN401 - numba's functions are not typed
+def kernels() -> SimpleNamespace:
     """Load the machine code: who imports few rows is spared it."""
-    return import_module("pathserve.annotations.id_kernels")
+    return kernels_of("pathserve.annotations.id_kernels")
 
 
 def row_digests(columns: Columns, *, few: int = FEW) -> Digests:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pathserve.native.compiling import BYTE, INT, NOTHING, SMALL, TRUTH, WORD, Array, entry, given, inner
+from pathserve.native.compiling import BYTE, INT, NOTHING, SMALL, TRUTH, WORD, Array, called, given, inner
 
 _INTS, _BYTES, _WORDS, _SMALLS = given(INT), given(BYTE), given(WORD), given(SMALL)
 
@@ -43,9 +43,7 @@ def _of_shape(bits: Array, ring_starts: Array, r0: int, r1: int, secrets: Array)
     return found
 
 
-@entry(
-    NOTHING, given(WORD, 2), _INTS, _INTS, _INTS, _BYTES, _WORDS, _SMALLS, _BYTES, _INTS, _WORDS, WORD[::1]
-)  # fmt: skip
+@inner
 def digest(
     bits: Array,
     ring_starts: Array,
@@ -82,7 +80,7 @@ def _slot(keys: Array, row: int, secret: Any, mask: Any) -> int:  # noqa: ANN401
     return np.int64(_mix(_mix(keys[row, 0] ^ secret) + keys[row, 1]) & mask)  # type: ignore[return-value]
 
 
-@entry(NOTHING, WORD[::1], _WORDS, INT)
+@inner
 def put(slots: Array, hashes: Array, first: int) -> None:
     """Note where ids lie of which none is there: the first of them at ``first``; see `import_ids`."""
     mask = np.uint64(len(slots) - 1)
@@ -93,7 +91,7 @@ def put(slots: Array, hashes: Array, first: int) -> None:
         slots[slot] = (hashes[row] & ~_PLACE) + np.uint64(first + row + 1)
 
 
-@entry(NOTHING, _WORDS, _WORDS, INT[::1], INT[::1])
+@inner
 def find(slots: Array, hashes: Array, at: Array, places: Array) -> None:
     """Set the place of the first id from a slot on whose half of the hash is the same, and set the slot to its.
 
@@ -109,7 +107,7 @@ def find(slots: Array, hashes: Array, at: Array, places: Array) -> None:
             at[row], places[row] = slot, np.int64(there & _PLACE) - 1
 
 
-@entry(TRUTH, SMALL[::1], given(WORD, 2), WORD)
+@inner
 def are_distinct(slots: Array, keys: Array, secret: Any) -> bool:  # noqa: ANN401 - uint64
     """Tell whether no id is there twice; ``slots`` are all -1, and more than ids."""
     mask = np.uint64(len(slots) - 1)
@@ -122,3 +120,15 @@ def are_distinct(slots: Array, keys: Array, secret: Any) -> bool:  # noqa: ANN40
             slot = (slot + 1) & (len(slots) - 1)
         slots[slot] = row
     return True
+
+
+_PAIRS = given(WORD, 2)
+
+ENTRIES = {
+    "digest": called(
+        digest, NOTHING, _PAIRS, _INTS, _INTS, _INTS, _BYTES, _WORDS, _SMALLS, _BYTES, _INTS, _WORDS, WORD[::1]
+    ),
+    "put": called(put, NOTHING, WORD[::1], _WORDS, INT),
+    "find": called(find, NOTHING, _WORDS, _WORDS, INT[::1], INT[::1]),
+    "are_distinct": called(are_distinct, TRUTH, SMALL[::1], _PAIRS, WORD),
+}

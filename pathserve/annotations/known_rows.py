@@ -59,7 +59,8 @@ def _are_distinct(ids: Ids) -> bool:
     halves = _halves(ids)
     if len(ids) > FEW:
         slots = np.full(2 << len(ids).bit_length(), -1, np.int32)
-        return bool(kernels().are_distinct(slots, halves, np.uint64(int.from_bytes(os.urandom(8)))))
+        secret = int.from_bytes(os.urandom(8)) >> 1  # which an int of the kernel can hold
+        return bool(kernels().are_distinct(slots, halves, secret))
     mixed = np.sort(mix(halves[:, 0]) + halves[:, 1])
     return not (mixed[1:] == mixed[:-1]).any()
 

@@ -23,11 +23,11 @@ MODULES = (
     "pathserve.annotations.mvt_kernels",
     "pathserve.annotations.tile_kernels",
     "pathserve.annotations.gather_kernels",
-    "pathserve.annotations.id_kernels",
 )
 
 OBJECTS = (
     "pathserve.annotations.chunk_kernels",
+    "pathserve.annotations.id_kernels",
     "pathserve.annotations.json_number_kernels",
     "pathserve.annotations.record_kernels",
     "pathserve.formats.geojson.scan",
