@@ -7,6 +7,7 @@ import numpy as np
 
 from pathserve.annotations.chunk_shapes import WORTH_LOADING, load_kernels
 from pathserve.annotations.chunks import Attributes, Chunk
+from pathserve.annotations.gathering import Kept
 from pathserve.cache import ByteBudgetCache
 from pathserve.db import Transaction, placeholders
 from pathserve.errors import NotFound
@@ -65,7 +66,9 @@ class ChunkReader:
     def __init__(self, budget: int = CACHE_BYTES) -> None:
         self._unpacked = 0
         self._attributes: ByteBudgetCache[int, Attributes] = ByteBudgetCache(budget // 2, lambda a: a.nbytes)
-        self._columns: ByteBudgetCache[tuple[int, bool], Columns] = ByteBudgetCache(budget // 2, lambda c: c.nbytes)
+        self._columns: ByteBudgetCache[tuple[int, bool], Kept] = ByteBudgetCache(
+            budget // 2, lambda kept: kept.columns.nbytes
+        )
 
     def attributes(self, tx: Transaction, refs: Sequence[ChunkRef]) -> list[Attributes]:
         """Give what some chunks tell without their shapes; one statement for all that are not kept."""
@@ -80,6 +83,10 @@ class ChunkReader:
         return [found for ref in refs if (found := known[ref.id]) is not None]
 
     def columns(self, tx: Transaction, refs: Sequence[ChunkRef], *, properties: bool) -> list[Columns]:
+        """Give the rows of some chunks as `kept` does."""
+        return [found.columns for found in self.kept(tx, refs, properties=properties)]
+
+    def kept(self, tx: Transaction, refs: Sequence[ChunkRef], *, properties: bool) -> list[Kept]:
         """Give the rows of some chunks; one statement for all that are not kept.
 
         Without ``properties`` these are empty, and so are ``geometries`` and ``drawn``.
@@ -101,7 +108,7 @@ class ChunkReader:
             if attributes is None:
                 attributes = _numbered(ref, chunk.attributes())
                 self._attributes.put(ref.id, attributes)
-            made = chunk.columns(with_properties=properties, attributes=attributes)
+            made = Kept(chunk.columns(with_properties=properties, attributes=attributes))
             self._columns.put((ref.id, properties), made)
             known[ref.id] = made
         return [found for ref in refs if (found := known[ref.id]) is not None]
@@ -144,7 +151,8 @@ def _numbered(ref: ChunkRef, found: Attributes) -> Attributes:
     return replace(found, numbers=numbers, revisions=revisions, firsts=revisions)
 
 
-def _without_json(columns: Columns | None) -> Columns | None:
-    if columns is None:
+def _without_json(kept: Kept | None) -> Kept | None:
+    if kept is None:
         return None
-    return replace(columns, properties=Texts.empty(len(columns)), geometries={}, drawn={})
+    columns = kept.columns
+    return Kept(replace(columns, properties=Texts.empty(len(columns)), geometries={}, drawn={}))

@@ -4,7 +4,7 @@ Rows that are neighbours are moved together: a box takes the rows of a chunk in 
 order of a Hilbert curve.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from pathserve.native.compiling import (
     TRUTH,
     Array,
     entry,
+    found_in_table,
     given,
     inlined,
     plain,
@@ -48,14 +49,18 @@ class Table(NamedTuple):
 
 
 _KINDS = (BYTE, INT, INT, INT, BYTE, SMALL, SMALL, FLOAT, TRUTH, INT, INT, INT, FLOAT, INT, BYTE)
-_GIVEN = map(given, _KINDS)
 _OUT = together(*(kind[::1] for kind in _KINDS), of=Table)
 
 
-@entry(INT, given(FLOAT, 2), FLOAT, FLOAT, FLOAT, FLOAT, INT[::1])
-def meet(boxes: Array, x0: float, y0: float, x1: float, y1: float, rows: Array) -> int:
-    """Put the places of those of (N, 4) boxes that meet a half-open one into (N,) ``rows``; gives how many they are."""
-    count = 0
+_TABLE: Any = found_in_table(together(*map(given, _KINDS), of=Table))
+
+
+@entry(INT, given(FLOAT, 2), FLOAT, FLOAT, FLOAT, FLOAT, INT[::1], INT)
+def meet(boxes: Array, x0: float, y0: float, x1: float, y1: float, rows: Array, count: int) -> int:
+    """Put the places of those of (N, 4) boxes that meet a half-open one behind ``count`` others; gives how many it has.
+
+    There must be room for N more in ``rows``.
+    """
     for row in range(len(boxes)):
         rows[count] = row
         count += (boxes[row, 0] < x1) & (boxes[row, 2] >= x0) & (boxes[row, 1] < y1) & (boxes[row, 3] >= y0)
@@ -63,10 +68,10 @@ def meet(boxes: Array, x0: float, y0: float, x1: float, y1: float, rows: Array) 
 
 
 @inlined
-def _run(rows: Array, at: int) -> int:
-    """Give how many rows from a place on are neighbours."""
+def _run(rows: Array, at: int, end: int) -> int:
+    """Give how many rows from a place on, before the end, are neighbours."""
     count = 1
-    while at + count < len(rows) and rows[at + count] == rows[at] + count:
+    while at + count < end and rows[at + count] == rows[at] + count:
         count += 1
     return count
 
@@ -88,127 +93,105 @@ def _shift(source: Array, first: int, count: int, target: Array, at: int, base: 
         target[to + n] = source[begin + n] + by
 
 
-@entry(NOTHING, given(INT), given(INT), given(INT), given(INT), given(INT), INT[::1])
-def measure(
-    rows: Array, starts: Array, part_starts: Array, ring_starts: Array, text_starts: Array, sizes: Array
-) -> None:
-    """Add to ``sizes`` how many rows, parts, rings, positions and bytes of texts some rows have."""
+@entry(NOTHING, given(INT, 2), given(INT), given(INT), INT[::1])
+def measure(places: Array, rows: Array, ends: Array, sizes: Array) -> None:
+    """Add to ``sizes`` how many rows, parts, rings, positions and bytes of texts some rows have.
+
+    Parameters
+    ----------
+    places, rows, ends
+        As `put` takes them.
+    """
     at = 0
-    while at < len(rows):
-        count = _run(rows, at)
-        row, end = rows[at], rows[at] + count
-        part, part_end = starts[row], starts[end]
-        ring, ring_end = part_starts[part], part_starts[part_end]
-        sizes[ROWS] += count
-        sizes[PARTS] += part_end - part
-        sizes[RINGS] += ring_end - ring
-        sizes[POSITIONS] += ring_starts[ring_end] - ring_starts[ring]
-        sizes[BYTES] += text_starts[end] - text_starts[row]
-        at += count
+    for n in range(len(places)):
+        (table,) = _TABLE(places[n])
+        while at < ends[n]:
+            count = _run(rows, at, ends[n])
+            row, end = rows[at], rows[at] + count
+            part, part_end = table.starts[row], table.starts[end]
+            ring, ring_end = table.part_starts[part], table.part_starts[part_end]
+            sizes[ROWS] += count
+            sizes[PARTS] += part_end - part
+            sizes[RINGS] += ring_end - ring
+            sizes[POSITIONS] += table.ring_starts[ring_end] - table.ring_starts[ring]
+            sizes[BYTES] += table.text_starts[end] - table.text_starts[row]
+            at += count
 
 
 @inlined
 def _put_facts(
+    table: Table,
     rows: Array,
-    numbers: Array,
-    revisions: Array,
-    firsts: Array,
-    kinds: Array,
-    classes: Array,
-    states: Array,
-    scores: Array,
-    exhaustive: Array,
+    first: int,
+    end: int,
     class_names: Array,
+    class_at: int,
     state_names: Array,
+    state_at: int,
     out: Table,
-    sizes: Array,
 ) -> None:
     """Put what each row has one of."""
-    to = np.uint64(sizes[ROWS])
-    for at in range(np.uint64(len(rows))):
+    for at in range(np.uint64(first), np.uint64(end)):
         row = np.uint64(rows[at])
-        out.numbers[to + at] = numbers[row]
-        out.revisions[to + at] = revisions[row]
-        out.firsts[to + at] = firsts[row]
-        out.kinds[to + at] = kinds[row]
-        out.classes[to + at] = class_names[np.uint64(classes[row] + 1)]
-        out.states[to + at] = state_names[np.uint64(states[row] + 1)]
-        out.scores[to + at] = scores[row]
-        out.exhaustive[to + at] = exhaustive[row]
+        out.numbers[at] = table.numbers[row]
+        out.revisions[at] = table.revisions[row]
+        out.firsts[at] = table.firsts[row]
+        out.kinds[at] = table.kinds[row]
+        out.classes[at] = class_names[np.uint64(class_at + table.classes[row])]
+        out.states[at] = state_names[np.uint64(state_at + table.states[row])]
+        out.scores[at] = table.scores[row]
+        out.exhaustive[at] = table.exhaustive[row]
 
 
-@entry(NOTHING, given(INT), *_GIVEN, given(SMALL), given(SMALL), _OUT, INT[::1])
+@entry(NOTHING, given(INT, 2), given(INT), given(INT), given(INT, 2), given(SMALL), given(SMALL), _OUT)
 def put(
+    places: Array,
     rows: Array,
-    ids: Array,
-    numbers: Array,
-    revisions: Array,
-    firsts: Array,
-    kinds: Array,
-    classes: Array,
-    states: Array,
-    scores: Array,
-    exhaustive: Array,
-    starts: Array,
-    part_starts: Array,
-    ring_starts: Array,
-    xy: Array,
-    text_starts: Array,
-    texts: Array,
+    ends: Array,
+    names_at: Array,
     class_names: Array,
     state_names: Array,
     out: Table,
-    sizes: Array,
 ) -> None:
-    """Put some rows behind those that are there.
+    """Put rows of several columns one behind another.
 
     Parameters
     ----------
-    ids, ...
-        The arrays of the columns, as `Table` has them.
+    places
+        (C, 30): where the arrays of each of the columns lie in memory, and how long each is, in the order of `Table`.
+    rows, ends
+        Those of each of the columns, and (C,) where among all they end.
+    names_at
+        (C, 2): where the first class and the first state of each of the columns stand among ``class_names`` and
+        ``state_names``; what stands before the first is for those that have none.
     class_names, state_names
-        What the indices -1, 0, ... are among the names of all.
+        What the indices of each of the columns are among the names of all.
     out
         Room for all; no ``starts`` and ``part_starts`` when every row has one ring, no ``text_starts`` when there are
         no texts.
-    sizes
-        How much is there; moved on.
     """
-    _put_facts(
-        rows,
-        numbers,
-        revisions,
-        firsts,
-        kinds,
-        classes,
-        states,
-        scores,
-        exhaustive,
-        class_names,
-        state_names,
-        out,
-        sizes,
-    )
-    at = 0
-    while at < len(rows):
-        count = _run(rows, at)
-        row, end, to = rows[at], rows[at] + count, sizes[ROWS]
-        part, part_end = starts[row], starts[end]
-        ring, ring_end = part_starts[part], part_starts[part_end]
-        position, position_end = ring_starts[ring], ring_starts[ring_end]
-        _copy(ids, 16 * row, 16 * count, out.ids, 16 * to)
-        if len(out.starts):
-            _shift(starts, row, count, out.starts, to, sizes[PARTS])
-            _shift(part_starts, part, part_end - part, out.part_starts, sizes[PARTS], sizes[RINGS])
-        _shift(ring_starts, ring, ring_end - ring, out.ring_starts, sizes[RINGS], sizes[POSITIONS])
-        _copy(xy, 2 * position, 2 * (position_end - position), out.xy, 2 * sizes[POSITIONS])
-        if len(out.text_starts):
-            byte, byte_end = text_starts[row], text_starts[end]
-            _shift(text_starts, row, count, out.text_starts, to, sizes[BYTES])
-            _copy(texts, byte, byte_end - byte, out.texts, sizes[BYTES])
-            sizes[BYTES] += byte_end - byte
-        sizes[ROWS] += count
-        sizes[PARTS] += part_end - part
-        sizes[RINGS] += ring_end - ring
-        sizes[POSITIONS] += position_end - position
-        at += count
+    at, parts, rings, positions, size = 0, 0, 0, 0, 0
+    for n in range(len(places)):
+        (table,) = _TABLE(places[n])
+        _put_facts(table, rows, at, ends[n], class_names, names_at[n, 0], state_names, names_at[n, 1], out)
+        while at < ends[n]:
+            count = _run(rows, at, ends[n])
+            row, end = rows[at], rows[at] + count
+            part, part_end = table.starts[row], table.starts[end]
+            ring, ring_end = table.part_starts[part], table.part_starts[part_end]
+            position, position_end = table.ring_starts[ring], table.ring_starts[ring_end]
+            _copy(table.ids, 16 * row, 16 * count, out.ids, 16 * at)
+            if len(out.starts):
+                _shift(table.starts, row, count, out.starts, at, parts)
+                _shift(table.part_starts, part, part_end - part, out.part_starts, parts, rings)
+            _shift(table.ring_starts, ring, ring_end - ring, out.ring_starts, rings, positions)
+            _copy(table.xy, 2 * position, 2 * (position_end - position), out.xy, 2 * positions)
+            if len(out.text_starts):
+                byte, byte_end = table.text_starts[row], table.text_starts[end]
+                _shift(table.text_starts, row, count, out.text_starts, at, size)
+                _copy(table.texts, byte, byte_end - byte, out.texts, size)
+                size += byte_end - byte
+            parts += part_end - part
+            rings += ring_end - ring
+            positions += position_end - position
+            at += count

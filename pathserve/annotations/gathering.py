@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +17,43 @@ Rows = npt.NDArray[np.int64]
 WORTH_LOADING = 3_000_000
 """After so many rows machine code would have saved what loading it takes, half a second."""
 
+_KINDS = tuple(map(np.dtype, ("u1", "i8", "i8", "i8", "u1", "i4", "i4", "f8", "?", "i8", "i8", "i8", "f8", "i8", "u1")))
+"""Types of `_arrays`."""
+
 _KERNELS = "pathserve.annotations.gather_kernels"
+
+
+class Kept:
+    """Columns, and what is asked of them again and again, found out once."""
+
+    __slots__ = ("_named", "_places", "columns")
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self._named = columns
+        self._places: Rows | None = None
+
+    @property
+    def places(self) -> Rows:
+        """Give where each array lies in memory and how long it is, in the order of `gather_kernels.Table`."""
+        if self._places is None:
+            self._places = np.array(
+                [_place_of(*both) for both in zip(_arrays(self.columns), _KINDS, strict=True)], np.int64
+            )
+        return self._places
+
+    def named(self, layer: str) -> Columns:
+        """Give the columns as those of a layer of this name."""
+        named = self._named
+        if named.layer != layer:
+            named = self._named = replace(self.columns, layer=layer)
+        return named
 
 
 class Chosen(NamedTuple):
     """Some rows of columns, in their order, and the layer that they are on."""
 
-    columns: Columns
+    kept: Kept
     rows: Rows
     layer: str
 
@@ -37,14 +68,14 @@ class Gatherer:
         """Give the rows, each once, in no particular order; whole columns are given as they are, not copied."""
         whole, parts = list[Columns](), dict[str, list[Chosen]]()
         for c in several:
-            if len(c.rows) == len(c.columns):
-                whole.append(c.columns if c.columns.layer == c.layer else replace(c.columns, layer=c.layer))
+            if len(c.rows) == len(c.kept.columns):
+                whole.append(c.kept.named(c.layer))
             else:
                 self._rows += len(c.rows)
                 parts.setdefault(c.layer, []).append(c)
         kernels = self._kernels()
         if kernels is None:
-            taken = [replace(c.columns.take(c.rows), layer=c.layer) for some in parts.values() for c in some]
+            taken = [replace(c.kept.columns.take(c.rows), layer=c.layer) for some in parts.values() for c in some]
         else:
             taken = [_joined(kernels, some) for some in parts.values()]
         # Those that are kept anyway come last: who goes through them holds the last one for a while.
@@ -63,12 +94,19 @@ def loaded_kernels() -> Any | None:  # noqa: ANN401 - a module whose functions n
     return found if hasattr(found, "put") else None
 
 
+def _place_of(array: npt.NDArray[Any], kind: npt.DTypeLike) -> tuple[int, int]:
+    if array.dtype != kind or not array.flags.c_contiguous:
+        raise TypeError(f"machine code takes arrays of {kind} without gaps")
+    return array.__array_interface__["data"][0], array.size
+
+
 def _joined(kernels: Any, several: Sequence[Chosen]) -> Columns:  # noqa: ANN401 - as above
     """Put rows of columns of one layer one behind another; every array is made once."""
+    places = np.array([chosen.kept.places for chosen in several]).reshape(len(several), -1)
+    wanted = np.concatenate([chosen.rows for chosen in several])
+    ends = np.fromiter(accumulate(len(chosen.rows) for chosen in several), np.int64, len(several))
     sizes = np.zeros(kernels.SIZES, np.int64)
-    for chosen in several:
-        c = chosen.columns
-        kernels.measure(chosen.rows, c.starts, c.part_starts, c.ring_starts, c.properties.starts, sizes)
+    kernels.measure(places, wanted, ends, sizes)
     rows, parts, rings, positions, size = sizes.tolist()
     single = rows == parts == rings
     out = kernels.Table(
@@ -90,14 +128,15 @@ def _joined(kernels: Any, several: Sequence[Chosen]) -> Columns:  # noqa: ANN401
     )
     classes, states = _Names(), _Names()
     geometries, drawn = dict[int, bytes](), dict[int, bytes]()
-    sizes[:] = 0
-    for chosen in several:
-        c = chosen.columns
+    names_at = list[tuple[int, int]]()
+    for chosen, end in zip(several, ends.tolist(), strict=True):
+        c = chosen.kept.columns
+        names_at.append((classes.place_of(c.class_names), states.place_of(c.state_names)))
         if c.geometries or c.drawn:
-            places = list(enumerate(chosen.rows.tolist(), int(sizes[kernels.ROWS])))
-            geometries |= {new: c.geometries[old] for new, old in places if old in c.geometries}
-            drawn |= {new: c.drawn[old] for new, old in places if old in c.drawn}
-        kernels.put(chosen.rows, *_arrays(c), classes.of(c.class_names), states.of(c.state_names), out, sizes)
+            both = list(enumerate(chosen.rows.tolist(), end - len(chosen.rows)))
+            geometries |= {new: c.geometries[old] for new, old in both if old in c.geometries}
+            drawn |= {new: c.drawn[old] for new, old in both if old in c.drawn}
+    kernels.put(places, wanted, ends, np.array(names_at, np.int64), classes.table, states.table, out)
     each = np.arange(rows + 1) if single else None
     return Columns(
         ids=out.ids.reshape(rows, 16),
@@ -125,7 +164,7 @@ def _joined(kernels: Any, several: Sequence[Chosen]) -> Columns:  # noqa: ANN401
 def _arrays(c: Columns) -> tuple[npt.NDArray[Any], ...]:
     """Give the arrays of columns in the order of `gather_kernels.Table`."""
     return (
-        c.ids.reshape(-1),
+        c.ids,
         c.numbers,
         c.revisions,
         c.firsts,
@@ -137,7 +176,7 @@ def _arrays(c: Columns) -> tuple[npt.NDArray[Any], ...]:
         c.starts,
         c.part_starts,
         c.ring_starts,
-        c.xy.reshape(-1),
+        c.xy,
         c.properties.starts,
         c.properties.data,
     )
@@ -153,17 +192,23 @@ class _Names:
     """Names of several columns as those of one."""
 
     def __init__(self) -> None:
-        self._places: dict[str, int] = {}
-        self._tables: dict[tuple[str, ...], npt.NDArray[np.int32]] = {}
+        self._indices: dict[str, int] = {}
+        self._places: dict[tuple[str, ...], int] = {}
+        self._table = list[int]()
 
     @property
     def all(self) -> tuple[str, ...]:
-        return tuple(self._places)
+        return tuple(self._indices)
 
-    def of(self, names: tuple[str, ...]) -> npt.NDArray[np.int32]:
-        """Give what the indices -1, 0, ... of some names are among all."""
-        table = self._tables.get(names)
-        if table is None:
-            places = [self._places.setdefault(name, len(self._places)) for name in names]
-            table = self._tables[names] = np.array([-1, *places], np.int32)
-        return table
+    @property
+    def table(self) -> npt.NDArray[np.int32]:
+        """Give what the indices -1, 0, ... of each columns' names are among all."""
+        return np.array(self._table, np.int32)
+
+    def place_of(self, names: tuple[str, ...]) -> int:
+        """Tell where in the table the index 0 of some names is."""
+        place = self._places.get(names)
+        if place is None:
+            place = self._places[names] = len(self._table) + 1
+            self._table += (-1, *(self._indices.setdefault(name, len(self._indices)) for name in names))
+        return place

@@ -39,13 +39,16 @@ def asks_for_box_alone(query: AnnotationQuery) -> bool:
     return query.bbox is not None and query == plain
 
 
-def rows_in_box(boxes: npt.NDArray[np.float64], box: Box) -> Rows:
-    """Give the rows of (N, 4) boxes that meet a half-open one."""
+def rows_in_box(several: Sequence[npt.NDArray[np.float64]], box: Box) -> list[Rows]:
+    """Give of each of some (N, 4) boxes the rows that meet a half-open one."""
     kernels = loaded_kernels()
     if kernels is None:
-        return _meets(boxes, box).nonzero()[0]
-    rows = np.empty(len(boxes), np.int64)
-    found: Rows = rows[: kernels.meet(boxes, *box, rows)]
+        return [_meets(boxes, box).nonzero()[0] for boxes in several]
+    found, rows, first = list[Rows](), np.empty(sum(map(len, several)), np.int64), 0
+    for boxes in several:
+        end = kernels.meet(boxes, *box, rows, first)
+        found.append(rows[first:end])
+        first = end
     return found
 
 

@@ -17,7 +17,7 @@ import orjson
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
 from pathserve.annotations.chunks import Attributes
 from pathserve.annotations.directory import Directories, Directory, SlideState
-from pathserve.annotations.gathering import Chosen, Gatherer
+from pathserve.annotations.gathering import Chosen, Gatherer, Kept
 from pathserve.annotations.layers import LayerState
 from pathserve.annotations.matching import (
     Rows,
@@ -111,14 +111,19 @@ class Found(NamedTuple):
 
     Parameters
     ----------
-    columns
+    kept
         All rows of the source; None when only attributes were asked for.
     """
 
     source: Source
     attributes: Attributes
-    columns: Columns | None
+    kept: Kept | None
     rows: Rows
+
+    @property
+    def columns(self) -> Columns | None:
+        """All rows of the source; None when only attributes were asked for."""
+        return None if self.kept is None else self.kept.columns
 
 
 def make_plan(
@@ -183,25 +188,24 @@ def read_sources(
     query = plan.query
     refs = [s for s in sources if isinstance(s, ChunkRef)]
     attributes = dict(zip((r.id for r in refs), reader.attributes(tx, refs), strict=True))
-    plain = query.bbox if asks_for_box_alone(query) else None
-    rows = {ref.id: _visible(plan, ref, attributes[ref.id], plain) for ref in refs}
+    rows = dict(zip(attributes, _visible(plan, refs, list(attributes.values())), strict=True))
     wanted = [ref for ref in refs if len(rows[ref.id])]
-    shapes = dict[int, Columns]()
+    shapes = dict[int, Kept]()
     if columns or needs_columns(query):
-        found = reader.columns(tx, wanted, properties=properties or needs_properties(query))
+        found = reader.kept(tx, wanted, properties=properties or needs_properties(query))
         shapes = dict(zip((r.id for r in wanted), found, strict=True))
     grouped = {id(s): _read_group(tx, plan, s) for s in sources if isinstance(s, VersionGroup)}
     for source in sources:
         if isinstance(source, ChunkRef):
             told, shown, some = attributes[source.id], shapes.get(source.id), rows[source.id]
         else:
-            shown = grouped[id(source)]
-            told = attributes_of(shown)
+            shown = Kept(grouped[id(source)])
+            told = attributes_of(shown.columns)
             some = np.flatnonzero(match_attributes(query, told, plan.authored))
         if shown is not None and needs_columns(query):
             # What a chunk holds of its layer's name is what the layer was called when it was written, if anything.
-            shown = replace(shown, layer=plan.layers[source.layer].layer.name)
-            some = match_columns(query, shown, some, _authors(tx, plan, told, some))
+            shown = Kept(replace(shown.columns, layer=plan.layers[source.layer].layer.name))
+            some = match_columns(query, shown.columns, some, _authors(tx, plan, told, some))
         if len(some):
             yield Found(source, told, shown, some)
 
@@ -218,9 +222,9 @@ def read_columns(
     """Give the rows of some sources that the plan's question asks for, as columns with the name of their layer."""
     return gatherer.gather(
         [
-            Chosen(found.columns, found.rows, plan.layers[found.source.layer].layer.name)
+            Chosen(found.kept, found.rows, plan.layers[found.source.layer].layer.name)
             for found in read_sources(tx, reader, plan, sources, columns=True, properties=properties)
-            if found.columns is not None
+            if found.kept is not None
         ]
     )
 
@@ -253,15 +257,20 @@ def _authors(tx: Transaction, plan: Plan, told: Attributes, rows: Rows) -> dict[
     return {revision: author for revision, (author, _) in found.items()}
 
 
-def _visible(plan: Plan, ref: ChunkRef, told: Attributes, box: Box | None) -> Rows:
-    """Give the rows of a chunk that attributes find; ``box`` when that is all that is asked for."""
-    hidden = plan.hidden.get(ref.id)
-    if box is not None and hidden is None:
-        return rows_in_box(told.boxes, box)
-    mask = match_attributes(plan.query, told, plan.authored)
-    if hidden is not None:
-        mask[hidden] = False
-    return mask.nonzero()[0]
+def _visible(plan: Plan, refs: Sequence[ChunkRef], several: Sequence[Attributes]) -> list[Rows]:
+    """Give the rows of some chunks that attributes find."""
+    query = plan.query
+    if query.bbox is not None and asks_for_box_alone(query):
+        found = rows_in_box([told.boxes for told in several], query.bbox)
+    else:
+        found = [match_attributes(query, told, plan.authored).nonzero()[0] for told in several]
+    for n, ref in enumerate(refs) if plan.hidden else ():
+        hidden = plan.hidden.get(ref.id)
+        if hidden is not None:
+            shown = np.ones(ref.size, np.bool_)
+            shown[hidden] = False
+            found[n] = found[n][shown[found[n]]]
+    return found
 
 
 def _search_boxes(query: AnnotationQuery) -> list[Box]:

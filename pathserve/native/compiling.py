@@ -141,16 +141,23 @@ def _taken(kinds: Any) -> Callable[..., Any]:  # noqa: ANN401 - as above
         made: Any = types
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
-            places = iter(range(1 << 16))
+            words, places = arguments[0], iter(range(1 << 16))
+            if isinstance(table, types.Array):
+                words = context.make_array(table)(context, builder, words).data
 
             def word() -> Any:  # noqa: ANN401
-                return builder.load(builder.gep(arguments[0], [context.get_constant(INT, next(places))]))
+                return builder.load(builder.gep(words, [context.get_constant(INT, next(places))]))
 
             return _value(context, builder, signature.return_type, word)
 
         return made.Tuple(kinds)(table), generate
 
     return take
+
+
+def found_in_table(kind: Any) -> Any:  # noqa: ANN401 - as above
+    """Make what sees a tuple of arrays whose addresses and shapes stand in an array of int64; only for kernels."""
+    return made_by(_taken([kind]))
 
 
 def _value(context: Any, builder: Any, kind: Any, word: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above

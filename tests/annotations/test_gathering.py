@@ -18,7 +18,7 @@ from pathserve.annotations import (
     gathering,
     matching,
 )
-from pathserve.annotations.gathering import Chosen, Gatherer
+from pathserve.annotations.gathering import Chosen, Gatherer, Kept
 from pathserve.annotations.query import Box
 from pathserve.labels import Columns, NewAnnotation, Texts
 from pathserve.labels.columns import score_of, state_of
@@ -80,7 +80,7 @@ def check_gathering(several: list[tuple[list[tuple[NewAnnotation, bool]], str]],
             columns = replace(columns, properties=Texts.empty(len(made)), geometries={}, drawn={})
         rows = np.flatnonzero([is_asked for _, is_asked in items])
         if len(rows):
-            chosen.append(Chosen(columns, rows, layer))
+            chosen.append(Chosen(Kept(columns), rows, layer))
         for row in rows.tolist():
             new = made[row]
             facts = (row + first + 7, row + first + 8, row + first + 6, layer)
@@ -123,12 +123,12 @@ def test_gathered_rows_are_what_went_in(kernels: ModuleType | None) -> None:
 
 def test_a_copy_for_each_layer_and_none_of_what_is_whole(kernels: ModuleType | None) -> None:
     whole = Columns.of([NewAnnotation(GEOMETRIES[0]), NewAnnotation(GEOMETRIES[1])])
-    some = np.array([1])
+    kept, some = Kept(whole), np.array([1])
     asked = [
-        Chosen(whole, some, "x"),
-        Chosen(whole, np.arange(2), ""),
-        Chosen(whole, some, "x"),
-        Chosen(whole, some, "y"),
+        Chosen(kept, some, "x"),
+        Chosen(kept, np.arange(2), ""),
+        Chosen(kept, some, "x"),
+        Chosen(kept, some, "y"),
     ]
     found = Gatherer().gather(asked)
     assert [len(c) for c in found] == ([1, 1, 1, 2] if kernels is None else [2, 1, 2])
@@ -140,10 +140,21 @@ def test_machine_code_is_loaded_by_who_gathers_much(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(gathering, "loaded_kernels", lambda: None)
     monkeypatch.setattr(gathering, "WORTH_LOADING", 3)
     whole = Columns.of([NewAnnotation(GEOMETRIES[0]), NewAnnotation(GEOMETRIES[1])])
-    asked = [Chosen(whole, np.array([1]), "x")] * 2
+    asked = [Chosen(Kept(whole), np.array([1]), "x")] * 2
     gatherer = Gatherer()
     assert len(gatherer.gather(asked)) == 2
     assert len(gatherer.gather(asked)) == 1
+
+
+def test_machine_code_is_never_given_arrays_of_another_form() -> None:
+    whole = Columns.of([NewAnnotation(GEOMETRIES[0]), NewAnnotation(GEOMETRIES[1])])
+    for wrong in (
+        {"scores": whole.scores.astype(np.float32)},
+        {"numbers": np.zeros((2, 2), np.int64)[:, 0]},
+        {"xy": np.asfortranarray(whole.xy)},
+    ):
+        with pytest.raises(TypeError, match="without gaps"):
+            _ = Kept(replace(whole, **wrong)).places
 
 
 edges = st.sampled_from([-1.0, 0.0, 1.0, 2.5, 3.0, float("nan"), float("inf")])
@@ -152,13 +163,18 @@ edges = st.sampled_from([-1.0, 0.0, 1.0, 2.5, 3.0, float("nan"), float("inf")])
 def test_rows_in_a_box(kernels: ModuleType | None) -> None:
     @settings(max_examples=100, deadline=None)
     @given(
-        st.lists(st.tuples(edges, edges, edges, edges), min_size=1, max_size=20), st.tuples(edges, edges, edges, edges)
+        st.lists(st.lists(st.tuples(edges, edges, edges, edges), min_size=1, max_size=20), max_size=3),
+        st.tuples(edges, edges, edges, edges),
     )
-    def check(boxes: list[Box], box: Box) -> None:
+    def check(several: list[list[Box]], box: Box) -> None:
         x0, y0, x1, y1 = box
         # Half-open: the right and the lower edge are outside.
-        meeting = [n for n, (a, b, c, d) in enumerate(boxes) if a < x1 and c >= x0 and b < y1 and d >= y0]
-        assert matching.rows_in_box(np.array(boxes), box).tolist() == meeting
+        meeting = [
+            [n for n, (a, b, c, d) in enumerate(boxes) if a < x1 and c >= x0 and b < y1 and d >= y0]
+            for boxes in several
+        ]
+        found = matching.rows_in_box([np.array(boxes) for boxes in several], box)
+        assert [rows.tolist() for rows in found] == meeting
 
     check()
 
