@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.packing import Unpacker, damaged
-from pathserve.native import kernels_of
+from pathserve.native import kept_kernels_of, kernels_of
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -21,16 +21,32 @@ Shapes = tuple[Ints, Ints, Ints, Floats]
 """``starts``, ``part_starts``, ``ring_starts`` and ``xy`` as `labels.Columns` has them."""
 
 WORTH_LOADING = 100
+WORTH_COMPILING = 500
+"""Machine code that is not compiled yet is worth waiting for from so many chunks on, once after an installation."""
+
+_MODULE = "pathserve.annotations.chunk_kernels"
 
 
 @cache
 def _kernels() -> SimpleNamespace:
-    return kernels_of("pathserve.annotations.chunk_kernels")
+    return kernels_of(_MODULE)
 
 
 def load_kernels() -> None:
     """Load the machine code: what unpacks many chunks does so before."""
     _kernels()
+
+
+def load_kernels_for(chunks: int) -> None:
+    """Load the machine code if that is worth it for so many chunks."""
+    if chunks < WORTH_LOADING:
+        return
+    try:
+        kept_kernels_of(_MODULE)
+    except LookupError:
+        if chunks < WORTH_COMPILING:
+            return
+    load_kernels()
 
 
 def loaded_kernels() -> SimpleNamespace | None:

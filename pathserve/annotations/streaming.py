@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef, UnreadChunk
-from pathserve.annotations.chunk_shapes import WORTH_LOADING, load_kernels
+from pathserve.annotations.chunk_shapes import load_kernels_for
 from pathserve.annotations.directory import Directories
 from pathserve.annotations.matching import match_attributes, needs_columns
 from pathserve.annotations.query import AnnotationQuery
@@ -32,8 +32,7 @@ def stream_columns(
 
     plan = db.read(plan_of)
     sources = plan.sources
-    if len(sources) >= WORTH_LOADING:
-        load_kernels()
+    load_kernels_for(len(sources))
     for start in range(0, len(sources), SOURCES_AT_ONCE):
         yield from _stream(db, reader, plan, sources[start : start + SOURCES_AT_ONCE])
 

@@ -90,6 +90,20 @@ def kernels_of(module: str) -> SimpleNamespace:
     return SimpleNamespace(**load_functions(module))
 
 
+@cache
+def kept_kernels_of(module: str) -> SimpleNamespace:
+    """Give the kernels of a module of entries as `kernels_of` does, but compile nothing.
+
+    Raises
+    ------
+    LookupError
+        When they must be compiled first; who asks again later may get them, for another process may compile them.
+    """
+    if _read(choose_folder() / f"{module}.o", key_of([module])) is None:
+        raise LookupError("these kernels are not compiled yet")
+    return kernels_of(module)
+
+
 def load_functions(module: str, folder: Path | None = None) -> Mapping[str, Function]:
     """Give the kernels of a module of entries by their names.
 

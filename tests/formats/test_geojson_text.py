@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -18,6 +19,7 @@ from pathserve.formats.geojson.geojson import feature
 from pathserve.formats.geojson.geojson_file import GEOJSON, QUPATH, SEQUENCE
 from pathserve.formats.geojson.geojson_text import FeatureWriter
 from pathserve.labels import Annotation, AnnotationClass, ClassSchema, Columns, NewAnnotation
+from pathserve.native import kept_kernels_of
 
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 SCHEMA = ClassSchema((AnnotationClass("Tumor", (200, 0, 0), 1), AnnotationClass('a "b"', (1, 2, 3), 2)))
@@ -93,6 +95,36 @@ def test_many_are_written_as_one_is(items):
         assert repr(json.loads(text)["geometry"]["coordinates"]).replace(".0", "") == repr(
             geometry["coordinates"]
         ).replace(".0", "")
+
+
+@pytest.fixture(scope="module")
+def empty_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("machine-code")
+
+
+@contextmanager
+def nothing_compiled(folder):
+    """Keep machine code in another folder, where there is none yet, as after an installation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUMBA_CACHE_DIR", str(folder))
+        kept_kernels_of.cache_clear()
+        yield
+        assert not list(folder.iterdir())
+    kept_kernels_of.cache_clear()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    items=st.lists(
+        st.tuples(_GEOMETRIES, st.sampled_from(["Tumor", 'a "b"', "none", None]), _PROPERTIES), max_size=4, min_size=1
+    ),
+    is_qupath=st.booleans(),
+)
+def test_the_bytes_are_the_same_before_machine_code_is_compiled(empty_folder, items, is_qupath):
+    columns = columns_of(items)
+    wanted = bytes(FeatureWriter(CONTEXT, is_qupath=is_qupath).block(columns, before=b"<", after=b">\n"))
+    with nothing_compiled(empty_folder):
+        assert bytes(FeatureWriter(CONTEXT, is_qupath=is_qupath).block(columns, before=b"<", after=b">\n")) == wanted
 
 
 def coordinates_of(text):

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from pathserve.native import load_functions
+from pathserve.native import kept_kernels_of, load_functions
 
 MODULE = "pathserve.annotations.chunk_kernels"
 
@@ -82,3 +82,14 @@ def test_arrays_of_another_type_or_shape_or_with_gaps_or_not_to_be_written_are_r
             functions["take_ints"](data, 0, 2, wrong)
     with pytest.raises(ValueError, match="zip"):
         functions["take_ints"]()
+
+
+def test_what_must_be_compiled_first_is_not_given_until_another_process_has_done_so(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    kept_kernels_of.cache_clear()
+    with pytest.raises(LookupError):
+        kept_kernels_of(MODULE)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / f"{MODULE}.o").write_bytes((folder / f"{MODULE}.o").read_bytes())
+    assert taken(vars(kept_kernels_of(MODULE))) == WANTED
+    kept_kernels_of.cache_clear()

@@ -1,6 +1,6 @@
 """Many annotations as GeoJSON text, the same that `pathserve.formats.geojson.geojson.feature` makes of one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -11,19 +11,37 @@ import orjson
 from pathserve.formats.classification import write_classification
 from pathserve.formats.contract import WriteContext
 from pathserve.formats.geojson.as_drawn import AS_DRAWN, write_as_drawn
-from pathserve.formats.geojson.geojson import moment, write_properties
+from pathserve.formats.geojson.geojson import FOREIGN_MEMBERS, moment, write_properties
 from pathserve.formats.geojson.json_text import RECORD_SEPARATOR
 from pathserve.formats.geojson.text_places import CLASSES, POSITION_BYTES, ROW_BYTES, SLACK
 from pathserve.labels import Columns, GeometryKind, Texts
 from pathserve.labels.columns import GEOJSON_TYPES
-from pathserve.native import kernels_of
+from pathserve.native import Function, kept_kernels_of, kernels_of
 
 _HEADS = [b'{"type":"' + GEOJSON_TYPES[kind].encode() + b'","coordinates":' for kind in GeometryKind]
 _BETWEEN = b",\n"
 _BRACKET_BYTES = 8
+_MOVED = {"state", "classification", FOREIGN_MEMBERS, "layer", "author", "number", "revision", "provenance"}
+"""Members that the kernels leave to others."""
+
+_KERNELS = "pathserve.formats.geojson.text_kernels"
+
+WORTH_COMPILING = 100_000
+"""So many rows are written without machine code, in a second or two, rather than wait until it is compiled."""
 
 Ints = npt.NDArray[np.int64]
 Pairs = tuple[tuple[int, int], ...]
+
+
+def _is_for_kernels(columns: Columns, row: int, given: Mapping[str, Any]) -> bool:
+    """Tell whether the kernels write a row with these properties."""
+    return (
+        row not in columns.geometries
+        and row not in columns.drawn
+        and 0 < int(columns.kinds[row]) <= GeometryKind.MULTI_POLYGON
+        and _MOVED.isdisjoint(given)
+        and b"\\" not in orjson.dumps(list(given))
+    )
 
 
 def _sources(columns: Columns) -> tuple[Pairs, Ints]:
@@ -53,11 +71,16 @@ class FeatureWriter:
         self._colors = {c.name: c.color for c in context.schema}
         self._state = b"" if is_qupath else b'"state":"draft",'
         self._room = np.empty(0, np.uint8)
+        self._rows = 0
         self._between: tuple[object, tuple[Texts, int]] | None = None
 
     def block(self, columns: Columns, *, before: bytes = b"", after: bytes = b"\n") -> memoryview:
         """Write each row as a Feature, with a text before and one after it; good until the next call."""
-        text, ends = self._texts(columns, before, after)
+        kernel = self._kernel(len(columns))
+        if kernel is None:
+            rows = (self._odd(columns, row) for row in range(len(columns)))
+            return memoryview(b"".join(piece for row in rows for piece in (before, row, after)))
+        text, ends = self._texts(kernel, columns, before, after)
         odd = np.flatnonzero(ends[1:] == ends[:-1])
         if not len(odd):
             return text
@@ -67,7 +90,19 @@ class FeatureWriter:
             place = int(ends[row])
         return memoryview(b"".join((*pieces, text[place:])))
 
-    def _texts(self, columns: Columns, before: bytes, after: bytes) -> tuple[memoryview, Ints]:
+    def _kernel(self, rows: int) -> Function | None:
+        """Give the machine code that writes so many more rows, unless they are too few to compile it for."""
+        self._rows += rows
+        try:
+            kernels = kept_kernels_of(_KERNELS)
+        except LookupError:
+            if self._rows <= WORTH_COMPILING:
+                return None
+            kernels = kernels_of(_KERNELS)
+        kernel: Function = kernels.write_features
+        return kernel
+
+    def _texts(self, kernel: Function, columns: Columns, before: bytes, after: bytes) -> tuple[memoryview, Ints]:
         """Write what the kernels write; gives it, and where each row ends, nowhere further on for the others."""
         count = len(columns)
         pairs, source_at = _sources(columns)
@@ -85,7 +120,7 @@ class FeatureWriter:
         if len(self._room) < size:
             self._room = np.empty(size + size // 4, np.uint8)
         xy, ends = np.ascontiguousarray(columns.xy, np.float64), np.zeros(count + 1, np.int64)
-        written = kernels_of("pathserve.formats.geojson.text_kernels").write_features(
+        written = kernel(
             kinds,
             xy,
             xy.view(np.uint64),
@@ -124,12 +159,13 @@ class FeatureWriter:
         return Texts.of((*fixed, *_HEADS, *classes, *sources, bytes(SLACK))), widest
 
     def _odd(self, columns: Columns, row: int) -> bytes:
-        """Write a row that is not for the kernels."""
+        """Write a row without the kernels: the same bytes."""
         index = int(columns.classes[row])
         name = None if index < 0 else columns.class_names[index]
-        properties, beside = write_properties(
-            orjson.loads(columns.properties[row] or b"{}"), name, self._colors.get(name or "")
-        )
+        given = orjson.loads(columns.properties[row] or b"{}")
+        properties, beside = write_properties(given, name, self._colors.get(name or ""))
+        if "objectType" in given and _is_for_kernels(columns, row, given):  # they leave it where it stands
+            properties = {"state": properties["state"], **given, **properties}
         if not self._is_qupath:
             properties |= self._server(columns.layer, int(columns.revisions[row]), int(columns.firsts[row]))
             properties["number"] = int(columns.numbers[row])
