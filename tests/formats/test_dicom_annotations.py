@@ -303,6 +303,26 @@ def test_files_that_were_cut_off_or_damaged(tmp_path):
         assert len(found) <= 40
 
 
+@pytest.mark.parametrize("undefined", [False, True], ids=["lengths", "delimiters"])
+def test_no_file_that_was_cut_off_is_read_in_part(tmp_path, undefined):
+    dataset = pydicom.dcmread(_file(tmp_path / "whole", write(sample())[0]))
+    groups = dataset["AnnotationGroupSequence"]
+    groups.is_undefined_length = undefined
+    for item in groups.value:
+        item.is_undefined_length_sequence_item = undefined
+    dataset.save_as(tmp_path / "whole")
+    data = (tmp_path / "whole").read_bytes()
+    read_whole = 0
+    for end in {*range(200, len(data), 41), *range(len(data) - 40, len(data) + 1)}:
+        try:
+            found, _ = read(_file(tmp_path / "file", data[:end]))
+        except PathServeError:
+            continue
+        assert len(found) == len(sample())  # what is cut off stands behind the objects
+        read_whole += 1
+    assert 0 < read_whole < 40
+
+
 def test_limits_and_what_is_not_read(tmp_path):
     path = _file(tmp_path / "file", write(sample())[0])
     with pytest.raises(TooLarge):

@@ -54,8 +54,10 @@ def read_annotations(path: Path, context: ReadContext) -> Iterator[Item]:
 
 def _groups(dataset: Dataset, context: ReadContext) -> "list[_Group]":
     """Read all groups as far as their arrays."""
-    groups = list(dataset.get("AnnotationGroupSequence") or [])
-    kind = str(dataset.get("AnnotationCoordinateType"))
+    groups = list(dataset["AnnotationGroupSequence"].value or [])
+    kind = dataset.AnnotationCoordinateType
+    if kind not in ("2D", "3D"):
+        raise Invalid(DAMAGED, code="damaged")
     if kind == "2D" and dataset.get("PixelOriginInterpretation", "VOLUME") != "VOLUME":
         raise Unsupported("Coordinates within single frames are not read.", code="frame_coordinates")
     if sum(int(group.NumberOfAnnotations) for group in groups) > context.max_features:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.sequence import Sequence
@@ -42,6 +43,7 @@ ERRORS = (
 """What the package raises when a file is damaged."""
 
 DAMAGED = "The DICOM file is damaged, or was cut off."
+_UNDEFINED = 0xFFFFFFFF
 _DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1")
 
 
@@ -63,9 +65,23 @@ def read_file(path: Path) -> Dataset:
         meta = pydicom.filereader.read_file_meta_info(path)
         if str(meta.get("TransferSyntaxUID")) in _DEFLATED:
             raise Unsupported("Deflated DICOM files are not read.", code="deflated")
-        return pydicom.dcmread(path)
+        dataset = pydicom.dcmread(path)
     except ERRORS:
         raise Invalid(DAMAGED, code="damaged") from None
+    if not _is_whole(dataset):
+        raise Invalid(DAMAGED, code="damaged")
+    return dataset
+
+
+def _is_whole(dataset: Dataset) -> bool:
+    """Tell whether all values are as long as they say: the package takes the end of a file for the end of a value."""
+    for element in dataset.values():
+        if isinstance(element, RawDataElement):
+            if element.length != _UNDEFINED and len(element.value or b"") < element.length:
+                return False
+        elif isinstance(element.value, Sequence) and not all(map(_is_whole, element.value)):
+            return False
+    return True
 
 
 def term(sequence: object) -> CodedTerm | None:
