@@ -47,7 +47,7 @@ def boxes(store, slide):
 def either_way(request, monkeypatch):
     """Small files are read as objects, large ones by kernels: each test runs both ways."""
     if request.param == "kernels":
-        monkeypatch.setattr(geojson_file, "PLAIN_BYTES", 0)
+        monkeypatch.setattr(geojson_file, "FEW_BYTES", 0)
 
 
 def test_a_file_is_imported_as_one_revision(bring, store, slide, either_way):

@@ -14,6 +14,9 @@ _FEATURES = GEOMETRIES | {"Feature", "FeatureCollection"}
 _OUR_PROPERTY = b'"provenance":{"created":'
 _QUPATH_PROPERTIES = (b'"objectType"', b'"object_type"', b'"PathAnnotationObject"', b'"PathDetectionObject"')
 PLAIN_BYTES = 1024 * 1024
+"""A text up to this size that is posted is read at once."""
+
+FEW_BYTES = 256 * 1024
 """A file up to this size is read at once: loading the kernels would take longer."""
 
 
@@ -50,7 +53,7 @@ def read_geojson(path: Path, context: ReadContext) -> Iterator[Item]:
     A small file is read at once, without the kernels. Memory: about 100 MB whatever the file's size, and ten times
     the largest feature.
     """
-    if path.stat().st_size <= PLAIN_BYTES:
+    if path.stat().st_size <= FEW_BYTES:
         text, note = path.read_bytes(), context.losses.note
         for found in find_features(text, max_features=context.max_features, note=note):
             yield read_found(found, context)
