@@ -5,7 +5,7 @@ does. One annotation has one or more parts, a part one or more rings (a polygon'
 points), a ring a run of positions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import chain
@@ -47,6 +47,9 @@ GEOJSON_TYPES: Mapping[GeometryKind, str] = {
 _KINDS = {name: kind for kind, name in GEOJSON_TYPES.items()}
 
 Rings = list[list[Sequence[float]]]
+Color = tuple[int, int, int]
+
+_AT_ONCE = 64
 
 _CLOSED = 4
 """Fewest positions of a closed ring (RFC 7946, 3.1.6)."""
@@ -144,34 +147,48 @@ class Columns:
 
     def geometry(self, row: int) -> dict[str, Any]:
         """Give one geometry as a GeoJSON object, with the numbers that came in."""
-        whole = self.geometries.get(row)
-        if whole is not None:
-            found: dict[str, Any] = orjson.loads(whole)
-            return found
-        kind = GeometryKind(int(self.kinds[row]))
-        parts = [
-            [
-                self.xy[self.ring_starts[ring] : self.ring_starts[ring + 1]].tolist()
-                for ring in range(self.part_starts[part], self.part_starts[part + 1])
-            ]
-            for part in range(self.starts[row], self.starts[row + 1])
-        ]
-        return {"type": GEOJSON_TYPES[kind], "coordinates": _coordinates(kind, parts)}
+        return next(self._some_geometries(row, row + 1))
 
-    def new_annotation(self, row: int, *, colors: Mapping[str, tuple[int, int, int]] | None = None) -> NewAnnotation:
+    def new_annotation(self, row: int, *, colors: Mapping[str, Color] | None = None) -> NewAnnotation:
         """Give one row as a single value."""
-        index = int(self.classes[row])
-        name = None if index < 0 else self.class_names[index]
-        drawn = self.drawn.get(row)
-        identity = self.ids[row].tobytes()
-        return NewAnnotation(
-            geometry=self.geometry(row),
-            id=UUID(bytes=identity) if any(identity) else None,
-            class_name=name,
-            class_color=(colors or {}).get(name or ""),
-            properties=orjson.loads(self.properties[row] or b"{}"),
-            drawn=None if drawn is None else orjson.loads(drawn),
-        )
+        return next(self._some_annotations(row, row + 1, colors or {}))
+
+    def new_annotations(self, *, colors: Mapping[str, Color] | None = None) -> Iterator[NewAnnotation]:
+        """Give every row as a single value, a few of them made out of the arrays at once."""
+        for first in range(0, len(self), _AT_ONCE):
+            yield from self._some_annotations(first, min(first + _AT_ONCE, len(self)), colors or {})
+
+    def _some_annotations(self, first: int, end: int, colors: Mapping[str, Color]) -> Iterator[NewAnnotation]:
+        names = (*self.class_names, None)  # the last one is that of -1
+        classes, ids = self.classes[first:end].tolist(), self.ids[first:end].tobytes()
+        for row, (index, geometry) in enumerate(zip(classes, self._some_geometries(first, end), strict=True), first):
+            drawn, name = self.drawn.get(row), names[index]
+            identity = ids[16 * (row - first) : 16 * (row - first + 1)]
+            yield NewAnnotation(
+                geometry=geometry,
+                id=UUID(bytes=identity) if any(identity) else None,
+                class_name=name,
+                class_color=colors.get(name or ""),
+                properties=orjson.loads(self.properties[row] or b"{}"),
+                drawn=None if drawn is None else orjson.loads(drawn),
+            )
+
+    def _some_geometries(self, first: int, end: int) -> Iterator[dict[str, Any]]:
+        starts = self.starts[first : end + 1]
+        part_starts = self.part_starts[starts[0] : starts[-1] + 1]
+        ring_starts = self.ring_starts[part_starts[0] : part_starts[-1] + 1]
+        xy = self.xy[ring_starts[0] : ring_starts[-1]].tolist()
+        shape_at, part_at, ring_at = ((some - some[0]).tolist() for some in (starts, part_starts, ring_starts))
+        for place, kind in enumerate(self.kinds[first:end].tolist()):
+            whole = self.geometries.get(first + place)
+            if whole is not None:
+                yield orjson.loads(whole)
+                continue
+            parts = [
+                [xy[ring_at[ring] : ring_at[ring + 1]] for ring in range(part_at[part], part_at[part + 1])]
+                for part in range(shape_at[place], shape_at[place + 1])
+            ]
+            yield {"type": GEOJSON_TYPES[kind], "coordinates": _coordinates(kind, parts)}
 
     def take(self, rows: npt.NDArray[Any]) -> "Columns":
         """Give some rows (indices, or a mask of N) in the order asked for."""

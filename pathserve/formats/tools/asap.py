@@ -8,6 +8,7 @@ ASAP refuses a file whose annotations name a group that is not listed, so a writ
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.tools import drawn_shapes as shapes
-from pathserve.formats.tools import pieces, reading
+from pathserve.formats.tools import number_texts, pieces, reading
 from pathserve.formats.tools.colors import Color, hex_color, parse_color
 from pathserve.formats.tools.holes import Outline, cut
 from pathserve.formats.tools.marks import Mark
@@ -32,6 +33,7 @@ _HOLES_OF = " holes"
 _MARK = "PathServe"
 _OWN = frozenset(("Name", "Type", "PartOfGroup", "Color", _MARK))
 _POINTS = {"Coordinate": ("Order", "X", "Y")}
+_VERTICES = number_texts.Numbered(('\t\t\t\t<Coordinate Order="{}" X="', '" Y="', '" />\n'))
 
 
 @dataclass(slots=True)
@@ -71,12 +73,17 @@ def recognise(head: bytes) -> bool:
 
 def read(path: Path, context: ReadContext) -> Iterator[Item]:
     """Read a file; twice, since groups stand at its end, and once more when some are holes."""
-    groups = _read_groups(path)
+    try:
+        groups = _read_groups(path)
+    except Invalid:
+        deque(read_elements(path, records=()), maxlen=0)  # which says where it is broken
+        raise
     if groups.camelyon and groups.named & {"_0", "_1"}:
         context.losses.note("camelyon_groups", "CAMELYON's groups _0 and _1 became the class Tumor, _2 holes in it.")
 
     def outlines(context: ReadContext) -> Iterator[Outline | FeatureIssue]:
-        for found in read_elements(path, records=("Annotation",), points=_POINTS, max_points=context.max_vertices):
+        most = context.max_vertices
+        for found in read_elements(path, records=("Annotation",), points=_POINTS, max_points=most, texts=False):
             try:
                 yield _outline(found.element, groups, context)
             except PathServeError as error:
@@ -87,7 +94,8 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
 
 def _read_groups(path: Path) -> _Groups:
     groups = _Groups()
-    for found in read_elements(path, records=("Annotation", "Group"), points={"Coordinate": ()}):
+    records = ("Annotation", "Group")
+    for found in read_elements(path, records=records, points={"Coordinate": ()}, texts=False, unread="Coordinate"):
         element = found.element
         parent = element.get("PartOfGroup").strip()
         if element.name == "Annotation":
@@ -165,7 +173,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     file.write(b'<?xml version="1.0"?>\n<ASAP_Annotations>\n\t<Annotations>\n')
     for row in pieces.rows(blocks, context, marked=True):
         annotation = row.annotation
-        split = pieces.split(annotation.geometry, context, marked=True)
+        split = pieces.split(row, context, marked=True)
         pieces.note_split(split, context)
         color = hex_color(annotation.class_color) if annotation.class_color else _NEUTRAL
         group = annotation.class_name or _NO_GROUP
@@ -214,10 +222,9 @@ def _control(properties: Mapping[str, Any]) -> shapes.Ring | None:
 def _write_annotation(file: BinaryIO, texts: tuple[str, str, str, str], mark: Mark, ring: shapes.Ring) -> None:
     name, kind, group, color = map(attribute, texts)
     head = f"Name={name} Type={kind} PartOfGroup={group} Color={color} {_MARK}={attribute(mark.text())}"
-    lines = [f"\t\t<Annotation {head}>\n\t\t\t<Coordinates>\n"]
-    lines += [f'\t\t\t\t<Coordinate Order="{order}" X="{x}" Y="{y}" />\n' for order, (x, y) in enumerate(ring)]
-    lines.append("\t\t\t</Coordinates>\n\t\t</Annotation>\n")
-    file.write("".join(lines).encode())
+    vertices = _VERTICES.text(ring)
+    text = f"\t\t<Annotation {head}>\n\t\t\t<Coordinates>\n{vertices}\t\t\t</Coordinates>\n\t\t</Annotation>\n"
+    file.write(text.encode())
 
 
 ASAP = Format("asap", "ASAP XML", (".xml",), "application/xml", recognise, read, write)

@@ -73,7 +73,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     count = 0
     for row in pieces.rows(blocks, context):
         annotation = row.annotation
-        split = pieces.split(annotation.geometry, context)
+        split = pieces.split(row, context)
         _note_dropped(annotation, split, context)
         for index, piece in enumerate(split):
             if piece.kind == "Polygon" and not piece.hole:

@@ -145,15 +145,14 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     separator = b""
     for row in pieces.rows(blocks, context, marked=True):
         annotation = row.annotation
-        mark = Mark(annotation.id, str(annotation.geometry["type"]), name=row.name, properties=annotation.properties)
         original = annotation.properties.get(ORIGINAL_ID)
         made: dict[str, Any] = {"id": original} if isinstance(original, int) else {}
         turned = _turned(annotation.geometry, height)
         rounded = _turned(turned, height) != annotation.geometry
-        mark = pieces.mark_whole(mark, annotation, has_colors=False, rounded=rounded)
+        mark = pieces.first_mark(row, row.name, has_colors=False, rounded=rounded)
         made["location"] = write_wkt(turned)
         made["term"] = [] if annotation.class_name is None else [annotation.class_name]
-        made[_MARK] = orjson.loads(mark.text())
+        made[_MARK] = orjson.Fragment(mark.text())
         file.write(separator + orjson.dumps(made))
         separator = b",\n"
     file.write(b"\n]}\n")

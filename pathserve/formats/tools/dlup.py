@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.tools import drawn_shapes as shapes
-from pathserve.formats.tools import pieces, reading
+from pathserve.formats.tools import number_texts, pieces, reading
 from pathserve.formats.tools.colors import hex_color, parse_color
+from pathserve.formats.tools.pieces import Row
 from pathserve.formats.tools.sections import Sections
 from pathserve.formats.tools.xml_events import Element, Found, attribute, number, opening_tags, read_elements
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
@@ -39,7 +40,8 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
 
 def _read(path: Path, context: ReadContext) -> Iterator[Item]:
     points = {"Point": ("x", "y")}
-    for found in read_elements(path, records=_RECORDS, points=points, max_points=context.max_vertices):
+    most = context.max_vertices
+    for found in read_elements(path, records=_RECORDS, points=points, max_points=most, texts=False):
         if found.element.name == "Metadata":
             context.losses.note("metadata_dropped", "What the file says of the picture and its makers is left out.")
         elif found.element.name == "Tag":
@@ -107,7 +109,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
             annotation = row.annotation
             _note_dropped(annotation, context)
             roi = annotation.properties.get(ROI) is True
-            for kind, body in _bodies(annotation, context):
+            for kind, body in _bodies(row, context):
                 order += 1
                 attributes = f"label={attribute(annotation.class_name or '')}"
                 if annotation.class_color is not None and not roi:
@@ -146,14 +148,15 @@ def _note_dropped(annotation: NewAnnotation, context: WriteContext) -> None:
         context.losses.note("properties_dropped", "The format does not hold properties of objects.")
 
 
-def _bodies(annotation: NewAnnotation, context: WriteContext) -> Iterator[tuple[str, str]]:
+def _bodies(row: Row, context: WriteContext) -> Iterator[tuple[str, str]]:
     """Give the elements of an annotation, each with ``{}`` where its attributes belong."""
+    annotation = row.annotation
     box = shapes.box_of(annotation.properties, annotation.geometry)
     if box is not None and box[0] <= box[2] and box[1] <= box[3]:
         yield "Box", f'<Box {{}} xMin="{box[0]}" yMin="{box[1]}" xMax="{box[2]}" yMax="{box[3]}"/>\n'
         return
     polygons: list[list[shapes.Ring]] = []
-    for piece in pieces.split(annotation.geometry, context):
+    for piece in pieces.split(row, context):
         if piece.hole:
             polygons[-1].append(piece.positions)
         elif piece.kind == "Polygon":
@@ -179,7 +182,7 @@ def _rings(rings: list[shapes.Ring]) -> str:
 
 
 def _points(ring: shapes.Ring) -> str:
-    return "\n".join(f'<Point x="{x}" y="{y}"/>' for x, y in ring)
+    return number_texts.formatted(ring, ('<Point x="', '" y="', '"/>\n'))[:-1]
 
 
 DLUP = Format("dlup", "dlup XML", (".xml",), "application/xml", recognise, read, write)

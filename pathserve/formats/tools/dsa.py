@@ -224,13 +224,13 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     file.write(b'{"name":"PathServe","description":"","elements":[\n')
     separator = b""
     for row in pieces.rows(blocks, context, marked=True):
-        groups = _grouped(pieces.split(row.annotation.geometry, context, points=False, marked=True))
+        groups = _grouped(pieces.split(row, context, points=False, marked=True))
         if len(groups) > 1:
             context.losses.note("parts_split", "Objects of several parts became one object for each part.")
         for group, mark in zip(groups, pieces.marks(row, [group[0] for group in groups]), strict=True):
             element = _element(group, row, alone=len(groups) == 1)
             user = element.get("user")
-            element["user"] = {**(user if isinstance(user, dict) else {}), _MARK: orjson.loads(mark.text())}
+            element["user"] = {**(user if isinstance(user, dict) else {}), _MARK: orjson.Fragment(mark.text())}
             file.write(separator + orjson.dumps(element))
             separator = b",\n"
     file.write(b"\n]}\n")

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.tools import drawn_shapes as shapes
-from pathserve.formats.tools import pieces, reading
+from pathserve.formats.tools import number_texts, pieces, reading
 from pathserve.formats.tools.colors import bgr_color, packed_bgr
 from pathserve.formats.tools.holes import Outline, cut
 from pathserve.formats.tools.pieces import Part, Piece, Row
@@ -43,7 +43,8 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
         layer: Element | None = None
         number = 0
         points = {"V": ("X", "Y")}
-        for found in read_elements(path, records=("Region",), points=points, max_points=context.max_vertices):
+        most = context.max_vertices
+        for found in read_elements(path, records=("Region",), points=points, max_points=most, texts=False):
             around = found.around("Annotation")
             if around is not layer:
                 layer, number = around, number + 1
@@ -109,16 +110,19 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     with Sections() as sections:
         for row in pieces.rows(blocks, context, authors=True):
             annotation = row.annotation
-            split = pieces.split(annotation.geometry, context, points=False)
+            split = pieces.split(row, context, points=False)
             if len([piece for piece in split if not piece.hole]) > 1:
                 context.losses.note("parts_split", "Objects of several parts became one object for each part.")
             _note_dropped(annotation, split, context)
             layer = annotation.class_name or ""
             colors.setdefault(layer, packed_bgr(annotation.class_color or _YELLOW))
+            comments = _comments(row)
+            if row.author is not None and not comments:
+                context.losses.note("author_dropped", "Who wrote an object stands in its comment, and it has none.")
             for index, piece in enumerate(split):
                 kind, ring = _typed(piece, annotation, alone=len(split) == 1)
-                comments = _comments(row) if index == 0 else ""
-                sections.write(layer, _region(kind, ring, comments, negative=piece.hole).encode())
+                region = _region(kind, ring, comments if index == 0 else "", negative=piece.hole)
+                sections.write(layer, region.encode())
         file.write(b"<Annotations>\n")
         for layer in sections.names:
             head = f'Name={attribute(layer)} Visible="True" LineColor="{colors[layer]}"'
@@ -146,7 +150,7 @@ def _comments(row: Row) -> str:
     if not isinstance(comments, list):
         told = [properties.get(name) for name in (pieces.NAME, pieces.DESCRIPTION)]
         body = "\n".join(text for text in told if isinstance(text, str) and text)
-        at = _NO_MOMENT if row.moment is None else pieces.moment(row.moment)
+        at = _NO_MOMENT if row.moment is None or not body else pieces.moment(row.moment)
         comments = [{"Author": row.author or "", "Body": body, "CreatedTime": at, "ModifiedTime": at}] if body else []
     lines = []
     for comment in comments:
@@ -157,10 +161,9 @@ def _comments(row: Row) -> str:
 
 
 def _region(kind: str, ring: shapes.Ring, comments: str, *, negative: bool) -> str:
-    lines = [f'<Region Type="{kind}" HasEndcaps="0" NegativeROA="{int(negative)}">\n<Vertices>\n']
-    lines += [f'<V X="{round(x)}" Y="{round(y)}"/>\n' for x, y in ring]
-    lines.append(f"</Vertices>\n<Comments>{comments}</Comments>\n</Region>\n")
-    return "".join(lines)
+    head = f'<Region Type="{kind}" HasEndcaps="0" NegativeROA="{int(negative)}">'
+    vertices = number_texts.rounded(ring, ('<V X="', '" Y="', '"/>\n'))
+    return f"{head}\n<Vertices>\n{vertices}</Vertices>\n<Comments>{comments}</Comments>\n</Region>\n"
 
 
 def _typed(piece: Piece, annotation: NewAnnotation, *, alone: bool) -> tuple[str, shapes.Ring]:

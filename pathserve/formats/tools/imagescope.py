@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from pathserve.errors import PathServeError
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.tools import drawn_shapes as shapes
-from pathserve.formats.tools import pieces, reading
+from pathserve.formats.tools import number_texts, pieces, reading
 from pathserve.formats.tools.colors import bgr_color, packed_bgr
 from pathserve.formats.tools.holes import Outline, cut
 from pathserve.formats.tools.marks import Mark
@@ -48,7 +48,8 @@ def read(path: Path, context: ReadContext) -> Iterator[Item]:
         layer = _Layer()
         records = ("Region", "Attribute")
         points = {"Vertex": ("X", "Y")}
-        for found in read_elements(path, records=records, points=points, max_points=context.max_vertices):
+        most = context.max_vertices
+        for found in read_elements(path, records=records, points=points, max_points=most, texts=False):
             layer.look(found)
             if found.element.name == "Region":
                 try:
@@ -165,7 +166,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     with Sections() as sections:
         for row in pieces.rows(blocks, context, marked=True):
             annotation = row.annotation
-            split = pieces.split(annotation.geometry, context, points=False, marked=True)
+            split = pieces.split(row, context, points=False, marked=True)
             if len([piece for piece in split if not piece.hole]) > 1:
                 context.losses.note("parts_split", "Objects of several parts became one object for each part.")
             layer = annotation.class_name or ""
@@ -195,11 +196,9 @@ def _region(piece: Piece, mark: Mark, annotation: NewAnnotation, place: tuple[in
         if isinstance(known.get(name), int | float):
             head += f' {name}="{known[name]}"'
     value = f'<Attribute Name="{_MARK}" Id="0" Value={attribute(mark.text())}/>'
-    lines = [f'{head} NegativeROA="{int(piece.hole)}" InputRegionId="0" Analyze="1" DisplayId="{count}">\n']
-    lines.append(f"<Attributes>{value}</Attributes>\n<Vertices>\n")
-    lines += [f'<Vertex X="{x}" Y="{y}" Z="0"/>\n' for x, y in ring]
-    lines.append("</Vertices>\n</Region>\n")
-    return "".join(lines)
+    head += f' NegativeROA="{int(piece.hole)}" InputRegionId="0" Analyze="1" DisplayId="{count}">'
+    vertices = number_texts.formatted(ring, ('<Vertex X="', '" Y="', '" Z="0"/>\n'))
+    return f"{head}\n<Attributes>{value}</Attributes>\n<Vertices>\n{vertices}</Vertices>\n</Region>\n"
 
 
 def _typed(piece: Piece, annotation: NewAnnotation, *, alone: bool) -> tuple[int, shapes.Ring]:

@@ -85,7 +85,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
                 context.losses.note("id_dropped", "The format does not hold ids of objects.")
             if annotation.properties.keys() - _KEPT:
                 context.losses.note("properties_dropped", "The format does not hold properties of objects.")
-            split = pieces.split(annotation.geometry, context)
+            split = pieces.split(row, context)
             if sum(piece.kind == "Polygon" and not piece.hole for piece in split) > 1:
                 context.losses.note("parts_split", "Objects of several parts became one object for each part.")
             for piece in split:

@@ -163,7 +163,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
             context.losses.note("id_dropped", "The format does not hold ids of objects.")
         if annotation.properties.keys() - _KEPT:
             context.losses.note("properties_dropped", "The format does not hold properties of objects.")
-        split = pieces.split(annotation.geometry, context, points=False)
+        split = pieces.split(row, context, points=False)
         pieces.note_split(split, context)
         for piece in split:
             count += 1

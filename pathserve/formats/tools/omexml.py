@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.tools import drawn_shapes as shapes
-from pathserve.formats.tools import pieces, reading
+from pathserve.formats.tools import number_texts, pieces, reading
 from pathserve.formats.tools.colors import packed_rgba, rgba_color
 from pathserve.formats.tools.marks import Mark
 from pathserve.formats.tools.pieces import Part, Piece
@@ -232,7 +232,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     file.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<OME xmlns="{_NAMESPACE}">\n'.encode())
     for count, row in enumerate(pieces.rows(blocks, context, marked=True), start=1):
         annotation = row.annotation
-        split = pieces.split(annotation.geometry, context, points=False, marked=True)
+        split = pieces.split(row, context, points=False, marked=True)
         if not split:
             context.losses.note("empty_dropped", "Objects without any position are left out.")
             continue
@@ -265,7 +265,7 @@ def _shape(piece: Piece, properties: Mapping[str, Any], geometry: Mapping[str, A
         x0, y0, x1, y1 = box
         if x0 + (x1 - x0) == x1 and y0 + (y1 - y0) == y1:
             return f'<Rectangle {style} X="{x0}" Y="{y0}" Width="{x1 - x0}" Height="{y1 - y0}"/>\n'
-    return f'<Polygon {style} Points="{_points(shapes.open_ring(piece.positions))}"/>\n'
+    return f'<Polygon {style} Points="{number_texts.joined(shapes.open_ring(piece.positions))}"/>\n'
 
 
 def _line(piece: Piece, properties: Mapping[str, Any], style: str) -> str:
@@ -274,11 +274,7 @@ def _line(piece: Piece, properties: Mapping[str, Any], style: str) -> str:
         (x1, y1), (x2, y2) = piece.positions
         arrow = ' MarkerStart="Arrow"' if hint == "arrow" else ""
         return f'<Line {style} X1="{x1}" Y1="{y1}" X2="{x2}" Y2="{y2}"{arrow}/>\n'
-    return f'<Polyline {style} Points="{_points(piece.positions)}"/>\n'
-
-
-def _points(ring: shapes.Ring) -> str:
-    return " ".join(f"{x},{y}" for x, y in ring)
+    return f'<Polyline {style} Points="{number_texts.joined(piece.positions)}"/>\n'
 
 
 OMEXML = Format("omexml", "OME-XML ROI", (".ome.xml",), "application/xml", recognise, read, write)

@@ -30,12 +30,19 @@ _NEAR = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One annotation on its way out, with the colour of its class, who wrote it last, and when."""
+    """One annotation on its way out, with the colour of its class, who wrote it last, and when.
+
+    Parameters
+    ----------
+    is_plain
+        Whether its geometry is coordinates of two numbers and nothing else, and no collection.
+    """
 
     annotation: NewAnnotation
     number: int
     author: str | None
     moment: datetime | None
+    is_plain: bool
 
     @property
     def name(self) -> str:
@@ -99,23 +106,22 @@ def rows(
     """
     colors = {known.name: known.color for known in context.schema}
     for block in blocks:
-        for row in range(len(block)):
-            annotation = block.new_annotation(row, colors=colors)
+        revisions, numbers = block.revisions.tolist(), block.numbers.tolist()
+        for row, annotation in enumerate(block.new_annotations(colors=colors)):
             if annotation.drawn is not None and not marked:
                 context.losses.note(*DRAWN_DROPPED)
-            if len(annotation.geometry) > 2 and not marked:
+            is_plain = row not in block.geometries
+            if not is_plain and len(annotation.geometry) > 2 and not marked:
                 context.losses.note(*GEOMETRY_MEMBERS)
             if annotation.class_color is not None and not has_colors:
                 context.losses.note("color_dropped", "The format does not hold colours of classes.")
-            author, moment = context.revisions.get(int(block.revisions[row]), (None, None))
+            author, moment = context.revisions.get(revisions[row], (None, None))
             if author is not None and not authors:
                 context.losses.note("author_dropped", "The format does not hold who wrote an object, and when.")
-            yield Row(annotation, int(block.numbers[row]), author, moment)
+            yield Row(annotation, numbers[row], author, moment, is_plain)
 
 
-def split(
-    geometry: Mapping[str, Any], context: WriteContext, *, points: bool = True, marked: bool = False
-) -> list[Piece]:
+def split(row: Row, context: WriteContext, *, points: bool = True, marked: bool = False) -> list[Piece]:
     """Take a geometry apart.
 
     Parameters
@@ -126,14 +132,14 @@ def split(
         As for `rows`.
     """
     pieces: list[Piece] = []
-    _split(geometry, pieces, 0)
-    if not points:
+    _split(row.annotation.geometry, pieces, 0)
+    if not points and row.annotation.geometry["type"] not in ("Polygon", "MultiPolygon"):
         pieces = [
             single
             for piece in pieces
             for single in ([Piece("Point", [p]) for p in piece.positions] if piece.kind == "MultiPoint" else [piece])
         ]
-    if any(len(position) > 2 for piece in pieces for position in piece.positions):
+    if not row.is_plain and any(len(position) > 2 for piece in pieces for position in piece.positions):
         if not marked:
             context.losses.note("height_dropped", "Positions of more than two numbers keep the first two.")
         pieces = [replace(piece, positions=[position[:2] for position in piece.positions]) for piece in pieces]
@@ -162,39 +168,43 @@ def _split(geometry: Mapping[str, Any], pieces: list[Piece], depth: int) -> None
 
 def marks(row: Row, pieces: Sequence[Piece], *, has_colors: bool = True) -> list[Mark]:
     """Give the mark of each piece of an annotation; ``has_colors`` is as for `rows`."""
-    annotation = row.annotation
-    simple = [
-        Mark(
-            annotation.id,
-            str(annotation.geometry["type"]),
-            index,
-            len(pieces),
-            piece.hole,
-            allowed(row.name) if index == 0 else "",
-            annotation.properties if index == 0 else None,
-        )
-        for index, piece in enumerate(pieces)
-    ]
-    return [mark_whole(simple[0], annotation, has_colors=has_colors), *simple[1:]] if simple else []
+    if not pieces:
+        return []
+    of, kind = len(pieces), str(row.annotation.geometry["type"])
+    first = first_mark(row, allowed(row.name), of=of, has_colors=has_colors, is_hole=pieces[0].hole)
+    others = enumerate(pieces[1:], start=1)
+    return [first, *(Mark(row.annotation.id, kind, index, of, piece.hole) for index, piece in others)]
 
 
-def mark_whole(mark: Mark, annotation: NewAnnotation, *, has_colors: bool, rounded: bool = False) -> Mark:
-    """Add to the first mark what pieces do not say: all of the geometry where it is needed, and how it was drawn.
+def first_mark(
+    row: Row, name: str, *, of: int = 1, has_colors: bool, rounded: bool = False, is_hole: bool = False
+) -> Mark:
+    """Give the first mark, with what pieces do not say: all of the geometry where it is needed, and how it was drawn.
 
     Parameters
     ----------
+    name, of
+        The name that is written for people, and how many pieces there are.
     has_colors
         As for `rows`.
     rounded
         Whether the pieces do not have the very same numbers.
+    is_hole
+        Whether the first piece is a hole.
     """
+    annotation = row.annotation
     geometry, drawn = annotation.geometry, annotation.drawn
-    name, color = annotation.class_name, annotation.class_color
-    return replace(
-        mark,
-        geometry=geometry if rounded or _says_more(geometry) else None,
+    class_name, color = annotation.class_name, annotation.class_color
+    return Mark(
+        annotation.id,
+        str(geometry["type"]),
+        of=of,
+        hole=is_hole,
+        name=name,
+        properties=annotation.properties,
+        geometry=geometry if rounded or (not row.is_plain and _says_more(geometry)) else None,
         as_drawn=None if drawn is None else write_as_drawn(drawn, geometry),
-        colored=None if has_colors or name is None or color is None else (name, color),
+        colored=None if has_colors or class_name is None or color is None else (class_name, color),
     )
 
 

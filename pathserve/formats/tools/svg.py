@@ -12,6 +12,7 @@ from typing import Any
 from xml.parsers import expat
 
 from pathserve.errors import Invalid, TooLarge, Unsupported
+from pathserve.formats.tools import number_texts
 from pathserve.formats.tools.drawn_shapes import Ring, bezier, box_ring, close_ring, ellipse_property, ellipse_ring
 
 MAX_SHAPES = 10_000
@@ -95,7 +96,7 @@ def parse_svg(text: str, *, max_vertices: int) -> Drawn:
 
 def write_path(rings: list[Ring]) -> str:
     """Write closed rings as one path."""
-    return " ".join("M" + " L".join(f"{x},{y}" for x, y in ring[:-1]) + " Z" for ring in rings)
+    return " ".join("M" + number_texts.joined(ring[:-1]).replace(" ", " L") + " Z" for ring in rings)
 
 
 def _draw(name: str, attributes: dict[str, str], drawn: Drawn) -> None:

@@ -17,7 +17,7 @@ from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, WriteContext
 from pathserve.formats.json_head import Outline, outline
 from pathserve.formats.tools import drawn_shapes as shapes
-from pathserve.formats.tools import pieces, reading
+from pathserve.formats.tools import number_texts, pieces, reading
 from pathserve.formats.tools.json_stream import ITEMS, WHOLE, read_items
 from pathserve.formats.tools.marks import Mark
 from pathserve.formats.tools.pieces import Part, Piece, Row
@@ -196,7 +196,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
     file.write(b"[\n")
     separator = b""
     for row in pieces.rows(blocks, context, authors=True, marked=True):
-        selectors = _selectors(row, pieces.split(row.annotation.geometry, context, points=False, marked=True))
+        selectors = _selectors(row, pieces.split(row, context, points=False, marked=True))
         if len(selectors) > 1:
             context.losses.note("parts_split", "Objects of several parts became one object for each part.")
         marks = pieces.marks(row, [piece for piece, _ in selectors], has_colors=False)
@@ -214,7 +214,7 @@ def _selectors(row: Row, split: list[Piece]) -> list[tuple[Piece, dict[str, Any]
             x, y = piece.positions[0]
             found.append((piece, _fragment_selector(f"xywh=pixel:{x},{y},0,0")))
         elif piece.kind == "LineString":
-            points = " ".join(f"{x},{y}" for x, y in piece.positions)
+            points = number_texts.joined(piece.positions)
             found.append((piece, _svg_selector(f'<polyline points="{points}" fill="none"/>')))
     areas = [piece for piece in split if piece.kind == "Polygon"]
     if areas:
@@ -257,7 +257,11 @@ def _web_annotation(row: Row, selector: dict[str, Any], mark: Mark) -> dict[str,
         made["creator"] = {"type": "Person", "name": row.author}
     if row.moment is not None:
         made["created"] = pieces.moment(row.moment)
-    return {**{key: value for key, value in rest.items() if key not in _OWN}, **made, _MARK: orjson.loads(mark.text())}
+    return {
+        **{key: value for key, value in rest.items() if key not in _OWN},
+        **made,
+        _MARK: orjson.Fragment(mark.text()),
+    }
 
 
 def _written_bodies(row: Row, kept: object) -> list[Any]:

@@ -8,6 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +17,7 @@ import orjson
 from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.contract import HEAD_BYTES, Format, Item, ReadContext, WriteContext
 from pathserve.formats.tables.attributes import class_column, read_row
-from pathserve.formats.tools import pieces, reading
+from pathserve.formats.tools import number_texts, pieces, reading
 from pathserve.formats.tools.delimited import header_of, lines_of, rows_of
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
@@ -224,8 +225,11 @@ def _first(coordinates: Any) -> int:  # noqa: ANN401 - depth goes by geometry ty
 
 
 def _nested(coordinates: Any) -> str:  # noqa: ANN401 - depth goes by geometry type
-    inner = [_nested(c) if isinstance(c[0], list) else _position(c) for c in coordinates]
-    return f"({', '.join(inner)})"
+    if isinstance(coordinates[0][0], list):
+        return f"({', '.join(map(_nested, coordinates))})"
+    if len(coordinates[0]) > 3 or set(map(type, chain.from_iterable(coordinates))) != {float}:
+        return f"({', '.join(map(_position, coordinates))})"
+    return f"({number_texts.joined(coordinates).replace(' ', ';').replace(',', ' ').replace(';', ', ')})"
 
 
 def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> None:
