@@ -26,8 +26,8 @@ _MOVED = {"state", "classification", FOREIGN_MEMBERS, "layer", "author", "number
 
 _KERNELS = "pathserve.formats.geojson.text_kernels"
 
-WORTH_COMPILING = 100_000
-"""So many rows are written without machine code, in a second or two, rather than wait until it is compiled."""
+WORTH_COMPILING = 50_000
+"""So many rows are written without machine code, in a second, rather than wait until it is compiled."""
 
 Ints = npt.NDArray[np.int64]
 Pairs = tuple[tuple[int, int], ...]
