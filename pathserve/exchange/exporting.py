@@ -60,7 +60,8 @@ class Export:
                 progress(written)
 
         self.form.write(told(), out, self.context)
-        return ExportReport(self.form, self.frame, self.revision, written, self.context.losses)
+        losses = self.context.losses
+        return ExportReport(self.form, self.frame, self.revision, written - losses.left_out, losses)
 
 
 def begin_export(

@@ -136,7 +136,13 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What an export wrote, of which revision, in which frame, and what the format could not hold."""
+    """What an export wrote, of which revision, in which frame, and what the format could not hold.
+
+    Parameters
+    ----------
+    written
+        Annotations of which the file holds something; ``losses`` names those that it had to leave out.
+    """
 
     form: Format
     frame: Frame

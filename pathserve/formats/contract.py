@@ -45,14 +45,26 @@ class Losses:
     """Counts what a file or a format could not hold, by code; for one thread.
 
     Every code comes with one sentence, the same each time, that names neither files nor values out of them.
+
+    Parameters
+    ----------
+    left_out
+        How many annotations are not in the file that was written: no piece of them is.
     """
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
+        self.left_out = 0
 
     def note(self, code: str, message: str, count: int = 1) -> None:
         """Count something that is lost or changed: ``note("holes_split", "Holes became objects of their own.")``."""
         self._counts[code, message] += count
+
+    def leave_out(self, code: str, message: str, count: int = 1) -> None:
+        """Count annotations of which nothing is written."""
+        if count:
+            self.note(code, message, count)
+            self.left_out += count
 
     def items(self) -> list[tuple[str, str, int]]:
         """List code, sentence and count, in the order in which they were first met."""

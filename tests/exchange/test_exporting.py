@@ -8,7 +8,7 @@ from pathserve.annotations import AnnotationQuery, ClassSchemas
 from pathserve.annotations.revision_log import revision_log
 from pathserve.errors import Invalid, NotFound, Unsupported
 from pathserve.exchange import ExportOptions, begin_export, frame_options
-from pathserve.formats.contract import Format, SlideFrame
+from pathserve.formats.contract import Format, ReadContext, SlideFrame
 from pathserve.formats.registry import FORMATS, by_name
 from pathserve.geometry import Mpp, Size
 from pathserve.labels import NewAnnotation
@@ -179,6 +179,21 @@ def test_the_loss_report_of_qupath(bring, take):
         "classification": {"name": "Tumor", "color": [9, 8, 7]},
     }
     assert report.to_json()["losses"][0]["code"] == "server_members"
+
+
+@pytest.mark.parametrize(("form", "held"), [("camelyon", 1), ("histomicstk", 2), ("dlup", 2), ("asap", 3)])
+def test_what_a_format_leaves_out_is_not_counted_as_written(bring, take, tmp_path, form, held):
+    line = {"type": "LineString", "coordinates": [[1, 2], [30, 4]]}
+    features = orjson.loads(collection((0, "Tumor"), (50, "Stroma")))["features"]
+    features.append({"type": "Feature", "geometry": line, "properties": {"classification": {"name": "Tumor"}}})
+    bring(orjson.dumps({"type": "FeatureCollection", "features": features}))
+    report, text = take(form)
+    path = tmp_path / "given"
+    path.write_bytes(text)
+    again = list(by_name(form).read(path, ReadContext(slide=FRAME)))
+    assert report.written == len(again) == held
+    left_out = {"class_dropped", "lines_dropped"}
+    assert sum(count for code, _, count in report.losses.items() if code in left_out) == 3 - held
 
 
 def test_an_empty_export_of_every_format_is_a_file(take):

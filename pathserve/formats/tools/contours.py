@@ -94,7 +94,8 @@ def _note_dropped(annotation: NewAnnotation, split: list[pieces.Piece], context:
     if len(areas) > 1:
         context.losses.note("parts_split", "Objects of several parts became one object for each part.")
     if len(areas) + holes < len(split):
-        context.losses.note("lines_dropped", "The format holds areas; points and lines are left out.")
+        dropped = "lines_dropped", "The format holds areas; points and lines are left out."
+        (context.losses.note if areas else context.losses.leave_out)(*dropped)
     if annotation.id is not None:
         context.losses.note("id_dropped", "The format does not hold ids of objects.")
     if annotation.properties.keys() - {"histomicstk"}:

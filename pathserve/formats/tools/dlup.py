@@ -156,7 +156,12 @@ def _bodies(row: Row, context: WriteContext) -> Iterator[tuple[str, str]]:
         yield "Box", f'<Box {{}} xMin="{box[0]}" yMin="{box[1]}" xMax="{box[2]}" yMax="{box[3]}"/>\n'
         return
     polygons: list[list[shapes.Ring]] = []
-    for piece in pieces.split(row, context):
+    split = pieces.split(row, context)
+    lines = sum(piece.kind == "LineString" for piece in split)
+    if lines:
+        dropped = "lines_dropped", "The format does not hold lines; they are left out."
+        (context.losses.note if lines < len(split) else context.losses.leave_out)(*dropped)
+    for piece in split:
         if piece.hole:
             polygons[-1].append(piece.positions)
         elif piece.kind == "Polygon":
@@ -166,8 +171,6 @@ def _bodies(row: Row, context: WriteContext) -> Iterator[tuple[str, str]]:
             yield "Point", f'<Point x="{x}" y="{y}" {{}}/>\n'
         elif piece.kind == "MultiPoint":
             yield "MultiPoint", f"<MultiPoint {{}}>{_points(piece.positions)}</MultiPoint>\n"
-        else:
-            context.losses.note("lines_dropped", "The format does not hold lines; they are left out.")
     if annotation.geometry["type"] == "Polygon":
         yield "Polygon", f"<Polygon {{}}>{_rings(polygons[0])}</Polygon>\n"
     elif polygons:

@@ -79,7 +79,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
         for row in pieces.rows(blocks, context, has_colors=False):
             annotation = row.annotation
             if annotation.class_name != wanted:
-                context.losses.note("class_dropped", "The format holds one class; objects of others are left out.")
+                context.losses.leave_out("class_dropped", "The format holds one class; objects of others are left out.")
                 continue
             if annotation.id is not None:
                 context.losses.note("id_dropped", "The format does not hold ids of objects.")
@@ -88,10 +88,11 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
             split = pieces.split(row, context)
             if sum(piece.kind == "Polygon" and not piece.hole for piece in split) > 1:
                 context.losses.note("parts_split", "Objects of several parts became one object for each part.")
-            for piece in split:
-                if piece.kind != "Polygon":
-                    context.losses.note("lines_dropped", "The format holds areas; points and lines are left out.")
-                    continue
+            areas = [piece for piece in split if piece.kind == "Polygon"]
+            if len(areas) < len(split):
+                dropped = "lines_dropped", "The format holds areas; points and lines are left out."
+                (context.losses.note if areas else context.losses.leave_out)(*dropped)
+            for piece in areas:
                 section = "negative" if piece.hole else "positive"
                 text = orjson.dumps({"name": row.name, "vertices": shapes.open_ring(piece.positions)})
                 sections.write(section, (b",\n" if section in sections.names else b"") + text)

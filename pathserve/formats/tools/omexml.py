@@ -234,7 +234,7 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
         annotation = row.annotation
         split = pieces.split(row, context, points=False, marked=True)
         if not split:
-            context.losses.note("empty_dropped", "Objects without any position are left out.")
+            context.losses.leave_out("empty_dropped", "Objects without any position are left out.")
             continue
         pieces.note_split(split, context)
         lines = [f'<ROI ID="ROI:{count}" Name={attribute(row.name)}>\n<Union>\n']
