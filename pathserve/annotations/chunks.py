@@ -37,6 +37,7 @@ is of version 2.
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import accumulate
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -154,10 +155,8 @@ class Chunk:
             )
         self._data, self._more, self._form = data, more, form
         self._rows, self._parts, self._rings, self._positions = rows, parts, rings, positions
-        starts = np.cumsum([_HEAD.size + _CRC.size, *sections[0::3]]).tolist()
-        self._sections = [
-            _Section(start, *sections[3 * place : 3 * place + 3]) for place, start in enumerate(starts[:3])
-        ]
+        starts = accumulate(sections[0:6:3], initial=_HEAD.size + _CRC.size)
+        self._sections = [_Section(start, *sections[3 * place : 3 * place + 3]) for place, start in enumerate(starts)]
 
     def __len__(self) -> int:
         return int(self._rows)

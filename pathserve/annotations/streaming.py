@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef, UnreadChunk
 from pathserve.annotations.chunk_shapes import load_kernels_for
 from pathserve.annotations.directory import Directories
@@ -60,6 +58,6 @@ def _unpacked(plan: Plan, chunk: UnreadChunk) -> Iterator[Columns]:
     hidden = plan.hidden.get(chunk.ref.id)
     if hidden is not None:
         mask[hidden] = False
-    rows = np.flatnonzero(mask)
-    if len(rows):
-        yield chunk.columns(told, plan.layers[chunk.ref.layer].layer.name).take(rows)
+    if mask.any():
+        columns = chunk.columns(told, plan.layers[chunk.ref.layer].layer.name)
+        yield columns if mask.all() else columns.take(mask)

@@ -48,7 +48,7 @@ def _sources(columns: Columns) -> tuple[Pairs, Ints]:
     """Find the revisions and first revisions that rows have together; gives which of these pairs a row has, too."""
     revisions, firsts = columns.revisions, columns.firsts
     # Neighbours mostly came with one import.
-    if not len(columns) or ((revisions == revisions[0]).all() and (firsts == firsts[0]).all()):
+    if not len(columns) or ((revisions == revisions[0]).all() and (firsts is revisions or (firsts == firsts[0]).all())):
         pairs = ((int(revisions[0]), int(firsts[0])),) if len(columns) else ()
         return pairs, np.zeros(len(columns), np.int64)
     # As one number each: pairs are sorted ten times slower.
