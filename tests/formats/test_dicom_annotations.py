@@ -9,13 +9,18 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
+from highdicom.color import CIELabColor
 from highdicom.sr.coding import CodedConcept
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
 from shapely.geometry import shape
 
 from pathserve.errors import Invalid, PathServeError, TooLarge, Unsupported
 from pathserve.formats import registry
 from pathserve.formats.contract import HEAD_BYTES, ReadContext, SlideFrame, WriteContext
+from pathserve.formats.dicom.cielab import color_of, to_cielab
 from pathserve.formats.dicom.dicom import DICOM_ANN
 from pathserve.formats.tools.drawn_shapes import ELLIPSE, SHAPE, ellipse_property, ellipse_ring
 from pathserve.geometry import Mpp
@@ -81,6 +86,25 @@ def test_our_own_export_comes_back_whole(tmp_path):
     assert context.losses.items() == []
     assert set(losses) == {"made_up_uids", "private_members"}
     assert context.codes == {"Tumor": TUMOR}
+    assert context.colors == {"Tumor": (200, 0, 0)}
+
+
+@given(st.tuples(*[st.integers(0, 255)] * 3))
+@example((0, 0, 0))
+@example((255, 255, 255))
+def test_colours_are_those_of_highdicom_and_come_back(color):
+    stated = Dataset()
+    stated.RecommendedDisplayCIELabValue = to_cielab(color)
+    np.testing.assert_allclose(to_cielab(color), CIELabColor.from_rgb(*color).value, atol=8)
+    assert color_of(stated) == color
+
+
+@pytest.mark.parametrize("values", [None, [1, 2], 7])
+def test_what_is_no_colour_is_none(values):
+    stated = Dataset()
+    if values is not None:
+        stated.RecommendedDisplayCIELabValue = values
+    assert color_of(stated) is None
 
 
 def test_highdicom_opens_our_export(tmp_path):
@@ -92,6 +116,8 @@ def test_highdicom_opens_our_export(tmp_path):
         outlines.extend((group.graphic_type.value, item) for item in group.get_graphic_data("2D"))
         if group.label == "Tumor":
             assert group.annotated_property_type == CodedConcept("108369006", "SCT", "Neoplasm")
+            stated = CIELabColor.from_dicom_value(tuple(group.RecommendedDisplayCIELabValue))
+            np.testing.assert_allclose(stated.to_rgb(), (200, 0, 0), atol=1)
     # One for each part: 13 polygons and boxes, 2 x 1 ellipse, 2 x (1 + 2 + 1 + 1) points, 2 x 1 lines.
     kinds = [kind for kind, _ in outlines]
     assert {kind: kinds.count(kind) for kind in kinds} == {

@@ -90,6 +90,7 @@ def test_our_own_export_comes_back_to_the_pixel(tmp_path, downsample):
         expected = rasterize(shapes, [1] * len(shapes), (0, 0, width, height), downsample)
         np.testing.assert_array_equal(masks[name], expected)
     assert context.codes["Neoplasm"] == SCHEMA.get("Tumor").code
+    assert context.colors["Neoplasm"] == SCHEMA.get("Tumor").color
     assert [code for code, _, _ in context.losses.items()] == (["scaled"] if downsample == 4 else [])
 
 

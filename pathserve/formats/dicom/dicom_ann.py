@@ -24,6 +24,7 @@ from pydicom.dataset import Dataset
 
 from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.formats.contract import Item, ReadContext
+from pathserve.formats.dicom.cielab import color_of
 from pathserve.formats.dicom.dicom_ann_writer import OURS, PRIVATE, PRIVATE_GROUP, SCHEME
 from pathserve.formats.dicom.dicom_file import DAMAGED, ERRORS, algorithm_of, read_file, term, term_json
 from pathserve.formats.tables.attributes import parse_numbers, read_row
@@ -190,6 +191,7 @@ class _Group:
             name = require_name(name, "class name")
         # A scheme of our own says no more than the name does.
         self._coded = None if coded is None or coded.system == SCHEME else coded
+        self._color = color_of(group)
         about = {
             "group": label or None,
             "uid": str(group.get("AnnotationGroupUID") or "") or None,
@@ -257,18 +259,22 @@ class _Group:
         ours = self._own[place] if self._own else b""
         if ours:
             found = self._own_row(ours)
-            self._note_code(found.class_name if isinstance(found, Row | NewAnnotation) else None)
+            self._note_class(found.class_name if isinstance(found, Row | NewAnnotation) else None)
             return found
-        self._note_code(self._name)
+        self._note_class(self._name)
         properties: dict[str, Any] = {"dicom": self._about} if self._about else {}
         measured = {name: float(values[place]) for name, values in self._measured if np.isfinite(values[place])}
         if measured:
             properties = {**properties, "measurements": measured}
         return Row(None, self._name, properties)
 
-    def _note_code(self, name: str | None) -> None:
-        if name is not None and self._coded is not None:
+    def _note_class(self, name: str | None) -> None:
+        if name is None:
+            return
+        if self._coded is not None:
             self._context.codes.setdefault(name, self._coded)
+        if self._color is not None:
+            self._context.colors.setdefault(name, self._color)
 
     def _own_row(self, text: bytes) -> Row | NewAnnotation | FeatureIssue | None:
         try:

@@ -19,6 +19,7 @@ from pydicom.uid import generate_uid
 
 from pathserve.errors import TooLarge
 from pathserve.formats.contract import WriteContext
+from pathserve.formats.dicom.cielab import to_cielab
 from pathserve.formats.dicom.dicom import ANNOTATIONS
 from pathserve.formats.dicom.dicom_file import (
     new_file,
@@ -31,7 +32,7 @@ from pathserve.formats.dicom.dicom_file import (
 from pathserve.formats.tables.attributes import note_drawn, own_columns
 from pathserve.formats.tables.wkb import shapes_of
 from pathserve.formats.tools.drawn_shapes import ELLIPSE, SHAPE, box_of, ellipse_of, rectangle_ring
-from pathserve.labels import CodedTerm, Columns, GeometryKind
+from pathserve.labels import AnnotationClass, CodedTerm, Columns, GeometryKind
 
 PRIVATE_GROUP, PRIVATE, OURS = 0x0077, "PATHSERVE 1", 0x01
 
@@ -53,7 +54,7 @@ Piece = tuple[str, Points]
 def write_annotations(batches: Iterator[Columns], out: BinaryIO, context: WriteContext) -> None:
     """Write a file; memory holds its coordinates."""
     groups: dict[bytes, _Group] = {}
-    terms = {known.name: known.code for known in context.schema}
+    classes = {known.name: known for known in context.schema}
     size = 0
     for columns in batches:
         note_drawn(columns, context.losses)
@@ -70,7 +71,7 @@ def write_annotations(batches: Iterator[Columns], out: BinaryIO, context: WriteC
     made.PixelOriginInterpretation = "VOLUME"
     used: set[str] = set()
     made.AnnotationGroupSequence = Sequence(
-        [group.item(number, terms, used) for number, group in enumerate(groups.values(), 1)]
+        [group.item(number, classes, used) for number, group in enumerate(groups.values(), 1)]
     )
     write_file(made, out)
 
@@ -182,7 +183,7 @@ class _Group:
                 rows.append(len(self))
                 numbers.append(float(value))
 
-    def item(self, number: int, terms: Mapping[str, CodedTerm | None], used: set[str]) -> Dataset:
+    def item(self, number: int, classes: Mapping[str, AnnotationClass], used: set[str]) -> Dataset:
         """Make the group's item."""
         made, about = Dataset(), self._about
         made.AnnotationGroupNumber = number
@@ -199,9 +200,12 @@ class _Group:
             made.AnnotationGroupGenerationType = "AUTOMATIC" if automatic else "SEMIAUTOMATIC"
             made.AnnotationGroupAlgorithmIdentificationSequence = algorithm
         name = self._name or _NO_CLASS
-        coded = terms.get(self._name or "") or term_of_json(about.get("type")) or CodedTerm(SCHEME, name[:16], name)
+        known = classes.get(self._name or "")
+        coded = (known and known.code) or term_of_json(about.get("type")) or CodedTerm(SCHEME, name[:16], name)
         made.AnnotationPropertyCategoryCodeSequence = term_sequence(term_of_json(about.get("category")) or _CATEGORY)
         made.AnnotationPropertyTypeCodeSequence = term_sequence(coded)
+        if known is not None:
+            made.RecommendedDisplayCIELabValue = to_cielab(known.color)
         made.AnnotationAppliesToAllOpticalPaths = "YES"
         made.NumberOfAnnotations = len(self)
         made.GraphicType = self._graphic

@@ -21,6 +21,7 @@ from pydicom.pixels.utils import iter_pixels
 
 from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.formats.contract import Item, ReadContext
+from pathserve.formats.dicom.cielab import color_of
 from pathserve.formats.dicom.dicom_file import DAMAGED, ERRORS, algorithm_of, read_file, term, term_json
 from pathserve.formats.rasters.traced import items_of_traced
 from pathserve.formats.tables.attributes import parse_numbers
@@ -205,6 +206,9 @@ class _Source:
             require_name(name, "class name")
             if coded is not None:
                 self._context.codes.setdefault(name, coded)
+            color = color_of(item)
+            if color is not None:
+                self._context.colors.setdefault(name, color)
         about = {
             "segment": number,
             "label": label or None,

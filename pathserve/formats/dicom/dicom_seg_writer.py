@@ -16,6 +16,7 @@ from pydicom.uid import generate_uid
 
 from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.formats.contract import WriteContext
+from pathserve.formats.dicom.cielab import to_cielab
 from pathserve.formats.dicom.dicom import SEGMENTATION
 from pathserve.formats.dicom.dicom_file import new_file, reference, term_sequence, write_file
 from pathserve.formats.tables.attributes import note_drawn, parse_numbers
@@ -109,8 +110,7 @@ def _collect(batches: Iterator[Columns], context: WriteContext) -> dict[str | No
     for columns in batches:
         note_drawn(columns, losses)
         areal = np.isin(columns.kinds, _AREAL)
-        if not areal.all():
-            losses.note("no_area", "Points, lines and collections are left out.", int((~areal).sum()))
+        losses.leave_out("no_area", "Points, lines and collections are left out.", int((~areal).sum()))
         losses.note(
             "rasterized", "Outlines became pixels; ids, properties and single objects are not held.", len(columns)
         )
@@ -227,6 +227,8 @@ def _segment(number: int, name: str | None, context: WriteContext) -> Dataset:
     made.SegmentNumber, made.SegmentLabel = number, text[:64]
     made.SegmentAlgorithmType = "MANUAL"
     coded = known.code if known is not None else None
+    if known is not None:
+        made.RecommendedDisplayCIELabValue = to_cielab(known.color)
     made.SegmentedPropertyCategoryCodeSequence = term_sequence(_CATEGORY)
     made.SegmentedPropertyTypeCodeSequence = term_sequence(coded or CodedTerm(_SCHEME, text[:16], text))
     return made
