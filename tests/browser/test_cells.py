@@ -272,6 +272,9 @@ def test_what_another_reader_does_is_seen_without_a_reload(site, reader) -> None
     note.get_by_role("button").click()
     expect(note).to_have_count(0)
     expect(reader.test_id("selected")).to_contain_text("3 · 0")
+    expect(reader.test_id("spoken")).to_have_text("Selected: Tumour")
+    site.clear()
+    expect(note).to_contain_text("tests has deleted this object")
 
 
 def test_a_change_asks_only_for_the_tiles_that_it_meets(site, reader) -> None:

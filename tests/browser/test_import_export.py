@@ -39,6 +39,8 @@ def test_a_file_comes_in_is_told_of_and_shown_and_again_changes_nothing(site, re
     choose(reader, files / "dlup" / "dlup_xml_example.xml", "dlup")
     reader.test_id("start-import").click()
     report = reader.test_id("import-report")
+    # so that it is read out: the button that was pressed is gone
+    expect(report).to_be_focused()
     expect(report).to_contain_text("dlup XML: 7 features read into the layer “dlup”.")
     assert figures(reader) == {"created": 7, "repaired": 1}
     expect(report).to_contain_text("Assumed that it is dlup XML")
@@ -50,6 +52,7 @@ def test_a_file_comes_in_is_told_of_and_shown_and_again_changes_nothing(site, re
 
     reader.moved_by(lambda: reader.test_id("show-import").click())
     expect(reader.test_id("import-dialog")).to_have_count(0)
+    expect(reader.test_id("import-button")).to_be_focused()
     x0, y0, x1, y1 = shapely.GeometryCollection([shapely.geometry.shape(f["geometry"]) for f in features]).bounds
     state = reader.state()
     assert (state["x"], state["y"]) == (pytest.approx((x0 + x1) / 2, abs=1), pytest.approx((y0 + y1) / 2, abs=1))
@@ -181,3 +184,22 @@ def test_a_file_goes_out_as_it_is_on_the_server_and_losses_are_told_before(site,
     expect(reader.test_id("export-report")).to_have_count(0)
     reader.test_id("start-export").click()
     expect(reader.test_id("export-problem")).to_contain_text("as_of")
+
+
+def test_what_the_list_is_narrowed_to_goes_out(site, reader) -> None:
+    small, large = (site.add([[[300, 300], [300 + a, 300], [300, 300 + a], [300, 300]]], "Tumour") for a in (20, 900))
+    reader.open(**VIEW)
+    reader.test_id("export-button").click()
+    expect(reader.test_id("start-export")).to_be_visible()
+    expect(reader.test_id("as-listed")).to_have_count(0)
+    reader.key("Escape")
+    reader.page.get_by_role("tab", name="Objects").click()
+    reader.test_id("object-condition").fill("area > 1000")
+    expect(reader.test_id("object-count")).to_contain_text("1 object")
+    reader.page.get_by_role("tab", name="Annotate").click()
+    reader.test_id("export-button").click()
+    reader.test_id("as-listed").check()
+    with reader.page.expect_download() as told:
+        reader.test_id("start-export").click()
+    (exported,) = json.loads(Path(told.value.path()).read_text())["features"]
+    assert exported["id"] == large["id"] != small["id"]

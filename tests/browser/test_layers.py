@@ -66,10 +66,40 @@ def test_a_layer_is_made_drawn_into_renamed_deleted_and_brought_back_by_keys_alo
     reader.key("Enter")
     expect(layer_row(reader, "Consensus")).to_have_count(0)
     assert "Consensus" not in layers(site)
-    page.get_by_role("button", name="Bring it back").focus()
+    expect(page.get_by_role("button", name="Bring it back")).to_be_focused()
     reader.key("Enter")
     expect(layer_row(reader, "Consensus").locator(".count")).to_have_text("1")
     assert site.only()["properties"]["layer"] == "Consensus"
+
+
+def test_the_focus_is_never_lost_while_a_layer_is_edited(site, reader) -> None:
+    site.add([SHELL])
+    reader.open(**VIEW)
+    page = reader.page
+    page.get_by_role("button", name="Rename or delete given").focus()
+    reader.key("Enter")
+    expect(page.get_by_label("New name of given")).to_be_focused()
+    page.keyboard.type("Read twice")
+    reader.key("Enter")
+    opener = page.get_by_role("button", name="Rename or delete Read twice")
+    expect(opener).to_be_focused()
+    reader.key("Enter")
+    expect(page.get_by_label("New name of Read twice")).to_be_focused()
+    page.get_by_role("button", name="Delete…").focus()
+    reader.key("Enter")
+    # what was pressed is gone: the focus is on what does no harm, and goes back to where it came from
+    expect(page.get_by_role("button", name="Keep")).to_be_focused()
+    reader.key("Escape")
+    expect(opener).to_be_focused()
+    reader.key("Enter")
+    expect(page.get_by_label("New name of Read twice")).to_be_focused()
+    page.get_by_role("button", name="Delete…").focus()
+    reader.key("Enter")
+    page.get_by_role("button", name="Delete", exact=True).focus()
+    reader.key("Enter")
+    expect(page.get_by_role("button", name="Bring it back")).to_be_focused()
+    reader.key("Enter")
+    expect(layer_row(reader, "Read twice")).to_be_visible()
 
 
 def test_a_name_that_is_taken_is_refused_in_words(site, reader) -> None:
@@ -199,6 +229,17 @@ def test_readers_see_each_other_and_what_the_other_changes(site, open_reader) ->
     expect(ana.test_id("change-note")).to_have_text(re.compile(rf"1 change by {re.escape(ben.account)}"))
     expect(ben.test_id("change-note")).to_have_count(0)
 
-    ana.test_id("company").locator("summary").click()
+    menu, look = ana.test_id("company").locator("summary"), ana.page.get_by_text("look there")
+    menu.click()
+    expect(look).to_be_visible()
+    # it lies over the tabs: Escape, and a press elsewhere, take it away
+    ana.key("Escape")
+    expect(look).to_be_hidden()
+    expect(menu).to_be_focused()
+    menu.click()
+    expect(look).to_be_visible()
+    ana.click(ana.around((0, 0)))
+    expect(look).to_be_hidden()
+    menu.click()
     ana.moved_by(lambda: ana.page.get_by_role("button", name=re.compile(rf"^{re.escape(ben.account)} · look")).click())
     assert (round(ana.state()["x"]), round(ana.state()["y"])) == (600, 700)

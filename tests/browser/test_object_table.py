@@ -1,10 +1,15 @@
 """The table of objects: the server's order and counts, few rows in the page, everything by keys alone."""
 
+from collections import Counter
 from uuid import uuid4
 
 import pytest
 import shapely
 from playwright.sync_api import expect
+
+from tests.browser.test_cells import field_as_it_was
+
+__all__ = ["field_as_it_was"]
 
 pytestmark = pytest.mark.browser
 
@@ -90,6 +95,36 @@ def test_sorting_is_the_servers_and_the_page_holds_few_rows_however_far_one_scro
         reader.page.wait_for_function(IN_SIGHT)
     assert seen == features.keys()
     assert shown(reader)[-1] == largest[-1]
+
+
+@pytest.mark.parametrize("by", ["keys", "button"])
+def test_all_that_is_listed_is_selected_and_its_rows_tell_its_classes(site, reader, field_as_it_was, by) -> None:
+    before = Counter(feature["properties"]["classification"]["name"] for feature in field_as_it_was.values())
+    open_table(reader, site.field, **VIEW)
+    expect(reader.test_id("object-count")).to_contain_text("the first 200 are here")
+    if by == "keys":
+        reader.test_id("object-grid").focus()
+        reader.key("Control+a")
+    else:
+        reader.test_id("select-all").click()
+    reader.wait_state("s.chosen === 1295")
+    expect(reader.test_id("spoken")).to_have_text("1,295 objects selected")
+    classes = reader.page.get_by_label("Give what is selected a class")
+    given = classes.locator("option").nth(2).text_content()
+    classes.select_option(given)
+    reader.wait_saved()
+    found = {feature["properties"]["classification"]["name"] for feature in nuclei(site).values()}
+    assert found == {given}
+    # so many rows are not read anew by themselves, and yet do not show what was
+    expect(reader.test_id("object-count")).to_contain_text("Objects have changed")
+    rows = reader.test_id("object-row")
+    assert {text.split("\n")[0] for text in rows.all_inner_texts()} == {given}
+    reader.page.get_by_role("tab", name="Annotate").click()
+    reader.key("Control+z")
+    reader.wait_saved()
+    lines = reader.test_id("chosen").locator("li")
+    told = [(line.locator(".clip").inner_text(), line.locator(".count").inner_text()) for line in lines.all()]
+    assert dict(told) == {name: f"{count:,}" for name, count in before.items()}
 
 
 def test_a_condition_counts_areas_in_the_unit_of_the_column(site, reader) -> None:

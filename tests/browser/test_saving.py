@@ -206,7 +206,8 @@ def conflict(site, reader):
     # nothing was written over while the reader has not chosen
     assert site.only()["geometry"] == theirs["geometry"]
     reader.test_id("saved-chip").click()
-    expect(reader.page.get_by_role("dialog")).to_contain_text(f"rev {their_revision}")
+    expect(reader.page.get_by_role("dialog")).to_contain_text(f"rev {their_revision} by tests")
+    expect(reader.test_id("conflict-differences")).to_have_text("outline")
     return given, [pytest.approx(point, abs=EXACT) for point in mine], theirs["geometry"]["coordinates"][0]
 
 
@@ -225,6 +226,7 @@ def test_a_conflict_settled_for_mine(site, reader, conflict) -> None:
 def test_a_conflict_settled_for_theirs(site, reader, conflict) -> None:
     given, _, theirs = conflict
     reader.test_id("conflict-theirs").click()
+    expect(reader.test_id("saved-chip")).to_be_focused()
     reader.wait_saved()
     after = site.only()
     assert (after["id"], after["geometry"]["coordinates"]) == (given["id"], [theirs])

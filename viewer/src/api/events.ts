@@ -9,6 +9,8 @@ export interface SlideChange {
   /** Which ones; absent when they are too many to be named. */
   readonly ids: readonly string[] | null
   readonly count: number
+  /** Whether they are deleted, by themselves or with their layer. */
+  readonly isDeletion?: boolean
   /** Where, in level-0 pixels, both before and after the change; null: nobody knows. */
   readonly box: Box | null
 }
@@ -22,13 +24,14 @@ export function boxOf(value: unknown): Box | null {
 /** Read the data of a `changed` event; null when it makes no sense. */
 export function parseChange(text: string): SlideChange | null {
   try {
-    const { revision, author, ids, count, box } = JSON.parse(text) as Record<string, unknown>
+    const { revision, author, ids, count, box, kind } = JSON.parse(text) as Record<string, unknown>
     if (typeof revision !== 'number') return null
     return {
       revision,
       author: typeof author === 'string' ? author : '',
       ids: Array.isArray(ids) ? ids.map(String) : null,
       count: typeof count === 'number' ? count : 0,
+      isDeletion: kind === 'deleted' || kind === 'removed',
       box: boxOf(box),
     }
   } catch {

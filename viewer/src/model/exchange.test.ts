@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   assumedText,
   betterFit,
+  fitText,
   frameText,
   type ImportReport,
   NO_FRAME,
@@ -75,6 +76,26 @@ describe('the report', () => {
     expect(betterFit({ ...report, fit: [lies('slide', 0.2), lies('bounds', 0.9)] })?.origin).toBe('bounds')
     expect(betterFit({ ...report, fit: [lies('slide', 0.9), lies('bounds', 0.95)] })).toBeNull()
     expect(betterFit({ ...report, fit: [] })).toBeNull()
+  })
+
+  it('says why another frame fits better by what it is better at', () => {
+    const lies = (unit: string, on_slide: number, on_tissue: number | null) => ({
+      origin: 'slide',
+      unit,
+      on_slide,
+      on_tissue,
+    })
+    const said = (...fit: ReturnType<typeof lies>[]): string => {
+      const told = { ...report, frame: { ...report.frame, origin: 'slide', unit: 'px' }, fit }
+      const better = betterFit(told)
+      return better ? fitText(told, better) : ''
+    }
+    expect(said(lies('px', 0.2, null), lies('um', 0.9, null))).toBe(
+      'Only 20 % of its vertices lie on the slide. Read as micrometres from the corner of the slide it would be 90 %',
+    )
+    expect(said(lies('px', 1, 0.4), lies('um', 1, 0.95))).toBe(
+      'Only 40 % of its vertices lie on tissue. Read as micrometres from the corner of the slide it would be 95 %',
+    )
   })
 
   it('speaks of options as the dialog has them', () => {

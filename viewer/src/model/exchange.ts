@@ -145,3 +145,16 @@ export function betterFit({ fit, frame }: ImportReport): Fit | null {
   const best = [...fit].sort((a, b) => worth(b) - worth(a))[0]
   return best && worth(best) > worth(now) + 0.1 ? best : null
 }
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`
+}
+
+/** Why another frame fits better, without the full stop: where most lies on the slide in both, it is the tissue that tells. */
+export function fitText({ fit, frame }: ImportReport, better: Fit): string {
+  const now = fit.find(({ origin, unit }) => origin === frame.origin && unit === frame.unit)
+  const byTissue = better.on_slide - (now?.on_slide ?? 0) <= 0.1
+  const [share, other] = byTissue ? [now?.on_tissue, better.on_tissue] : [now?.on_slide, better.on_slide]
+  const where = byTissue ? 'tissue' : 'the slide'
+  return `Only ${percent(share ?? 0)} of its vertices lie on ${where}. Read as ${frameText(better)} it would be ${percent(other ?? 0)}`
+}

@@ -1,7 +1,7 @@
 /** One change of many objects: what becomes of each, and how it is told whether it has come to be. */
 import { classNameOf } from './annotation-class'
 import type { Feature } from './geojson'
-import { numberOf } from './picked'
+import { type Group, numberOf } from './picked'
 
 /** The class (null: none) or the state that all get, or that they are deleted. */
 export type GroupAction = { readonly className: string | null } | { readonly state: string } | 'delete'
@@ -37,6 +37,42 @@ export type Wanted =
   | { readonly isDeleted: boolean }
   | { readonly state: string }
   | { readonly className: string | null }
+
+/** What has become of objects, by their numbers, as far as that is known. */
+export type Fates = ReadonlyMap<number, Wanted>
+
+/** What shall become of members, by their numbers. */
+export function fatesOf(members: readonly GroupMember[], action: GroupAction, isBack: boolean): Fates {
+  return new Map(
+    members.flatMap((member) =>
+      member.number === null ? [] : [[member.number, wantedOf(member, action, isBack)] as const],
+    ),
+  )
+}
+
+/** A group after that: what is deleted is not in it any more, and the same group when nothing of it is another. */
+export function groupAfter(group: Group, fates: Fates): Group | null {
+  const isGone = (number: number): boolean => {
+    const fate = fates.get(number)
+    return fate !== undefined && 'isDeleted' in fate && fate.isDeleted
+  }
+  const classNames = group.numbers.map((number, at) => {
+    const fate = fates.get(number)
+    return fate && 'className' in fate ? fate.className : (group.classNames[at] ?? null)
+  })
+  if (!group.numbers.some(isGone)) {
+    return classNames.every((name, at) => name === group.classNames[at]) ? group : { ...group, classNames }
+  }
+  const left = group.numbers.map((_, at) => at).filter((at) => !isGone(group.numbers[at] as number))
+  if (left.length === 0) return null
+  const taken = <T>(all: readonly T[]): T[] => left.map((at) => all[at] as T)
+  return {
+    numbers: taken(group.numbers),
+    classNames: taken(classNames),
+    layers: taken(group.layers),
+    seen: taken(group.seen),
+  }
+}
 
 /** Whether an object that is there is as it is wanted. */
 export function isAsWanted(feature: Feature, wanted: Wanted): boolean {

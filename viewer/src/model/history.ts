@@ -37,7 +37,8 @@ function restOf({ properties }: Feature): string {
   return textOf(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-function changesBetween(before: Feature, after: Feature): string {
+/** What is another in the later of two forms of an object, in a few words; "nothing" where all is the same. */
+export function changesBetween(before: Feature, after: Feature): string {
   const words: string[] = []
   const [old, now] = [classNameOf(before), classNameOf(after)]
   if (old !== now) words.push(`class ${old ?? 'none'} → ${now ?? 'none'}`)

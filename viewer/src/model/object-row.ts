@@ -2,6 +2,7 @@
 import { classNameOf } from './annotation-class'
 import type { Feature } from './geojson'
 import { areaOf, type Box, boundsOf, type Mpp } from './geometry'
+import type { Fates } from './group-edit'
 import { updatedOf } from './history'
 
 /** What the server can sort by; a minus sign turns it round. */
@@ -24,6 +25,8 @@ export interface ObjectRow {
   readonly box: Box
   /** The object's own. */
   readonly revision: number
+  /** It has been deleted since the list was read. */
+  readonly isGone?: boolean
 }
 
 export function rowOf(feature: Feature, mpp: Mpp | null): ObjectRow {
@@ -42,6 +45,16 @@ export function rowOf(feature: Feature, mpp: Mpp | null): ObjectRow {
     box: boundsOf(geometry),
     revision: properties.revision ?? 0,
   }
+}
+
+/** Rows after something has become of objects; the same list when it is of none of them. */
+export function rowsAfter(rows: readonly ObjectRow[], fates: Fates): readonly ObjectRow[] {
+  if (!rows.some(({ number }) => fates.has(number))) return rows
+  return rows.map((row) => {
+    const fate = fates.get(row.number)
+    if (!fate) return row
+    return 'isDeleted' in fate ? { ...row, isGone: fate.isDeleted } : { ...row, ...fate, isGone: false }
+  })
 }
 
 /** The order after a press on a column's head: up, down, and back to the order of numbers. */

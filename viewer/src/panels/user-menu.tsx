@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import { leave, session } from '../store/session'
+import { Menu } from './menu'
 
 /** Who is signed in, and the way out. */
 export function UserMenu(): JSX.Element | null {
@@ -10,19 +11,14 @@ export function UserMenu(): JSX.Element | null {
     location.assign('/sign-in')
   }
   return (
-    <details class="user-menu">
-      <summary class="pill" title={`Signed in as ${who.user} (${who.role})`}>
-        {who.user}
-      </summary>
-      <div class="menu">
-        <p>
-          {who.user} <span class="quiet">{who.role}</span>
-        </p>
-        <a href="/api/docs">API description</a>
-        <button type="button" onClick={() => void signOut()}>
-          Sign out
-        </button>
-      </div>
-    </details>
+    <Menu button={who.user} title={`Signed in as ${who.user} (${who.role})`}>
+      <p>
+        {who.user} <span class="quiet">{who.role}</span>
+      </p>
+      <a href="/api/docs">API description</a>
+      <button type="button" onClick={() => void signOut()}>
+        Sign out
+      </button>
+    </Menu>
   )
 }

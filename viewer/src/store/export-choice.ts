@@ -8,13 +8,19 @@ export class ExportChoice {
   readonly layer = signal('')
   readonly className = signal('')
   readonly asOf = signal('')
+  /** Only what the list of objects lets through. */
+  readonly asListed = signal(false)
   readonly frame = signal<FrameChoice>(NO_FRAME)
   readonly busy = signal<'' | 'looking' | 'checking'>('')
   readonly report = signal<ExportReport | null>(null)
   readonly problem = signal('')
   private asking = new AbortController()
 
-  constructor(private readonly slide: string) {}
+  constructor(
+    private readonly slide: string,
+    /** How the list of objects is narrowed now. */
+    private readonly narrowing: () => URLSearchParams,
+  ) {}
 
   /** Something else is chosen: what was found out does not hold any more. */
   touched(): void {
@@ -59,12 +65,14 @@ export class ExportChoice {
   }
 
   private query(): URLSearchParams {
-    return statedOf({
+    const query = statedOf({
       ...this.frame.peek(),
       format: this.format.peek(),
       layer: this.layer.peek(),
       class: this.className.peek(),
       as_of: this.asOf.peek(),
     })
+    if (this.asListed.peek()) for (const [name, value] of this.narrowing()) query.append(name, value)
+    return query
   }
 }

@@ -2,6 +2,7 @@ import { IDBFactory } from 'fake-indexeddb'
 import 'fake-indexeddb/auto'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { GroupServer } from '../../test/group-server'
+import { groupAfter } from '../model/group-edit'
 import type { Group } from '../model/picked'
 import { AnnotationStore } from './annotations'
 import { Editor } from './editor'
@@ -157,6 +158,32 @@ describe('undo of an edit of many', () => {
     editor.undo()
     await rest(queue)
     expect([server.classOf(1), server.classOf(2)]).toEqual(['B', 'B'])
+  })
+
+  it('tells at each step what becomes of the objects, and what others have made of those that stay', async () => {
+    const { groups, queue, editor } = await visit()
+    let group: Group | null = groupOf([1, 2, 3])
+    groups.became = (fates) => {
+      if (group) group = groupAfter(group, fates)
+    }
+    groups.edit(group, { className: 'B' })
+    expect(group?.classNames).toEqual(['B', 'B', 'B'])
+    // Not sent yet, and taken back: the same class can be given again.
+    editor.undo()
+    expect(group?.classNames).toEqual(['A', 'A', 'A'])
+    editor.redo()
+    await rest(queue)
+    editor.undo()
+    await rest(queue)
+    expect(group?.classNames).toEqual(['A', 'A', 'A'])
+    server.write(1, 'C')
+    server.write(2, undefined)
+    expect(groups.edit(group as Group, { className: 'B' })).toBe(3)
+    await rest(queue)
+    expect([group?.numbers, group?.classNames]).toEqual([
+      [1, 3],
+      ['C', 'B'],
+    ])
   })
 
   it('of which nothing comes is not used up, nor is doing it again', async () => {

@@ -2,7 +2,15 @@
 import { effect } from '@preact/signals'
 import { formatCount } from '../model/format'
 import type { Box } from '../model/geometry'
-import { actionText, type GroupAction, type GroupMember } from '../model/group-edit'
+import {
+  actionText,
+  type Fates,
+  fatesOf,
+  type GroupAction,
+  type GroupMember,
+  type LeftMember,
+  type Wanted,
+} from '../model/group-edit'
 import type { Group } from '../model/picked'
 import type { Editor } from './editor'
 import { GroupView } from './group-view'
@@ -14,6 +22,11 @@ import { type GroupChange, GroupWork } from './undo'
 /** The most objects of one change; the server takes them in parts of 10,000. */
 export const MOST_AT_ONCE = 50_000
 
+/** What a member is that others have changed meanwhile. */
+function keptFate({ number, className, isGone }: LeftMember): (readonly [number, Wanted])[] {
+  return number === null ? [] : [[number, isGone ? { isDeleted: true } : { className }]]
+}
+
 export class GroupEditor {
   /** What is shown of changes that the tiles do not have yet. */
   readonly view = new GroupView()
@@ -22,6 +35,8 @@ export class GroupEditor {
   /** Those of them that take a step back, or do it again. */
   private readonly repeats = new Set<string>()
   private readonly waiters = new Map<string, (record: PendingGroup) => void>()
+  /** Told what becomes of objects: at once, as the reader wants it, and again what has not come to be. */
+  became: (fates: Fates) => void = () => undefined
   /** The notice that sends the reader to a conflict, and whose that is. */
   private asked: { readonly id: string; readonly text: string } | null = null
 
@@ -83,12 +98,17 @@ export class GroupEditor {
   private send({ work, action, isBack }: GroupChange): string {
     const undoes = work.ops.at(-1) ?? null
     const order = { action, isBack, members: work.members, undoes }
-    this.editor.showGroup(order)
+    this.showOrder(order)
     const id = this.queue.enqueueGroup(order)
     work.ops.push(id)
     this.works.set(id, work)
     this.view.show(id, order)
     return id
+  }
+
+  private showOrder(order: Pick<PendingGroup, 'members' | 'action' | 'isBack'>): void {
+    this.editor.showGroup(order)
+    this.became(fatesOf(order.members, order.action, order.isBack))
   }
 
   /** Take a change back, or make it again: what has not left yet simply never happens. */
@@ -100,12 +120,12 @@ export class GroupEditor {
       this.works.delete(last)
       this.repeats.delete(last)
       this.view.drop(last)
-      this.editor.showGroup({ ...change, members: work.members })
+      this.showOrder({ ...change, members: work.members })
     } else if (work.members.length > 0) this.repeats.add(this.send(change))
   }
 
   private ended(record: PendingGroup): void {
-    const { id, done, action, isBack } = record
+    const { id, done, left, action, isBack } = record
     const work = this.works.get(id)
     if (work && this.hasFailed(record, work)) {
       // Such as when a layer was removed: it may come back.
@@ -121,6 +141,7 @@ export class GroupEditor {
         this.editor.undoStack.drop(work)
       }
     }
+    if (left.length > 0) this.became(new Map(left.flatMap(keptFate)))
     const revision = done.reduce((most, { seen }) => Math.max(most, seen), 0)
     if (done.length === 0) this.view.drop(id)
     else

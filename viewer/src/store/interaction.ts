@@ -37,6 +37,8 @@ export interface Overtaken {
   readonly id: string
   readonly author: string
   readonly revision: number
+  /** It is deleted. */
+  readonly isGone: boolean
 }
 
 export class Interaction {

@@ -18,6 +18,9 @@ export class LayerDesk {
   /** The layer that was taken away last, as long as that can be undone here. */
   readonly removed = signal<string | null>(null)
 
+  /** The layer that was given another name last: its row is a new one, and takes the focus of the one before. */
+  renamed: string | null = null
+
   constructor(private readonly parts: LayerParts) {}
 
   /** Make an empty layer and draw into it. */
@@ -40,6 +43,7 @@ export class LayerDesk {
     return this.attempt(async () => {
       const { layers, interaction, target, slide } = this.parts
       const made = await renameLayer(slide, layer, name)
+      this.renamed = made.name
       layers.value = layers.peek().map((each) => (each.name === layer ? made : each))
       if (target.peek() === layer) target.value = made.name
       if (interaction.hiddenLayers.peek().has(layer)) {

@@ -126,7 +126,11 @@ describe('an event', () => {
       ids: ['a'],
       count: 1,
       box: [1, 2, 3, 4],
+      isDeletion: false,
     })
+    const kinds = ['created', 'updated', 'deleted', 'removed', 'restored']
+    const read = kinds.map((kind) => parseChange(JSON.stringify({ revision: 4, kind }))?.isDeletion)
+    expect(read).toEqual([false, false, true, true, false])
     expect(parseChange('{"revision": 4, "ids": null, "box": null}')).toMatchObject({ ids: null, box: null, count: 0 })
   })
 

@@ -2,6 +2,7 @@ import { signal } from '@preact/signals'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { featureOf, square } from '../../test/features'
 import type { Mpp } from '../model/geometry'
+import type { Wanted } from '../model/group-edit'
 import type { View } from '../model/view'
 import { ObjectTable } from './object-table'
 
@@ -64,6 +65,55 @@ describe('the table', () => {
     await table.renew()
     await Promise.all([table.more(), table.more(), table.more()])
     expect(table.rows.value).toHaveLength(700)
+  })
+
+  it('reads all when all are wanted, beside a page that is on its way, and says when they are too many', async () => {
+    const { table } = tableOf()
+    await table.renew()
+    const page = table.more()
+    expect(await table.whole()).toBe('')
+    await page
+    expect(table.rows.value.map(({ number }) => number)).toEqual(ALL.map((_, at) => at + 1))
+    table.total.value = 50_001
+    expect(await table.whole()).toBe('50,001 objects are listed; at most 50,000 are selected at once. Narrow the list.')
+  })
+
+  it('says so when all are wanted and the server does not answer, or the list has become another', async () => {
+    const { table } = tableOf()
+    await table.renew()
+    answer = () => Response.json({ detail: 'Not now.' }, { status: 503 })
+    expect(await table.whole()).toMatch(/could not be read to its end/)
+    answer = null
+    await table.renew()
+    const all = table.whole()
+    await table.renew()
+    expect(await all).toMatch(/could not be read to its end/)
+  })
+
+  it('shows in its rows what has become of objects, without another question', async () => {
+    const { table } = tableOf()
+    await table.renew()
+    const before = asked.length
+    const other = table.rows.value[4]
+    table.became(
+      new Map<number, Wanted>([
+        [1, { className: 'C' }],
+        [2, { state: 'approved' }],
+        [3, { isDeleted: true }],
+      ]),
+    )
+    const [first, second, third] = table.rows.value
+    expect([first?.className, second?.state, third?.isGone, table.rows.value[4]]).toEqual([
+      'C',
+      'approved',
+      true,
+      other,
+    ])
+    table.became(new Map<number, Wanted>([[3, { isDeleted: false }]]))
+    expect(table.rows.value[2]?.isGone).toBe(false)
+    table.show({ ...featureOf('id 0', square(0, 0, 4), 'D'), properties: { number: 1, classification: { name: 'D' } } })
+    expect([table.rows.value[0]?.className, table.rows.value[0]?.area]).toEqual(['D', 16])
+    expect(asked).toHaveLength(before)
   })
 
   it('sorts on the server, and keeps what is typed until typing rests', async () => {

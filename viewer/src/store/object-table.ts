@@ -3,13 +3,19 @@ import { batch, computed, effect, signal } from '@preact/signals'
 import { ApiError } from '../api/http'
 import { countObjects, listObjects } from '../api/objects'
 import { forServer, inReadersPlaces } from '../model/condition'
+import { formatCount } from '../model/format'
+import type { Feature } from '../model/geojson'
 import type { Mpp } from '../model/geometry'
-import { nextOrder, type ObjectRow, type Order, rowOf, type SortKey } from '../model/object-row'
+import type { Fates } from '../model/group-edit'
+import { nextOrder, type ObjectRow, type Order, rowOf, rowsAfter, type SortKey } from '../model/object-row'
 import { cornersOf, type View, viewBox } from '../model/view'
+import { MOST_AT_ONCE } from './group-editor'
 
 /** Rows of the first page, and of those that follow. */
 const FIRST_PAGE = 200
 const PAGE = 500
+/** Rows of a page where all of them are wanted. */
+const LARGE_PAGE = 2000
 /** So many rows are read anew when something has changed; beyond, the reader asks for it. */
 const MOST_RENEWED = 1000
 /** How long typing and moving rest before the server is asked. */
@@ -60,7 +66,7 @@ export class ObjectTable {
   readonly hasMore = computed(() => this.cursor.value !== null)
   private readonly cursor = signal<string | null>(null)
   private asking = new AbortController()
-  private growing = false
+  private growing: Promise<void> | null = null
   private answered = ''
   private asked = ''
   private readonly timers = new Map<string, ReturnType<typeof setTimeout>>()
@@ -100,19 +106,17 @@ export class ObjectTable {
     this.asking.abort()
     const mine = new AbortController()
     this.asking = mine
-    this.growing = false
+    this.growing = null
     this.state.value = 'loading'
     const question = this.question(false)
     this.isOther.value = question.toString() !== this.answered
     // What was wrong with another question says nothing of this one.
     if (question.toString() !== this.asked) this.problem.value = ''
     this.asked = question.toString()
-    const narrowing = new URLSearchParams(question)
-    narrowing.delete('order')
     try {
       const [page, total] = await Promise.all([
         listObjects(this.parts.slide, question, { limit: count, signal: mine.signal }),
-        countObjects(this.parts.slide, narrowing, mine.signal),
+        countObjects(this.parts.slide, this.narrowing(), mine.signal),
       ])
       if (mine !== this.asking) return
       const mpp = this.parts.mpp()
@@ -132,14 +136,46 @@ export class ObjectTable {
   }
 
   /** Read on where the rows end. */
-  async more(): Promise<void> {
+  more(limit = PAGE): Promise<void> {
     const cursor = this.cursor.peek()
+    if (this.growing) return this.growing
+    if (cursor === null || this.state.peek() !== 'ready') return Promise.resolve()
+    const growing = this.grow(cursor, limit).then(() => {
+      if (this.growing === growing) this.growing = null
+    })
+    this.growing = growing
+    return growing
+  }
+
+  /** Read on to the end, as far as that can be changed at once; answers why not all rows are here, '' when they are. */
+  async whole(): Promise<string> {
+    const { asking } = this
+    const total = this.total.peek() ?? 0
+    if (total > MOST_AT_ONCE) {
+      return `${formatCount(total)} objects are listed; at most ${formatCount(MOST_AT_ONCE)} are selected at once. Narrow the list.`
+    }
+    const isSame = (): boolean => asking === this.asking && this.state.peek() === 'ready'
+    while (isSame() && this.hasMore.peek()) await this.more(LARGE_PAGE)
+    return isSame() ? '' : 'The list could not be read to its end: nothing is selected. Try again.'
+  }
+
+  /** Show in the rows what has become of objects since they were read. */
+  became(fates: Fates): void {
+    this.rows.value = rowsAfter(this.rows.peek(), fates)
+  }
+
+  /** Show an object in its row as the server has it now. */
+  show(feature: Feature): void {
+    const row = rowOf(feature, this.parts.mpp())
+    const rows = this.rows.peek()
+    if (rows.some(({ id }) => id === row.id)) this.rows.value = rows.map((each) => (each.id === row.id ? row : each))
+  }
+
+  private async grow(cursor: string, limit: number): Promise<void> {
     const asking = this.asking
-    if (cursor === null || this.growing || this.state.peek() !== 'ready') return
-    this.growing = true
     try {
       const question = this.question(false)
-      const page = await listObjects(this.parts.slide, question, { cursor, limit: PAGE, signal: asking.signal })
+      const page = await listObjects(this.parts.slide, question, { cursor, limit, signal: asking.signal })
       if (asking !== this.asking) return
       const mpp = this.parts.mpp()
       batch(() => {
@@ -148,8 +184,6 @@ export class ObjectTable {
       })
     } catch (error) {
       if (asking === this.asking && !asking.signal.aborted) this.fail(error)
-    } finally {
-      if (asking === this.asking) this.growing = false
     }
   }
 
@@ -170,6 +204,13 @@ export class ObjectTable {
   private later(what: string, work: () => void, ms: number): void {
     clearTimeout(this.timers.get(what))
     this.timers.set(what, setTimeout(work, ms))
+  }
+
+  /** How the list is narrowed, in the server's words. */
+  narrowing(): URLSearchParams {
+    const query = this.question(false)
+    query.delete('order')
+    return query
   }
 
   /** What is asked for; with `watch` whoever calls this is told when that changes. */

@@ -16,7 +16,8 @@ function choiceOf(count: number) {
   const goTo = vi.fn(async (id: string) => {
     interaction.selection.value = id
   })
-  return { choice: new RowChoice({ interaction, rows, goTo }), interaction, rows, goTo }
+  const [whole, tell] = [vi.fn(async () => ''), vi.fn()]
+  return { choice: new RowChoice({ interaction, rows, whole, tell, goTo }), interaction, rows, whole, tell, goTo }
 }
 
 describe('choosing rows', () => {
@@ -54,14 +55,55 @@ describe('choosing rows', () => {
     expect(interaction.selection.value).toBeNull()
   })
 
-  it('stays within the rows', () => {
+  it('stays within the rows', async () => {
     const { choice } = choiceOf(3)
     choice.move(-4)
     expect(choice.active.value).toBe(0)
     choice.move(7)
     expect(choice.active.value).toBe(2)
-    choice.all()
+    await choice.all()
     expect(choice.isChosen({ ...rowAt(choice), number: 11 })).toBe(true)
+  })
+
+  it('chooses all of the list, those too that are still to be read, but for what is deleted', async () => {
+    const { choice, interaction, rows, whole } = choiceOf(2)
+    const more = choiceOf(5).rows.value.map((row, at) => (at === 3 ? { ...row, isGone: true } : row))
+    let arrive = (): void => undefined
+    whole.mockImplementation(async () => {
+      await new Promise<void>((resolve) => {
+        arrive = resolve
+      })
+      rows.value = more
+      return ''
+    })
+    const chosen = choice.all()
+    expect([choice.reading.value, interaction.group.value]).toEqual([true, null])
+    arrive()
+    await chosen
+    expect([choice.reading.value, interaction.group.value?.numbers]).toEqual([false, [10, 11, 12, 14]])
+  })
+
+  it('chooses none and says why when not all can be had', async () => {
+    const { choice, interaction, whole, tell } = choiceOf(3)
+    whole.mockResolvedValue('Too many.')
+    await choice.all()
+    expect([interaction.group.value, choice.reading.value, tell.mock.calls]).toEqual([null, false, [['Too many.']]])
+  })
+
+  it('leaves a choice that was made while all were being read', async () => {
+    const { choice, interaction, whole } = choiceOf(3)
+    let arrive: (problem: string) => void = () => undefined
+    whole.mockImplementation(
+      () =>
+        new Promise((resolve) => {
+          arrive = resolve
+        }),
+    )
+    const chosen = choice.all()
+    await choice.pick(1)
+    arrive('')
+    await chosen
+    expect([interaction.selection.value, interaction.group.value, choice.reading.value]).toEqual(['id 1', null, false])
   })
 })
 

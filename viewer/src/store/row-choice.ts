@@ -6,6 +6,10 @@ import type { Interaction } from './interaction'
 export interface ChoiceParts {
   readonly interaction: Interaction
   readonly rows: { readonly value: readonly ObjectRow[]; peek(): readonly ObjectRow[] }
+  /** Read all rows; answers why not all are here, '' when they are. */
+  readonly whole: () => Promise<string>
+  /** Say something to the reader. */
+  readonly tell: (text: string) => void
   /** Select one object and bring it into view. */
   readonly goTo: (id: string) => Promise<void>
 }
@@ -13,6 +17,10 @@ export interface ChoiceParts {
 export class RowChoice {
   /** The row that the keys go on from. */
   readonly active = signal(0)
+  /** All are chosen as soon as they have been read. */
+  readonly reading = signal(false)
+  /** Rises with every choice: one that came later has the last word. */
+  private choices = 0
   /** Where a range begins. */
   private anchor = 0
   private readonly chosen = computed(() => new Set(this.parts.interaction.group.value?.numbers ?? []))
@@ -31,6 +39,8 @@ export class RowChoice {
 
   /** Choose one row alone and show where it is. */
   async pick(at: number): Promise<void> {
+    this.choices++
+    this.reading.value = false
     this.move(at)
     const row = this.parts.rows.peek()[this.active.peek()]
     if (!row) return
@@ -57,12 +67,20 @@ export class RowChoice {
     this.choose(now.includes(row) ? now.filter((each) => each !== row) : [...now, row])
   }
 
-  /** Choose all rows that are here. */
-  all(): void {
-    this.choose(this.parts.rows.peek())
+  /** Choose all rows of the list, those too that are not here yet; none when they cannot all be had. */
+  async all(): Promise<void> {
+    const choice = ++this.choices
+    this.reading.value = true
+    const problem = await this.parts.whole()
+    if (choice !== this.choices) return
+    this.reading.value = false
+    if (problem === '') this.choose(this.parts.rows.peek().filter(({ isGone }) => isGone !== true))
+    else this.parts.tell(problem)
   }
 
   private choose(rows: readonly ObjectRow[]): void {
+    this.choices++
+    this.reading.value = false
     const { selection, group } = this.parts.interaction
     const [only] = rows
     batch(() => {

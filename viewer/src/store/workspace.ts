@@ -7,7 +7,7 @@ import { getClasses, getLayers, getSlide, renameSlide } from '../api/slides'
 import { type AnnotationClass, classNameOf, type LayerInfo, newClass, paletteHotkeys } from '../model/annotation-class'
 import type { Feature, FeatureProperties, Position } from '../model/geojson'
 import { type Box, boundsOf, type Mpp, unionOf } from '../model/geometry'
-import type { GroupAction } from '../model/group-edit'
+import { type GroupAction, groupAfter } from '../model/group-edit'
 import type { ObjectStyle } from '../model/object-style'
 import type { Group } from '../model/picked'
 import { mppOf, type Slide } from '../model/slide'
@@ -99,7 +99,21 @@ export class Workspace {
       view: this.view.view,
       edition: this.live.edition,
     })
-    this.tableChoice = new RowChoice({ interaction, rows: this.table.rows, goTo: (id) => this.goTo(id) })
+    const { table } = this
+    this.tableChoice = new RowChoice({
+      interaction,
+      rows: table.rows,
+      whole: () => table.whole(),
+      tell: (text) => {
+        editor.notice.value = text
+      },
+      goTo: (id) => this.goTo(id),
+    })
+    this.groups.became = (fates) => {
+      const { group } = interaction
+      if (group.peek()) group.value = groupAfter(group.peek() as Group, fates)
+      table.became(fates)
+    }
   }
 
   /** Connect with what can read objects out of their tiles. */
@@ -312,17 +326,14 @@ export class Workspace {
 
   private editGroup(group: Group, action: GroupAction): void {
     if (!this.canAnnotate || this.groups.edit(group, action) === 0) return
-    const { interaction } = this
-    interaction.hover.value = null
-    if (action === 'delete') interaction.group.value = null
-    else if ('className' in action)
-      interaction.group.value = { ...group, classNames: group.numbers.map(() => action.className) }
+    this.interaction.hover.value = null
   }
 
   private async load(): Promise<void> {
     try {
       const [revision] = await Promise.all([currentRevision(this.slide.peek().id), this.refreshSchema()])
       this.live.begin(revision)
+      if (revision > 0) this.queue.told(revision)
     } catch {
       this.counts.fail()
     }
@@ -382,6 +393,7 @@ export class Workspace {
   private saved(id: string, feature: Feature | null, note: string, revision: number | null): void {
     this.noted(id, feature, revision)
     this.editor.saved(id, feature, note)
+    if (feature) this.table.show(feature)
   }
 
   /** An object is like this on the server: tiles that show it so are asked for. */
@@ -400,13 +412,15 @@ export class Workspace {
   /** Somebody has changed objects: the selected one stays as the reader knows it, and says so. */
   private async told(change: SlideChange): Promise<void> {
     this.company.note(change)
-    const { revision, author, ids } = change
+    const { revision, author, ids, isDeletion: isGone = false } = change
     const id = this.interaction.selection.peek()
     const basis = id === null ? null : this.queue.basisOf(id)
     if (id === null || basis === null || basis >= revision || this.touched.has(id)) return
     // Of a change of many the server does not name them all.
     const named = ids?.includes(id) ?? (await this.revisionOf(id)) !== basis
-    if (named && this.interaction.selection.peek() === id) this.interaction.overtaken.value = { id, author, revision }
+    if (named && this.interaction.selection.peek() === id) {
+      this.interaction.overtaken.value = { id, author, revision, isGone }
+    }
   }
 
   private async revisionOf(id: string): Promise<number | null> {

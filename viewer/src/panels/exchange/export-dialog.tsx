@@ -42,7 +42,10 @@ function download(address: string): void {
 
 /** Export annotations as a file: which ones, as what, and what that loses. */
 export function ExportDialog({ workspace, onClose }: Props): JSX.Element {
-  const choice = useMemo(() => new ExportChoice(workspace.slide.peek().id), [workspace])
+  const choice = useMemo(
+    () => new ExportChoice(workspace.slide.peek().id, () => workspace.table.narrowing()),
+    [workspace],
+  )
   const formats = useFormats()
   // Whoever leaves does not want to know any more.
   useEffect(() => () => choice.touched(), [choice])

@@ -53,6 +53,20 @@ export function ExportForm({ workspace, choice, formats }: Props): JSX.Element {
           onInput={set(choice.asOf)}
         />
       </div>
+      {[...workspace.table.narrowing()].length > 0 && (
+        <label class="form-check">
+          <input
+            type="checkbox"
+            data-testid="as-listed"
+            checked={choice.asListed.value}
+            onChange={(event) => {
+              choice.asListed.value = event.currentTarget.checked
+              choice.touched()
+            }}
+          />
+          Only what the list of objects is narrowed to
+        </label>
+      )}
       <FrameFields frame={choice.frame} onChange={() => choice.touched()} />
     </>
   )

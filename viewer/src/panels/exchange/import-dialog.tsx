@@ -1,5 +1,5 @@
 import type { JSX } from 'preact'
-import { useEffect, useMemo } from 'preact/hooks'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { problemText } from '../../model/exchange'
 import { formatBytes, formatCount } from '../../model/format'
 import { placeOfImport } from '../../store/import-place'
@@ -38,7 +38,7 @@ function Running({ run }: { run: ImportRun }): JSX.Element {
       <Progress label={said} share={run.share.value} />
       <p class="quiet">It becomes one revision, or none of it: until it is done nothing of it is on the slide.</p>
       <div class="dialog-buttons">
-        <button type="button" class="button" onClick={() => run.cancel()}>
+        <button type="button" class="button" data-next onClick={() => run.cancel()}>
           Cancel
         </button>
       </div>
@@ -50,6 +50,14 @@ function Running({ run }: { run: ImportRun }): JSX.Element {
 export function ImportDialog({ workspace, onClose }: Props): JSX.Element {
   const run = useMemo(() => new ImportRun(workspace.slide.peek().id), [workspace])
   const formats = useFormats()
+  const body = useRef<HTMLDivElement>(null)
+  const leave = (): void => {
+    if (run.state.peek() === 'running') {
+      workspace.editor.notice.value = 'The import was stopped: nothing of the file has come in.'
+    }
+    run.cancel()
+    onClose()
+  }
   useEffect(() => () => run.cancel(), [run])
   const report = run.report.value
   const state = run.state.value
@@ -67,9 +75,22 @@ export function ImportDialog({ workspace, onClose }: Props): JSX.Element {
     onClose()
     workspace.view.jumpTo(box)
   }
+  // Each step takes the button away that led to it: the focus goes on to what can be done, or read, now.
+  const shown = useRef(state)
+  useEffect(() => {
+    if (shown.current === state) return
+    shown.current = state
+    body.current?.querySelector<HTMLElement>('[data-next]')?.focus()
+  }, [state])
+  useEffect(() => {
+    if (state !== 'running') return
+    const ask = (event: BeforeUnloadEvent): void => event.preventDefault()
+    window.addEventListener('beforeunload', ask)
+    return () => window.removeEventListener('beforeunload', ask)
+  }, [state])
   return (
-    <Dialog title="Import annotations" onClose={onClose}>
-      <div class="exchange" data-testid="import-dialog">
+    <Dialog title="Import annotations" onClose={leave}>
+      <div class="exchange" data-testid="import-dialog" ref={body}>
         {(state === 'choosing' || (state === 'failed' && !report)) && (
           <ImportForm workspace={workspace} run={run} formats={formats.value} />
         )}
@@ -95,6 +116,7 @@ export function ImportDialog({ workspace, onClose }: Props): JSX.Element {
               type="button"
               class="button button-primary"
               data-testid="start-import"
+              data-next
               disabled={run.file.value === null}
               onClick={() => void start()}
             >

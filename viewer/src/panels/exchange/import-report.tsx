@@ -1,22 +1,16 @@
 import type { JSX } from 'preact'
-import { assumedText, betterFit, frameText, type ImportReport, thereText } from '../../model/exchange'
+import { assumedText, betterFit, fitText, type ImportReport, thereText } from '../../model/exchange'
 import { formatCount, plural } from '../../model/format'
 import type { OnConflict } from '../../store/import-run'
 import { IssueList, LossList } from './issue-list'
-
-function percent(share: number): string {
-  return `${Math.round(share * 100)} %`
-}
 
 /** That the file's coordinates seem to be in another frame. */
 function FitNote({ report }: { report: ImportReport }): JSX.Element | null {
   const better = betterFit(report)
   if (!better) return null
-  const now = report.fit.find(({ origin, unit }) => origin === report.frame.origin && unit === report.frame.unit)
   return (
     <p class="note note-warn">
-      Only {percent(now?.on_slide ?? 0)} of its vertices lie on the slide. Read as {frameText(better)} it would be{' '}
-      {percent(better.on_slide)}: see <i>Advanced</i>.
+      {fitText(report, better)}: see <i>Advanced</i>.
     </p>
   )
 }
@@ -77,7 +71,8 @@ export function Report({ report, title, onAgain }: Props): JSX.Element {
   const taken = report.refused.filter(({ code }) => code === 'conflict')
   const conflicts = taken.length > 0 ? 0 : report.conflicts_count
   return (
-    <div class="report" data-testid="import-report">
+    // It takes the focus when it comes, so that it is read out.
+    <section class="report" data-testid="import-report" data-next tabIndex={-1} aria-label="What came of the import">
       <p>
         {title || report.format}: {plural(report.read, 'feature')} read
         {outcomeText(report)}
@@ -119,6 +114,6 @@ export function Report({ report, title, onAgain }: Props): JSX.Element {
           <LossList losses={report.losses} />
         </>
       )}
-    </div>
+    </section>
   )
 }

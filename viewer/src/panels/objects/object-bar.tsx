@@ -7,7 +7,7 @@ import { DeletedDialog } from './deleted-dialog'
 
 /** How many there are, and how many of them are here. */
 export function ObjectCount({ workspace }: { workspace: Workspace }): JSX.Element {
-  const { table } = workspace
+  const { table, tableChoice } = workspace
   const [total, here] = [table.total.value, table.rows.value.length]
   const unknown = table.state.value === 'failed' ? 'Not counted' : 'Counting…'
   const known = total === null ? unknown : plural(total, 'object')
@@ -16,6 +16,20 @@ export function ObjectCount({ workspace }: { workspace: Workspace }): JSX.Elemen
       {known}
       {total !== null && here < total && (
         <span class="quiet"> · the first {formatCount(here)} are here; scroll on for more</span>
+      )}
+      {workspace.canAnnotate && total !== null && total > 1 && (
+        <>
+          {' '}
+          <button
+            type="button"
+            class="link"
+            disabled={tableChoice.reading.value}
+            data-testid="select-all"
+            onClick={() => void tableChoice.all()}
+          >
+            {tableChoice.reading.value ? 'Selecting…' : 'Select all'}
+          </button>
+        </>
       )}
       {table.stale.value && (
         <>

@@ -69,7 +69,7 @@ export function ObjectGrid({ workspace }: { workspace: Workspace }): JSX.Element
     const all = event.key === 'a' && (event.ctrlKey || event.metaKey)
     if (event.key === 'Enter') void choice.pick(active)
     else if (event.key === ' ') choice.toggle(active)
-    else if (all) choice.all()
+    else if (all) void choice.all()
     else {
       const page = Math.max(1, Math.floor(height.value / row) - 1)
       return step(target(event.key, active, page, rows.length - 1), event.shiftKey)
@@ -86,7 +86,7 @@ export function ObjectGrid({ workspace }: { workspace: Workspace }): JSX.Element
   const line = (listed: ObjectRow, index: number): JSX.Element => {
     const at = from + index
     const wanted = waiting.get(listed.number)
-    const isGone = wanted !== undefined && 'isDeleted' in wanted && wanted.isDeleted
+    const isGone = wanted && 'isDeleted' in wanted ? wanted.isDeleted : listed.isGone === true
     const each = wanted && !('isDeleted' in wanted) ? { ...listed, ...wanted } : listed
     const look = `object-row${at === active ? ' object-active' : ''}${isGone ? ' object-gone' : ''}`
     return (

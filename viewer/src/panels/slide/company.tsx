@@ -2,6 +2,7 @@ import type { JSX } from 'preact'
 import { formatCount } from '../../model/format'
 import { colorOfAccount, cornersOfPresent, initialsOf } from '../../model/presence'
 import type { Workspace } from '../../store/workspace'
+import { Menu } from '../menu'
 
 /** Who else looks at the slide; nothing when nobody does. */
 export function CompanyPill({ workspace }: { workspace: Workspace }): JSX.Element | null {
@@ -13,27 +14,27 @@ export function CompanyPill({ workspace }: { workspace: Workspace }): JSX.Elemen
     const seen = others.peek().find((each) => each.account === account)
     if (seen) workspace.view.jump({ x: seen.x + seen.width / 2, y: seen.y + seen.height / 2 })
   }
+  const button = (
+    <>
+      {names.slice(0, 3).map((name) => (
+        <i key={name} class="person" style={{ background: colorOfAccount(name) }} aria-hidden="true">
+          {initialsOf(name)}
+        </i>
+      ))}
+      <span class="company-text">{here > 1 ? `${formatCount(here)} here` : 'Open elsewhere too'}</span>
+    </>
+  )
   return (
-    <details class="user-menu company" data-testid="company">
-      <summary class="pill" title={names.join(', ')}>
-        {names.slice(0, 3).map((name) => (
-          <i key={name} class="person" style={{ background: colorOfAccount(name) }} aria-hidden="true">
+    <Menu look="company" testId="company" title={names.join(', ')} button={button}>
+      {names.map((name) => (
+        <button key={name} type="button" onClick={() => goTo(name)}>
+          <i class="person" style={{ background: colorOfAccount(name) }} aria-hidden="true">
             {initialsOf(name)}
-          </i>
-        ))}
-        <span class="company-text">{here > 1 ? `${formatCount(here)} here` : 'Open elsewhere too'}</span>
-      </summary>
-      <div class="menu">
-        {names.map((name) => (
-          <button key={name} type="button" onClick={() => goTo(name)}>
-            <i class="person" style={{ background: colorOfAccount(name) }} aria-hidden="true">
-              {initialsOf(name)}
-            </i>{' '}
-            {name === workspace.session.user ? 'You, elsewhere' : name} <span class="quiet">· look there</span>
-          </button>
-        ))}
-      </div>
-    </details>
+          </i>{' '}
+          {name === workspace.session.user ? 'You, elsewhere' : name} <span class="quiet">· look there</span>
+        </button>
+      ))}
+    </Menu>
   )
 }
 

@@ -3,6 +3,7 @@ import { classNameOf } from '../../model/annotation-class'
 import { formatCount, plural } from '../../model/format'
 import type { Feature } from '../../model/geojson'
 import { vertexCount } from '../../model/geometry'
+import { changesBetween } from '../../model/history'
 import type { Pending } from '../../store/pending'
 import type { Workspace } from '../../store/workspace'
 import { Dialog } from './dialog'
@@ -10,7 +11,8 @@ import { GroupConflictDialog } from './group-conflict'
 
 function describe(feature: Feature | null): string {
   if (!feature) return 'deleted'
-  return `${classNameOf(feature) ?? 'Unclassified'}, ${plural(vertexCount(feature.geometry), 'vertex').replace('vertexs', 'vertices')}`
+  const vertices = plural(vertexCount(feature.geometry), 'vertex').replace('vertexs', 'vertices')
+  return `${classNameOf(feature) ?? 'Unclassified'}, ${vertices}, ${feature.properties.state ?? 'draft'}`
 }
 
 /** Somebody else has changed the same object: mine, theirs, or both. */
@@ -27,6 +29,7 @@ export function ConflictDialog({
   if (!record?.theirs)
     return group ? <GroupConflictDialog workspace={workspace} record={group} onClose={onClose} /> : null
   const { desired, theirs } = record
+  const author = theirs.feature?.properties.author
   const settle = (choice: 'mine' | 'theirs' | 'both'): void => {
     void workspace.editor.resolve(record, choice)
     if (conflicts.length === 1) onClose()
@@ -48,8 +51,15 @@ export function ConflictDialog({
             <dt>Theirs</dt>
             <dd>
               {describe(theirs.feature)} · rev {formatCount(theirs.revision)}
+              {author && ` by ${author}`}
             </dd>
           </div>
+          {desired && theirs.feature && (
+            <div>
+              <dt>Mine → theirs</dt>
+              <dd data-testid="conflict-differences">{changesBetween(desired, theirs.feature)}</dd>
+            </div>
+          )}
         </dl>
         <div class="dialog-buttons">
           <button type="button" class="button" data-testid="conflict-mine" onClick={() => settle('mine')}>

@@ -14,8 +14,11 @@ interface Props {
 /** Rename a layer, or delete it after having been asked. */
 export function LayerEdit({ workspace, name, count, onDone }: Props): JSX.Element {
   const { layerDesk } = workspace
-  const [draft, asking, field] = [useSignal(name), useSignal(false), useRef<HTMLInputElement>(null)]
+  const [draft, asking] = [useSignal(name), useSignal(false)]
+  const [field, keep] = [useRef<HTMLInputElement>(null), useRef<HTMLButtonElement>(null)]
   useEffect(() => field.current?.select(), [])
+  // The button that was pressed is not there any more.
+  useEffect(() => keep.current?.focus(), [asking.value])
   const rename = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault()
     if (await layerDesk.rename(name, draft.peek().trim())) onDone()
@@ -48,7 +51,7 @@ export function LayerEdit({ workspace, name, count, onDone }: Props): JSX.Elemen
           <button type="button" class="button button-bad" onClick={() => void layerDesk.remove(name)}>
             Delete
           </button>
-          <button type="button" class="button" onClick={onDone}>
+          <button ref={keep} type="button" class="button" onClick={onDone}>
             Keep
           </button>
         </p>

@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
 import type { Workspace } from '../../store/workspace'
 import { Lazy } from '../lazy'
 import { LayerRow } from './layer-row'
@@ -23,13 +24,18 @@ function LoadNote({ workspace }: { workspace: Workspace }): JSX.Element | null {
 /** What went wrong with a layer, or that one was taken away and can be brought back. */
 function DeskNote({ workspace }: { workspace: Workspace }): JSX.Element {
   const { problem, removed } = workspace.layerDesk
+  const back = useRef<HTMLButtonElement>(null)
+  // What had the focus has gone with the layer.
+  useEffect(() => {
+    if (document.activeElement === document.body) back.current?.focus()
+  }, [removed.value])
   return (
     <div aria-live="polite">
       {problem.value !== '' && <p class="note note-bad">{problem.value}</p>}
       {removed.value !== null && (
         <p class="note">
           “{removed.value}” is deleted.{' '}
-          <button type="button" class="link" onClick={() => void workspace.layerDesk.restore()}>
+          <button ref={back} type="button" class="link" onClick={() => void workspace.layerDesk.restore()}>
             Bring it back
           </button>
         </p>

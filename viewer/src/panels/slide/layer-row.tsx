@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
 import type { LayerInfo } from '../../model/annotation-class'
 import { formatCount } from '../../model/format'
 import type { Workspace } from '../../store/workspace'
@@ -15,7 +16,10 @@ interface Props {
 export function LayerRow({ workspace, layer }: Props): JSX.Element {
   const { interaction, layerDesk, targetLayer, counts, session } = workspace
   const { name, author, kind, annotations } = layer
-  const editing = useSignal(false)
+  const [editing, opener] = [useSignal(false), useRef<HTMLButtonElement>(null)]
+  useEffect(() => {
+    if (layerDesk.renamed === name && document.activeElement === document.body) opener.current?.focus()
+  }, [])
   const shown = !interaction.hiddenLayers.value.has(name)
   // The reader's own layer is where things go that are told to go nowhere else.
   const target = (targetLayer.value ?? session.user) === name
@@ -58,6 +62,7 @@ export function LayerRow({ workspace, layer }: Props): JSX.Element {
             <button
               type="button"
               class="icon-button"
+              ref={opener}
               aria-expanded={editing.value}
               aria-label={`Rename or delete ${name}`}
               title="Rename or delete"
@@ -78,6 +83,7 @@ export function LayerRow({ workspace, layer }: Props): JSX.Element {
           count={count}
           onDone={() => {
             editing.value = false
+            opener.current?.focus()
           }}
         />
       )}

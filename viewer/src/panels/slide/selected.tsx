@@ -52,7 +52,8 @@ function OvertakenNote({ workspace }: { workspace: Workspace }): JSX.Element | n
   if (!overtaken) return null
   return (
     <p class="note note-warn" role="status" data-testid="overtaken">
-      {overtaken.author} has changed this object · rev {formatCount(overtaken.revision)}.{' '}
+      {overtaken.author} has {overtaken.isGone ? 'deleted' : 'changed'} this object · rev{' '}
+      {formatCount(overtaken.revision)}.{' '}
       <button type="button" class="link" onClick={() => void workspace.refreshSelected()}>
         Show it as it is now
       </button>

@@ -12,6 +12,7 @@ import { Minimap } from './minimap'
 import { Notice } from './notice'
 import { ScaleBarView } from './scale-bar'
 import { SidePanel } from './side-panel'
+import { Spoken } from './spoken'
 import { StatusBar } from './status-bar'
 import { ToolRail } from './tool-rail'
 import { TopBar } from './top-bar'
@@ -54,6 +55,7 @@ export function SlideView(props: Props): JSX.Element {
       <main class={`stage ${workspace.display.composed ? 'stage-dark' : ''} ${cursorClass(workspace)}`}>
         <h1 class="visually-hidden">{workspace.slide.value.name}</h1>
         <div class="slide-canvas" ref={canvas} data-testid="slide-canvas" />
+        <Spoken workspace={workspace} />
         <HoverLabel workspace={workspace} />
         <Mark workspace={workspace} />
         <BuildingNote workspace={workspace} />
