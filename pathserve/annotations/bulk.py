@@ -44,12 +44,14 @@ from pathserve.annotations.revisions import (
     current_revision,
     lock_slide,
     note_change,
+    note_replaced,
     reserve_numbers,
     union_of,
 )
 from pathserve.annotations.schema import ensure_classes, read_schema
 from pathserve.annotations.spool import Spool
 from pathserve.annotations.standing import Standing
+from pathserve.annotations.successors import OvertakenError, Successors, settle_places
 from pathserve.db import Database, Transaction, as_int, now
 from pathserve.errors import Conflict, NotFound, TooLarge
 from pathserve.labels import MAX_CLASSES, CodedTerm, Columns, require_name
@@ -118,6 +120,7 @@ class BulkWriter:
         self._batch = uuid4().hex
         self._fresh, self._next = Spool(side, spool), Spool(side, spool)
         self._ids, self._placing = ImportIds(spool), Placing(spool)
+        self._successors = Successors(db, reader, slide, self._batch, self._go_on)
         self._classes: dict[str, Color | None] = {}
         self._codes: dict[str, CodedTerm] = {}
         self._known_layers = Counter[int]()
@@ -225,13 +228,13 @@ class BulkWriter:
         self._db.write(self._begin)
         self._written = True
         touched = self._write_chunks(progress or (lambda _: None))
-        for columns in self._next.chunks():
-            for start in range(0, len(columns), LAID_AT_ONCE):
-                some = columns.take(np.arange(start, min(start + LAID_AT_ONCE, len(columns))))
-                self._db.write(partial(self._lay_ready, columns=some))
-        revision = self._db.write(lambda tx: self._publish(tx, touched))
+        for columns in self._successors.lay(self._next.chunks):
+            self._lay_ready(columns)
+        while (revision := self._publish(touched)) is None:
+            pass
         self._written = False
         clear_replaced(self._db)
+        settle_places(self._db, self._reader)
         compact_later(self._db, self._reader, self._slide, revision, len(self._next))
         return revision
 
@@ -264,9 +267,14 @@ class BulkWriter:
                 self._known_layers.update(layers[standing[rows] == Standing.KNOWN].tolist())
         return standing, differing
 
-    def _lay_ready(self, tx: Transaction, columns: Columns) -> None:
-        self._go_on(tx)
-        lay_ready(tx, self._reader, self._batch, self._slide, columns)
+    def _lay_ready(self, columns: Columns) -> None:
+        def work(tx: Transaction, some: Columns) -> None:
+            self._go_on(tx)
+            lay_ready(tx, self._reader, self._batch, self._slide, some)
+
+        for start in range(0, len(columns), LAID_AT_ONCE):
+            rows = np.arange(start, min(start + LAID_AT_ONCE, len(columns)))
+            self._db.write(partial(work, some=columns.take(rows)))
 
     def _begin(self, tx: Transaction) -> None:
         lock_slide(tx, self._slide)
@@ -311,7 +319,16 @@ class BulkWriter:
         if not tx.run("update batch set touched = ? where id = ? and revision is null", now(), self._batch):
             raise _taken()
 
-    def _publish(self, tx: Transaction, box: Box | None) -> int:
+    def _publish(self, box: Box | None) -> int | None:
+        """Publish all; None when others were faster: what they have written has to be looked at first."""
+        try:
+            return self._db.write(lambda tx: self._make_visible(tx, box))
+        except OvertakenError as overtaken:
+            for columns in self._successors.withdraw(overtaken):
+                self._lay_ready(columns)
+            return None
+
+    def _make_visible(self, tx: Transaction, box: Box | None) -> int:
         self._go_on(tx)
         lock_slide(tx, self._slide)
         ensure_classes(tx, self._project, self._classes.items(), codes=self._codes, author=self._author)
@@ -322,7 +339,7 @@ class BulkWriter:
             number = reserve_numbers(tx, self._slide, len(self._fresh))
             tx.run(
                 "update chunk set layer = ?, born = ?, first_number = first_number + ?, last_number = last_number + ? "
-                "where batch = ?",
+                "where batch = ? and replaces is null",
                 layer,
                 revision,
                 number - 1,
@@ -331,7 +348,9 @@ class BulkWriter:
             )
             note_change(tx, self._slide, revision, layer, "imported", count=len(self._fresh), box=box)
         if len(self._next):
-            take_over(tx, self._batch, self._slide, revision, author=self._author, at=at)
+            replaced = self._successors.take_over(tx, revision)
+            replaced += take_over(tx, self._batch, revision, author=self._author, at=at)
+            note_replaced(tx, self._slide, revision, replaced)
         tx.run("update batch set layer = ?, revision = ? where id = ?", layer, revision, self._batch)
         return revision
 
@@ -359,6 +378,7 @@ def sweep_unpublished(db: Database, *, age: timedelta = _STALE) -> int:
 
     swept = db.write(work)
     clear_replaced(db)
+    settle_places(db, ChunkReader())
     return swept
 
 

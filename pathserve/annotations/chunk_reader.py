@@ -27,8 +27,8 @@ class ChunkRef:
     Parameters
     ----------
     scattered
-        Whether its rows have numbers and revisions of their own; otherwise row k has the number ``first_number + k``
-        and the revision ``born``.
+        Whether its rows have numbers and revisions of their own, but for those of revision 0, which are of the revision
+        ``born``; otherwise row k has the number ``first_number + k`` and the revision ``born``.
     """
 
     id: int
@@ -143,7 +143,11 @@ def _data(tx: Transaction, parts: str, refs: Sequence[ChunkRef]) -> dict[int, tu
 def _numbered(ref: ChunkRef, found: Attributes) -> Attributes:
     """Fill in what a chunk that was written before its publication could not know."""
     if ref.scattered:
-        return found
+        if found.revisions.all():
+            return found
+        revisions = np.where(found.revisions == 0, ref.born, found.revisions)
+        revisions.flags.writeable = False
+        return replace(found, revisions=revisions)
     numbers = np.arange(ref.first_number, ref.first_number + len(found))
     revisions = np.full(len(found), ref.born)
     for array in (numbers, revisions):

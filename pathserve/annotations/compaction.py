@@ -14,13 +14,14 @@ from functools import partial
 from uuid import UUID, uuid4
 
 import numpy as np
+import numpy.typing as npt
 
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
 from pathserve.annotations.chunk_writer import NewChunk, Placed, insert_chunks, make_chunk, place
-from pathserve.annotations.heads import IDS_AT_ONCE
+from pathserve.annotations.heads import IDS_AT_ONCE, INSERT_HEAD
 from pathserve.annotations.hilbert import CHUNK_ROWS, cut, order_of_boxes
 from pathserve.annotations.reading import read_versions
-from pathserve.annotations.revisions import current_revision, lock_slide
+from pathserve.annotations.revisions import current_revision, lock_slide, moments
 from pathserve.db import Database, Row, Transaction, as_int, as_real, now, placeholders
 from pathserve.labels import Columns
 
@@ -64,11 +65,18 @@ class _Unit:
 
 @dataclass(frozen=True, slots=True)
 class _Folded:
-    """What a unit was at a revision: rows of chunks, and versions (id, revision), some of which took others' places."""
+    """What a unit was at a revision: rows of chunks, and versions (id, revision), some of which took others' places.
+
+    Parameters
+    ----------
+    heads
+        Of annotations whose versions all lie in chunks, several of them: heads go on naming the newest one.
+    """
 
     revision: int
     columns: tuple[Columns, ...]
     versions: tuple[tuple[str, int], ...]
+    heads: tuple[Row, ...]
 
 
 class _OvertakenError(Exception):
@@ -180,7 +188,7 @@ def _each_version(db: Database, keys: Sequence[tuple[str, int]]) -> Iterator[Col
 
 def _read(tx: Transaction, reader: ChunkReader, slide: str, unit: _Unit) -> _Folded:
     revision = current_revision(tx, slide)
-    columns, keys = list[Columns](), _newest(tx, unit.ids)
+    columns, keys, heads = list[Columns](), _newest(tx, unit.ids), list[Row]()
     for ref, told in zip(unit.chunks, reader.columns(tx, unit.chunks, properties=True), strict=True):
         rows = tx.rows("select place from overridden where chunk = ?", ref.id)
         hidden = np.array([as_int(row) for (row,) in rows], np.int64)
@@ -188,9 +196,34 @@ def _read(tx: Transaction, reader: ChunkReader, slide: str, unit: _Unit) -> _Fol
         shown[hidden] = False
         if shown.any():
             columns.append(told.take(shown))
+            heads += _heads(tx, slide, ref, told, shown)
         keys += _newest(tx, [str(UUID(bytes=told.ids[row].tobytes())) for row in hidden.tolist()])
     # Two chunks may both hold rows of the same annotation that are history.
-    return _Folded(revision, tuple(columns), tuple(dict.fromkeys(keys)))
+    return _Folded(revision, tuple(columns), tuple(dict.fromkeys(keys)), tuple(heads))
+
+
+def _heads(tx: Transaction, slide: str, ref: ChunkRef, told: Columns, shown: npt.NDArray[np.bool_]) -> list[Row]:
+    """Give heads for rows of a chunk that took the place of another one where these have a version before."""
+    if tx.row("select 1 from chunk where id = ? and replaces is not null", ref.id) is None:
+        return []
+    rows = np.flatnonzero(shown & (told.revisions != told.firsts))
+    when, boxes = moments(tx, slide, told.firsts[rows].tolist()), told.boxes()
+    return [
+        (
+            str(UUID(bytes=told.ids[row].tobytes())),
+            slide,
+            int(told.numbers[row]),
+            ref.layer,
+            int(told.revisions[row]),
+            0,
+            *boxes[row].tolist(),
+            when[first := int(told.firsts[row])][1],
+            first,
+            ref.id,
+            row,
+        )
+        for row in rows.tolist()
+    ]
 
 
 def _newest(tx: Transaction, ids: Sequence[str]) -> list[tuple[str, int]]:
@@ -226,6 +259,7 @@ def _replace(
     rows = tx.rows("select distinct id from feature_version where slide = ? and revision > ?", slide, folded.revision)
     touched = {str(i) for (i,) in rows}
     _end(tx, unit, folded, revision, touched)
+    tx.run_many(f"{INSERT_HEAD} on conflict do nothing", folded.heads)
     batch = uuid4().hex
     tx.run("insert into batch values (?, ?, ?, ?, ?)", batch, slide, unit.layer, revision, now())
     chunks = insert_chunks(tx, made, slide=slide, batch=batch, layer=unit.layer)

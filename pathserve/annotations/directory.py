@@ -257,7 +257,7 @@ def _read_changed(tx: Transaction, slide: str, last: Directory, before: int, rev
     if len(edited) > _EDITED_AT_ONCE:
         return None
     gone = tx.rows(
-        "select o.chunk, o.place from placed p join overridden o on o.chunk = p.chunk and o.place = p.place "  # noqa: S608 - placeholders and constants only
+        "select o.chunk, o.place from located p join overridden o on o.chunk = p.chunk and o.place = p.place "  # noqa: S608 - placeholders and constants only
         f"join chunk s on s.id = o.chunk where {_SHOWN} and o.revision > ? and o.revision <= ? "
         f"and p.id in ({placeholders(len(edited))})",
         slide,

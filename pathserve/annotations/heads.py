@@ -2,10 +2,11 @@
 
 An annotation without a head lies in a chunk and has one version; it gets a head when it is first written to. The head
 then names the row of the chunk, which never changes and stays: it is the first version. All later ones, and the first
-too of what was written alone, are in ``feature_version``.
+too of what was written alone, are in ``feature_version``. Where an import has replaced rows of a chunk, the chunk of
+which its own chunk is the successor has the version before.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
@@ -92,7 +93,7 @@ def find_places(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Place]:
     found = dict[UUID, Place]()
     for some in _in_parts(ids):
         rows = tx.rows(
-            f"select p.id, {_PLACE} from placed p join chunk c on c.id = p.chunk where c.born is not null "  # noqa: S608 - placeholders only
+            f"select p.id, {_PLACE} from located p join chunk c on c.id = p.chunk where c.born is not null "  # noqa: S608 - placeholders only
             f"and p.id in ({placeholders(len(some))})",
             *(i.bytes for i in some),
         )
@@ -101,7 +102,7 @@ def find_places(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Place]:
 
 
 def find_firsts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Place]:
-    """Find the rows of chunks that are the first versions of annotations with heads; those without are left out."""
+    """Find the rows of chunks that annotations with heads began with; those that began alone are left out."""
     found = dict[UUID, Place]()
     for some in _in_parts(ids):
         rows = tx.rows(
@@ -111,6 +112,40 @@ def find_firsts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Place]:
         )
         found |= {UUID(str(i)): _place_of(row) for i, *row in rows}
     return found
+
+
+def each_version(tx: Transaction, reader: ChunkReader, place: Place) -> Iterator[tuple[int, Place]]:
+    """Give the versions of an annotation that lie in chunks, newest first, each with its revision.
+
+    Parameters
+    ----------
+    place
+        The newest one.
+    """
+    newer = -1
+    while True:
+        (told,) = reader.attributes(tx, [place.ref])
+        revision = int(told.revisions[place.row])
+        if revision != newer:
+            yield revision, place
+        newer = revision
+        row = tx.row(
+            f"select {_PLACE.replace('p.place', '?')} from chunk n join chunk c on c.id = n.replaces where n.id = ?",  # noqa: S608 - constants only
+            place.row,
+            place.ref.id,
+        )
+        if row is None:
+            return
+        place = _place_of(row)
+
+
+def content_in_chunks(tx: Transaction, reader: ChunkReader, place: Place, revision: int) -> Content | None:
+    """Read what a version of an annotation said that lies in a chunk, its newest one there or one before."""
+    for found, where in each_version(tx, reader, place):
+        if found == revision:
+            (columns,) = reader.columns(tx, [where.ref], properties=True)
+            return content_of_row(columns, where.row)
+    return None
 
 
 def _place_of(row: Sequence[Value]) -> Place:
@@ -149,7 +184,7 @@ def find_placed_rows(tx: Transaction, ids: npt.NDArray[np.uint8]) -> list[Placed
     order = np.argsort(keys)
     places = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]]()
     for some in _in_parts(_id_bytes(ids)):
-        found = tx.rows(f"select id, chunk, place from placed where id in ({placeholders(len(some))})", *some)  # noqa: S608 - placeholders only
+        found = tx.rows(f"select id, chunk, place from located where id in ({placeholders(len(some))})", *some)  # noqa: S608 - placeholders only
         if found:
             there, chunks, at = zip(*found, strict=True)
             where = np.searchsorted(keys, np.array(there, "S16"), sorter=order)
@@ -218,6 +253,7 @@ def adopt(tx: Transaction, reader: ChunkReader, ids: Sequence[UUID]) -> dict[UUI
             made.append((str(i), slide, *about, when[first][1], first, ref.id, place.row))
             heads[i] = Head(slide, ref.layer, revision, False, box)
         tx.run_many(INSERT_HEAD, made)
+        tx.run("update chunk set adopted = adopted + 1 where id = ?", ref.id)
     return heads
 
 
@@ -243,11 +279,9 @@ def contents_at(
     """
     found = _versions_at(tx, keys, but_deletions=but_deletions)
     missing = {i: revision for i, revision in keys if i not in found}
-    for members in _by_chunk(find_firsts(tx, list(missing))):
-        (columns,) = reader.columns(tx, [members[0][1].ref], properties=True)
-        for i, place in members:
-            if columns.revisions[place.row] == missing[i]:
-                found[i] = content_of_row(columns, place.row)
+    for i, place in find_firsts(tx, list(missing)).items():
+        if (content := content_in_chunks(tx, reader, place, missing[i])) is not None:
+            found[i] = content
     return found
 
 
@@ -324,7 +358,7 @@ def release_unpublished(tx: Transaction, ids: Sequence[UUID], *, but: str = "") 
 def override(tx: Transaction, ids: Iterable[UUID], revision: int) -> None:
     """Take the rows of some annotations out of the state of their chunks from a revision on."""
     tx.run_many(
-        "insert into overridden (chunk, place, revision) select p.chunk, p.place, ? from placed p "
+        "insert into overridden (chunk, place, revision) select p.chunk, p.place, ? from located p "
         "join chunk c on c.id = p.chunk where p.id = ? and c.born is not null on conflict do nothing",
         ((revision, i.bytes) for i in ids),
     )

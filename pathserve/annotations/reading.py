@@ -306,7 +306,7 @@ def _holding(tx: Transaction, query: AnnotationQuery) -> set[int] | None:
     if not 0 < len(query.ids) <= _IDS_AT_ONCE:
         return None
     rows = tx.rows(
-        f"select distinct chunk from placed where id in ({placeholders(len(query.ids))})",  # noqa: S608 - placeholders only
+        f"select distinct chunk from located where id in ({placeholders(len(query.ids))})",  # noqa: S608 - placeholders only
         *(i.bytes for i in query.ids),
     )
     return {as_int(row[0]) for row in rows}

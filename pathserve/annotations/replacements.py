@@ -1,7 +1,8 @@
-"""Replacing very many annotations by one import: what they will say is laid ready beside them, and then takes over.
+"""Replacing annotations by one import: what they will say is laid ready beside them, and then takes over.
 
 Laying ready takes small transactions, between which others write, and changes no answer. Taking over is a few
-statements about rows that are all there, so others wait for a fraction of what writing the rows takes.
+statements about rows that are all there, so others wait for a fraction of what writing the rows takes. Where many lie
+together in a chunk, `successors` takes less.
 """
 
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.heads import adopt
 from pathserve.annotations.known_rows import id_list
-from pathserve.annotations.revisions import NAMED_IDS, Box, note_change
+from pathserve.annotations.revisions import NAMED_IDS, Replaced
 from pathserve.annotations.rows import content_of_row
 from pathserve.db import Database, Row, Transaction, as_int, as_real
 from pathserve.labels import Columns
@@ -51,9 +52,9 @@ def _row(batch: str, i: UUID, columns: Columns, row: int) -> Row:
     )
 
 
-def take_over(tx: Transaction, batch: str, slide: str, revision: int, *, author: str, at: str) -> None:
+def take_over(tx: Transaction, batch: str, revision: int, *, author: str, at: str) -> list[Replaced]:
     """Make what was laid ready the next version of each of its annotations, whatever is current of them by now."""
-    changes = _changes(tx, batch)
+    replaced = _replaced(tx, batch)
     tx.run(
         f"update feature_version set until = ? where until is null and id in {_OF_BATCH}",  # noqa: S608 - constants only
         revision,
@@ -70,7 +71,7 @@ def take_over(tx: Transaction, batch: str, slide: str, revision: int, *, author:
     )
     tx.run(
         "insert into overridden (chunk, place, revision) select p.chunk, p.place, ? from replacement r "
-        "join placed p on p.id = r.key join chunk c on c.id = p.chunk "
+        "join located p on p.id = r.key join chunk c on c.id = p.chunk "
         "where r.batch = ? and c.born is not null on conflict do nothing",
         revision,
         batch,
@@ -81,11 +82,10 @@ def take_over(tx: Transaction, batch: str, slide: str, revision: int, *, author:
         revision,
         batch,
     )
-    for layer, count, ids, box in changes:
-        note_change(tx, slide, revision, layer, "updated", count=count, ids=ids, box=box)
+    return replaced
 
 
-def _changes(tx: Transaction, batch: str) -> list[tuple[int, int, list[UUID], Box]]:
+def _replaced(tx: Transaction, batch: str) -> list[Replaced]:
     """Tell of each layer how many of its annotations are replaced, which when they are few, and the box of all."""
     found = []
     for layer, count, *edges in tx.rows(
@@ -103,7 +103,7 @@ def _changes(tx: Transaction, batch: str) -> list[tuple[int, int, list[UUID], Bo
             )
         a, b, c, d, e, f, g, h = map(as_real, edges)
         box = min(a, b), min(c, d), max(e, f), max(g, h)
-        found.append((as_int(layer), as_int(count), [UUID(str(i)) for (i,) in ids], box))
+        found.append(Replaced(as_int(layer), as_int(count), tuple(UUID(str(i)) for (i,) in ids), box))
     return found
 
 

@@ -51,6 +51,16 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """What an import has replaced of a layer: how many annotations, which when they are few, the box of all."""
+
+    layer: int
+    count: int
+    ids: tuple[UUID, ...]
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
 class Locked:
     """A slide that nobody else writes to until the transaction ends."""
 
@@ -179,6 +189,17 @@ def note_change(
     """Keep what a revision did to a layer; once for each revision, layer and kind."""
     sql, values = change_statement(slide, revision, layer, kind, count=count, ids=ids, box=box)
     tx.run(sql, *values)
+
+
+def note_replaced(tx: Transaction, slide: str, revision: int, parts: Iterable[Replaced]) -> None:
+    """Keep what a revision has replaced, of which several parts may be of one layer."""
+    by_layer = dict[int, list[Replaced]]()
+    for part in parts:
+        by_layer.setdefault(part.layer, []).append(part)
+    for layer, some in by_layer.items():
+        count, box = sum(part.count for part in some), union_of(part.box for part in some)
+        ids = [i for part in some for i in part.ids] if count <= NAMED_IDS else []
+        note_change(tx, slide, revision, layer, "updated", count=count, ids=ids, box=box)
 
 
 def change_statement(

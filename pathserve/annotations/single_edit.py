@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
-from pathserve.annotations.heads import INSERT_HEAD, INSERT_VERSION, box_of, contents_at
+from pathserve.annotations.heads import INSERT_HEAD, INSERT_VERSION, Place, box_of, content_in_chunks, contents_at
 from pathserve.annotations.layers import is_name_of_removed
 from pathserve.annotations.revisions import Box, change_statement, moments, revision_statements, union_of
-from pathserve.annotations.rows import Content, content_of_row, to_annotation, version_row
+from pathserve.annotations.rows import Content, to_annotation, version_row
 from pathserve.db import Row, Statement, Transaction, as_int, as_real, now
 from pathserve.errors import NotFound, Stale
 from pathserve.labels import Annotation
@@ -25,13 +25,13 @@ _HEAD = (
 )
 _CHUNK = (
     "select s.id, s.project, s.revision, l.id, l.name, p.place, c.id, c.layer, c.size, c.scattered, c.first_number, "
-    "c.last_number, c.born, r.at from placed p join chunk c on c.id = p.chunk join slide s on s.id = c.slide "
+    "c.last_number, c.born, r.at from located p join chunk c on c.id = p.chunk join slide s on s.id = c.slide "
     "join layer l on l.id = c.layer join revision r on r.slide = c.slide and r.revision = c.born where p.id = ?"
 )
 _MOVE = "update head set revision = ?, deleted = ?, x0 = ?, y0 = ?, x1 = ?, y1 = ? where id = ? and revision = ?"
 _END = "update feature_version set until = ? where id = ? and revision = ? and until is null"
 _OVERRIDE = (
-    "insert into overridden (chunk, place, revision) select p.chunk, p.place, ? from placed p where p.id = ? "
+    "insert into overridden (chunk, place, revision) select p.chunk, p.place, ? from located p where p.id = ? "
     "on conflict do nothing"
 )
 _OVERRIDE_ROW = "insert into overridden (chunk, place, revision) values (?, ?, ?)"
@@ -106,10 +106,7 @@ def require_current(tx: Transaction, reader: ChunkReader, feature_id: UUID, expe
 def content_at(tx: Transaction, reader: ChunkReader, current: Current, revision: int) -> Content | None:
     """Read what an annotation said at a revision of its own; None when that is a deletion or no version of it."""
     if (found := current.in_chunk) is not None:
-        if revision != current.revision:
-            return None
-        (columns,) = reader.columns(tx, [found.ref], properties=True)
-        return content_of_row(columns, found.row)
+        return content_in_chunks(tx, reader, Place(current.slide, found.ref, found.row), revision)
     return contents_at(tx, reader, [(current.id, revision)], but_deletions=True).get(current.id)
 
 

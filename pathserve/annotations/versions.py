@@ -12,6 +12,7 @@ from pathserve.annotations.heads import (
     Head,
     Place,
     contents_at,
+    each_version,
     find_firsts,
     find_heads,
     find_places,
@@ -102,12 +103,11 @@ def read_history(tx: Transaction, reader: ChunkReader, feature_id: UUID) -> list
         f"select {COLUMNS} from feature_version v {JOINS} where v.id = ? order by v.revision",  # noqa: S608 - constants only
         str(feature_id),
     )
-    if rows:
-        first = find_firsts(tx, [feature_id]).get(feature_id)
-        before = [] if first is None else [_in_chunk(tx, reader, first)]
-        return before + [to_annotation(row) for row in rows]
-    found = find_current(tx, reader, feature_id)
-    return [] if found is None else [replace(found, deleted=False)]
+    place = find_firsts(tx, [feature_id]).get(feature_id)
+    if place is None and not rows:
+        place = find_places(tx, [feature_id]).get(feature_id)
+    places = [] if place is None else [place for _, place in each_version(tx, reader, place)]
+    return [_in_chunk(tx, reader, place) for place in reversed(places)] + [to_annotation(row) for row in rows]
 
 
 def _in_chunk(tx: Transaction, reader: ChunkReader, place: Place) -> Annotation:

@@ -469,6 +469,25 @@ _FIRST_ROWS = Migration(
     ),
 )
 
+_SUCCESSORS = Migration(
+    "successors of chunks",
+    (
+        # The chunk of which this one says some rows anew, each in its place; null for all others.
+        "alter table chunk add column replaces integer",
+        # How often rows of it got heads that were not overridden at the same time.
+        "alter table chunk add column adopted integer not null default 0",
+        # Chunks in whose places others are, until `placed` says so (`annotations.successors`).
+        """create table successor (
+            chunk integer primary key references chunk (id) on delete cascade,
+            next integer not null
+        )""",
+        # What `placed` says, and where that lies now.
+        """create view located as
+            select p.id, coalesce(s.next, p.chunk) as chunk, p.place
+            from placed p left join successor s on s.chunk = p.chunk""",
+    ),
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     _FIRST,
     _CASES,
@@ -483,5 +502,6 @@ MIGRATIONS: tuple[Migration, ...] = (
     _DENSITY,
     _REPLACEMENTS,
     _FIRST_ROWS,
+    _SUCCESSORS,
 )
 """Applied in order; their count is the data folder's format version."""

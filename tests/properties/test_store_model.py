@@ -14,7 +14,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from pathserve.annotations import AnnotationQuery, AnnotationStore, CompactionRule, Edit, Edited, NotEdited, OnConflict
+import pathserve.annotations.bulk as bulks
+from pathserve.annotations import (
+    AnnotationQuery,
+    AnnotationStore,
+    CompactionRule,
+    Edit,
+    Edited,
+    NotEdited,
+    OnConflict,
+    successors,
+    sweep_unpublished,
+)
 from pathserve.catalog import Catalog, make_slide_id
 from pathserve.db import Database, SqliteDatabase, open_database
 from pathserve.errors import Invalid, NotFound, Stale
@@ -130,8 +141,12 @@ class StoreAgainstDict(RuleBasedStateMachine):
         several=st.lists(st.tuples(numbers, contents), min_size=1, max_size=12),
         layer=st.sampled_from(LAYERS),
         on_conflict=st.sampled_from(("report", "replace")),
+        fewest=st.sampled_from((1, 2, successors.FEWEST_ROWS)),
+        stopped=st.booleans(),
     )
-    def bulk(self, several: list[tuple[int, Content]], layer: str, on_conflict: OnConflict) -> None:
+    def bulk(
+        self, several: list[tuple[int, Content]], layer: str, on_conflict: OnConflict, fewest: int, stopped: bool
+    ) -> None:
         fresh, replaced = dict[UUID, Content](), dict[UUID, Content]()
         expected = list[str]()
         for n, content in several:
@@ -158,7 +173,12 @@ class StoreAgainstDict(RuleBasedStateMachine):
                 for row in getattr(added, name).tolist():
                     answers[row] = name.rstrip("s")
             assert answers == expected
-            bulk.publish()
+            with pytest.MonkeyPatch.context() as patch:
+                # A few rows make a chunk worth writing anew; who is stopped right after publishing settles nothing.
+                patch.setattr(successors, "FEWEST_ROWS", fewest)
+                if stopped:
+                    patch.setattr(bulks, "settle_places", lambda *_: None)
+                bulk.publish()
         changes = {i: thing_of(content, layer, self.next) for i, content in fresh.items()}
         changes |= {i: thing_of(content, self.now[i].layer, self.next) for i, content in replaced.items()}
         if changes:
@@ -236,9 +256,11 @@ class StoreAgainstDict(RuleBasedStateMachine):
     def compact_beside_what_comes_next(self, versions: int) -> None:
         self.db.later("compact", partial(self.store.compact, self.slide, CompactionRule(0.0, versions)))
 
-    @rule()
-    def reopen(self) -> None:
+    @rule(swept=st.booleans())
+    def reopen(self, swept: bool) -> None:
         self.store = AnnotationStore(self.db)
+        if swept:
+            sweep_unpublished(self.db)
 
     # reads
 
