@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -88,8 +89,22 @@ def changed(store: AnnotationStore, slide: str) -> Iterator[int]:
     yield 2
     bulk_of(store, slide, points(2, 3_000))
     yield 3
-    bulk_of(store, slide, points(3, 15_000))  # more than a fourth of what there was
+    assert move_some(store, slide) == 4
     yield 4
+    bulk_of(store, slide, points(3, 15_000))  # more than a fourth of what there was
+    yield 5
+
+
+def move_some(store: AnnotationStore, slide: str) -> int:
+    """Replace what lies in a corner, edited or not: all of it lies elsewhere and is of another class."""
+    query = AnnotationQuery(slide, bbox=(0, 0, SIDE / 4, SIDE / 2))
+    with store.bulk(slide, layer="AI", author="model") as bulk:
+        for columns in list(store.columns(query)):
+            moved = replace(
+                columns, classes=np.zeros_like(columns.classes), class_names=("Other",), xy=columns.xy + 500
+            )
+            assert len(bulk.add(moved, on_conflict="replace").replaced) == len(columns)
+        return bulk.publish()
 
 
 @pytest.mark.databases("sqlite", "postgresql")
@@ -100,13 +115,13 @@ def test_counts_stay_right_through_imports_edits_and_folding(db: Database, fille
         for tiles in (kept, VectorTiles(db, ChunkReader())):
             assert counted(tiles, query, 1, revision) == expected(filled, query, 1)
         bases.append(stored(db))
-    assert [len(some) for some in bases] == [1] * 5
+    assert [len(some) for some in bases] == [1] * 6
     # It is made anew when many chunks have come, and is good for what there was before as long as that is near.
-    assert bases[0] == bases[1] == bases[2] == bases[3] != bases[4]
+    assert bases[0] == bases[1] == bases[2] == bases[3] == bases[4] != bases[5]
     earlier = AnnotationQuery(slide, as_of=1)
     assert counted(VectorTiles(db, ChunkReader()), query, 1, 1) == expected(filled, earlier, 1)
     assert counted(kept, query, 1, 1) == expected(filled, earlier, 1)
-    assert stored(db) == bases[4]
+    assert stored(db) == bases[5]
 
 
 def test_a_far_tile_reads_nothing_of_chunks(db: Database, filled: AnnotationStore, slide: str) -> None:
