@@ -52,9 +52,11 @@ class ImportIds:
             room *= 2
         del self._slots  # before there is another one
         self._slots = np.zeros(room, np.uint64)
-        for start in range(0, self._count, _WAITING):
-            places = np.arange(start, min(start + _WAITING, self._count))
-            self._put(_hashes(self._rows(places), self._secret), start)
+        written = self._file.end // _WIDTH
+        for start in range(0, written, _WAITING):
+            rows = self._file.read(_WIDTH * start, _WIDTH * _WAITING).reshape(-1, _WIDTH)
+            self._put(_hashes(rows, self._secret), start)
+        self._put(_hashes(self._waiting[: self._count - written], self._secret), written)
 
     def compare(self, ids: Ids, digests: Digests) -> npt.NDArray[np.int8]:
         """Tell (N,) `Standing`: new, known, or taken by an earlier row of this import that says something else."""

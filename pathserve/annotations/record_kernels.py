@@ -54,7 +54,6 @@ _ZERO = plain(np.int64(0))
 
 _INTS, _BYTES, _FLOATS, _SMALLS = given(INT), given(BYTE), given(FLOAT), given(SMALL)
 
-
 _RECORDS = together(_INTS, _SMALLS, given(SHORT), _BYTES, _FLOATS, given(HALF))
 _ROOM = together(INT[::1], SMALL[::1], SHORT[::1], BYTE[::1], FLOAT[::1], HALF[::1])
 _ROWS = together(given(INT, 2), _BYTES, _SMALLS, _SMALLS, _FLOATS, given(TRUTH))

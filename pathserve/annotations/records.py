@@ -141,10 +141,6 @@ class RecordBuffer:
         if count > self.most:
             self.most, self.views = count, views(np.empty(count, np.int64))
 
-    def forget(self) -> None:
-        """Take no more rows and let go of the memory; only names are kept."""
-        self.views, self.most, self.used = views(np.empty(0, np.int64)), 0, 0
-
     def add(self, columns: Columns) -> tuple[Ints, npt.NDArray[np.float64]]:
         """Take rows for which there is room; gives the word of each, and the centres (N, 2) of their boxes."""
         count = len(columns)

@@ -46,7 +46,9 @@ def test_what_goes_in_comes_out(
         spool.add(Columns.of(new[start : start + 333]))
     assert len(spool) == 5000
     chunks = list(spool.chunks())
+    again = list(spool.chunks())
     spool.close()
+    assert [chunk.ids.tobytes() for chunk in again] == [chunk.ids.tobytes() for chunk in chunks]
     found = [chunk.new_annotation(row) for chunk in chunks for row in range(len(chunk))]
     assert sorted(found, key=lambda item: item.id or UUID(int=0)) == new
     assert max(map(len, chunks)) <= 1024
