@@ -6,8 +6,9 @@ import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -36,17 +37,27 @@ from pathserve.labels import Annotation, Columns
 Key = float | str | None
 
 _SOURCES_OF_A_PAGE = 8
-_CURSOR_PARTS = 4
+_CURSOR_PARTS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class _Cursor:
-    """Where a page goes on: after the annotation of this key and number."""
+    """Where a page goes on: after the annotation of this key and number.
+
+    Parameters
+    ----------
+    asked
+        Digest of the filters, so that nobody goes on with others.
+    as_of
+        As the first page was asked for; a moment in ISO 8601.
+    """
 
     revision: int
     order: Order
     key: Key
     number: int
+    asked: str
+    as_of: int | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,36 +77,39 @@ def read_page(
     *,
     limit: int,
     cursor: str | None,
-    order: Order = "number",
+    order: Order | None = None,
 ) -> AnnotationPage:
     """Read one page.
 
     Parameters
     ----------
+    query
+        With a cursor the same filters as before; ``as_of`` may be left out, it is kept.
     order
-        Only looked at without a cursor: later pages go on as the first one began.
+        With a cursor the same as before, or None; without one None is by number.
 
     Raises
     ------
     Invalid
-        When the cursor is none of ours, or there is no such revision or order.
+        When the cursor is none of ours or of another question, or there is no such revision or order.
     NotFound
         When there is no such slide.
     """
     state = read_state(tx, query.slide)
     newest = state.revision
-    if order not in ORDERS:
+    if order is not None and order not in ORDERS:
         raise Invalid("Annotations cannot be put in this order.")
     if cursor is None:
         revision = newest if query.as_of is None else resolve_revision(tx, query.slide, query.as_of)
-        at = _Cursor(revision, order, None, 0)
+        at = _Cursor(revision, order or "number", None, 0, _digest(query), _told(query.as_of))
     else:
         at = _parse_cursor(cursor, newest)
+        _require_same(at, query, order)
     if at.order == "number":
         plan = make_plan(
             tx, query, revision=at.revision, newest=newest, after_number=at.number, directories=directories, state=state
         )
-        hits, following = _by_number(tx, reader, plan, after=at.number, limit=limit)
+        hits, following = _by_number(tx, reader, plan, at, limit=limit)
     else:
         plan = make_plan(tx, query, revision=at.revision, newest=newest, directories=directories, state=state)
         hits, following = _by_key(tx, reader, plan, at, limit=limit, first=cursor is None)
@@ -135,7 +149,7 @@ def _tally(counter: "Counter[Any]", names: Sequence[str | None], indices: npt.ND
 
 
 def _by_number(
-    tx: Transaction, reader: ChunkReader, plan: Plan, *, after: int, limit: int
+    tx: Transaction, reader: ChunkReader, plan: Plan, at: _Cursor, *, limit: int
 ) -> tuple[list[_Hit], _Cursor | None]:
     """Read sources in the order of their lowest numbers until no later one can hold a lower number than the page's."""
     sources, hits = plan.sources, list[tuple[int, int, _Hit]]()
@@ -148,12 +162,12 @@ def _by_number(
             hits += [
                 (number, len(hits), _Hit(number, found.source, row))
                 for number, row in zip(numbers.tolist(), found.rows.tolist(), strict=True)
-                if number > after
+                if number > at.number
             ]
     page = [hit for _, _, hit in heapq.nsmallest(limit + 1, hits)]
     if len(page) <= limit:
         return page, None
-    return page[:limit], _Cursor(plan.revision, "number", None, page[limit - 1].number)
+    return page[:limit], replace(at, number=page[limit - 1].number)
 
 
 def _by_key(
@@ -182,7 +196,7 @@ def _by_key(
         return hits, None
     last = chosen[limit - 1]
     key: Key = None if missing[last] else (names[int(ranks[last])] if names is not None else float(ranks[last]))
-    return hits, _Cursor(plan.revision, at.order, key, int(numbers[last]))
+    return hits, replace(at, key=key, number=int(numbers[last]))
 
 
 def _lowest(
@@ -304,27 +318,37 @@ def annotations_of(tx: Transaction, slide: str, layer: str, columns: Columns, ro
 
 
 def _make_cursor(cursor: _Cursor) -> str:
-    if cursor.order == "number":
-        text = f"{cursor.revision}.{cursor.number}".encode()
-    else:
-        text = orjson.dumps([cursor.revision, cursor.order, cursor.key, cursor.number])
-    return urlsafe_b64encode(text).decode().rstrip("=")
+    return urlsafe_b64encode(orjson.dumps(astuple(cursor))).decode().rstrip("=")
 
 
 def _parse_cursor(cursor: str, newest: int) -> _Cursor:
     try:
-        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        if text.startswith(b"["):
-            parts = orjson.loads(text)
-            parsed = _Cursor(*parts) if len(parts) == _CURSOR_PARTS else None
-        else:
-            revision, number = text.decode("ascii").split(".")
-            parsed = _Cursor(int(revision), "number", None, int(number))
+        parts = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError) as error:
         raise _foreign() from error
+    parsed = _Cursor(*parts) if isinstance(parts, list) and len(parts) == _CURSOR_PARTS else None
     if parsed is None or not _is_sound(parsed, newest):
         raise _foreign()
     return parsed
+
+
+def _require_same(cursor: _Cursor, query: AnnotationQuery, order: Order | None) -> None:
+    """Refuse to go on with another question than the one that the cursor is of."""
+    if cursor.asked != _digest(query):
+        raise Invalid("This cursor is of a list with other filters: repeat those of its first page.")
+    if order not in (None, cursor.order):
+        raise Invalid("This cursor is of a list in another order.")
+    if query.as_of is not None and _told(query.as_of) not in (cursor.as_of, cursor.revision):
+        raise Invalid("This cursor is of a list as of another time.")
+
+
+def _digest(query: AnnotationQuery) -> str:
+    """Make a short text of all filters: another one for other filters."""
+    return blake2b(repr(replace(query, as_of=None)).encode(), digest_size=12).hexdigest()
+
+
+def _told(as_of: int | datetime | None) -> int | str | None:
+    return as_of.isoformat() if isinstance(as_of, datetime) else as_of
 
 
 def _is_sound(cursor: _Cursor, newest: int) -> bool:

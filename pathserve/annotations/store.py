@@ -69,9 +69,9 @@ class AnnotationStore:
     # reads
 
     def page(
-        self, query: AnnotationQuery, *, limit: int, cursor: str | None = None, order: Order = "number"
+        self, query: AnnotationQuery, *, limit: int, cursor: str | None = None, order: Order | None = None
     ) -> AnnotationPage:
-        """Read one page of a question's answer; with a cursor, in the order that the first page had."""
+        """Read one page of a question's answer; with a cursor of the same question, in the order of its first page."""
         return self._db.read(
             lambda tx: read_page(tx, self._reader, self._directories, query, limit=limit, cursor=cursor, order=order)
         )

@@ -36,9 +36,13 @@ def register(app: typer.Typer) -> None:
 def list_annotations(
     asked: AnnotationQuery,
     *,
-    order: Annotated[Order, typer.Option(metavar="O", help="Sorted by; a minus sign turns it round.")] = "number",
+    order: Annotated[
+        Order | None, typer.Option(metavar="O", help="Sorted by; a minus sign turns it round. Default: number.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="Most of them.")] = _FEW,
-    cursor: Annotated[str | None, typer.Option(help="Go on where the list before ended.")] = None,
+    cursor: Annotated[
+        str | None, typer.Option(help="Go on where the list before ended; with the same filters.")
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:

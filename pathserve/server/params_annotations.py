@@ -18,6 +18,9 @@ from pathserve.server.question_text import Box, parse_as_of, parse_box, parse_po
 MAX_NAMED = 1000
 """Most numbers, or ids, of one question."""
 
+_MAX_CURSOR = 8 * MAX_NAME
+"""It can hold a class name, of at most 4 bytes a character, in base64."""
+
 _Number = Annotated[int, Field(ge=1, lt=2**63)]
 
 
@@ -126,12 +129,17 @@ class SearchQuery(FilterQuery):
 class AnnotationsQuery(SearchQuery, PageQuery):
     """A page of annotations."""
 
-    order: Order = Field("number", description="What they are sorted by; a minus sign turns it round.")
+    cursor: str | None = Field(
+        None, max_length=_MAX_CURSOR, description="`next` of the answer before; the filters are repeated beside it."
+    )
+    order: Order | None = Field(
+        None, description="What they are sorted by, number if nothing else; a minus sign turns it round."
+    )
 
     @property
     def looks_at_all(self) -> bool:
         """Whether a page can take a look at every annotation of the slide, and not only at those that it gives."""
-        return self.order != "number" or any((self.filter, self.q, self.polygon))
+        return self.order not in (None, "number") or any((self.filter, self.q, self.polygon))
 
 
 class VectorTileQuery(FilterQuery):

@@ -57,8 +57,7 @@ async def list_annotations(call: Call[AnnotationsQuery]) -> Response:
     services = call.services
     headers = {"cache-control": "no-store"}
     if _SEQUENCE in call.request.headers.get("accept", ""):
-        order = call.query.order if "order" in call.query.model_fields_set else None
-        write = partial(_write_sequence, services, slide, question, order)
+        write = partial(_write_sequence, services, slide, question, call.query.order)
         # The first block is waited for, so that a wrong question still gets its error.
         blocks = await with_first(written_blocks(write, services.exchange_threads))
         return BlockResponse(blocks, services.sending, call.actor, headers=headers | {"content-type": _SEQUENCE})

@@ -3,12 +3,12 @@
 import json
 import threading
 import time
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -534,6 +534,10 @@ KEYS: dict[str, Callable[[Annotation], Any]] = {
 }
 
 
+def made(parts: object) -> str:
+    return urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+
 @pytest.mark.parametrize("order", ["number", "-area", "score", "-score", "class", "-class", "updated", "-state"])
 def test_pages_come_in_the_order_asked_for(
     store: AnnotationStore, slide: str, mixed: list[Annotation], order: Any
@@ -557,19 +561,57 @@ def test_an_order_that_there_is_none_of_is_refused(store: AnnotationStore, slide
     with pytest.raises(Invalid):
         store.page(AnnotationQuery(slide), limit=1, order="colour")  # type: ignore[arg-type]
     write(store, slide, [square(0, 0, class_name="A")])
+    write(store, slide, [square(0, 0, class_name="B")])
+    cursor = store.page(AnnotationQuery(slide), limit=1).next
+    assert cursor is not None
+    asked = json.loads(urlsafe_b64decode(cursor + "=="))[4:]
+    sound = made([1, "number", None, 0, *asked])
+    assert len(store.page(AnnotationQuery(slide), limit=1, cursor=sound).annotations) == 1
     foreign: Any = (
-        [1, "area", "a", 1],
-        [1, "class", 1, 1],
-        [1, "colour", 1, 1],
-        [1, [], 1, 1],
-        [1, "area", [], 1],
+        [1, "area", "a", 1, *asked],
+        [1, "class", 1, 1, *asked],
+        [1, "colour", 1, 1, *asked],
+        [1, [], 1, 1, *asked],
+        [1, "area", [], 1, *asked],
+        [1, "number", None, 0, "", None],
+        [1, "number", None, 0, *asked, 1],
         [1],
         [],
+        {},
+        1,
     )
     for parts in foreign:
-        cursor = urlsafe_b64encode(json.dumps(parts).encode()).decode()
         with pytest.raises(Invalid):
-            store.page(AnnotationQuery(slide), limit=1, cursor=cursor)
+            store.page(AnnotationQuery(slide), limit=1, cursor=made(parts))
+
+
+OTHERS: list[dict[str, Any]] = [
+    {"classes": ("B",)},
+    {},
+    {"classes": ("A",), "layers": ("a",)},
+    {"classes": ("A",), "where": parse_filter("area > 1")},
+    {"classes": ("A",), "as_of": 2},
+]
+
+
+@pytest.mark.parametrize("order", ["number", "-class"])
+def test_a_cursor_goes_on_with_its_own_filters_only(store: AnnotationStore, slide: str, order: Any) -> None:
+    write(store, slide, [square(n, 0, class_name=name) for n, name in enumerate("ABAABA")])
+    query = AnnotationQuery(slide, classes=("A",), where=parse_filter("area > 0"))
+    first = store.page(query, limit=1, order=order)
+    write(store, slide, [square(9, 9, class_name="A")])
+    for same in (query, replace(query, as_of=1)):
+        for again in (order, None):
+            rest = store.page(same, limit=9, cursor=first.next, order=again)
+            assert [a.number for a in rest.annotations] == [3, 4, 6]
+    for other in OTHERS:
+        with pytest.raises(Invalid):
+            store.page(replace(query, **({"classes": (), "where": query.where} | other)), limit=9, cursor=first.next)
+    with pytest.raises(Invalid):
+        store.page(query, limit=9, cursor=first.next, order="area")
+    then = store.page(replace(query, as_of=datetime.now(UTC) + timedelta(hours=1)), limit=1, order=order)
+    with pytest.raises(Invalid):
+        store.page(replace(query, as_of=datetime.now(UTC)), limit=9, cursor=then.next)
 
 
 def test_folding_changes_no_answer(

@@ -135,6 +135,18 @@ def test_pages_in_any_order_hold_everything_once(site, path: str, order: str, ex
     assert seen == expected
 
 
+def test_the_next_page_repeats_the_filters(site, path: str) -> None:
+    client = site.client("annotator")
+    client.post(path, json=square(0, 0, 4, classification={"name": "\N{MICROSCOPE}" * 200}))
+    query = {"order": "-class", "limit": 1, "filter": "class IS NOT NULL"}
+    page = client.get(path, params=query).json()
+    rest = client.get(path, params=query | {"cursor": page["next"], "limit": 9}).json()
+    assert [f["properties"]["number"] for f in page["features"] + rest["features"]] == [7, 1, 2, 3, 4]
+    for other in ({}, {"class": "Tumor"}, query | {"q": "Mitosis"}, query | {"order": "number"}, query | {"as_of": 1}):
+        refused = client.get(path, params=other | {"cursor": page["next"]})
+        assert (refused.status_code, refused.json()["detail"][:25]) == (422, "This cursor is of a list "), other
+
+
 def test_a_sequence_comes_in_the_order_that_is_asked_for(site, path: str) -> None:
     answer = site.client("viewer").get(
         path, params={"order": "-area", "filter": "area > 0"}, headers={"accept": "application/geo+json-seq"}

@@ -6,7 +6,7 @@ function annotations(slide: string): string {
   return `/api/slides/${encodeURIComponent(slide)}/annotations`
 }
 
-/** A page of the list; `cursor` goes on where another page ended, and keeps its order and filters. */
+/** A page of the list; `cursor` goes on where another page of the same question ended. */
 export async function listObjects(
   slide: string,
   query: URLSearchParams,

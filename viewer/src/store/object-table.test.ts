@@ -60,6 +60,16 @@ describe('the table', () => {
     stop()
   })
 
+  it('goes on in the list that it shows, wherever the view has gone meanwhile', async () => {
+    const { table, view } = tableOf()
+    table.onScreen.value = true
+    await table.renew()
+    view.value = { x: 900, y: 900, zoom: 1, rotation: 0, width: 100, height: 60 }
+    await table.more()
+    const [first, second] = lists().map((url) => url.searchParams.get('bbox'))
+    expect([first === null, second]).toEqual([false, first])
+  })
+
   it('asks once for the next page, however often it is told to', async () => {
     const { table } = tableOf()
     await table.renew()

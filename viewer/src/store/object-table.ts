@@ -174,7 +174,8 @@ export class ObjectTable {
   private async grow(cursor: string, limit: number): Promise<void> {
     const asking = this.asking
     try {
-      const question = this.question(false)
+      // The view may have moved on meanwhile: a cursor belongs to the question that was answered.
+      const question = new URLSearchParams(this.answered)
       const page = await listObjects(this.parts.slide, question, { cursor, limit, signal: asking.signal })
       if (asking !== this.asking) return
       const mpp = this.parts.mpp()
