@@ -22,7 +22,7 @@ from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.chunk_writer import NewChunk, Placed, forget_batch, insert_chunks, make_chunk, place
 from pathserve.annotations.compaction import compact_later
 from pathserve.annotations.differences import Difference
-from pathserve.annotations.digests import Digests, row_digests
+from pathserve.annotations.digests import row_digests
 from pathserve.annotations.heads import find_heads, find_places, release_unpublished
 from pathserve.annotations.import_ids import ImportIds
 from pathserve.annotations.known_rows import (
@@ -56,7 +56,7 @@ from pathserve.db import Database, Transaction, as_int, now
 from pathserve.errors import Conflict, NotFound, TooLarge
 from pathserve.labels import MAX_CLASSES, CodedTerm, Columns, require_name
 
-OnConflict = Literal["report", "new", "replace"]
+OnConflict = Literal["report", "replace"]
 Color = tuple[int, int, int]
 Rows = npt.NDArray[np.int64]
 
@@ -77,8 +77,8 @@ class BulkAdded:
     known
         Rows whose id is there already with the same content: nothing is new about them.
     conflicts
-        Rows whose id is there with other content, or is taken by another slide. They were refused with ``report``, and
-        got ids of their own with ``new``; with ``replace`` only those are here that could not replace anything.
+        Rows whose id is there with other content, or is taken by another slide: they were refused. With ``replace``
+        only those are here that could not replace anything.
     replaced
         Rows that become the next version of what is there.
     differences
@@ -154,7 +154,7 @@ class BulkWriter:
         columns
             Rows whose id is all zero get one. Numbers and revisions are not looked at.
         on_conflict
-            What happens to rows whose id is there with other content.
+            What happens to rows whose id is there with other content. Of rows with one id the first has it.
         colors, codes
             Colours of classes that the schema does not have yet, and what they mean in a terminology.
 
@@ -167,37 +167,33 @@ class BulkWriter:
         """
         self._take_classes(columns, colors or {})
         self._codes.update(codes or {})
-        zero = np.zeros(len(columns), np.int64)
+        replaces, zero = on_conflict == "replace", np.zeros(len(columns), np.int64)
         ids = columns.ids.copy()
         given = columns.identified()
         ids[~given] = fresh_ids(int((~given).sum()))
         columns = replace(columns, ids=ids, numbers=zero, revisions=zero, firsts=zero)
         told = columns if given.all() else columns.take(given)
         digests = row_digests(told)
-        standing, differing = self._standing(told, digests)
-        written = standing == Standing.NEW
-        if on_conflict == "replace":
-            written |= standing == Standing.CHANGED
-        again = repeats(told.ids, digests, written)
+        met = self._ids.compare(told.ids, digests)
+        standing, differing = self._standing(told, met)
+        # What is there already takes its id too where something could replace it later.
+        taking = (standing != Standing.TAKEN) & (met == Standing.NEW) if replaces else standing == Standing.NEW
+        again = repeats(told.ids, digests, taking)
         standing = np.where(again == Standing.NEW, standing, again)
         differing[again == Standing.TAKEN] = Difference.REPEATED
         of = {code: np.flatnonzero(given)[standing == code] for code in Standing}
         replaced, conflicts = of[Standing.CHANGED], of[Standing.TAKEN]
-        if on_conflict != "replace":
+        if not replaces:
             conflicts, replaced = np.sort(np.concatenate((conflicts, replaced))), replaced[:0]
         new: npt.NDArray[np.bool_] = np.ones(len(columns), np.bool_)
         new[of[Standing.KNOWN]] = new[conflicts] = new[replaced] = False
-        kept = np.isin(np.flatnonzero(given), np.concatenate((np.flatnonzero(new), replaced)))
-        if kept.any():
-            self._ids.add(told.ids[kept], digests[kept])
-        if on_conflict == "new":
-            ids[conflicts] = fresh_ids(len(conflicts))
-            new[conflicts] = True
+        taking &= again == Standing.NEW
+        if taking.any():
+            self._ids.add(told.ids[taking], digests[taking])
         self._next.add(columns.take(replaced))
         self._fresh.add(columns if new.all() else columns.take(new))
-        if on_conflict != "new":
-            ids = ids.copy()
-            ids[conflicts] = 0
+        ids = ids.copy()
+        ids[conflicts] = 0
         differences = differing[np.searchsorted(np.flatnonzero(given), conflicts)]
         return BulkAdded(ids, of[Standing.KNOWN], conflicts, replaced, differences)
 
@@ -250,9 +246,9 @@ class BulkWriter:
             if len({c.name for c in schema} | set(self._classes)) > MAX_CLASSES:
                 raise TooLarge(f"A project has at most {MAX_CLASSES} classes.")
 
-    def _standing(self, told: Columns, digests: Digests) -> tuple[npt.NDArray[np.int8], Differences]:
-        """Say what is there under each id, and in what it differs."""
-        standing = self._ids.compare(told.ids, digests)
+    def _standing(self, told: Columns, met: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int8], Differences]:
+        """Say what is there under each id, and in what it differs; ``met`` are the ids of this import so far."""
+        standing = met.copy()
         differing = np.where(standing == Standing.TAKEN, Difference.REPEATED, 0).astype(np.uint8)
         if self._db.read(is_nothing_stored):
             return standing, differing

@@ -1,6 +1,7 @@
-"""Ids made from content, for files whose features have none: importing such a file again changes nothing."""
+"""Ids made from content, where a file has none or its own are taken: importing such a file again changes nothing."""
 
 from collections import Counter
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -42,10 +43,17 @@ class ContentIds:
             digests[place] = self._later(digest, self._again[digest])
         self._remember(keys[~repeated])
         ids = columns.ids.copy()
-        ids[missing] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
-        ids[missing, 6] = (ids[missing, 6] & 0x0F) | 0x80
-        ids[missing, 8] = (ids[missing, 8] & 0x3F) | 0x80
+        ids[missing] = _as_uuids(digests)
         return ids
+
+    def made_anew(self, columns: Columns) -> Ids:
+        """Give other ids, made of the own one of each row as well: the same row gets the same again."""
+        made = list[bytes]()
+        for row in range(len(columns)):
+            found = self._start.copy()
+            found.update(columns.ids[row].tobytes() + self._digest(columns, row))
+            made.append(found.digest())
+        return _as_uuids(made)
 
     def _digest(self, columns: Columns, row: int) -> bytes:
         found = self._start.copy()
@@ -77,6 +85,13 @@ class ContentIds:
         while self._seen and len(self._seen[-1]) <= 2 * len(run):
             run = np.sort(np.concatenate((self._seen.pop(), run)))
         self._seen.append(run)
+
+
+def _as_uuids(digests: Sequence[bytes]) -> Ids:
+    ids = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16).copy()
+    ids[:, 6] = (ids[:, 6] & 0x0F) | 0x80
+    ids[:, 8] = (ids[:, 8] & 0x3F) | 0x80
+    return ids
 
 
 def _is_in(keys: npt.NDArray[np.uint64], run: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pathserve.annotations import AnnotationStore, BulkAdded, BulkWriter, Difference, OnConflict, conflict_message
+from pathserve.annotations import AnnotationStore, BulkAdded, BulkWriter, Difference, conflict_message
 from pathserve.config import Settings
 from pathserve.errors import PathServeError, Unsupported
 from pathserve.exchange.frames import (
@@ -24,7 +24,7 @@ from pathserve.exchange.frames import (
     settle,
 )
 from pathserve.exchange.identity import ContentIds
-from pathserve.exchange.options import require_told
+from pathserve.exchange.options import OnFileConflict, require_told
 from pathserve.exchange.report import ImportReport, Issues
 from pathserve.formats.contract import Format, Item, ReadContext, SlideFrame
 from pathserve.formats.registry import by_name, recognise_path
@@ -37,6 +37,9 @@ MAX_REPAIR_SECONDS = 120.0
 
 Progress = Callable[[str, int, int | None], None]
 """Told the phase (``reading``, ``writing``), how many annotations are done, and of how many if that is known."""
+
+MAX_COPIES = 100
+"""How often a feature may find the id that is made for it taken as well, before it is refused."""
 
 _LIMITS = Settings()
 _TOGETHER = 64
@@ -55,8 +58,8 @@ class ImportOptions:
     form
         Name of the format; None tells it by content.
     on_conflict
-        ``report`` refuses a feature whose id is there with other content, ``new`` gives it another id, ``replace``
-        writes it as the next version.
+        ``report`` refuses a feature whose id is there with other content, ``new`` gives it another id, which is made
+        of that one and of what it says, ``replace`` writes it as the next version.
     force
         Keeps repairs that lose more than 1 % of an outline's area.
     told
@@ -67,7 +70,7 @@ class ImportOptions:
     author: str
     form: str | None = None
     frame: FrameOptions = field(default_factory=FrameOptions)
-    on_conflict: OnConflict = "report"
+    on_conflict: OnFileConflict = "report"
     force: bool = False
     told: Mapping[str, str] = field(default_factory=dict)
     max_vertices: int = _LIMITS.max_vertices
@@ -266,11 +269,43 @@ class _Import:
         self.made_ids += int(without.sum())
         columns = replace(columns, ids=self._ids.fill(columns))
         self._count_outside(columns)
+        on_conflict = self._options.on_conflict
+        added = self._give(columns, replaces=on_conflict == "replace")
+        if on_conflict == "new":
+            self._add_as_new(columns, places, added)
+        else:
+            self._refuse_taken(places[added.conflicts], added.differences)
+
+    def _give(self, columns: Columns, *, replaces: bool = False) -> BulkAdded:
         context = self.context
         added = self._bulk.add(
-            columns, on_conflict=self._options.on_conflict, colors=context.colors, codes=context.codes
+            columns, on_conflict="replace" if replaces else "report", colors=context.colors, codes=context.codes
         )
-        self._count(added, len(columns), places)
+        self.known += len(added.known)
+        self.replaced += len(added.replaced)
+        self.created += len(columns) - len(added.known) - len(added.replaced) - len(added.conflicts)
+        return added
+
+    def _add_as_new(self, columns: Columns, places: npt.NDArray[np.int64], added: BulkAdded) -> None:
+        """Give rows whose id is taken another one, made of it and of what they say: the same again is there already."""
+        rows, differences = added.conflicts, added.differences
+        for _ in range(MAX_COPIES):
+            if not len(rows):
+                return
+            columns, places = columns.take(rows), places[rows]
+            columns = replace(columns, ids=self._ids.made_anew(columns))
+            added = self._give(columns)
+            made = np.ones(len(columns), np.bool_)
+            made[added.known] = made[added.conflicts] = False
+            for row in np.flatnonzero(made).tolist():
+                message = conflict_message(Difference(int(differences[row])))
+                self.conflicts.add(int(places[row]), "conflict", f"{message[:-1]}: it got an id of its own.")
+            rows, differences = added.conflicts, differences[added.conflicts]
+        self._refuse_taken(places[rows], differences)
+
+    def _refuse_taken(self, places: npt.NDArray[np.int64], differences: npt.NDArray[np.uint8]) -> None:
+        for place, difference in zip(places.tolist(), differences.tolist(), strict=True):
+            self.refused.add(place, "conflict", conflict_message(Difference(difference)))
 
     def _count_outside(self, columns: Columns) -> None:
         if self._slide.size is not None:
@@ -280,19 +315,6 @@ class _Import:
                 return
             boxes = columns.boxes()
             self.outside += int(((boxes[:, :2] < 0) | (boxes[:, 2:] > (size.width, size.height))).any(axis=1).sum())
-
-    def _count(self, added: BulkAdded, many: int, places: npt.NDArray[np.int64]) -> None:
-        is_new_id = self._options.on_conflict == "new"
-        issues = self.conflicts if is_new_id else self.refused
-        for row, difference in zip(added.conflicts.tolist(), added.differences.tolist(), strict=True):
-            message = conflict_message(Difference(difference))
-            issues.add(
-                int(places[row]), "conflict", f"{message[:-1]}: it got an id of its own." if is_new_id else message
-            )
-        refused = 0 if is_new_id else len(added.conflicts)
-        self.known += len(added.known)
-        self.replaced += len(added.replaced)
-        self.created += many - len(added.known) - len(added.replaced) - refused
 
 
 def _bounds(xy: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

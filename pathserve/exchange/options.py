@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import get_args
+from typing import Literal, get_args
 
-from pathserve.annotations import OnConflict
 from pathserve.errors import Invalid
 from pathserve.exchange.frames import IDENTITY, FrameOptions, Matrix, require_matrix
 from pathserve.formats.contract import Format, Origin, Unit
 from pathserve.geometry import Mpp
+
+OnFileConflict = Literal["report", "new", "replace"]
+"""What happens to a feature whose id is there with other content."""
 
 MAX_TOLD, MAX_TOLD_NAMES = 10_000, 20
 """Most characters of what a format is told at once, and how often."""
@@ -75,7 +77,7 @@ def require_told(form: Format, told: Iterable[str]) -> None:
         raise Invalid(f"{form.title} {takes}.", code="bad_option")
 
 
-def parse_conflict(text: str) -> OnConflict:
+def parse_conflict(text: str) -> OnFileConflict:
     """Read how conflicts are met.
 
     Raises
@@ -83,7 +85,7 @@ def parse_conflict(text: str) -> OnConflict:
     Invalid
         When it is none of the ways.
     """
-    ways: dict[str, OnConflict] = {name: name for name in get_args(OnConflict)}
+    ways: dict[str, OnFileConflict] = {name: name for name in get_args(OnFileConflict)}
     if text not in ways:
         raise Invalid("Conflicts are met by report, new or replace.", code="bad_option")
     return ways[text]

@@ -259,20 +259,6 @@ def test_an_id_with_other_content_is_a_conflict(store: AnnotationStore, slide: s
     assert [issue.code for issue in refused] == ["conflict"]
 
 
-def test_conflicts_may_get_ids_of_their_own(store: AnnotationStore, slide: str) -> None:
-    new = field(6)
-    write(store, slide, new)
-    with store.bulk(slide, layer="again", author="model") as bulk:
-        added = bulk.add(Columns.of(changed(new)), on_conflict="new")
-        assert added.conflicts.tolist() == list(range(6))
-        bulk.publish()
-    ids = [UUID(bytes=row.tobytes()) for row in added.ids]
-    assert not set(ids) & {item.id for item in new}
-    assert {i.version for i in ids} == {4}
-    assert [store.get(i).properties["more"] for i in ids] == [True] * 6
-    assert store.counts([slide]) == {slide: 12}
-
-
 @pytest.mark.parametrize("edited", [False, True])
 def test_conflicts_may_replace(store: AnnotationStore, slide: str, edited: bool) -> None:
     new = field(10)
@@ -326,6 +312,20 @@ def test_an_id_that_repeats_what_was_refused_is_refused_too(store: AnnotationSto
         assert bulk.add(Columns.of([*twice, *new])).conflicts.tolist() == [0, 1]
         added = bulk.add(Columns.of([*twice, *new]), on_conflict="replace")
         assert (added.replaced.tolist(), added.known.tolist(), added.conflicts.tolist()) == ([0], [1], [2])
+
+
+def test_what_is_there_already_takes_its_id_within_an_import(store: AnnotationStore, slide: str) -> None:
+    new = field(3)
+    write(store, slide, new)
+    before = said(store.each(AnnotationQuery(slide)))
+    for _ in range(2):
+        with store.bulk(slide, layer="x", author="model") as bulk:
+            added = bulk.add(Columns.of([*new[:2], *changed(new[:1])]), on_conflict="replace")
+            assert (added.known.tolist(), added.conflicts.tolist(), len(added.replaced)) == ([0, 1], [2], 0)
+            added = bulk.add(Columns.of([*changed(new[1:2]), *new, *changed(new[2:])]), on_conflict="replace")
+            assert (added.known.tolist(), added.conflicts.tolist(), len(added.replaced)) == ([1, 2, 3], [0, 4], 0)
+            bulk.publish()
+    assert said(store.each(AnnotationQuery(slide))) == before
 
 
 def test_rows_without_an_id_get_one(store: AnnotationStore, slide: str) -> None:

@@ -120,6 +120,46 @@ def test_conflicts_are_met_in_three_ways(bring, store, slide, either_way):
     assert boxes(store, slide) == [(5, 0, 45, 40)] * 2
 
 
+def test_a_file_that_names_an_id_twice_replaces_nothing_with_the_second_feature(bring, store, slide, either_way):
+    file = text(feature(polygon(SQUARE), id=ID), feature(polygon(SQUARE, 5), id=ID), feature(polygon(SQUARE), id=ID))
+    revisions = []
+    for on_conflict in ("report", "replace", "replace"):
+        report = bring(file, on_conflict=on_conflict)
+        revisions.append(report.revision)
+        assert (report.replaced, [issue.index for issue in report.refused.named]) == (0, [1])
+    assert revisions == [1, 1, 1]
+    assert boxes(store, slide) == [(0, 0, 40, 40)]
+
+
+def test_new_copies_are_there_already_when_the_file_comes_again(bring, store, slide, either_way):
+    bring(text(feature(polygon(SQUARE), id=ID)))
+    file = text(
+        feature(polygon(SQUARE), id=ID),
+        feature(polygon(SQUARE, 5), id=ID),
+        feature(polygon(SQUARE, 9), id=ID),
+        feature(polygon(SQUARE, 9), id=ID),
+    )
+    made = [bring(file, on_conflict="new") for _ in range(3)]
+    counts = [(r.created, r.known, r.conflicts.count, r.refused.count) for r in made]
+    assert counts == [(2, 2, 2, 0), (0, 4, 0, 0), (0, 4, 0, 0)]
+    assert boxes(store, slide) == [(0, 0, 40, 40), (5, 0, 45, 40), (9, 0, 49, 40)]
+    assert {a.id.version for a in stored(store, slide)} == {4, 8}
+    assert bring(file, on_conflict="new", layer="another").created == 2
+
+
+def test_a_copy_that_was_changed_gets_another_beside_it_once(bring, store, slide, monkeypatch):
+    bring(text(feature(polygon(SQUARE), id=ID)))
+    file = text(feature(polygon(SQUARE, 5), id=ID))
+    bring(file, on_conflict="new")
+    (copy,) = (a for a in stored(store, slide) if a.id != uuid.UUID(ID))
+    store.delete(copy.id, expected=copy.revision, author="ana")
+    again = [bring(file, on_conflict="new") for _ in range(2)]
+    assert [(r.created, r.known) for r in again] == [(1, 0), (0, 1)]
+    assert boxes(store, slide) == [(0, 0, 40, 40), (5, 0, 45, 40)]
+    monkeypatch.setattr(importing, "MAX_COPIES", 1)
+    assert [(i.index, i.code) for i in bring(file, on_conflict="new").refused.named] == [(0, "conflict")]
+
+
 def test_each_feature_is_counted_once(bring, either_way):
     there, other = feature(polygon(SQUARE), id=ID), feature(polygon(SQUARE, 5), id=ID)
     bring(text(there))
