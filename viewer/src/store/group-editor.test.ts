@@ -180,6 +180,17 @@ describe('undo of an edit of many', () => {
     server.write(2, undefined)
     expect(groups.edit(group as Group, { className: 'B' })).toBe(3)
     await rest(queue)
+    // What an earlier change has come to says nothing of what a later one wants.
+    const told: (string | null)[] = []
+    groups.became = (fates) => {
+      const fate = fates.get(3)
+      if (fate && 'className' in fate) told.push(fate.className)
+    }
+    server.write(3, 'B', 'rk')
+    groups.edit(groupOf([3], 'B', server.revision), { className: 'D' })
+    groups.edit(groupOf([3], 'D', server.revision), { className: 'E' })
+    await rest(queue)
+    expect(told).toEqual(['D', 'E', 'E'])
     expect([group?.numbers, group?.classNames]).toEqual([
       [1, 3],
       ['C', 'B'],
@@ -288,11 +299,15 @@ describe('objects that others have changed', () => {
   })
 
   it('get the change all the same when the reader says so, and one undo takes all back', async () => {
-    const { queue, editor } = await overtaken()
+    const { queue, editor, groups } = await overtaken()
+    let group: Group | null = groupOf([1, 2], 'C')
+    groups.became = (fates) => {
+      if (group) group = groupAfter(group, fates)
+    }
     const [id = ''] = queue.groups.value.keys()
     await queue.resolveGroup(id, 'mine')
     await rest(queue)
-    expect([server.classOf(2), queue.state.value]).toEqual(['B', 'saved'])
+    expect([server.classOf(2), queue.state.value, group?.classNames]).toEqual(['B', 'saved', ['C', 'B']])
     // Nothing sends to a button any more that is not there.
     expect(editor.notice.value).toBe('')
     editor.undo()

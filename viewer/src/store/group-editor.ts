@@ -35,7 +35,7 @@ export class GroupEditor {
   /** Those of them that take a step back, or do it again. */
   private readonly repeats = new Set<string>()
   private readonly waiters = new Map<string, (record: PendingGroup) => void>()
-  /** Told what becomes of objects: at once, as the reader wants it, and again what has not come to be. */
+  /** Told what becomes of objects: at once, as the reader wants it, and again as the server has made it. */
   became: (fates: Fates) => void = () => undefined
   /** The notice that sends the reader to a conflict, and whose that is. */
   private asked: { readonly id: string; readonly text: string } | null = null
@@ -125,7 +125,7 @@ export class GroupEditor {
   }
 
   private ended(record: PendingGroup): void {
-    const { id, done, left, action, isBack } = record
+    const { id, done, action, isBack } = record
     const work = this.works.get(id)
     if (work && this.hasFailed(record, work)) {
       // Such as when a layer was removed: it may come back.
@@ -141,15 +141,22 @@ export class GroupEditor {
         this.editor.undoStack.drop(work)
       }
     }
-    if (left.length > 0) this.became(new Map(left.flatMap(keptFate)))
     const revision = done.reduce((most, { seen }) => Math.max(most, seen), 0)
     if (done.length === 0) this.view.drop(id)
     else
       this.view.saved(id, { action, isBack, members: done }, this.live.note(revision, record.box ?? work?.box ?? null))
+    this.tellFates(record)
     this.tell(record)
     this.waiters.get(id)?.(record)
     this.waiters.delete(id)
     this.repeats.delete(id)
+  }
+
+  /** Tell what has come to be; what changes that still wait make of an object is told already. */
+  private tellFates({ done, left, action, isBack }: PendingGroup): void {
+    const waiting = this.view.now.peek()
+    const fates = [...fatesOf(done, action, isBack), ...left.flatMap(keptFate)]
+    this.became(new Map(fates.filter(([number]) => !waiting.has(number))))
   }
 
   /** Whether nothing came of taking a step back, or of doing it again, since all its objects are gone or locked. */

@@ -259,6 +259,20 @@ describe('an open slide', () => {
     await workspace.refreshSelected()
     expect(workspace.interaction.overtaken.value).toBeNull()
     expect(asked.filter((line) => line === 'GET /api/annotations/a')).toHaveLength(2)
+    source.tell({ revision: 9, author: 'other', ids: ['a'], kind: 'deleted', count: 1, box: null })
+    await vi.waitFor(() => expect(workspace.interaction.overtaken.value).toMatchObject({ id: 'a', isGone: true }))
+    // Settled for theirs, that is what the reader sees.
+    workspace.editor.tookTheirs('a', null, 9)
+    expect(workspace.interaction.overtaken.value).toBeNull()
+    workspace.dispose()
+  })
+
+  it('tells the revision of the slide from the beginning, not the one of what is selected', async () => {
+    const workspace = await open()
+    const { revision } = workspace.queue
+    expect(revision.value).toBe(workspace.live.newest)
+    await workspace.goTo('a')
+    expect(revision.value).toBe(workspace.live.newest)
     workspace.dispose()
   })
 

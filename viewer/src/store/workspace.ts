@@ -398,6 +398,8 @@ export class Workspace {
 
   /** An object is like this on the server: tiles that show it so are asked for. */
   private noted(id: string, feature: Feature | null, revision: number | null): void {
+    const { overtaken } = this.interaction
+    if (overtaken.peek()?.id === id) overtaken.value = null
     if (revision === null) {
       this.touched.drop(id)
       return
