@@ -25,6 +25,7 @@ from pathserve.formats.tools import (
     w3c,
     wkt,
 )
+from pathserve.formats.tools.xml_events import DOCTYPE_REFUSED, document_type
 
 # Whatever has a mark of its own comes before what is told by a loose likeness.
 FORMATS: tuple[Format, ...] = (
@@ -121,6 +122,8 @@ def _refusal(head: bytes) -> PathServeError:
         return Unsupported("The file is compressed; unpack it first.", code="compressed")
     if head.startswith(b"PK\x03\x04"):
         return Unsupported("The file is an archive or a table that holds no annotations known here.", code="archive")
+    if (document_type(head) or "html").lower() != "html":
+        return Invalid(DOCTYPE_REFUSED, code="xml_doctype")
     members = set(outline(head).members)
     if "pathClasses" in members:
         return Unsupported(

@@ -85,6 +85,10 @@ def test_every_wrapping_is_told(head, wanted):
         (b"\x00" * 100, Unsupported, "unknown_format"),
         (b"hello", Unsupported, "unknown_format"),
         (b'"' + b"\\" * HEAD_BYTES, Unsupported, "unknown_format"),
+        (b'<?xml version="1.0"?><!DOCTYPE x SYSTEM "file:///x"><ASAP_Annotations/>', Invalid, "xml_doctype"),
+        (b'<!DOCTYPE x [<!ENTITY a "b">]><ASAP_Annotations><Annotations/>', Invalid, "xml_doctype"),
+        ('<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE x><a/>'.encode("utf-16"), Invalid, "xml_doctype"),
+        (b"<!DOCTYPE html><html><body>Not found", Unsupported, "unknown_format"),
     ],
 )
 def test_anything_else_is_refused(head, error, code):

@@ -8,6 +8,7 @@ import re
 from array import array
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -24,6 +25,8 @@ MAX_TOKEN_BYTES = 64 * 1024 * 1024
 
 MAX_RECORD_ELEMENTS = 20_000
 """Elements of one record, its vertices apart."""
+
+DOCTYPE_REFUSED = "XML with a document type is not read: it could name other files."
 
 _BLOCK = 64 * 1024
 _STARTS = (b"<", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -133,9 +136,20 @@ def read_elements(
 
 def opening_tags(head: bytes) -> list[tuple[str, dict[str, str]]]:
     """Give the first opening tags of an XML text, of which only the beginning is there; none of what is not XML."""
-    if not head.lstrip().startswith(_STARTS):
-        return []
+    return _beginning(head)[0]
+
+
+def document_type(head: bytes) -> str | None:
+    """Give the name of the document type that the beginning of an XML text states; None for none."""
+    return _beginning(head)[1]
+
+
+def _beginning(head: bytes) -> tuple[list[tuple[str, dict[str, str]]], str | None]:
+    """Give opening tags, and the name of a document type: nothing behind that is read."""
     found: list[tuple[str, dict[str, str]]] = []
+    stated: str | None = None
+    if not head.lstrip().startswith(_STARTS):
+        return found, stated
     parser = expat.ParserCreate()
 
     def start(name: str, attributes: dict[str, str]) -> None:
@@ -143,16 +157,16 @@ def opening_tags(head: bytes) -> list[tuple[str, dict[str, str]]]:
         if len(found) >= _MOST_TAGS:
             raise _EnoughError
 
-    def doctype(*_: object) -> None:
+    def doctype(name: str, *_: object) -> None:
+        nonlocal stated
+        stated = name
         raise _EnoughError
 
     parser.StartElementHandler = start
     parser.StartDoctypeDeclHandler = doctype
-    try:
+    with suppress(expat.ExpatError, _EnoughError, ValueError, LookupError):
         parser.Parse(head, False)
-    except (expat.ExpatError, _EnoughError, ValueError, LookupError):
-        return found
-    return found
+    return found, stated
 
 
 def mentions(path: Path, name: str, value: str) -> bool:
@@ -274,7 +288,7 @@ class _Walk:
                 raise TooLarge("A text of the XML is too long.", code="xml_token_too_long")
 
     def _doctype(self, *_: object) -> None:
-        raise Invalid("XML with a document type is not read: it could name other files.", code="xml_doctype")
+        raise Invalid(DOCTYPE_REFUSED, code="xml_doctype")
 
 
 def _values_of(keys: Sequence[str]) -> Callable[[Mapping[str, str]], Sequence[str]]:
