@@ -180,6 +180,16 @@ def test_polygons_and_boxes(tmp_path):
     assert context.colors == {"Tumor": (1, 2, 3)}
 
 
+def test_a_name_that_looks_like_json_is_a_name(tmp_path):
+    ring = [[[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 0.0]]]
+    given = [
+        NewAnnotation({"type": "Polygon", "coordinates": ring}, class_name=name) for name in ('{"a":1}', '{"name":"b"}')
+    ]
+    found, _ = read(tmp_path / "file", write(given)[0])
+    assert [a.class_name for a in found] == [a.class_name for a in given]
+    assert [a.properties.get("classification") for a in found] == [None, None]
+
+
 def test_which_image_is_never_guessed(tmp_path):
     given = file_of({"bbox": [1, 2, 3, 4]})
     given["images"].append({"id": 2, "file_name": "y"})

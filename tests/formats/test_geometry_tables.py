@@ -114,6 +114,22 @@ def test_our_own_export_comes_back_whole(form, tmp_path):
 
 
 @by_format
+def test_odd_texts_come_back(form, tmp_path):
+    path = tmp_path / "file"
+    names = ['{"a":1}', '{"name":"b"}', "{", '{"a":1} ']
+    point = {"type": "Point", "coordinates": [1.0, 2.0]}
+    given = [
+        NewAnnotation(point, id=UUID(int=place), class_name=name, properties={"state": f"a{name}\0b", "note": "\0"})
+        for place, name in enumerate(names, 1)
+    ]
+    data, wrote = write(form, given)
+    path.write_bytes(data)
+    found, _ = read(form, path)
+    assert [same(a, b) for a, b in zip(given, found, strict=True)] == [True] * 4
+    assert wrote.losses.items() == []
+
+
+@by_format
 def test_what_is_not_held_is_counted(form):
     plane = {"type": "Point", "coordinates": [1.0, 2.0], "plane": {"z": 3}}
     repaired = NewAnnotation({"type": "Point", "coordinates": [1.0, 2.0]}, drawn=plane)

@@ -26,6 +26,9 @@ from pathserve.labels import EXHAUSTIVE, Columns, FeatureIssue, require_name
 CLASS_COLUMNS = ("class_name", "classification", "class", "type", "label")
 """Columns that may name the class; the first that a file has counts."""
 
+_PLAIN = frozenset(CLASS_COLUMNS) - {"classification"}
+"""Those whose texts are names as they stand, also a name that looks like JSON."""
+
 ID, COLOR, REST = "id", "class_color", "properties"
 RESERVED = frozenset((*CLASS_COLUMNS, ID, COLOR, REST, "geometry", "bbox", "fid", "ogc_fid")) | SERVER_OWNED
 """Names of columns that no property gets."""
@@ -61,7 +64,10 @@ def read_row(given: Mapping[str, Any], context: ReadContext, *, class_in: str | 
     identity = values.pop(ID, None)
     color = values.pop(COLOR, None)
     try:
-        name = _class(values.pop(class_in, None) if class_in else None, color, properties, context)
+        value = values.pop(class_in, None) if class_in else None
+        if class_in not in _PLAIN:
+            value = _structured(value)
+        name = _class(value, color, properties, context)
     except PathServeError as error:
         return FeatureIssue(0, error.code, error.message)
     for key, value in values.items():
@@ -129,11 +135,16 @@ def _rest(value: object) -> dict[str, Any]:
     return {key: part for key, part in value.items() if key not in SERVER_OWNED}
 
 
-def _class(value: object, color: object, properties: dict[str, Any], context: ReadContext) -> str | None:
-    """Read a class: a text, or what QuPath's classification is as a struct or as JSON text."""
+def _structured(value: object) -> object:
+    """Give a JSON text of an object as that object, anything else as it is."""
     if isinstance(value, str) and value[:1] == "{":
         with suppress(Invalid):
-            value = parse_json(value)
+            return parse_json(value)
+    return value
+
+
+def _class(value: object, color: object, properties: dict[str, Any], context: ReadContext) -> str | None:
+    """Read a class: a text, or what QuPath's classification is as a struct."""
     if value is None or value == "":
         return None
     if not isinstance(value, dict):
@@ -191,6 +202,9 @@ class PropertyColumns:
         kind = self.kinds.get(name)
         if kind is None or _KINDS.get(type(value)) != kind:
             return False
+        if isinstance(value, str):
+            # FlatGeobuf's library ends a text there; JSON escapes it.
+            return "\x00" not in value
         return not isinstance(value, int) or -_INT64 <= value < _INT64
 
 
