@@ -233,10 +233,7 @@ def test_whatever_is_written_is_a_filter_or_refused(words: list[str], blank: str
         assert parsed.mask(FOUR, AUTHORS).shape == (4,)
 
 
-BARE = {"class", "area"}  # a fact alone: never true when it is no truth value
-
-
-@pytest.mark.parametrize("text", [text for text in ATTEMPTS if text not in BARE])
+@pytest.mark.parametrize("text", ATTEMPTS)
 def test_what_is_no_filter_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(Invalid) as caught:
         parse_filter(text)
@@ -245,10 +242,34 @@ def test_what_is_no_filter_is_refused_and_not_repeated(text: str) -> None:
         assert word not in caught.value.message
 
 
-@pytest.mark.parametrize("text", sorted(BARE))
-def test_a_fact_that_is_no_truth_value_is_never_true(text: str) -> None:
-    assert not parse_filter(text).mask(FOUR).any()
-    assert not parse_filter(f"NOT {text}").mask(FOUR).any()
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("area", 1),
+        ("  score", 3),
+        ("NOT class", 5),
+        ("area > 1 AND (number)", 15),
+        ("state OR area > 1", 1),
+        ("exhaustive AND name", 16),
+    ],
+)
+def test_a_value_is_no_condition(text: str, place: int) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_filter(text)
+    where = f"The filter cannot be read at character {place}: "
+    assert caught.value.message == f"{where}a value stands where a condition is expected."
+
+
+def test_a_text_in_double_quotes_is_told_of_single_ones() -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_filter('class = "Tumor"')
+    told = "The filter cannot be read at character 9: texts stand in single quotes, and names are class, layer,"
+    assert caught.value.message.startswith(told)
+
+
+def test_a_property_that_is_no_truth_value_is_never_true() -> None:
+    assert not parse_filter("measurements.nothing").mask(FOUR).any()
+    assert not parse_filter("NOT measurements.nothing").mask(FOUR).any()
 
 
 def test_members_of_python_are_only_names_of_properties() -> None:

@@ -65,6 +65,9 @@ FACTS = ("class", "layer", "author", "state", "score", "area", "number", "revisi
 
 ROOTS = ("measurements", "properties")
 
+_VALUES = frozenset(FACTS) - {"exhaustive"}
+"""Names that are never true or false by themselves."""
+
 _MOST = {"conditions": MAX_CONDITIONS, "arithmetic signs": MAX_OPERATIONS, "patterns": MAX_PATTERNS}
 _WORDS = frozenset({"AND", "OR", "NOT", "LIKE", "BETWEEN", "IN", "IS", "NULL", "TRUE", "FALSE", "CASEI"})
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
@@ -175,6 +178,7 @@ class _Parser:
 
     def __init__(self, tokens: list[_Token]) -> None:
         self._input = _Input(tokens)
+        self._name_read = tokens[0]  # where the last name began
 
     def whole(self) -> Condition:
         if self._input.ahead.kind == "end":
@@ -187,6 +191,8 @@ class _Parser:
     def _condition(self, node: Node) -> Condition:
         if not isinstance(node, Scalar):
             return node
+        if isinstance(node, Name) and node.path[0] in _VALUES:
+            raise _wrong(self._name_read, "a value stands where a condition is expected")
         if isinstance(node, Name) or (isinstance(node, Constant) and isinstance(node.value, bool)):
             self._input.count("conditions")
             return Truth(node)
@@ -338,7 +344,9 @@ class _Parser:
             path = _split(path[0])
         fits = path[0] in FACTS if len(path) == 1 else path[0] in ROOTS
         if not fits or len(path) > MAX_PATH:
-            raise _wrong(first, f"names are {', '.join(FACTS)}, measurements.NAME and properties.NAME")
+            names = f"names are {', '.join(FACTS)}, measurements.NAME and properties.NAME"
+            raise _wrong(first, f"texts stand in single quotes, and {names}" if first.kind == "quoted" else names)
+        self._name_read = first
         return Name(tuple(path))
 
 
