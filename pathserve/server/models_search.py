@@ -160,6 +160,13 @@ class EditsBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
     edits: list[EditModel] = Field(min_length=1, max_length=MAX_EDITS)
 
+    @field_validator("edits", mode="before")
+    @classmethod
+    def _some(cls, given: object) -> object:
+        if isinstance(given, list) and not 1 <= len(given) <= MAX_EDITS:
+            raise ValueError(f"it has 1 to {MAX_EDITS:,} edits")
+        return given
+
 
 class EditedModel(BaseModel):
     """What became of one edit."""

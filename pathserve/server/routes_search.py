@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pathserve.access import Action
-from pathserve.annotations import MAX_EDITS, AnnotationQuery
+from pathserve.annotations import MAX_EDITS, AnnotationQuery, Edit
 from pathserve.annotations.heads import find_deleted
 from pathserve.errors import Invalid
 from pathserve.server.bodies import json_response, read_body, require_shallow
@@ -42,6 +42,7 @@ async def edit_annotations(call: Call[NoQuery]) -> Response:
         wanted = _parse(body).edits
         found = _by_number(services, slide.id, [item.number for item in wanted if item.number is not None])
         edits = [item.edit(found) for item in wanted]
+        _require_each_once(edits)
         known = [edit for edit in edits if edit is not None]
         answers = iter(services.annotations.edit_many(slide.id, known, author=author))
         results = [EditedModel.of(None if edit is None else next(answers)) for edit in edits]
@@ -66,6 +67,13 @@ def _parse(body: bytes) -> EditsBody:
         except Invalid as error:
             raise Invalid(f"The body's member edits[{index}]: {error.message}", code=error.code) from error
     return wanted
+
+
+def _require_each_once(edits: Sequence[Edit | None]) -> None:
+    first = dict[UUID, int]()
+    for index, edit in enumerate(edits):
+        if edit is not None and (before := first.setdefault(edit.id, index)) != index:
+            raise Invalid(f"The body's members edits[{before}] and edits[{index}] name the same annotation.")
 
 
 def _by_number(services: Services, slide: str, numbers: Sequence[int]) -> dict[int, UUID]:

@@ -407,9 +407,16 @@ def test_edits_that_make_no_sense_change_nothing(found, item) -> None:
 def test_limits_of_edits(site, path: str) -> None:
     client = site.client("annotator")
     one = {"number": 1, "revision": 1, "state": "x"}
-    assert edit(client, path).status_code == 422
-    assert edit(client, path, *[one] * 10_001).status_code == 422
-    assert edit(client, path, one, one).status_code == 422  # twice the same
+    for count in (0, 10_001):
+        answer = edit(client, path, *[one] * count)
+        told = (answer.status_code, answer.json()["detail"])
+        assert told == (422, "The body's member edits: it has 1 to 10,000 edits.")
+    (same,) = client.get(path, params={"number": 1}).json()["features"]
+    twice = edit(client, path, {**one, "number": 2}, one, {"id": same["id"], "revision": 1, "state": "y"})
+    assert (twice.status_code, twice.json()["detail"]) == (
+        422,
+        "The body's members edits[1] and edits[2] name the same annotation.",
+    )
     deep = '{"a":' * 100 + "1" + "}" * 100
     body = f'{{"edits": [{{"number": 1, "revision": 1, "properties": {deep}}}]}}'
     assert client.post(f"{path}/edits", content=body).status_code == 422
