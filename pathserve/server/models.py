@@ -270,7 +270,7 @@ class RevertBody(BaseModel):
     """Which version to bring back."""
 
     model_config = ConfigDict(extra="forbid")
-    revision: int = Field(ge=0, lt=2**63)
+    revision: int = Field(ge=0, lt=2**63, strict=True)
 
 
 class SignInBody(BaseModel):

@@ -128,7 +128,7 @@ def test_deep_long_and_unclear_bodies_are_refused(site) -> None:
     for depth in (65, 300, 1000, 100_000):
         body = b'{"properties":{"a":' + b"[" * depth + b"]" * depth + b"}}"
         assert client.patch(one, content=body, headers={"if-match": '"r1"'}).status_code == 422, depth
-    for revision in (2**63, -1, "x", 1.5):
+    for revision in (2**63, -1, "x", "1", 1.5, 1.0, True):
         answer = client.post(f"{one}/revert", json={"revision": revision}, headers={"if-match": '"r1"'})
         assert answer.status_code == 422, revision
     assert client.get(f"/api/annotations/{uuid.uuid4()}").status_code == 404
