@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from pathserve.annotations.counting import count_by_layer
 from pathserve.annotations.revisions import begin_revision, lock_slide, note_change
 from pathserve.db import Transaction, as_int, now
 from pathserve.errors import Conflict, Invalid, NotFound
@@ -108,9 +109,10 @@ def remove_layer(tx: Transaction, slide: str, layer: str, *, author: str) -> int
     """
     lock_slide(tx, slide)
     number = _find(tx, slide, layer)
+    count = _count(tx, slide, number)
     revision = _append(tx, slide, number, layer, layer, deleted=True, author=author)
     tx.run("update layer set name = ? where id = ?", f"{_REMOVED}{number}", number)
-    note_change(tx, slide, revision, number, "removed", count=0)
+    note_change(tx, slide, revision, number, "removed", count=count)
     return revision
 
 
@@ -133,8 +135,13 @@ def restore_layer(tx: Transaction, slide: str, layer: str, *, author: str) -> in
     number = gone[-1]
     revision = _append(tx, slide, number, layer, layer, deleted=False, author=author)
     tx.run("update layer set name = ? where id = ?", layer, number)
-    note_change(tx, slide, revision, number, "restored", count=0)
+    note_change(tx, slide, revision, number, "restored", count=_count(tx, slide, number))
     return revision
+
+
+def _count(tx: Transaction, slide: str, number: int) -> int:
+    """Count what is on a layer that is there."""
+    return count_by_layer(tx, [slide])[number][1]
 
 
 def is_name_of_removed(name: str) -> bool:

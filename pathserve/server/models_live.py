@@ -23,7 +23,7 @@ class ChangedModel(BaseModel):
             " about the layer."
         )
     )
-    count: int
+    count: int = Field(description="How many annotations; all of a layer that was removed or restored, 0 when renamed.")
     ids: list[str] | None = Field(description="Which annotations; null when they are many, or it is about the layer.")
     box: tuple[float, float, float, float] | None = Field(
         description="`[x0, y0, x1, y1]` in level-0 pixels of all that was touched; null: it can be anywhere."

@@ -1051,6 +1051,8 @@ def test_layers_are_renamed_and_taken_away_as_revisions(store: AnnotationStore, 
         layers.rename(slide, "ada", "new", author="ada")
     with pytest.raises(NotFound):
         layers.remove(slide, "nothing", author="ada")
+    told = [(c.kind, c.count) for c in changes_since(database, slide, 2, limit=100) if c.kind != "updated"]
+    assert told == [("renamed", 0), ("removed", 20), ("restored", 20), ("removed", 20), ("imported", 3)]
 
 
 class _Counting:
