@@ -60,6 +60,19 @@ def test_a_page_asked_for_without_a_session_comes_after_signing_in(site, open_re
     assert (state["x"], state["y"], state["zoom"]) == (700, 800, 0.5)
 
 
+def test_who_cannot_be_signed_out_is_told_so(site, reader) -> None:
+    reader.expect_problem("net::ERR_")
+    reader.page.goto(f"{site.address}/")
+    expect(reader.test_id("slide-card")).to_have_count(2)
+    reader.page.get_by_text(reader.account).first.click()
+    reader.context.set_offline(True)
+    reader.page.get_by_role("button", name="Sign out").click()
+    expect(reader.page.get_by_role("alert")).to_have_text("You are still signed in. The server cannot be reached.")
+    reader.context.set_offline(False)
+    reader.page.get_by_role("button", name="Sign out").click()
+    expect(reader.page.get_by_label("Sign-in link or code")).to_be_visible()
+
+
 def test_the_keyboard_alone_opens_a_slide_and_goes_through_its_objects(site, reader) -> None:
     reader.page.goto(f"{site.address}/")
     expect(reader.test_id("slide-card")).to_have_count(2)
