@@ -131,6 +131,20 @@ def test_highdicom_opens_our_export(tmp_path):
     assert np.hypot(*(ellipse[3] - ellipse[2])) == pytest.approx(20)
 
 
+def test_labels_that_dicom_cannot_hold_are_changed_and_counted(tmp_path):
+    names = ["A\\B", "x" * 65, "y" * 64]
+    given = [NewAnnotation({"type": "Point", "coordinates": [1.0, 2.0]}, class_name=name) for name in names]
+    data, losses = write(given)
+    path = _file(tmp_path / "file.dcm", data)
+    groups = highdicom.ann.annread(path).get_annotation_groups()
+    expected = ["A/B", "x" * 64, "y" * 64]
+    assert [group.label for group in groups] == expected
+    assert [group.annotated_property_type.meaning for group in groups] == expected
+    assert groups[0].annotated_property_type.value == "A/B"
+    assert losses["label_changed"] == 2
+    assert [a.class_name for a in read(path)[0]] == names
+
+
 def test_the_validator_finds_no_error(tmp_path):
     path = _file(tmp_path / "file.dcm", write(sample())[0])
     said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False).stderr

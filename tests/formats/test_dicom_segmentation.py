@@ -106,6 +106,16 @@ def test_highdicom_opens_our_export(tmp_path):
         np.testing.assert_array_equal(theirs[:, :, index], expected)
 
 
+def test_labels_that_dicom_cannot_hold_are_changed_and_counted(tmp_path):
+    square = SHAPES[0][1]
+    data, losses = write([("A\\B", square), ("x" * 65, square)], downsample="2")
+    path = _file(tmp_path / "file.dcm", data)
+    expected = ["A/B", "x" * 64]
+    assert [segment.SegmentLabel for segment in highdicom.seg.segread(path).SegmentSequence] == expected
+    assert losses["label_changed"] == 2
+    assert [a.class_name for a in read(path, slide=FRAME)[0]] == expected
+
+
 def test_the_validator_finds_no_error(tmp_path):
     path = _file(tmp_path / "file.dcm", write(downsample="2")[0])
     said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False).stderr

@@ -18,7 +18,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
 from pathserve.errors import TooLarge
-from pathserve.formats.contract import WriteContext
+from pathserve.formats.contract import Losses, WriteContext
 from pathserve.formats.dicom.cielab import to_cielab
 from pathserve.formats.dicom.dicom import ANNOTATIONS
 from pathserve.formats.dicom.dicom_file import (
@@ -28,6 +28,7 @@ from pathserve.formats.dicom.dicom_file import (
     term_sequence,
     write_algorithm,
     write_file,
+    write_label,
 )
 from pathserve.formats.tables.attributes import note_drawn, own_columns
 from pathserve.formats.tables.wkb import shapes_of
@@ -71,7 +72,7 @@ def write_annotations(batches: Iterator[Columns], out: BinaryIO, context: WriteC
     made.PixelOriginInterpretation = "VOLUME"
     used: set[str] = set()
     made.AnnotationGroupSequence = Sequence(
-        [group.item(number, classes, used) for number, group in enumerate(groups.values(), 1)]
+        [group.item(number, classes, used, context.losses) for number, group in enumerate(groups.values(), 1)]
     )
     write_file(made, out)
 
@@ -183,14 +184,14 @@ class _Group:
                 rows.append(len(self))
                 numbers.append(float(value))
 
-    def item(self, number: int, classes: Mapping[str, AnnotationClass], used: set[str]) -> Dataset:
+    def item(self, number: int, classes: Mapping[str, AnnotationClass], used: set[str], losses: Losses) -> Dataset:
         """Make the group's item."""
         made, about = Dataset(), self._about
         made.AnnotationGroupNumber = number
         uid = str(about.get("uid") or "")
         made.AnnotationGroupUID = uid if uid and uid not in used else generate_uid(prefix=None)
         used.add(str(made.AnnotationGroupUID))
-        made.AnnotationGroupLabel = str(about.get("group") or self._name or _NO_CLASS)[:64]
+        made.AnnotationGroupLabel = write_label(str(about.get("group") or self._name or _NO_CLASS), losses)
         if about.get("description"):
             made.AnnotationGroupDescription = str(about["description"])
         algorithm = write_algorithm(about.get("algorithm"))

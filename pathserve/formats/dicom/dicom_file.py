@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import RE_VALID_UID, UID, ExplicitVRLittleEndian, generate_uid
 
 from pathserve.errors import Invalid, TooLarge, Unsupported
-from pathserve.formats.contract import WriteContext
+from pathserve.formats.contract import Losses, WriteContext
 from pathserve.labels import MAX_NAME, CodedTerm
 
 WSM = UID("1.2.840.10008.5.1.4.1.1.77.1.6")
@@ -43,6 +43,10 @@ ERRORS = (
 """What the package raises when a file is damaged."""
 
 DAMAGED = "The DICOM file is damaged, or was cut off."
+
+MAX_LABEL = 64
+"""Most characters of a long string (LO), which also has no backslash: that parts several values (PS3.5, 6.2)."""
+
 _UNDEFINED = 0xFFFFFFFF
 _DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1")
 
@@ -115,13 +119,28 @@ def term_of_json(value: object) -> CodedTerm | None:
     return CodedTerm(str(parts[0]), str(parts[1]), str(parts[2]))
 
 
+def write_label(text: str, losses: Losses) -> str:
+    """Give a text as a label of DICOM can hold it; what that changes is counted."""
+    label = _as_label(text)
+    if label != text:
+        losses.note(
+            "label_changed", "Labels of DICOM were cut at 64 characters, and a backslash in them became a slash."
+        )
+    return label
+
+
+def _as_label(text: str) -> str:
+    return text.replace("\\", "/")[:MAX_LABEL]
+
+
 def term_sequence(coded: CodedTerm) -> Sequence:
     """Write a coded term."""
     item = Dataset()
+    code = coded.code.replace("\\", "/")
     # Codes of more than 16 characters have an element of their own.
-    setattr(item, "CodeValue" if len(coded.code) <= 16 else "LongCodeValue", coded.code)
+    setattr(item, "CodeValue" if len(code) <= 16 else "LongCodeValue", code)
     item.CodingSchemeDesignator = coded.system[:16]
-    item.CodeMeaning = coded.meaning[:64]
+    item.CodeMeaning = _as_label(coded.meaning)
     return Sequence([item])
 
 
@@ -148,7 +167,7 @@ def write_algorithm(value: object) -> Sequence | None:
         return None
     item = Dataset()
     item.AlgorithmFamilyCodeSequence = term_sequence(family)
-    item.AlgorithmName, item.AlgorithmVersion = str(value["name"])[:64], str(value["version"])[:64]
+    item.AlgorithmName, item.AlgorithmVersion = _as_label(str(value["name"])), _as_label(str(value["version"]))
     return Sequence([item])
 
 

@@ -18,7 +18,7 @@ from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.formats.contract import WriteContext
 from pathserve.formats.dicom.cielab import to_cielab
 from pathserve.formats.dicom.dicom import SEGMENTATION
-from pathserve.formats.dicom.dicom_file import new_file, reference, term_sequence, write_file
+from pathserve.formats.dicom.dicom_file import new_file, reference, term_sequence, write_file, write_label
 from pathserve.formats.tables.attributes import note_drawn, parse_numbers
 from pathserve.geometry import PixelGrid
 from pathserve.labels import CodedTerm, Columns, GeometryKind
@@ -91,8 +91,8 @@ def _grid(context: WriteContext) -> PixelGrid:
     stated = context.options.get("downsample")
     if stated is None:
         raise Unsupported(
-            "A segmentation holds pixels: say at which scale with --option downsample=4, or use dicom-ann, which holds"
-            " outlines.",
+            "A segmentation holds pixels: say at which scale with the option downsample=4, or use dicom-ann, which"
+            " holds outlines.",
             code="choose_downsample",
         )
     (downsample,) = parse_numbers(stated, 1, "downsample")
@@ -224,7 +224,7 @@ def _segment(number: int, name: str | None, context: WriteContext) -> Dataset:
     text = name or _NO_CLASS
     known = context.schema.get(text)
     made = Dataset()
-    made.SegmentNumber, made.SegmentLabel = number, text[:64]
+    made.SegmentNumber, made.SegmentLabel = number, write_label(text, context.losses)
     made.SegmentAlgorithmType = "MANUAL"
     coded = known.code if known is not None else None
     if known is not None:
