@@ -158,6 +158,7 @@ def test_the_tab_key_completes_commands_and_options(monkeypatch, capsys, typed: 
     monkeypatch.setenv("COMP_WORDS", words)
     monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
     monkeypatch.setattr(sys, "argv", ["pathserve"])
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # it is no `python -m pathserve`, or pytest
     with pytest.raises(SystemExit):
         main()
     assert capsys.readouterr().out.split() == offered
