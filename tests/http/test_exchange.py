@@ -197,6 +197,12 @@ def test_an_export_is_a_file_of_any_format(site, path):
     assert len(records) == 3
     assert site.client().get(f"{path}/export", params={"format": "x"}).json()["code"] == "bad_format"
     assert site.client().get(f"{path}/export", params={"as_of": 99}).status_code == 422
+    none = site.client().get(f"{path}/export", params={"class": "no such class"})
+    assert (none.status_code, none.json()["features"]) == (200, [])
+    scale = site.client().get(f"{path}/export", params={"format": "dicom-seg"}).json()
+    assert scale["code"] == "choose_downsample"
+    assert "with the option downsample=4," in scale["detail"]
+    assert "--" not in scale["detail"]
     for place in ("export", "export/report"):
         mistaken = site.client().get(f"{path}/{place}", params={"layer": ["b", "c"]})
         assert (mistaken.status_code, mistaken.json()["code"]) == (404, "not_found")

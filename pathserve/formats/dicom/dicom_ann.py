@@ -100,7 +100,7 @@ class _Glass:
         if "matrix_origin" not in stated or "matrix_orientation" not in stated or mpp is None:
             raise Invalid(
                 "The coordinates are millimetres on the glass. Say where the picture lies there, as the slide's own"
-                " file states it: --option matrix_origin=X,Y and --option matrix_orientation=r1,r2,r3,c1,c2,c3. The"
+                " file states it, with the options matrix_origin=X,Y and matrix_orientation=r1,r2,r3,c1,c2,c3. The"
                 " slide's pixel size must be known too.",
                 code="slide_coordinates",
             )

@@ -110,7 +110,7 @@ def _survey(path: Path, context: ReadContext) -> _About:
     if wanted is not None:
         raise Invalid("The COCO file has no image, or several, of this id.", code="choose_image")
     raise Invalid(
-        f"The COCO file is about {count:,} images; say which one this slide is with --option image=ID.",
+        f"The COCO file is about {count:,} images; say which one this slide is with the option image=ID.",
         code="choose_image",
     )
 
@@ -227,8 +227,8 @@ def _box(box: object, image: _Image, boxes: str | None) -> Geometry:
     two_corners = x < width <= image.width and y < height <= image.height
     if boxes is None and leaves and two_corners:
         raise Invalid(
-            "A box leaves its image, and would not if it were two corners: say --option bbox=xyxy if it is, else"
-            " --option bbox=xywh.",
+            "A box leaves its image, and would not if it were two corners: say the option bbox=xyxy if it is, else"
+            " the option bbox=xywh.",
             code="bbox_unclear",
         )
     x1, y1 = (width, height) if boxes == "xyxy" else (x + width, y + height)

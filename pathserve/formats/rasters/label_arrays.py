@@ -84,7 +84,7 @@ def open_array(path: Path, member: str | None) -> LabelArray:
     arrays = [name for name in found if name not in ("classes", "image")]
     chosen = member or ("mask" if "mask" in arrays else (arrays[0] if len(arrays) == 1 else None))
     if chosen is None or chosen not in found:
-        raise Invalid("The file has several arrays; say which with --option member=NAME.", code="choose_member")
+        raise Invalid("The file has several arrays; say which with the option member=NAME.", code="choose_member")
     made = _describe(lambda: _Member(path, f"{chosen}.npy"), found[chosen])
     return LabelArray(made.open_file, made.width, made.height, made.dtype, names)
 

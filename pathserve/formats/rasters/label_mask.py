@@ -83,8 +83,8 @@ def items_of_mask(mask: Mask, folder: Path | None, context: ReadContext) -> Iter
         raise Invalid("The option kind is class or instance.", code="bad_option")
     if kind is None or (kind == "class" and not names):
         raise Invalid(
-            "The mask does not say what its values mean: say --option kind=instance when each is an object, or name the"
-            " classes with --option classes=NAME=1,NAME=2.",
+            "The mask does not say what its values mean: say the option kind=instance when each is an object, or name"
+            " the classes with the option classes=NAME=1,NAME=2.",
             code="choose_kind",
         )
     seen = 0

@@ -95,7 +95,7 @@ def _open(folder: ZarrFolder, context: ReadContext) -> _LabelImage:
         chosen = context.options.get(name, "0" if spec.shape[axis] == 1 else "")
         if not chosen.isdecimal() or len(chosen) > 9 or int(chosen) >= spec.shape[axis]:
             raise Invalid(
-                "The labels have several planes, times or channels; say which with --option z=0, t=0 or c=0.",
+                "The labels have several planes, times or channels; say which with the option z=0, t=0 or c=0.",
                 code="choose_plane",
             )
         fixed[axis] = int(chosen)
@@ -117,7 +117,7 @@ def _choose(folder: ZarrFolder, wanted: str | None) -> str:
         raise Unsupported("The OME-Zarr image has no labels.", code="no_labels")
     known = [name for name in names if isinstance(name, str) and wanted in (None, name)]
     if len(known) != 1:
-        raise Invalid("The image has several labels; say which with --option label=NAME.", code="choose_label")
+        raise Invalid("The image has several labels; say which with the option label=NAME.", code="choose_label")
     return before + safe_path(known[0])
 
 

@@ -99,8 +99,8 @@ describe('the report', () => {
   })
 
   it('speaks of options as the dialog has them', () => {
-    expect(problemText('Say which with --option image=ID.')).toBe(
-      'Say which with image=ID. Options stand under Advanced.',
+    expect(problemText('Say which with the option image=ID.')).toBe(
+      'Say which with the option image=ID. Options stand under Advanced.',
     )
     expect(problemText('It is no JSON.')).toBe('It is no JSON.')
   })

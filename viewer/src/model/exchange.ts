@@ -92,9 +92,9 @@ export function statedOf(choice: Readonly<Record<string, string>>): URLSearchPar
   return new URLSearchParams(pairs.filter(([, value]) => value !== ''))
 }
 
-/** A problem in the words of the viewer: the server speaks of options as the command line has them. */
+/** A problem in the words of the viewer: where the server speaks of an option, it says where that stands. */
 export function problemText(detail: string): string {
-  return /--option /.test(detail) ? `${detail.replaceAll('--option ', '')} Options stand under Advanced.` : detail
+  return /\boptions? [a-z_]+=/.test(detail) ? `${detail} Options stand under Advanced.` : detail
 }
 
 const ORIGINS: Readonly<Record<string, string>> = {
