@@ -74,14 +74,23 @@ def settle(options: FrameOptions, form: Format, slide: SlideFrame) -> Frame:
     Raises
     ------
     Invalid
-        When micrometres are asked for of a slide without a pixel size, or a frame of a format that says it itself.
+        When micrometres are asked for of a slide without a pixel size, a pixel size is stated though positions are
+        pixels, or a frame of a format that says it itself.
     """
     require_matrix(options.affine)
     if form.origin is None or form.unit is None:
-        if options.origin is not None or options.unit is not None:
-            raise Invalid(f"{form.title} says where things lie: it takes no origin and no unit.", code="fixed_frame")
+        if any(said is not None for said in (options.origin, options.unit, options.mpp)):
+            raise Invalid(
+                f"{form.title} says where things lie: it takes no origin, no unit and no micrometres per pixel.",
+                code="fixed_frame",
+            )
         return Frame(None, None, None, options.affine)
     origin, unit = options.origin or form.origin, options.unit or form.unit
+    if options.mpp is not None and unit != "um":
+        raise Invalid(
+            "Micrometres per pixel count only where positions are micrometres: say the unit um too, or leave them out.",
+            code="bad_option",
+        )
     mpp = options.mpp or slide.mpp
     if unit == "um" and mpp is None:
         raise Invalid("This slide states no micrometres per pixel that can be used; say them.", code="no_mpp")

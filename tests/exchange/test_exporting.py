@@ -108,6 +108,14 @@ def test_frames(bring, take, said, corner):
     assert tuple(feature["geometry"]["coordinates"][0][0]) == corner
 
 
+@pytest.mark.parametrize(("form", "code"), [("geojson", "bad_option"), ("coco", "bad_option"), ("ndpa", "fixed_frame")])
+def test_a_pixel_size_that_would_not_count_is_refused(bring, take, form, code):
+    bring(collection((0, "Tumor")))
+    with pytest.raises(Invalid) as refused:
+        take(form, mpp="0.5")
+    assert refused.value.code == code
+
+
 @pytest.mark.parametrize("said", [{}, {"origin": "bounds", "unit": "um"}, {"affine": "0,2,5,-3,0,7"}])
 @pytest.mark.parametrize("form", ["geojson", "geojsonl", "qupath"])
 def test_what_is_exported_is_nothing_new(bring, take, slide, said, form):

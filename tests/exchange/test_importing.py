@@ -281,6 +281,9 @@ def test_a_frame_that_cannot_be_had_is_refused(bring):
     with pytest.raises(Invalid) as refused:
         bring_with(bring, data, {"affine": "1,1,0,1,1,0"})
     assert refused.value.code == "bad_affine"
+    for said in ({"mpp": "0.5"}, {"mpp": "0.5", "unit": "px"}):
+        with pytest.raises(Invalid, match="say the unit um too"):
+            bring_with(bring, data, said)
     for said in ({"origin": "here"}, {"unit": "mm"}, {"mpp": "0"}, {"mpp": "nan"}, {"mpp": "1,2,3"}, {"affine": "1"}):
         with pytest.raises(Invalid):
             frame_options(**said)
