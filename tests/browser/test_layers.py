@@ -162,6 +162,7 @@ def test_classes_are_edited_and_nobody_is_written_over(site, open_reader) -> Non
     page.get_by_label("Meaning of the code of Tumour").fill("Neoplasm")
     page.get_by_label("Colour of Tumour").fill("#102030")
     page.get_by_role("button", name="New class").click()
+    expect(page.get_by_label("Name of the new class")).to_be_focused()
     page.get_by_label("Name of the new class").fill("Necrosis")
 
     # meanwhile somebody else gives another class a priority

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
 import type { CodedTerm } from '../../model/annotation-class'
 import type { Color } from '../../model/geojson'
 import type { ClassDraft, DraftClass } from '../../store/class-draft'
@@ -51,6 +52,8 @@ export function ClassFields({ row, draft }: Props): JSX.Element {
   const { key, name, color, hotkey, priority, isNew } = row
   const label = name || 'the new class'
   const fault = draft.faults.value.get(key)
+  const field = useRef<HTMLInputElement>(null)
+  useEffect(() => field.current?.focus(), [])
   return (
     <li class="class-fields" data-testid="class-fields" data-class={name}>
       <input
@@ -61,6 +64,7 @@ export function ClassFields({ row, draft }: Props): JSX.Element {
       />
       {isNew ? (
         <input
+          ref={field}
           class="class-name"
           aria-label="Name of the new class"
           placeholder="Name"
