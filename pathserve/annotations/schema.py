@@ -164,7 +164,7 @@ def ensure_classes(
     Raises
     ------
     Invalid
-        When a name is blank, too long, or has control characters.
+        When a new name is blank, too long, or has control characters or blanks at its ends.
     TooLarge
         When the schema would pass 254 classes.
     """
@@ -190,7 +190,8 @@ def _add_missing(tx: Transaction, project: str, wanted: Iterable[tuple[str, tupl
     for name, color in wanted:
         if name in known:
             continue
-        require_name(name, "class name")
+        if require_name(name, "class name") != name.strip():
+            raise Invalid("A class name has no blanks at its ends.", code="bad_name")
         value += 1
         if value > MAX_CLASSES:
             raise TooLarge(f"A project has at most {MAX_CLASSES} classes.")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pathserve.annotations import AnnotationStore, BulkAdded, BulkWriter, Difference, conflict_message
 from pathserve.config import Settings
 from pathserve.errors import PathServeError, Unsupported
+from pathserve.exchange.class_names import trim_columns, trimmed_keys
 from pathserve.exchange.frames import (
     IDENTITY,
     FitCheck,
@@ -265,6 +266,7 @@ class _Import:
         """Give rows that passed the gate to the store; ``places`` says where each stood in the file."""
         if not len(columns):
             return
+        columns = trim_columns(columns, self.context.losses)
         without = ~columns.identified()
         self.made_ids += int(without.sum())
         columns = replace(columns, ids=self._ids.fill(columns))
@@ -279,7 +281,10 @@ class _Import:
     def _give(self, columns: Columns, *, replaces: bool = False) -> BulkAdded:
         context = self.context
         added = self._bulk.add(
-            columns, on_conflict="replace" if replaces else "report", colors=context.colors, codes=context.codes
+            columns,
+            on_conflict="replace" if replaces else "report",
+            colors=trimmed_keys(context.colors),
+            codes=trimmed_keys(context.codes),
         )
         self.known += len(added.known)
         self.replaced += len(added.replaced)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pathserve.annotations import AnnotationStore, BulkWriter, Difference, conflict_message
 from pathserve.errors import PathServeError
+from pathserve.exchange.class_names import trim_annotations, trim_columns, trimmed_keys
 from pathserve.formats.contract import Losses, ReadContext, SlideFrame
 from pathserve.formats.geojson.blocks import Blocks
 from pathserve.formats.geojson.geojson import MAX_REPAIR_SECONDS, parse_features
@@ -110,7 +111,8 @@ def post_text(store: AnnotationStore, text: bytes, posting: Posting) -> Posted:
     parsed = parse_features(
         text, frame=posting.size, max_features=posting.max_features, max_vertices=posting.max_vertices
     )
-    added = store.add(posting.slide, parsed.annotations, layer=posting.layer, author=posting.author)
+    annotations = trim_annotations(parsed.annotations, parsed.losses)
+    added = store.add(posting.slide, annotations, layer=posting.layer, author=posting.author)
     refused = FeatureIssues(parsed.refused)
     for issue in added.refused:
         refused.add(parsed.sources[issue.index], issue.code, issue.message)
@@ -225,7 +227,8 @@ class _Work:
         """Give rows that passed the gate to the store; ``places`` says where each stood in the file."""
         if not len(columns):
             return
-        added = self._bulk.add(columns, colors=self._context.colors)
+        columns = trim_columns(columns, self.posted.losses)
+        added = self._bulk.add(columns, colors=trimmed_keys(self._context.colors))
         for row, difference in zip(added.conflicts.tolist(), added.differences.tolist(), strict=True):
             self._refuse(int(places[row]), "conflict", conflict_message(Difference(difference)))
         self.posted.ids += _texts(added.ids[added.ids.any(axis=1)])

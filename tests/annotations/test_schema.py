@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pathserve.annotations import AnnotationStore, ClassSchemas
-from pathserve.db import SqliteDatabase, Transaction
+from pathserve.db import Database, SqliteDatabase, Transaction
 from pathserve.db.schema import MIGRATIONS
 from pathserve.errors import Invalid, NotFound, Stale
 from pathserve.labels import AnnotationClass, CodedTerm, NewAnnotation
@@ -66,6 +66,21 @@ def test_a_write_of_annotations_adds_one_version_for_all_new_classes(
     assert schemas.of("default").version == 1
 
 
+def test_a_name_with_blanks_at_an_end_that_is_there_already_goes_on(
+    store: AnnotationStore, schemas: ClassSchemas, db: Database, slide: str
+) -> None:
+    point = {"type": "Point", "coordinates": [1, 1]}
+    store.add(slide, [NewAnnotation(point, class_name="A")], layer="a", author="a")
+    # As earlier ones took it.
+    db.write(lambda tx: tx.run("update class set name = ' A '"))
+    added = store.add(slide, [NewAnnotation(point, class_name=" A ")], layer="a", author="a")
+    assert len(added.ids) == 1
+    assert [c.name for c in schemas.set("default", [a_class(" A ", (7, 8, 9))])] == [" A "]
+    with pytest.raises(Invalid) as refused:
+        store.add(slide, [NewAnnotation(point, class_name="B ")], layer="a", author="a")
+    assert refused.value.code == "bad_name"
+
+
 def test_values_are_never_used_again_and_keys_move(schemas: ClassSchemas) -> None:
     schemas.set("p", [a_class("A", hotkey="1"), a_class("B", hotkey="2")])
     changed = schemas.set("p", [a_class("C", hotkey="1")])
@@ -85,6 +100,8 @@ def test_values_are_never_used_again_and_keys_move(schemas: ClassSchemas) -> Non
         [a_class("A", hotkey=" ")],
         [a_class("A", hotkey="\n")],
         [a_class(" ")],
+        [a_class(" A")],
+        [a_class("A ")],
         [a_class("A", (1, 2, 256))],
         [a_class("A", priority=10**7)],
         [a_class("A", code=CodedTerm("", "1", "x"))],

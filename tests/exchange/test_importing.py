@@ -4,7 +4,7 @@ import numpy as np
 import orjson
 import pytest
 
-from pathserve.annotations import AnnotationQuery
+from pathserve.annotations import AnnotationQuery, ClassSchemas
 from pathserve.errors import Invalid, TooLarge, Unsupported
 from pathserve.exchange import FrameOptions, Tissue, frame_options, importing
 from pathserve.exchange.report import MAX_NAMED
@@ -82,6 +82,21 @@ def test_importing_again_changes_nothing(bring, store, slide, either_way):
     assert {i.version for i in made} == {8}
     assert {i.variant for i in made} == {uuid.RFC_4122}
     assert bring(data, layer="another").created == 4  # an id of its own is there already
+
+
+def test_blanks_at_the_ends_of_class_names_go_and_are_counted(bring, store, slide, db, either_way):
+    def of(name, x, **color):
+        return feature(polygon(SQUARE, x), properties={"classification": {"name": name, **color}})
+
+    plain = feature(polygon(SQUARE, 36))
+    data = text(of(" Tumor", 0, color=[1, 2, 3]), of("Tumor ", 9), of("Tumor", 18), of("a b", 27), plain)
+    report = bring(data)
+    assert [(code, count) for code, _, count in report.losses.items()] == [("class_trimmed", 2)]
+    assert sorted(str(a.class_name) for a in stored(store, slide)) == ["None", "Tumor", "Tumor", "Tumor", "a b"]
+    schema = ClassSchemas(db).of("default")
+    assert sorted(c.name for c in schema) == ["Tumor", "a b"]
+    assert schema.get("Tumor").color == (1, 2, 3)
+    assert bring(data).known == 5
 
 
 def test_a_conflict_says_what_differs(bring, store, slide, either_way):

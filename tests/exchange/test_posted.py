@@ -84,6 +84,7 @@ TEXTS = {
     % (orjson.dumps(FEATURES[0]), orjson.dumps(FEATURES[4])),
     "array": orjson.dumps(FEATURES),
     "sequence": b"".join(b"\x1e" + orjson.dumps(f) + b"\n" for f in FEATURES),
+    "blanks": collection(*(feature(SQUARE, properties={"classification": {"name": n}}) for n in (" T", "T ", "T"))),
     "lines": b"".join(orjson.dumps(f) + b"\n" for f in FEATURES),
     "feature": orjson.dumps(FEATURES[1]),
     "several shapes": orjson.dumps(
@@ -111,6 +112,12 @@ def test_both_ways_say_and_write_the_same(post, store, slide, posting, name):
         written.remove(row)
     assert written == []
     assert len(answer.ids) == len(other.ids) == answer.created
+
+
+def test_blanks_at_the_ends_of_class_names_go_and_are_counted(post, store, slide):
+    answer = post(TEXTS["blanks"])
+    assert [(code, count) for code, _, count in answer.losses.items()] == [("class_trimmed", 2)]
+    assert {name for _, name, *_ in stored(store, slide)} == {"T"}
 
 
 def test_ids_come_in_the_order_of_the_text_whatever_is_repaired_on_the_way(post, store, slide):
