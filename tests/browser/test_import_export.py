@@ -114,7 +114,7 @@ def test_a_file_that_needs_an_answer_asks_for_it_and_takes_it(site, reader, file
     choose(reader, files / "histolytics" / "hgsc_nest_inst_mask.npz", "mask")
     reader.test_id("start-import").click()
     problem = reader.test_id("import-problem")
-    expect(problem).to_contain_text("The mask does not say what its values mean: say kind=instance")
+    expect(problem).to_contain_text("The mask does not say what its values mean: say the option kind=instance")
     expect(problem).to_contain_text("Options stand under Advanced.")
     reader.page.get_by_text("Advanced:").click()
     reader.page.get_by_label("Options, that a format asks for").fill("kind=instance")
