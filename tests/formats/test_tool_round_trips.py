@@ -214,6 +214,20 @@ def test_what_a_format_has_no_room_for_is_named_and_the_rest_comes_back(name, an
         assert after == pytest.approx(before, rel=0.01)
 
 
+def test_what_has_no_class_comes_back_from_ndpa_without_one(folder):
+    point = {"type": "Point", "coordinates": [1.0, 2.0]}
+    given = [(None, {}), (None, {"name": " a line "}), ("Tumor", {"name": "b"})]
+    items = [NewAnnotation(point, uuid4(), name, properties=properties) for name, properties in given]
+    text, _ = written("ndpa", items, **OFFSET)
+    _, found = read_again(folder, text, **OFFSET)
+    told = [(i.class_name, i.class_color, i.properties.get("name")) for i in found]
+    assert told == [(None, None, None), (None, None, "a line"), ("Tumor", (200, 0, 10), "Tumor")]
+    # A title that somebody changed since then is the class, as in any other file.
+    changed = text.replace(b"<title>Annotation 0", b"<title>New").replace(b"<title> a line ", b"<title>Other")
+    _, found = read_again(folder, changed, **OFFSET)
+    assert [(i.class_name, i.properties.get("name")) for i in found[:2]] == [("New", "New"), ("Other", "Other")]
+
+
 def test_a_name_that_another_tool_changed_is_the_new_one(folder):
     item = NewAnnotation({"type": "Point", "coordinates": [1.0, 2.0]}, uuid4(), "Tumor", None, {"name": "old", "a": 1})
     for name in ("asap", "imagescope", "dsa"):

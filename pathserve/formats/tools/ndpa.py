@@ -21,6 +21,9 @@ from pathserve.formats.tools.pieces import Piece, Row
 from pathserve.formats.tools.xml_events import Element, attribute, number, opening_tags, read_elements, text
 from pathserve.labels import Columns, FeatureIssue, NewAnnotation
 
+_NO_CLASS, _NO_NAME = "unclassified", "unnamed"
+"""Attributes of ours that repeat a title which is no class, or was only made up: one that was changed is both."""
+
 _STATE_OWN = frozenset(("title", "details", "coordformat", "annotation"))
 _SHAPE_OWN = frozenset(("pointlist", "x", "y", "radius", "x1", "y1", "x2", "y2", "closed"))
 _KEPT = frozenset((pieces.NAME, pieces.DESCRIPTION, "ndpa", shapes.SHAPE, shapes.ELLIPSE, ORIGINAL_ID))
@@ -97,7 +100,11 @@ def _annotation(state: Element, drawn: Element, glass: _Glass, context: ReadCont
     if state.text_of("coordformat") not in ("", "nanometers"):
         raise Invalid("The coordinates are not in nanometres.", code="unknown_unit")
     properties: dict[str, Any] = {}
-    reading.set_text(properties, pieces.NAME, state.text_of("title"))
+    title = state.text_of("title")
+    is_made_up = title == state.get(_NO_NAME).strip() != ""
+    is_class = not is_made_up and title != state.get(_NO_CLASS).strip()
+    if not is_made_up:
+        reading.set_text(properties, pieces.NAME, title)
     reading.set_text(properties, pieces.DESCRIPTION, state.text_of("details"))
     properties["ndpa"] = {
         "id": state.get("id"),
@@ -107,8 +114,8 @@ def _annotation(state: Element, drawn: Element, glass: _Glass, context: ReadCont
     }
     return NewAnnotation(
         geometry=_geometry(drawn, glass, properties, context),
-        class_name=reading.class_from_label(state.text_of("title")),
-        class_color=parse_color(drawn.get("color")),
+        class_name=reading.class_from_label(title) if is_class else None,
+        class_color=parse_color(drawn.get("color")) if is_class else None,
         properties=properties,
     )
 
@@ -172,10 +179,13 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
 
 
 def _state(count: int, row: Row, shape: str) -> str:
-    details = row.annotation.properties.get(pieces.DESCRIPTION)
+    properties = row.annotation.properties
+    details = properties.get(pieces.DESCRIPTION)
     title = row.annotation.class_name or row.name
+    mark = _NO_CLASS if properties.get(pieces.NAME) == title else _NO_NAME
+    own = "" if row.annotation.class_name is not None else f" {mark}={attribute(title)}"
     return (
-        f'<ndpviewstate id="{count}">\n<title>{text(title)}</title>\n'
+        f'<ndpviewstate id="{count}"{own}>\n<title>{text(title)}</title>\n'
         f"<details>{text(details if isinstance(details, str) else '')}</details>\n"
         f"<coordformat>nanometers</coordformat>\n{shape}</ndpviewstate>\n"
     )
