@@ -11,6 +11,7 @@ from pathserve.labels.values import (
     IGNORE,
     MAX_CLASSES,
     MAX_NAME,
+    STATE,
     Annotation,
     AnnotationClass,
     ClassSchema,
@@ -19,6 +20,7 @@ from pathserve.labels.values import (
     Layer,
     NewAnnotation,
     clean_name,
+    require_clear,
     require_name,
 )
 
@@ -28,6 +30,7 @@ __all__ = [
     "IGNORE",
     "MAX_CLASSES",
     "MAX_NAME",
+    "STATE",
     "Annotation",
     "AnnotationClass",
     "ClassSchema",
@@ -39,5 +42,6 @@ __all__ = [
     "NewAnnotation",
     "Texts",
     "clean_name",
+    "require_clear",
     "require_name",
 ]

@@ -20,6 +20,9 @@ MAX_CLASSES = IGNORE - BACKGROUND - 1
 EXHAUSTIVE = "exhaustive"
 """Property that marks an annotation as an exhaustively annotated area: true, or a list of class names."""
 
+STATE = "state"
+"""Property that names the review state of an annotation; what has none is a draft."""
+
 
 MAX_NAME = 200
 """Most characters of a name that people give to a project, slide, layer or class."""
@@ -46,6 +49,22 @@ def require_name(name: str, what: str) -> str:
 def clean_name(name: str, what: str) -> str:
     """Check a name as `require_name` does and give it without blanks around it."""
     return require_name(name.strip(), what)
+
+
+def require_clear(properties: Mapping[str, Any]) -> None:
+    """Refuse properties that are not clear where they decide how an annotation is counted, found and rasterized.
+
+    Raises
+    ------
+    Invalid
+        When the state is neither null nor a name, or the mark ``exhaustive`` neither true, false, nor a list of class
+        names.
+    """
+    state, mark = properties.get(STATE), properties.get(EXHAUSTIVE, False)
+    if state is not None:
+        require_name(state if isinstance(state, str) else "", "state")
+    if not (isinstance(mark, bool) or (isinstance(mark, list) and all(isinstance(name, str) for name in mark))):
+        raise Invalid("The property exhaustive is true, false, or a list of class names.", code="bad_exhaustive")
 
 
 @dataclass(frozen=True, slots=True)

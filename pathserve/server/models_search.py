@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pathserve.annotations import MAX_EDITS, Edit, Edited, LayerKind, NotEdited, Summary
-from pathserve.formats.geojson.geojson import FOREIGN_MEMBERS, SERVER_OWNED, check_exhaustive
-from pathserve.labels import EXHAUSTIVE, MAX_NAME, Layer, require_name
+from pathserve.formats.geojson.geojson import FOREIGN_MEMBERS, SERVER_OWNED
+from pathserve.labels import EXHAUSTIVE, MAX_NAME, Layer, require_clear, require_name
 
 _Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 _Revision = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
@@ -136,7 +136,7 @@ class EditModel(BaseModel):
         if self.class_ is not None:
             require_name(self.class_, "class name")
         if self.properties is not None and self.properties.get(EXHAUSTIVE) is not None:
-            check_exhaustive(self.properties[EXHAUSTIVE])
+            require_clear({EXHAUSTIVE: self.properties[EXHAUSTIVE]})
 
     def edit(self, found: Mapping[int, UUID]) -> Edit | None:
         """Give it as a value; None when no annotation has this number."""

@@ -187,6 +187,29 @@ def test_each_feature_is_counted_once(bring, either_way):
         assert report["conflicts_count"] == (1 if on_conflict == "new" else 0)
 
 
+ODD_STATES = (5, "", " ", "a\nb", "x" * 201, True, ["approved"], {})
+
+
+def test_a_state_is_a_name_or_refused(bring, store, slide, either_way):
+    states = ["approved", None, "draft", *ODD_STATES]
+    report = bring(text(*(feature(polygon(SQUARE, x), properties={"state": s}) for x, s in enumerate(states))))
+    assert [(i.index, i.code) for i in report.refused.named] == [(n, "bad_name") for n in range(3, len(states))]
+    assert {i.message for i in report.refused.named} == {"A state needs 1 to 200 printable characters."}
+    assert [a.properties for a in stored(store, slide)] == [{"state": "approved"}, {}, {}]
+    assert store.summary(AnnotationQuery(slide.id)).states == {"approved": 1, "draft": 2}
+
+
+def test_a_state_of_another_form_is_a_name_or_refused(bring):
+    states = ("approved", "x" * 201)
+    table = "wkt,state\n" + "".join(f"POINT ({x} 1),{state}\n" for x, state in enumerate(states))
+    marks = ({"id": None, "type": "Point", "properties": {"state": state}} for state in (*states, 5))
+    points = [{"type": "point", "center": [x, 2, 0], "user": {"pathserve": mark}} for x, mark in enumerate(marks)]
+    for file in (table.encode(), orjson.dumps({"name": "a", "elements": points})):
+        report = bring(file)
+        assert report.created == 1
+        assert {i.code for i in report.refused.named} == {"bad_name"}
+
+
 def test_what_is_the_same_of_many_features_is_said_once(bring):
     far = feature({"type": "Point", "coordinates": [1e9, 0]})
     many = bring(text(feature(polygon(SQUARE)), *[far] * (MAX_NAMED + 5))).refused

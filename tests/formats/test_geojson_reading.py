@@ -309,6 +309,7 @@ def test_what_is_the_servers_is_ignored_and_what_is_unknown_is_kept():
 
 def test_what_goes_without_saying_is_not_stored():
     assert one(feature(properties={"state": "draft", "objectType": "annotation"})).properties == {}
+    assert one(feature(properties={"state": None})).properties == {}
     said = {"state": "approved", "objectType": "detection"}
     assert one(feature(properties=said)).properties == said
 

@@ -119,7 +119,7 @@ def test_odd_texts_come_back(form, tmp_path):
     names = ['{"a":1}', '{"name":"b"}', "{", '{"a":1} ']
     point = {"type": "Point", "coordinates": [1.0, 2.0]}
     given = [
-        NewAnnotation(point, id=UUID(int=place), class_name=name, properties={"state": f"a{name}\0b", "note": "\0"})
+        NewAnnotation(point, id=UUID(int=place), class_name=name, properties={"remark": f"a{name}\0b", "note": "\0"})
         for place, name in enumerate(names, 1)
     ]
     data, wrote = write(form, given)

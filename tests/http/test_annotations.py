@@ -146,6 +146,26 @@ def test_conditional_writes(site, path: str) -> None:
     assert client.post(f"{one}/revert", json={"revision": 1}).status_code == 428
 
 
+@pytest.mark.parametrize("state", [5, "", "a\nb", "x" * 201, ["approved"]])
+def test_every_way_in_refuses_the_same_states(site, path: str, state: object) -> None:
+    client = site.client("annotator")
+    one = f"/api/annotations/{add(client, path)}"
+    odd = TRIANGLE | {"properties": {"state": state}}
+    match = {"if-match": '"r1"'}
+    for answer in (
+        client.put(one, json=odd, headers=match),
+        client.patch(one, json={"properties": {"state": state}}, headers=match),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (422, "bad_name")
+    (refused,) = client.post(path, json=[odd]).json()["refused"]
+    assert (refused["index"], refused["code"]) == (0, "bad_name")
+    edit = {"number": 1, "revision": 1, "state": state}
+    assert client.post(f"{path}/edits", json={"edits": [edit]}).status_code == 422
+    kept = client.patch(one, json={"properties": {"state": None, "score": "high"}}, headers=match).json()["properties"]
+    assert (kept["state"], kept["score"]) == ("draft", "high")
+    assert client.get(f"{path}/summary").json()["states"] == [{"name": "draft", "count": 1}]
+
+
 def test_a_feature_can_be_put_back_as_it_was_got(site, path: str) -> None:
     client = site.client("annotator")
     one = f"/api/annotations/{add(client, path)}"

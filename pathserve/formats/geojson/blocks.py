@@ -24,8 +24,8 @@ from pathserve.formats.geojson.json_text import (
     read_member,
 )
 from pathserve.formats.json_head import BYTE_ORDER_MARK
-from pathserve.labels import Columns, FeatureIssue, NewAnnotation, Texts
-from pathserve.labels.columns import score_of, state_of
+from pathserve.labels import STATE, Columns, FeatureIssue, NewAnnotation, Texts, require_clear
+from pathserve.labels.columns import score_of
 from pathserve.native import kernels_of
 
 BLOCK_BYTES = 4 * 1024 * 1024
@@ -385,10 +385,16 @@ class Blocks:
             except orjson.JSONDecodeError:
                 odd.append(row)
                 continue
-            changed[row] = orjson.dumps(value) if value else b""
             if found.flags[row] & scan.INSPECT:
-                states[row] = state_names.setdefault(state_of(value, _DEFAULT_STATE), len(state_names))
+                if value.get(STATE, _DEFAULT_STATE) is None:
+                    del value[STATE]
+                state = value.get(STATE, _DEFAULT_STATE)
+                if not _is_state(state):
+                    odd.append(row)
+                    continue
+                states[row] = state_names.setdefault(state, len(state_names))
                 found.scores[row] = score_of(value)
+            changed[row] = orjson.dumps(value) if value else b""
         if changed:
             properties = Texts.of(changed.get(row, text) for row, text in enumerate(properties))
         columns = Columns(
@@ -431,6 +437,14 @@ class Blocks:
                     self._context.colors.setdefault(classified.name, classified.color)
         places = found.class_at[:rows]
         return tuple(names), table[places], np.flatnonzero(odd[places])
+
+
+def _is_state(value: object) -> bool:
+    try:
+        require_clear({STATE: value})
+    except Invalid:
+        return False
+    return True
 
 
 def read_found(found: Found, context: ReadContext, changed: Changed | None = None) -> NewAnnotation | FeatureIssue:

@@ -11,7 +11,8 @@ What a Feature brings along is kept as it was:
   the geometry.
 - ``asDrawn`` is the outline as it was before its repair; see `pathserve.formats.geojson.as_drawn`.
 - Members that the server owns (`SERVER_OWNED`) are ignored; all other properties are kept.
-- ``state: draft`` and ``objectType: annotation`` are what a Feature without them means, so they are not stored.
+- ``state: draft`` (or null) and ``objectType: annotation`` are what a Feature without them means, so they are not
+  stored.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,7 +33,7 @@ from pathserve.formats.geojson.json_text import RECORD_SEPARATOR, Found, find_fe
 from pathserve.formats.ids import ID_REPLACED, read_id
 from pathserve.geometry import Size
 from pathserve.geometry.gate import Gate
-from pathserve.labels import EXHAUSTIVE, Annotation, FeatureIssue, NewAnnotation
+from pathserve.labels import STATE, Annotation, FeatureIssue, NewAnnotation, require_clear
 
 SERVER_OWNED = frozenset(("author", "revision", "layer", "provenance", "created", "updated", "number", "slide"))
 """Properties that only the server writes; what stands there in the input is ignored."""
@@ -44,7 +45,7 @@ MAX_REPAIR_SECONDS = 10.0
 """Processor time that one text may take for outlines that have to be repaired; what comes after is refused."""
 
 
-_DEFAULTS = {"state": "draft", "objectType": "annotation"}
+_DEFAULTS = {STATE: "draft", "objectType": "annotation"}
 GEOMETRIES = frozenset(
     ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection")
 )
@@ -186,26 +187,15 @@ def _parse_properties(given: dict[str, Any], notes: list[tuple[str, str]]) -> tu
         for key, value in given.items()
         if key != "classification" and key not in SERVER_OWNED and not (key in _DEFAULTS and _DEFAULTS[key] == value)
     }
-    check_exhaustive(properties.get(EXHAUSTIVE, False))
+    if properties.get(STATE, _DEFAULTS[STATE]) is None:
+        del properties[STATE]
+    require_clear(properties)
     classified = parse_classification(given.get("classification"))
     if classified.note is not None:
         notes.append(("bad_color", classified.note))
     if classified.rest:
         properties["classification"] = classified.rest
     return properties, classified
-
-
-def check_exhaustive(value: object) -> None:
-    """Refuse a mark that is not clear: it decides what in a mask is background and what is unknown.
-
-    Raises
-    ------
-    Invalid
-        When it is neither true, false, nor a list of class names.
-    """
-    if isinstance(value, bool) or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
-        return
-    raise Invalid("The property exhaustive is true, false, or a list of class names.", code="bad_exhaustive")
 
 
 def _keep_foreign_members(item: dict[str, Any], properties: dict[str, Any]) -> None:
