@@ -214,6 +214,31 @@ def test_what_a_format_has_no_room_for_is_named_and_the_rest_comes_back(name, an
         assert after == pytest.approx(before, rel=0.01)
 
 
+@pytest.mark.parametrize("name", MARKED)
+def test_characters_that_xml_does_not_have_come_back(name, folder):
+    point = {"type": "Point", "coordinates": [1.0, 2.0]}
+    texts = ["a\ufffe\uffff", "\ufffe", "\x0b", "a\x0b\x00b", " \t", "\\ufffe \u2028\x85\x7f"]
+    items = [NewAnnotation(point, uuid4(), None, None, {"name": t, "note": t, t: [t]}) for t in texts]
+    text, losses = written(name, items)
+    assert not losses
+    found = by_id(read_again(folder, text)[1])
+    assert [dict(found[item.id].properties) for item in items] == [item.properties for item in items]
+
+
+@pytest.mark.parametrize("first", ["Tumor", "Tumor holes", "Tumor holes holes"])
+def test_a_class_that_is_named_as_asap_names_holes_keeps_its_colour(first, folder):
+    shell = [[0.0, 0.0], [100.0, 0.0], [100.0, 100.0], [0.0, 100.0], [0.0, 0.0]]
+    ring = {"type": "Polygon", "coordinates": [shell, [[x / 2 + 10, y / 2 + 10] for x, y in shell]]}
+    names = ["Tumor", "Tumor holes", "Tumor holes holes"]
+    schema = ClassSchema(tuple(AnnotationClass(name, (n, n, n), n) for n, name in enumerate(names, 1)))
+    items = [NewAnnotation(ring, uuid4(), name) for name in sorted(names, key=lambda name: name != first)]
+    out = io.BytesIO()
+    registry.by_name("asap").write(iter([Columns.of(items)]), out, WriteContext(slide=FRAME, schema=schema))
+    _, found = read_again(folder, out.getvalue())
+    told = {i.class_name: (i.class_color, i.geometry == ring) for i in found}
+    assert told == {name: ((n, n, n), True) for n, name in enumerate(names, 1)}
+
+
 def test_what_has_no_class_comes_back_from_ndpa_without_one(folder):
     point = {"type": "Point", "coordinates": [1.0, 2.0]}
     given = [(None, {}), (None, {"name": " a line "}), ("Tumor", {"name": "b"})]

@@ -9,7 +9,7 @@ ASAP refuses a file whose annotations name a group that is not listed, so a writ
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -170,6 +170,7 @@ def _geometry(
 def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> None:
     """Write a file; holes become annotations of a group below the class's, each piece with a mark for our reader."""
     groups: dict[str, tuple[str, str]] = {}
+    classes = {known.name for known in context.schema}
     file.write(b'<?xml version="1.0"?>\n<ASAP_Annotations>\n\t<Annotations>\n')
     for row in pieces.rows(blocks, context, marked=True):
         annotation = row.annotation
@@ -178,9 +179,10 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
         color = hex_color(annotation.class_color) if annotation.class_color else _NEUTRAL
         group = annotation.class_name or _NO_GROUP
         if annotation.class_name is not None:
+            classes.add(group)
             groups.setdefault(group, (_NO_GROUP, color))
         for piece, mark in zip(split, pieces.marks(row, split), strict=True):
-            own = group + _HOLES_OF if piece.hole else group
+            own = _holes_of(group, classes) if piece.hole else group
             if piece.hole:
                 groups.setdefault(own, (group, color))
             kind, ring = _typed(piece, annotation)
@@ -190,6 +192,14 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
         line = f"\t\t<Group Name={attribute(name)} PartOfGroup={attribute(parent)} Color={attribute(color)}>"
         file.write(f"{line}<Attributes /></Group>\n".encode())
     file.write(b"\t</AnnotationGroups>\n</ASAP_Annotations>\n")
+
+
+def _holes_of(group: str, classes: Collection[str]) -> str:
+    """Name the group of a class's holes, as no class is named."""
+    name = group + _HOLES_OF
+    while name in classes:
+        name += _HOLES_OF
+    return name
 
 
 def _typed(piece: pieces.Piece, annotation: NewAnnotation) -> tuple[str, Any]:

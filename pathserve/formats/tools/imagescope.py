@@ -188,8 +188,9 @@ def write(blocks: Iterator[Columns], file: BinaryIO, context: WriteContext) -> N
 def _region(piece: Piece, mark: Mark, annotation: NewAnnotation, place: tuple[int, int]) -> str:
     count, of = place
     kind, ring = _typed(piece, annotation, alone=of == 1)
-    text = annotation.properties.get(pieces.NAME)
-    head = f'<Region Id="{count}" Type="{kind}" Selected="0" Text={attribute(text if isinstance(text, str) else "")}'
+    name = annotation.properties.get(pieces.NAME)
+    text = name if isinstance(name, str) and name.strip() else ""
+    head = f'<Region Id="{count}" Type="{kind}" Selected="0" Text={attribute(text)}'
     measured = annotation.properties.get("measurements")
     known = measured if isinstance(measured, Mapping) and mark.piece == 0 else {}
     for name in _MEASUREMENTS:

@@ -61,7 +61,8 @@ class Mark:
         members |= {name: value for name, value in more.items() if value is not None}
         if self.colored is not None:
             members[_CLASS] = write_classification(*self.colored, None)
-        return orjson.dumps(members).decode()
+        # XML can hold all that stands in JSON but these two, which JSON can say otherwise.
+        return orjson.dumps(members).decode().replace("\ufffe", r"\ufffe").replace("\uffff", r"\uffff")
 
     @classmethod
     def parse(cls, value: object) -> "Mark | None":
