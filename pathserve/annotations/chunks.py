@@ -51,7 +51,7 @@ from pathserve.annotations import first_form, json_numbers
 from pathserve.annotations.chunk_shapes import Shapes, loaded_kernels, unpack_shapes
 from pathserve.annotations.packing import Packer, Unpacker, damaged
 from pathserve.errors import Unsupported
-from pathserve.labels import Columns, Texts
+from pathserve.labels import Columns, GeometryKind, Texts
 from pathserve.labels.columns import areas
 
 Ints = npt.NDArray[np.int64]
@@ -176,7 +176,7 @@ class Chunk:
     def attributes(self) -> Attributes:
         """Unpack the attributes alone."""
         source, count = Unpacker(self._section(_ATTRIBUTES)), self._rows
-        names = _object(source.text())
+        class_names, state_names, layer = _names(source.text())
         ids = source.bytes_of(16 * count).reshape(count, 16)
         kernels = loaded_kernels() if self._form.has_kernels else None
         if kernels is None:
@@ -188,6 +188,10 @@ class Chunk:
         for array in told:
             array.flags.writeable = False
         numbers, revisions, firsts, kinds, classes, states, exhaustive, scores, boxes = told
+        # Machine code looks names up by these.
+        _require_within(kinds, min(GeometryKind), max(GeometryKind))
+        _require_within(classes, -1, len(class_names) - 1)
+        _require_within(states, 0, len(state_names) - 1)
         return Attributes(
             ids=ids,
             numbers=numbers,
@@ -195,14 +199,14 @@ class Chunk:
             firsts=firsts,
             kinds=kinds,
             classes=classes,
-            class_names=tuple(names["classes"]),
+            class_names=class_names,
             states=states,
-            state_names=tuple(names["states"]),
+            state_names=state_names,
             exhaustive=exhaustive,
             scores=scores,
             boxes=boxes,
             areas=areas,
-            layer=names["layer"],
+            layer=layer,
         )
 
     def columns(
@@ -337,6 +341,22 @@ def assemble(
 
 def _pack(raw: Any) -> bytes:  # noqa: ANN401 - bytes, or an array of them
     return bytes(imagecodecs.zstd_encode(raw, level=_LEVEL)) if len(raw) else b""
+
+
+def _names(text: bytes) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Read what `names_text` writes."""
+    names = _object(text)
+    classes, states, layer = (names.get(name) for name in ("classes", "states", "layer"))
+    if not (isinstance(classes, list) and isinstance(states, list) and isinstance(layer, str)):
+        raise damaged()
+    if not all(isinstance(name, str) for name in (*classes, *states)):
+        raise damaged()
+    return tuple(classes), tuple(states), layer
+
+
+def _require_within(values: npt.NDArray[Any], least: int, most: int) -> None:
+    if len(values) and not least <= int(values.min()) <= int(values.max()) <= most:
+        raise damaged()
 
 
 def names_text(columns: Columns) -> bytes:

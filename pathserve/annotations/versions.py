@@ -90,11 +90,7 @@ def find_current(tx: Transaction, reader: ChunkReader, feature_id: UUID) -> Anno
         if place is None:
             return None
         found = _in_chunk(tx, reader, place)
-    if is_name_of_removed(found.layer):
-        number = int(found.layer[1:])
-        layer = layers_at(tx, found.slide, current_revision(tx, found.slide))[number].layer.name
-        found = replace(found, layer=layer, deleted=True)
-    return found
+    return replace(_with_last_name(tx, found), deleted=True) if is_name_of_removed(found.layer) else found
 
 
 def read_history(tx: Transaction, reader: ChunkReader, feature_id: UUID) -> list[Annotation]:
@@ -107,7 +103,16 @@ def read_history(tx: Transaction, reader: ChunkReader, feature_id: UUID) -> list
     if place is None and not rows:
         place = find_places(tx, [feature_id]).get(feature_id)
     places = [] if place is None else [place for _, place in each_version(tx, reader, place)]
-    return [_in_chunk(tx, reader, place) for place in reversed(places)] + [to_annotation(row) for row in rows]
+    found = [_in_chunk(tx, reader, place) for place in reversed(places)] + [to_annotation(row) for row in rows]
+    return [_with_last_name(tx, each) for each in found]
+
+
+def _with_last_name(tx: Transaction, found: Annotation) -> Annotation:
+    """Name a removed layer as it was called last."""
+    if not is_name_of_removed(found.layer):
+        return found
+    layers = layers_at(tx, found.slide, current_revision(tx, found.slide))
+    return replace(found, layer=layers[int(found.layer[1:])].layer.name)
 
 
 def _in_chunk(tx: Transaction, reader: ChunkReader, place: Place) -> Annotation:

@@ -179,6 +179,27 @@ def test_a_part_that_is_not_asked_for_is_not_read():
         damaged_json.columns(with_properties=True)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"classes": np.array([1], np.int32)},
+        {"classes": np.array([-2], np.int32)},
+        {"states": np.array([1], np.int32)},
+        {"states": np.array([-1], np.int32)},
+        {"kinds": np.array([8], np.uint8)},
+        {"kinds": np.array([0], np.uint8)},
+        {"class_names": ()},
+        {"class_names": (7,)},
+        {"layer": None},
+    ],
+)
+def test_a_row_says_nothing_that_has_no_name(changed):
+    columns = Columns.of([NewAnnotation({"type": "Point", "coordinates": [1.5, 2]}, class_name="A")])
+    assert Chunk(encode_chunk(columns)).attributes().class_names == ("A",)
+    with pytest.raises(Corrupt):
+        Chunk(encode_chunk(replace(columns, **changed))).attributes()
+
+
 @pytest.mark.parametrize("version", [0, VERSION + 1])
 def test_another_version_is_refused_as_such_and_not_as_damage(version):
     data = bytearray(encode_chunk(Columns.of([NewAnnotation({"type": "Point", "coordinates": [1, 2]})])))

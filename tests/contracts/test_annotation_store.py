@@ -1039,6 +1039,7 @@ def test_layers_are_renamed_and_taken_away_as_revisions(store: AnnotationStore, 
         store.replace(gone.id, square(0, 0), expected=1, author="ada")
     assert store.edit_many(slide, [Edit(gone.id, 1, deleted=True)], author="x") == [NotEdited(gone.id, None, False)]
     assert len(store.add(slide, cells[:3], layer="new", author="ada").refused) == 3
+    assert {each.layer for each in store.history(_id(gone))} == {gone.layer}
     assert layers.restore(slide, "new", author="ada") == 5
     assert store.counts([slide]) == {slide: 21}
     assert store.replace(gone.id, square(0, 0), expected=1, author="ada").layer == "new"
