@@ -41,7 +41,7 @@ export function FrameFields({ frame, onChange }: Props): JSX.Element {
         />
         <TextField
           label="Micrometres per pixel"
-          hint="if not the slide's"
+          hint="of micrometres, if not the slide's"
           placeholder="0.25 or 0.25,0.25"
           value={mpp}
           onInput={set('mpp')}
