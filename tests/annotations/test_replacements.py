@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from pathserve.annotations import AnnotationQuery, AnnotationStore, CompactionRule, Edit
-from pathserve.annotations.bulk import sweep_unpublished
+from pathserve.annotations.bulk import BulkWriter, sweep_unpublished
 from pathserve.annotations.chunk_reader import ChunkReader
 from pathserve.annotations.replacements import LAID_AT_ONCE
 from pathserve.annotations.successors import settle_places
@@ -77,6 +77,16 @@ def bring(db: Any, slide: str, new: list[NewAnnotation]) -> int:
 
 def left(db: Database) -> list[Row]:
     return db.read(lambda tx: tx.rows("select batch, count(*) from replacement group by batch"))
+
+
+def end(db: Database, bulk: BulkWriter, how: str) -> None:
+    """Let an import that was stopped clear what it wrote, or be swept as one whose process was killed."""
+    if how == "left":
+        bulk._db = db  # nobody interrupts this time
+        bulk.__exit__(None, None, None)
+    else:
+        db.write(lambda tx: tx.run("update batch set touched = '2000' where revision is null"))
+        assert sweep_unpublished(db) == 1
 
 
 def touch_each(db: Database, slide: str, count: int) -> None:
@@ -149,12 +159,7 @@ def test_what_was_laid_ready_and_not_published_leaves_no_trace(db: Database, sli
     with pytest.raises(KeyboardInterrupt):
         bulk.publish()
     assert [count for _, count in left(db)] != []
-    if how == "left":
-        bulk._db = db  # nobody interrupts this time
-        bulk.__exit__(None, None, None)
-    else:
-        db.write(lambda tx: tx.run("update batch set touched = '2000' where revision is null"))
-        assert sweep_unpublished(db) == 1
+    end(db, bulk, how)
     assert left(db) == []
     assert list(AnnotationStore(db).each(AnnotationQuery(slide))) == before
     assert {len(AnnotationStore(db).history(a.id)) for a in before[::100]} == {2}
@@ -349,12 +354,7 @@ def test_chunks_written_anew_and_not_published_leave_no_trace(db: Database, slid
     with pytest.raises(KeyboardInterrupt):
         bulk.publish()
     assert told(db, slide) == before
-    if how == "left":
-        bulk._db = db  # nobody interrupts this time
-        bulk.__exit__(None, None, None)
-    else:
-        db.write(lambda tx: tx.run("update batch set touched = '2000' where revision is null"))
-        assert sweep_unpublished(db) == 1
+    end(db, bulk, how)
     assert count(db, "chunk where replaces is not null") == 0
     assert told(db, slide) == before
 

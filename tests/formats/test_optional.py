@@ -22,5 +22,7 @@ def test_shared_libraries_of_a_package_are_read_before_it_is_imported(tmp_path, 
 
 def test_a_package_that_is_not_there_is_refused_with_what_to_install():
     assert read_libraries("pathserve_made_up") == 0
-    with pytest.raises(Unsupported, match=r"pathserve\[geo\]"):
+    with pytest.raises(Unsupported) as caught:
         load("pathserve_made_up.inner", "geo")
+    assert caught.value.code == "package_missing"
+    assert caught.value.message == "This format needs a further package: pip install 'pathserve[geo]'."
