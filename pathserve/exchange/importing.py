@@ -94,7 +94,7 @@ def import_file(
 ) -> ImportReport:
     """Import a file as one revision; nothing of it is there before all of it is.
 
-    Memory: about 100 MB for the reader of GeoJSON, and what `BulkWriter` takes; for an object without an id 8 bytes more.
+    Memory: about 100 MB for the reader of GeoJSON, and what `BulkWriter` takes; 8 bytes more for an object without id.
 
     Parameters
     ----------
