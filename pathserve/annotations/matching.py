@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -96,8 +97,7 @@ def match_columns(query: AnnotationQuery, columns: Columns, rows: Rows, authors:
         Author by revision, for a filter that asks for them.
     """
     if query.polygon is not None and len(rows):
-        area = polygon_of(query.polygon)
-        shapely.prepare(area)
+        area = _prepared(polygon_of(query.polygon), get_ident())
         rows = rows[shapely.intersects(area, shapes_of(columns.take(rows)))]
     if query.text and len(rows):
         rows = _with_text(query.text, columns.properties, rows)
@@ -132,6 +132,14 @@ def _polygon_of(positions: tuple[tuple[float, float], ...]) -> BaseGeometry:
     if area.is_empty or not area.area:
         raise Invalid("A polygon to search in encloses an area.")
     return area
+
+
+@lru_cache(maxsize=64)
+def _prepared(area: BaseGeometry, _thread: int) -> BaseGeometry:
+    """Prepare a copy for one thread alone: GEOS makes the indexes of a prepared area when they are first asked for."""
+    own: BaseGeometry = shapely.from_wkb(shapely.to_wkb(area))
+    shapely.prepare(own)
+    return own
 
 
 def shapes_of(columns: Columns) -> npt.NDArray[np.object_]:
