@@ -71,6 +71,21 @@ def test_every_error_code_of_the_server_is_documented() -> None:
         assert f"| `{code}` |" in page, code
 
 
+def test_every_error_code_of_files_is_documented_and_is_there() -> None:
+    rooms = {"formats", "exchange", "geometry", "labels", "masks"}
+    texts = "".join(path.read_text() for path in SOURCES if rooms & set(path.relative_to(REPOSITORY).parts))
+    codes = set(re.findall(r'(?:code=|code = |FeatureIssue\(\w+, )"(\w+)"', texts))
+    assert len(codes) > 100
+    cells = [*table_cells("formats.md"), *table_cells("http.md")]
+    told = {code for cell in cells for code in re.findall(r"`(\w+)`", cell)}
+    assert codes - told == set()
+    section = (REFERENCE / "formats.md").read_text().split("### Codes of what is refused")[1]
+    ours = "".join(path.read_text() for path in SOURCES)
+    for cell in re.findall(r"(?m)^\| (`.*?) \|", section):
+        for code in re.findall(r"`(\w+)`", cell):
+            assert f'"{code}"' in ours, code
+
+
 def links() -> list[tuple[Path, str]]:
     pages = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *(REPOSITORY / "docs").rglob("*.md")]
     pages += [
