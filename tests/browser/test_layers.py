@@ -72,6 +72,16 @@ def test_a_layer_is_made_drawn_into_renamed_deleted_and_brought_back_by_keys_alo
     assert site.only()["properties"]["layer"] == "Consensus"
 
 
+def to_and_fro(reader) -> None:
+    """Show another tab of the panel and this one again, with the focus on the page."""
+    leave = "document.activeElement.blur()"
+    for name in ("Slide", "Annotate"):
+        reader.page.get_by_role("tab", name=name).evaluate(f"(tab) => {{ {leave}; tab.click() }}")
+        expect(reader.page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+    reader.settle()  # what takes the focus when it is shown has taken it
+    assert reader.page.evaluate("document.activeElement === document.body")
+
+
 def test_the_focus_is_never_lost_while_a_layer_is_edited(site, reader) -> None:
     site.add([SHELL])
     reader.open(**VIEW)
@@ -83,6 +93,9 @@ def test_the_focus_is_never_lost_while_a_layer_is_edited(site, reader) -> None:
     reader.key("Enter")
     opener = page.get_by_role("button", name="Rename or delete Read twice")
     expect(opener).to_be_focused()
+    to_and_fro(reader)
+    expect(opener).not_to_be_focused()
+    opener.focus()
     reader.key("Enter")
     expect(page.get_by_label("New name of Read twice")).to_be_focused()
     page.get_by_role("button", name="Delete…").focus()
@@ -97,7 +110,11 @@ def test_the_focus_is_never_lost_while_a_layer_is_edited(site, reader) -> None:
     reader.key("Enter")
     page.get_by_role("button", name="Delete", exact=True).focus()
     reader.key("Enter")
-    expect(page.get_by_role("button", name="Bring it back")).to_be_focused()
+    back = page.get_by_role("button", name="Bring it back")
+    expect(back).to_be_focused()
+    to_and_fro(reader)
+    expect(back).not_to_be_focused()
+    back.focus()
     reader.key("Enter")
     expect(layer_row(reader, "Read twice")).to_be_visible()
 

@@ -44,6 +44,12 @@ describe('layers', () => {
     expect(target.value).toBe('c')
   })
 
+  it('give the focus to their new row once', async () => {
+    answer = layer('c')
+    await desk.rename('a/b', 'c')
+    expect([desk.takeRenamed('a/b'), desk.takeRenamed('c'), desk.takeRenamed('c')]).toEqual([false, true, false])
+  })
+
   it('are shown when they are drawn into', () => {
     interaction.toggleLayer('a/b')
     desk.drawInto('a/b')

@@ -18,8 +18,8 @@ export class LayerDesk {
   /** The layer that was taken away last, as long as that can be undone here. */
   readonly removed = signal<string | null>(null)
 
-  /** The layer that was given another name last: its row is a new one, and takes the focus of the one before. */
-  renamed: string | null = null
+  /** The layer that was given another name last, until its new row has asked. */
+  private renamed: string | null = null
 
   constructor(private readonly parts: LayerParts) {}
 
@@ -51,6 +51,13 @@ export class LayerDesk {
         interaction.toggleLayer(made.name)
       }
     })
+  }
+
+  /** Whether a row is that of a layer just renamed, and takes the focus of the row before: told once. */
+  takeRenamed(layer: string): boolean {
+    if (this.renamed !== layer) return false
+    this.renamed = null
+    return true
   }
 
   /** Take a layer away with all that is on it. */

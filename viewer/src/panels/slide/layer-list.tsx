@@ -25,8 +25,11 @@ function LoadNote({ workspace }: { workspace: Workspace }): JSX.Element | null {
 function DeskNote({ workspace }: { workspace: Workspace }): JSX.Element {
   const { problem, removed } = workspace.layerDesk
   const back = useRef<HTMLButtonElement>(null)
-  // What had the focus has gone with the layer.
+  // What had the focus has gone with the layer; a list that is shown again has lost nothing.
+  const shown = useRef(removed.value)
   useEffect(() => {
+    if (shown.current === removed.value) return
+    shown.current = removed.value
     if (document.activeElement === document.body) back.current?.focus()
   }, [removed.value])
   return (

@@ -18,7 +18,7 @@ export function LayerRow({ workspace, layer }: Props): JSX.Element {
   const { name, author, kind, annotations } = layer
   const [editing, opener] = [useSignal(false), useRef<HTMLButtonElement>(null)]
   useEffect(() => {
-    if (layerDesk.renamed === name && document.activeElement === document.body) opener.current?.focus()
+    if (layerDesk.takeRenamed(name) && document.activeElement === document.body) opener.current?.focus()
   }, [])
   const shown = !interaction.hiddenLayers.value.has(name)
   // The reader's own layer is where things go that are told to go nowhere else.
