@@ -123,6 +123,12 @@ class Site:
         assert found["next"] is None
         return list(found["features"])
 
+    def on_field(self) -> dict[str, dict[str, Any]]:
+        """All annotations of the slide with nuclei, by id."""
+        found = self.get(f"/api/slides/{self.field}/annotations", limit=10_000).json()
+        assert found["next"] is None
+        return {feature["id"]: feature for feature in found["features"]}
+
     def only(self) -> dict[str, Any]:
         """The one annotation of the slide."""
         (feature,) = self.annotations()
@@ -391,3 +397,27 @@ def open_reader(site: Site, browser: Browser) -> Iterator[OpenReader]:
 def reader(open_reader: OpenReader) -> Reader:
     """An annotator at a screen of 1280 x 800 pixels."""
     return open_reader()
+
+
+def _shown(feature: dict[str, Any]) -> tuple[Any, Any]:
+    return feature["geometry"], feature["properties"]["classification"]["name"]
+
+
+@pytest.fixture
+def field_as_it_was(site: Site) -> Iterator[dict[str, dict[str, Any]]]:
+    """Bring the slide with nuclei back to what it was after the test, deleted ones too; gives its features by id."""
+    before = site.on_field()
+    yield dict(before)
+    for identity, feature in site.on_field().items():
+        old = before.pop(identity, None)
+        path = f"/api/annotations/{identity}"
+        tag = {"if-match": f'"r{feature["properties"]["revision"]}"'}
+        if old is None:
+            site.request("DELETE", path, headers=tag)
+        elif _shown(old) != _shown(feature):
+            site.request("PUT", path, json=old, headers=tag)
+    for identity, old in before.items():
+        versions = site.get(f"/api/annotations/{identity}/revisions").json()["items"]
+        newest = max(version["revision"] for version in versions)
+        body = {"revision": old["properties"]["revision"]}
+        site.request("POST", f"/api/annotations/{identity}/revert", json=body, headers={"if-match": f'"r{newest}"'})

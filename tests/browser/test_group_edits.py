@@ -6,9 +6,7 @@ from collections import Counter
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_cells import VIEW, box, class_of, counts_shown, field_as_it_was, nuclei
-
-__all__ = ["field_as_it_was"]
+from tests.browser.test_cells import VIEW, box, class_of, counts_shown, nuclei
 
 pytestmark = pytest.mark.browser
 

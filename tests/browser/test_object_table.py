@@ -7,10 +7,6 @@ import pytest
 import shapely
 from playwright.sync_api import expect
 
-from tests.browser.test_cells import field_as_it_was
-
-__all__ = ["field_as_it_was"]
-
 pytestmark = pytest.mark.browser
 
 VIEW = {"x": 750, "y": 750, "z": 1}
@@ -25,9 +21,7 @@ IN_SIGHT = """() => {
 
 
 def nuclei(site) -> dict[int, dict]:
-    found = site.get(f"/api/slides/{site.field}/annotations", limit=10_000).json()
-    assert found["next"] is None
-    return {feature["properties"]["number"]: feature for feature in found["features"]}
+    return {feature["properties"]["number"]: feature for feature in site.on_field().values()}
 
 
 def area(feature: dict) -> float:
