@@ -27,7 +27,7 @@ import shapely.geometry
 
 from benchmarks.make_cells import HEAD, TAIL
 from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas
-from pathserve.annotations.revision_log import revision_log
+from pathserve.annotations.revisions import revision_log
 from pathserve.db import Database, open_database
 from pathserve.exchange import ExportOptions, ImportOptions, begin_export, import_file
 from pathserve.formats.contract import SlideFrame

@@ -5,8 +5,7 @@ from pathserve.annotations.compaction import CompactionRule
 from pathserve.annotations.differences import Difference, conflict_message
 from pathserve.annotations.edits import MAX_EDITS, Edit, Edited, NotEdited
 from pathserve.annotations.found_edits import EditedFound, edit_found
-from pathserve.annotations.layer_table import Layers
-from pathserve.annotations.layers import LayerKind
+from pathserve.annotations.layers import LayerKind, Layers
 from pathserve.annotations.query import AnnotationPage, AnnotationQuery, Order, Summary
 from pathserve.annotations.revisions import Change
 from pathserve.annotations.rows import DEFAULT_STATE

@@ -1,11 +1,11 @@
-"""Layers of a slide, as they are and as they were. Functions on an open transaction."""
+"""Layers of a slide, as they are and as they were: `Layers`, and functions on an open transaction."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from pathserve.annotations.counting import count_by_layer
 from pathserve.annotations.revisions import begin_revision, lock_slide, note_change
-from pathserve.db import Transaction, as_int, now
+from pathserve.db import Database, Transaction, as_int, now
 from pathserve.errors import Conflict, Invalid, NotFound
 from pathserve.labels import Layer, require_name
 
@@ -21,6 +21,42 @@ class LayerState:
 
     layer: Layer
     deleted: bool
+
+
+class Layers:
+    """Layers as rooms above see them; every method is one transaction and blocks its thread."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def make(self, slide: str, name: str, *, author: str, kind: LayerKind = "author") -> Layer:
+        """Make an empty layer.
+
+        Raises
+        ------
+        Conflict
+            When the slide has a layer of this name.
+        """
+        require_layer_name(name)
+
+        def work(tx: Transaction) -> Layer:
+            if tx.row("select 1 from layer where slide = ? and name = ?", slide, name) is not None:
+                raise Conflict("This slide has a layer of this name.")
+            return ensure_layer(tx, slide, name, author=author, kind=kind)
+
+        return self._db.write(work)
+
+    def rename(self, slide: str, layer: str, name: str, *, author: str) -> int:
+        """Give a layer another name; raises as `rename_layer`. Gives the revision that did it."""
+        return self._db.write(lambda tx: rename_layer(tx, slide, layer, name, author=author))
+
+    def remove(self, slide: str, layer: str, *, author: str) -> int:
+        """Take a layer with all that is on it away; raises as `remove_layer`."""
+        return self._db.write(lambda tx: remove_layer(tx, slide, layer, author=author))
+
+    def restore(self, slide: str, layer: str, *, author: str) -> int:
+        """Bring a layer back that was taken away; raises as `restore_layer`."""
+        return self._db.write(lambda tx: restore_layer(tx, slide, layer, author=author))
 
 
 def require_layer_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Revisions of a slide: one number for each state of all its annotations. Functions on an open transaction."""
+"""Revisions of a slide: one number for each state of all its annotations, and what each did."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from pathserve.db import Statement, Transaction, as_int, as_real, now, placeholders
+from pathserve.db import Database, Statement, Transaction, as_int, as_real, now, placeholders
 from pathserve.errors import Invalid, NotFound
 
 Box = tuple[float, float, float, float]
@@ -223,27 +223,36 @@ def union_of(boxes: Iterable[Box]) -> Box:
     return min(x0s), min(y0s), max(x1s), max(y1s)
 
 
-def read_changes(tx: Transaction, slide: str, *, since: int, limit: int) -> list[Change]:
-    """List what revisions after ``since`` did, oldest first; a revision stands there whole or not at all.
+def revision_log(db: Database, slide: str) -> dict[int, tuple[str, datetime]]:
+    """Give author and moment of every revision, for those who give many annotations away; about 200 bytes each."""
+    rows = db.read(lambda tx: tx.rows("select revision, author, at from revision where slide = ?", slide))
+    return {as_int(revision): (str(author), datetime.fromisoformat(str(at))) for revision, author, at in rows}
 
-    More than ``limit`` changes are given when one revision alone has more.
+
+def changes_since(db: Database, slide: str, revision: int, *, limit: int) -> list[Change]:
+    """List what the revisions after one did, oldest first, for whoever follows a slide.
+
+    A revision's changes are given whole or not at all, so the last one's number is where to go on; there may be
+    more than ``limit`` of them when one revision alone has more.
     """
-    rows = tx.rows(
-        "select c.revision, r.author, r.at, coalesce(n.name, l.name), c.kind, c.size, c.ids, c.x0, c.y0, c.x1, c.y1 "
-        "from change c join revision r on r.slide = c.slide and r.revision = c.revision "
-        "join layer l on l.id = c.layer "
-        "left join layer_change n on n.layer = c.layer and n.revision = "
-        "(select max(m.revision) from layer_change m where m.layer = c.layer and m.revision <= c.revision) "
-        "where c.slide = ? and c.revision > ? order by c.revision, c.layer, c.kind limit ?",
-        slide,
-        since,
-        limit + 1,
+    rows = db.read(
+        lambda tx: tx.rows(
+            "select c.revision, r.author, r.at, coalesce(n.name, l.name), c.kind, c.size, c.ids, "
+            "c.x0, c.y0, c.x1, c.y1 from change c "
+            "join revision r on r.slide = c.slide and r.revision = c.revision join layer l on l.id = c.layer "
+            "left join layer_change n on n.layer = c.layer and n.revision = "
+            "(select max(m.revision) from layer_change m where m.layer = c.layer and m.revision <= c.revision) "
+            "where c.slide = ? and c.revision > ? order by c.revision, c.layer, c.kind limit ?",
+            slide,
+            revision,
+            limit + 1,
+        )
     )
     if len(rows) > limit and rows[0][0] != rows[limit][0]:
         rows = [row for row in rows if row[0] != rows[limit][0]]
     return [
         Change(
-            revision=as_int(revision),
+            revision=as_int(number),
             author=str(author),
             at=datetime.fromisoformat(str(at)),
             layer=str(layer),
@@ -252,5 +261,5 @@ def read_changes(tx: Transaction, slide: str, *, since: int, limit: int) -> list
             ids=() if ids is None else tuple(UUID(i) for i in orjson.loads(str(ids))),
             box=None if box[0] is None else (as_real(box[0]), as_real(box[1]), as_real(box[2]), as_real(box[3])),
         )
-        for revision, author, at, layer, kind, count, ids, *box in rows
+        for number, author, at, layer, kind, count, ids, *box in rows
     ]

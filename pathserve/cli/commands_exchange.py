@@ -9,7 +9,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from pathserve.annotations import AnnotationQuery
-from pathserve.annotations.revision_log import revision_log
+from pathserve.annotations.revisions import revision_log
 from pathserve.cli.files import STANDARD, as_file, whole_file
 from pathserve.cli.options import AUTHOR, AsJson, Data, Slide, usage
 from pathserve.cli.output import Exit, counted, note, say, say_json

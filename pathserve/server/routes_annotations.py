@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from pathserve.access import Action
 from pathserve.annotations import AnnotationQuery, Order
-from pathserve.annotations.revision_log import revision_log
+from pathserve.annotations.revisions import revision_log
 from pathserve.catalog import SlideRecord
 from pathserve.errors import Invalid, NotFound, Stale
 from pathserve.exchange import Posted, Posting, post_file, post_text

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pathserve.access import Action
-from pathserve.annotations.revision_log import revision_log
+from pathserve.annotations.revisions import revision_log
 from pathserve.catalog import SlideRecord
 from pathserve.errors import Cancelled, Invalid, PathServeError
 from pathserve.exchange import (

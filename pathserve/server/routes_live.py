@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from pathserve.access import Action, Actor, Resource, allow
 from pathserve.annotations import Change
-from pathserve.annotations.revision_log import changes_since
+from pathserve.annotations.revisions import changes_since
 from pathserve.server.bodies import read_model
 from pathserve.server.endpoint import Answer, Call, Endpoint
 from pathserve.server.events import MEDIA_TYPE, Event, EventStream, News, follow, last_event

@@ -8,7 +8,7 @@ import pytest
 
 from pathserve.annotations import AnnotationStore, CompactionRule, Edit, directory
 from pathserve.annotations.directory import Directories, Directory, read_state
-from pathserve.annotations.layer_table import Layers
+from pathserve.annotations.layers import Layers
 from pathserve.db import Database
 from pathserve.errors import NotFound
 from pathserve.labels import Columns, NewAnnotation

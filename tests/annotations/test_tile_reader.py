@@ -15,7 +15,7 @@ from pathserve.annotations import AnnotationQuery, AnnotationStore, CompactionRu
 from pathserve.annotations.chunk_reader import ChunkReader, ChunkRef
 from pathserve.annotations.directory import Directories
 from pathserve.annotations.filters import parse_filter
-from pathserve.annotations.layer_table import Layers
+from pathserve.annotations.layers import Layers
 from pathserve.annotations.tile_reader import VectorTiles
 from pathserve.annotations.vector_tiles import TileBox
 from pathserve.db import Database

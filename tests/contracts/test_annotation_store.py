@@ -31,9 +31,9 @@ from pathserve.annotations import (
 )
 from pathserve.annotations.filters import parse_filter
 from pathserve.annotations.heads import INSERT_VERSION
-from pathserve.annotations.layer_table import Layers
+from pathserve.annotations.layers import Layers
 from pathserve.annotations.query import ORDERS
-from pathserve.annotations.revision_log import changes_since
+from pathserve.annotations.revisions import changes_since
 from pathserve.annotations.rows import content_of_row, version_row
 from pathserve.catalog import Catalog, make_slide_id
 from pathserve.db import Database, Row, Transaction, as_int

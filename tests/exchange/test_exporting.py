@@ -5,7 +5,7 @@ import orjson
 import pytest
 
 from pathserve.annotations import AnnotationQuery, ClassSchemas
-from pathserve.annotations.revision_log import revision_log
+from pathserve.annotations.revisions import revision_log
 from pathserve.errors import Invalid, NotFound, Unsupported
 from pathserve.exchange import ExportOptions, begin_export, frame_options
 from pathserve.formats.contract import Format, ReadContext, SlideFrame

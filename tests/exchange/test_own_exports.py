@@ -5,7 +5,7 @@ import io
 import pytest
 
 from pathserve.annotations import AnnotationQuery, AnnotationStore, ClassSchemas
-from pathserve.annotations.revision_log import revision_log
+from pathserve.annotations.revisions import revision_log
 from pathserve.catalog import Catalog, make_slide_id
 from pathserve.config import Settings
 from pathserve.db import open_database

@@ -7,7 +7,7 @@ import pytest
 import shapely.geometry
 
 from pathserve.annotations import AnnotationQuery, ClassSchemas
-from pathserve.annotations.revision_log import revision_log
+from pathserve.annotations.revisions import revision_log
 from pathserve.exchange import ExportOptions, begin_export
 from pathserve.formats.contract import SlideFrame
 from pathserve.formats.registry import by_name
