@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.chunk_reader import ChunkReader
-from pathserve.annotations.chunk_writer import NewChunk, Placed, forget_batch, insert_chunks, make_chunk, place
+from pathserve.annotations.chunk_writer import NewChunk, Placed, Placing, forget_batch, insert_chunks, make_chunk, place
 from pathserve.annotations.compaction import compact_later
-from pathserve.annotations.differences import Difference
+from pathserve.annotations.differences import Difference, Standing
 from pathserve.annotations.digests import row_digests
 from pathserve.annotations.heads import find_heads, find_places, release_unpublished
 from pathserve.annotations.import_ids import ImportIds
@@ -35,7 +35,6 @@ from pathserve.annotations.known_rows import (
     rounds,
 )
 from pathserve.annotations.layers import LayerKind, ensure_layer, layers_at, require_layer_name
-from pathserve.annotations.placing import Placing
 from pathserve.annotations.records import Records
 from pathserve.annotations.replacements import LAID_AT_ONCE, clear_replaced, lay_ready, take_over
 from pathserve.annotations.revisions import (
@@ -50,7 +49,6 @@ from pathserve.annotations.revisions import (
 )
 from pathserve.annotations.schema import ensure_classes, read_schema
 from pathserve.annotations.spool import Spool
-from pathserve.annotations.standing import Standing
 from pathserve.annotations.successors import OvertakenError, Successors, settle_places
 from pathserve.db import Database, Transaction, as_int, now
 from pathserve.errors import Conflict, NotFound, TooLarge

@@ -1,6 +1,15 @@
-"""Why an annotation is not the one that is there under its id."""
+"""What is there under the id of an annotation, and in what it differs."""
 
-from enum import IntFlag
+from enum import IntEnum, IntFlag
+
+
+class Standing(IntEnum):
+    """What is there under the id of a row."""
+
+    NEW = 0
+    KNOWN = 1
+    CHANGED = 2
+    TAKEN = 3
 
 
 class Difference(IntFlag):

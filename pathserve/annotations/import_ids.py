@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pathserve.annotations.differences import Standing
 from pathserve.annotations.digests import FEW, Digests, kernels, mix
 from pathserve.annotations.sorted_runs import ScratchFile, Words
-from pathserve.annotations.standing import Standing
 
 Ids = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.int64]

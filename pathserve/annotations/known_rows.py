@@ -9,13 +9,12 @@ import numpy.typing as npt
 import orjson
 
 from pathserve.annotations.chunk_reader import ChunkReader
-from pathserve.annotations.differences import Difference
+from pathserve.annotations.differences import Difference, Standing
 from pathserve.annotations.digests import FEW, Digests, kernels, mix
 from pathserve.annotations.heads import find_heads, find_placed_rows, rows_with_heads
 from pathserve.annotations.layers import is_removed
 from pathserve.annotations.matching import id_keys
 from pathserve.annotations.rows import Content, content_of_row
-from pathserve.annotations.standing import Standing
 from pathserve.annotations.versions import stored_contents
 from pathserve.db import Transaction
 from pathserve.labels import Columns

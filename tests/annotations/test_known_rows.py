@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from pathserve.annotations.differences import Standing
 from pathserve.annotations.digests import Digests, row_digests
 from pathserve.annotations.import_ids import ImportIds
 from pathserve.annotations.known_rows import Ids, repeats, rounds
-from pathserve.annotations.standing import Standing
 from pathserve.labels import Columns, NewAnnotation
 
 

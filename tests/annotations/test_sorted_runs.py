@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pathserve.annotations import import_ids, placing, sorted_runs
-from pathserve.annotations.chunk_writer import Placed
+from pathserve.annotations import chunk_writer, import_ids, sorted_runs
+from pathserve.annotations.chunk_writer import Placed, Placing
+from pathserve.annotations.differences import Standing
 from pathserve.annotations.import_ids import ImportIds
-from pathserve.annotations.placing import Placing
 from pathserve.annotations.sorted_runs import ScratchFile, SortedRuns
-from pathserve.annotations.standing import Standing
 
 _MOST = 2**64 - 1
 
@@ -106,7 +105,7 @@ def test_an_id_takes_no_more_than_22_bytes_of_memory() -> None:
 
 @pytest.mark.parametrize("rows", [10**6, 1000])  # in memory, and in a file
 def test_where_ids_lie_comes_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    monkeypatch.setattr(placing, "_RUN_ROWS", rows)
+    monkeypatch.setattr(chunk_writer, "_RUN_ROWS", rows)
     rng = np.random.default_rng(10)
     ids = rng.integers(0, 256, (3500, 16), dtype=np.uint8)
     given = Placing(tmp_path)
