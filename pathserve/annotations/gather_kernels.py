@@ -1,13 +1,14 @@
-"""Machine code that finds the rows of a box and puts rows of several columns one behind another. Loaded when needed.
+"""Machine code that finds the rows of a box and puts rows of several columns one behind another.
 
 Rows that are neighbours are moved together: a box takes the rows of a chunk in some dozens of runs, for they lie in the
 order of a Hilbert curve.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from pathserve.annotations.gather_table import BYTES, PARTS, POSITIONS, RINGS, ROWS, Table
 from pathserve.native.compiling import (
     BYTE,
     FLOAT,
@@ -16,55 +17,46 @@ from pathserve.native.compiling import (
     SMALL,
     TRUTH,
     Array,
-    entry,
+    called,
     found_in_table,
     given,
     inlined,
-    plain,
+    inner,
     together,
 )
 
-ROWS, PARTS, RINGS, POSITIONS, BYTES = (plain(np.int64(n)) for n in range(5))
-SIZES = 5
-
-
-class Table(NamedTuple):
-    """The arrays of `pathserve.labels.Columns`; ids and xy as one run each, texts as `pathserve.labels.Texts`."""
-
-    ids: Array
-    numbers: Array
-    revisions: Array
-    firsts: Array
-    kinds: Array
-    classes: Array
-    states: Array
-    scores: Array
-    exhaustive: Array
-    starts: Array
-    part_starts: Array
-    ring_starts: Array
-    xy: Array
-    text_starts: Array
-    texts: Array
-
-
 _KINDS = (BYTE, INT, INT, INT, BYTE, SMALL, SMALL, FLOAT, TRUTH, INT, INT, INT, FLOAT, INT, BYTE)
 _OUT = together(*(kind[::1] for kind in _KINDS), of=Table)
-
-
 _TABLE: Any = found_in_table(together(*map(given, _KINDS), of=Table))
+_BOXES: Any = found_in_table(given(FLOAT, 2))
 
 
-@entry(INT, given(FLOAT, 2), FLOAT, FLOAT, FLOAT, FLOAT, INT[::1], INT)
-def meet(boxes: Array, x0: float, y0: float, x1: float, y1: float, rows: Array, count: int) -> int:
-    """Put the places of those of (N, 4) boxes that meet a half-open one behind ``count`` others; gives how many it has.
-
-    There must be room for N more in ``rows``.
-    """
+@inner
+def _meet(boxes: Array, x0: float, y0: float, x1: float, y1: float, rows: Array, count: int) -> int:
     for row in range(len(boxes)):
         rows[count] = row
         count += (boxes[row, 0] < x1) & (boxes[row, 2] >= x0) & (boxes[row, 1] < y1) & (boxes[row, 3] >= y0)
     return count
+
+
+@inner
+def meet(places: Array, x0: float, y0: float, x1: float, y1: float, rows: Array, ends: Array) -> None:
+    """Find those of several (N, 4) boxes that meet a half-open one.
+
+    Parameters
+    ----------
+    places
+        (C, 3): where each of the boxes lie in memory, how many they are, and 4.
+    rows
+        Gets the places of those found among each of the boxes, one behind another; there must be room for all.
+    ends
+        (C,): gets where those of each of the boxes end.
+    """
+    count = 0
+    for n in range(len(places)):
+        (boxes,) = _BOXES(places[n])
+        count = _meet(boxes, x0, y0, x1, y1, rows, count)
+        ends[n] = count
 
 
 @inlined
@@ -93,7 +85,7 @@ def _shift(source: Array, first: int, count: int, target: Array, at: int, base: 
         target[to + n] = source[begin + n] + by
 
 
-@entry(NOTHING, given(INT, 2), given(INT), given(INT), INT[::1])
+@inner
 def measure(places: Array, rows: Array, ends: Array, sizes: Array) -> None:
     """Add to ``sizes`` how many rows, parts, rings, positions and bytes of texts some rows have.
 
@@ -143,7 +135,7 @@ def _put_facts(
         out.exhaustive[at] = table.exhaustive[row]
 
 
-@entry(NOTHING, given(INT, 2), given(INT), given(INT), given(INT, 2), given(SMALL), given(SMALL), _OUT)
+@inner
 def put(
     places: Array,
     rows: Array,
@@ -195,3 +187,12 @@ def put(
             rings += ring_end - ring
             positions += position_end - position
             at += count
+
+
+_PLACES, _INTS, _SMALLS = given(INT, 2), given(INT), given(SMALL)
+
+ENTRIES = {
+    "meet": called(meet, NOTHING, _PLACES, *4 * (FLOAT,), INT[::1], INT[::1]),
+    "measure": called(measure, NOTHING, _PLACES, _INTS, _INTS, INT[::1]),
+    "put": called(put, NOTHING, _PLACES, _INTS, _INTS, _PLACES, _SMALLS, _SMALLS, _OUT),
+}

@@ -1,26 +1,28 @@
 """Rows of several columns as few columns: by machine code where it is loaded, each by itself elsewhere."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import import_module
+from functools import cache
 from itertools import accumulate
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pathserve.annotations.gather_table import SIZES, Table
 from pathserve.labels import Columns, Texts
+from pathserve.native import kernels_of, places_of
 
 Rows = npt.NDArray[np.int64]
 
-WORTH_LOADING = 3_000_000
-"""After so many rows machine code would have saved what loading it takes, half a second."""
+WORTH_LOADING = 300_000
+"""After so many rows machine code would have saved what loading it takes, 50 ms."""
 
 _KINDS = tuple(map(np.dtype, ("u1", "i8", "i8", "i8", "u1", "i4", "i4", "f8", "?", "i8", "i8", "i8", "f8", "i8", "u1")))
-"""Types of `_arrays`."""
+"""Types of a `Table`."""
 
-_KERNELS = "pathserve.annotations.gather_kernels"
+_MODULE = "pathserve.annotations.gather_kernels"
 
 
 class Kept:
@@ -35,10 +37,10 @@ class Kept:
 
     @property
     def places(self) -> Rows:
-        """Give where each array lies in memory and how long it is, in the order of `gather_kernels.Table`."""
+        """Give where each array lies in memory and how long it is, in the order of `Table`."""
         if self._places is None:
             self._places = np.array(
-                [_place_of(*both) for both in zip(_arrays(self.columns), _KINDS, strict=True)], np.int64
+                [_place_of(*both) for both in zip(_table(self.columns), _KINDS, strict=True)], np.int64
             )
         return self._places
 
@@ -81,35 +83,40 @@ class Gatherer:
         # Those that are kept anyway come last: who goes through them holds the last one for a while.
         return taken + whole
 
-    def _kernels(self) -> Any | None:  # noqa: ANN401 - a module whose functions numba makes
-        if self._rows >= WORTH_LOADING:
-            return import_module(_KERNELS)
-        return loaded_kernels()
+    def _kernels(self) -> SimpleNamespace | None:
+        return _kernels() if self._rows >= WORTH_LOADING else loaded_kernels()
 
 
-def loaded_kernels() -> Any | None:  # noqa: ANN401 - a module whose functions numba makes
+@cache
+def _kernels() -> SimpleNamespace:
+    return kernels_of(_MODULE)
+
+
+def load_kernels() -> None:
+    """Load the machine code."""
+    _kernels()
+
+
+def loaded_kernels() -> SimpleNamespace | None:
     """Give the machine code if this process has it: who asks once shall not wait for it."""
-    found = sys.modules.get(_KERNELS)
-    # Another thread may be loading it; its last function is there when all of it is.
-    return found if hasattr(found, "put") else None
+    return _kernels() if _kernels.cache_info().currsize else None
 
 
 def _place_of(array: npt.NDArray[Any], kind: npt.DTypeLike) -> tuple[int, int]:
-    if array.dtype != kind or not array.flags.c_contiguous:
-        raise TypeError(f"machine code takes arrays of {kind} without gaps")
-    return array.__array_interface__["data"][0], array.size
+    address, *_ = places_of([array], [(kind, array.ndim)])
+    return address, array.size
 
 
-def _joined(kernels: Any, several: Sequence[Chosen]) -> Columns:  # noqa: ANN401 - as above
+def _joined(kernels: SimpleNamespace, several: Sequence[Chosen]) -> Columns:
     """Put rows of columns of one layer one behind another; every array is made once."""
     places = np.array([chosen.kept.places for chosen in several]).reshape(len(several), -1)
     wanted = np.concatenate([chosen.rows for chosen in several])
     ends = np.fromiter(accumulate(len(chosen.rows) for chosen in several), np.int64, len(several))
-    sizes = np.zeros(kernels.SIZES, np.int64)
+    sizes = np.zeros(SIZES, np.int64)
     kernels.measure(places, wanted, ends, sizes)
     rows, parts, rings, positions, size = sizes.tolist()
     single = rows == parts == rings
-    out = kernels.Table(
+    out = Table(
         ids=np.empty(16 * rows, np.uint8),
         numbers=np.empty(rows, np.int64),
         revisions=np.empty(rows, np.int64),
@@ -136,7 +143,7 @@ def _joined(kernels: Any, several: Sequence[Chosen]) -> Columns:  # noqa: ANN401
             both = list(enumerate(chosen.rows.tolist(), end - len(chosen.rows)))
             geometries |= {new: c.geometries[old] for new, old in both if old in c.geometries}
             drawn |= {new: c.drawn[old] for new, old in both if old in c.drawn}
-    kernels.put(places, wanted, ends, np.array(names_at, np.int64), classes.table, states.table, out)
+    kernels.put(places, wanted, ends, np.array(names_at, np.int64), classes.table, states.table, *out)
     each = np.arange(rows + 1) if single else None
     return Columns(
         ids=out.ids.reshape(rows, 16),
@@ -161,24 +168,24 @@ def _joined(kernels: Any, several: Sequence[Chosen]) -> Columns:  # noqa: ANN401
     )
 
 
-def _arrays(c: Columns) -> tuple[npt.NDArray[Any], ...]:
-    """Give the arrays of columns in the order of `gather_kernels.Table`."""
-    return (
-        c.ids,
-        c.numbers,
-        c.revisions,
-        c.firsts,
-        c.kinds,
-        c.classes,
-        c.states,
-        c.scores,
-        c.exhaustive,
-        c.starts,
-        c.part_starts,
-        c.ring_starts,
-        c.xy,
-        c.properties.starts,
-        c.properties.data,
+def _table(c: Columns) -> Table:
+    """Give the arrays of columns; ids and xy as they are there."""
+    return Table(
+        ids=c.ids,
+        numbers=c.numbers,
+        revisions=c.revisions,
+        firsts=c.firsts,
+        kinds=c.kinds,
+        classes=c.classes,
+        states=c.states,
+        scores=c.scores,
+        exhaustive=c.exhaustive,
+        starts=c.starts,
+        part_starts=c.part_starts,
+        ring_starts=c.ring_starts,
+        xy=c.xy,
+        text_starts=c.properties.starts,
+        texts=c.properties.data,
     )
 
 

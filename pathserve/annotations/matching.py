@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise, repeat
 from threading import get_ident
 from typing import Any
 
@@ -17,11 +18,13 @@ from pathserve.annotations.gathering import loaded_kernels
 from pathserve.annotations.query import MAX_POLYGON_POSITIONS, AnnotationQuery, Box
 from pathserve.errors import Invalid
 from pathserve.labels import Columns, GeometryKind
+from pathserve.native import places_of
 
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 
 _FEWEST = 3
+_BOXES = (np.dtype(np.float64), 2)
 
 
 def needs_columns(query: AnnotationQuery) -> bool:
@@ -45,12 +48,10 @@ def rows_in_box(several: Sequence[npt.NDArray[np.float64]], box: Box) -> list[Ro
     kernels = loaded_kernels()
     if kernels is None:
         return [_meets(boxes, box).nonzero()[0] for boxes in several]
-    found, rows, first = list[Rows](), np.empty(sum(map(len, several)), np.int64), 0
-    for boxes in several:
-        end = kernels.meet(boxes, *box, rows, first)
-        found.append(rows[first:end])
-        first = end
-    return found
+    places = np.array(places_of(several, repeat(_BOXES)), np.int64).reshape(-1, 3)
+    rows, ends = np.empty(sum(map(len, several)), np.int64), np.empty(len(several), np.int64)
+    kernels.meet(places, *box, rows, ends)
+    return [rows[first:end] for first, end in pairwise((0, *ends.tolist()))]
 
 
 def match_attributes(query: AnnotationQuery, found: Attributes, authored: frozenset[int] | None) -> Mask:

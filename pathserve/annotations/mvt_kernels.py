@@ -1,11 +1,11 @@
 """Machine code that writes the bytes of a vector tile, as the Mapbox Vector Tile Specification 2.1 (4.3) has them.
 
-Loaded by who needs it. Functions write into arrays that are large enough, and give the place behind what they wrote.
+Functions write into arrays that are large enough, and give the place behind what they wrote.
 """
 
 import numpy as np
 
-from pathserve.native.compiling import BYTE, INT, Array, entry, given, inlined, inner, plain
+from pathserve.native.compiling import BYTE, INT, Array, called, given, inlined, inner, plain
 
 POINTS, LINES, POLYGONS = plain(np.int64(1)), plain(np.int64(2)), plain(np.int64(3))
 
@@ -83,20 +83,33 @@ def put_feature(
     return at + size
 
 
-@entry(BYTE[::1], _INTS, _INTS, _INTS, _INTS, _BYTES, _INTS, _INTS)
+@inner
 def put_counts(
-    xs: Array, ys: Array, starts: Array, tags: Array, tag_bytes: Array, tag_starts: Array, values: Array
-) -> Array:
+    xs: Array,
+    ys: Array,
+    starts: Array,
+    tags: Array,
+    tag_bytes: Array,
+    tag_starts: Array,
+    values: Array,
+    geometry: Array,
+    mine: Array,
+    out: Array,
+) -> int:
     """Write features of points (4.3.4.2): feature g has those from ``starts[g]`` to ``starts[g + 1]``.
 
     Places (xs, ys) are whole units. Tags are as in `put_objects`, with the place of a value behind each.
+
+    Parameters
+    ----------
+    geometry
+        Scratch: 20 bytes for each of the most points of a feature, and 10.
+    mine
+        Scratch: as many bytes as ``tag_bytes``, and 16.
+    out
+        For each feature its tags and 128 bytes, and 20 bytes for each point.
     """
-    total, most = _ZERO, _ZERO
-    for g in range(len(values)):
-        most = max(most, starts[g + 1] - starts[g])
-        total += tag_starts[tags[g] + 1] - tag_starts[tags[g]]
-    out, at = np.empty(total + 20 * len(xs) + 2 * FEATURE_BYTES * len(values), np.uint8), _ZERO
-    geometry, mine = np.empty(20 * most + 10, np.uint8), np.empty(len(tag_bytes) + 16, np.uint8)
+    at = _ZERO
     for g in range(len(values)):
         size = _varint(geometry, _ZERO, ((starts[g + 1] - starts[g]) << 3) | 1)
         x, y = _ZERO, _ZERO
@@ -109,15 +122,23 @@ def put_counts(
             mine[i - first] = tag_bytes[i]
         tagged = _varint(mine, end - first, values[g])
         at = put_feature(out, at, _ZERO, mine, _ZERO, tagged, POINTS, geometry, size)
-    return out[:at]
+    return at
 
 
-@entry(BYTE[::1], _INTS)
-def put_numbers(numbers: Array) -> Array:
-    """Write whole numbers from 0 on as values of a layer (4.1)."""
-    out, at = np.empty(16 * len(numbers) + 16, np.uint8), _ZERO
+@inner
+def put_numbers(numbers: Array, out: Array) -> int:
+    """Write whole numbers from 0 on as values of a layer (4.1), of 16 bytes at most."""
+    at = _ZERO
     for number in numbers:
         length = _varint(out, at + 3, number) - at - 2
         out[at], out[at + 1], out[at + 2] = 0x22, length, 0x28
         at += length + 2
-    return out[:at]
+    return at
+
+
+_OUT = BYTE[::1]
+
+ENTRIES = {
+    "put_counts": called(put_counts, INT, *4 * (_INTS,), _BYTES, *2 * (_INTS,), *3 * (_OUT,)),
+    "put_numbers": called(put_numbers, INT, _INTS, _OUT),
+}

@@ -1,7 +1,6 @@
-"""Machine code that chooses what a vector tile shows, and draws it. Loaded by who needs it.
+"""Machine code that chooses what a vector tile shows, and draws it."""
 
-Nothing here holds the interpreter lock.
-"""
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,15 +23,18 @@ from pathserve.native.compiling import (
     BYTE,
     FLOAT,
     INT,
+    NOTHING,
     SMALL,
     TRUTH,
     Array,
     Arrays,
-    entry,
+    called,
+    found_in_table,
     given,
     inlined,
     inner,
     plain,
+    together,
 )
 
 _COLLECTION = 7
@@ -52,6 +54,86 @@ _NO, _YES = plain(np.bool_(0)), plain(np.bool_(1))
 
 _MOST_BIN = 131072.0
 _BYTES, _INTS, _FLOATS = given(BYTE), given(INT), given(FLOAT)
+
+
+class Room(NamedTuple):
+    """What is worked on in, and written to, by `put_objects`.
+
+    Parameters
+    ----------
+    work
+        As simplifying and clipping need it.
+    cursor
+        (2,) int64.
+    geometry, out
+        uint8: room for one feature's geometry, and for all features.
+    """
+
+    work: Work
+    cursor: Array
+    geometry: Array
+    out: Array
+
+
+class Looked(NamedTuple):
+    """What `select` is told of each part of a tile.
+
+    Parameters
+    ----------
+    boxes, classes, states, exhaustive
+        (N, 4) float64, (N,) int32, int32 and bool, of all rows of a source.
+    rows
+        (M,) int64: those that are asked for.
+    looks
+        (C + 1, S, 2) flattened: tags of each class (none is the last), state, and whether exhaustive; -1 for those
+        that are not made yet.
+    counted
+        (C + 1,) what is counted of each class; the last is of those without one.
+    """
+
+    boxes: Array
+    classes: Array
+    states: Array
+    exhaustive: Array
+    rows: Array
+    looks: Array
+    counted: Array
+
+
+class Drawn(NamedTuple):
+    """What `put_objects` is told of each part of a tile.
+
+    Parameters
+    ----------
+    xy, ring_starts, part_starts, starts, kinds, numbers
+        As in `labels.Columns`.
+    boxes
+        (N, 4) float64 of all rows.
+    rows
+        (M,) int64: rows to write.
+    tags
+        (M,) int64: the place of each one's tags in ``looks``.
+    looks
+        Which tags those are.
+    """
+
+    xy: Array
+    ring_starts: Array
+    part_starts: Array
+    starts: Array
+    kinds: Array
+    numbers: Array
+    boxes: Array
+    rows: Array
+    tags: Array
+    looks: Array
+
+
+_WORK = together(FLOAT[:, ::1], FLOAT[:, ::1], INT[:, ::1], TRUTH[::1], INT[:, ::1], of=Work)
+_ROOM: Any = found_in_table(together(_WORK, INT[::1], BYTE[::1], BYTE[::1], of=Room))
+_BOXES, _SMALLS = given(FLOAT, 2), given(SMALL)
+_LOOKED: Any = found_in_table(together(_BOXES, _SMALLS, _SMALLS, given(TRUTH), _INTS, INT[::1], _INTS, of=Looked))
+_DRAWN: Any = found_in_table(together(given(FLOAT, 2), *3 * (_INTS,), _BYTES, _INTS, _BOXES, *3 * (_INTS,), of=Drawn))
 
 
 @inner
@@ -244,18 +326,23 @@ def _is_inside(boxes: Array, row: int, place: Array) -> bool:
 
 
 @inner
-def _sizes(shapes: Arrays, starts: Array, rows: Array) -> tuple[int, int, int]:
+def _sizes(places: Array, tag_starts: Array) -> tuple[int, int, int]:
     """Give the most positions that one part of some rows has, and the most bytes of one row and of all."""
-    _, ring_starts, part_starts = shapes
+    longest_tags = _ZERO
+    for i in range(len(tag_starts) - 1):
+        longest_tags = max(longest_tags, tag_starts[i + 1] - tag_starts[i])
     longest, most, total = _ZERO, _ZERO, _ZERO
-    for row in rows:
-        size = _ZERO
-        for part in range(starts[row], starts[row + 1]):
-            r0, r1 = part_starts[part], part_starts[part + 1]
-            count = ring_starts[r1] - ring_starts[r0]
-            longest = max(longest, count)
-            size += 4 * CLIPPED * count + _PART_BYTES * (r1 - r0)
-        most, total = max(most, size), total + size
+    for n in range(len(places)):
+        (drawn,) = _DRAWN(places[n])
+        for row in drawn.rows:
+            total += (POLYGONS if drawn.kinds[row] == _COLLECTION else POINTS) * (longest_tags + FEATURE_BYTES)
+            size = _ZERO
+            for part in range(drawn.starts[row], drawn.starts[row + 1]):
+                r0, r1 = drawn.part_starts[part], drawn.part_starts[part + 1]
+                count = drawn.ring_starts[r1] - drawn.ring_starts[r0]
+                longest = max(longest, count)
+                size += 4 * CLIPPED * count + _PART_BYTES * (r1 - r0)
+            most, total = max(most, size), total + size
     return longest, most, total
 
 
@@ -265,147 +352,134 @@ def _bin(place: float, width: float) -> int:
     return int(min(max(np.floor(place / width), -_MOST_BIN), _MOST_BIN - 1.0))
 
 
-@entry(BYTE[::1], given(FLOAT, 2), *3 * (_INTS,), _BYTES, _INTS, given(FLOAT, 2), *2 * (_INTS,), _BYTES, _INTS, _FLOATS)
-def put_objects(
-    xy: Array,
-    ring_starts: Array,
-    part_starts: Array,
-    starts: Array,
-    kinds: Array,
-    numbers: Array,
-    boxes: Array,
-    rows: Array,
-    tags: Array,
-    tag_bytes: Array,
-    tag_starts: Array,
-    place: Array,
-) -> Array:
-    """Write the features of some rows.
+@inner
+def _put_part_of_tile(drawn: Drawn, at: int, tag_bytes: Array, tag_starts: Array, place: Array, space: Room) -> int:
+    """Write the features of a part of a tile; gives the place behind them."""
+    shapes, work, cursor, geometry, out = (
+        (drawn.xy, drawn.ring_starts, drawn.part_starts),
+        space.work,
+        space.cursor,
+        space.geometry,
+        space.out,
+    )
+    for m in range(len(drawn.rows)):
+        row, tag = drawn.rows[m], drawn.looks[drawn.tags[m]]
+        inside, kind = _is_inside(drawn.boxes, row, place), drawn.kinds[row]
+        for wanted in range(_first_type(kind), _last_type(kind) + 1):
+            size = _ZERO
+            cursor[0] = cursor[1] = 0
+            for part in range(drawn.starts[row], drawn.starts[row + 1]):
+                size = _put_part(geometry, size, shapes, part, kind, wanted, place, inside, work, cursor)
+            if size:
+                first, end = tag_starts[tag], tag_starts[tag + 1]
+                at = put_feature(out, at, drawn.numbers[row], tag_bytes, first, end, wanted, geometry, size)
+    return at
+
+
+@inner
+def put_objects(places: Array, tag_bytes: Array, tag_starts: Array, place: Array, room: Array, sizes: Array) -> int:
+    """Write the features of all parts of a tile.
 
     Parameters
     ----------
-    xy, ring_starts, part_starts, starts, kinds, numbers
-        As in `labels.Columns`.
-    boxes
-        (N, 4) float64 of all rows.
-    rows
-        (M,) int64: rows to write.
-    tags
-        (M,) int64: which tags each of them has.
+    places
+        (P, 21): where the arrays of a `Drawn` lie in memory for each part, and their shapes.
     tag_bytes, tag_starts
         uint8 and int64: packed tags t are ``tag_bytes[tag_starts[t]:tag_starts[t + 1]]``.
     place
         (4,) float64: level-0 x and y of the tile's corner, units per level-0 pixel, units that simplification may move.
-
-    Returns
-    -------
-    ndarray
-        uint8, the features as field 2 of a layer; rows of which nothing is in the tile write nothing.
-    """
-    shapes = (xy, ring_starts, part_starts)
-    longest, most, total = _sizes(shapes, starts, rows)
-    room = CLIPPED * (longest + 2)
-    work = Work(
-        np.empty((room, 2)),
-        np.empty((room, 2)),
-        np.empty((room, 2), np.int64),
-        np.empty(longest + 1, np.bool_),
-        np.empty((longest + 2, 2), np.int64),
-    )
-    cursor = np.empty(2, np.int64)
-    longest_tags = _ZERO
-    for i in range(len(tag_starts) - 1):
-        longest_tags = max(longest_tags, tag_starts[i + 1] - tag_starts[i])
-    types = POLYGONS if (kinds == _COLLECTION).any() else POINTS
-    out, at = np.empty(total + types * (longest_tags + FEATURE_BYTES) * len(rows), np.uint8), _ZERO
-    geometry = np.empty(most, np.uint8)
-    for m in range(len(rows)):
-        row, tag = rows[m], tags[m]
-        inside = _is_inside(boxes, row, place)
-        for wanted in range(_first_type(kinds[row]), _last_type(kinds[row]) + 1):
-            size = _ZERO
-            cursor[0] = cursor[1] = 0
-            for part in range(starts[row], starts[row + 1]):
-                size = _put_part(geometry, size, shapes, part, kinds[row], wanted, place, inside, work, cursor)
-            if size:
-                first, end = tag_starts[tag], tag_starts[tag + 1]
-                at = put_feature(out, at, numbers[row], tag_bytes, first, end, wanted, geometry, size)
-    return out[:at]
-
-
-@entry(
-    INT,
-    given(FLOAT, 2),
-    _INTS,
-    given(SMALL),
-    given(SMALL),
-    given(TRUTH),
-    _INTS,
-    _INTS,
-    _FLOATS,
-    _INTS,
-    *3 * (INT[::1],),
-)
-def select(
-    boxes: Array,
-    rows: Array,
-    classes: Array,
-    states: Array,
-    exhaustive: Array,
-    looks: Array,
-    counted: Array,
-    reach: Array,
-    grid: Array,
-    drawn: Array,
-    tags: Array,
-    keys: Array,
-) -> int:
-    """Choose by their boxes which of some rows a tile draws, and which it counts where.
-
-    Parameters
-    ----------
-    boxes, classes, states, exhaustive
-        Of all N rows of a source.
-    rows
-        (M,) int64: those that are asked for.
-    looks
-        (C + 1, S, 2) flattened: tags of each class (none is the last), state, and whether exhaustive.
-    counted
-        (C + 1,) what is counted of each class; the last is of those without one.
-    reach
-        (6,) float64: x0, y0, x1, y1 of all that the tile shows in level-0 pixels; longest side of a box below which a
-        row is counted instead of drawn; width of a bin of level 0.
-    grid
-        (5,) int64: level, and half-open range x0, y0, x1, y1, of the bins that belong to the tile.
-    drawn, tags
-        (M,) int64: rows to draw are written to the front, and their tags beside them.
-    keys
-        (M,) int64: of rows that are counted in a bin of the tile, what is counted times the number of bins, and the bin
-        in the order of rows; written to the end, last first.
+    room
+        Where the arrays of a `Room` lie in memory, and their shapes.
+    sizes
+        (4,) int64: gets the lengths that a `Room` needs: of what is clipped, of a part and 2 more, of ``geometry`` and
+        of ``out``.
 
     Returns
     -------
     int
-        Rows to draw times 2**32, and rows that are counted.
+        Bytes written to ``out``: the features as field 2 of a layer, none for rows of which nothing is in the tile. -1
+        when the room is not enough, and nothing is written.
     """
+    longest, most, total = _sizes(places, tag_starts)
+    sizes[0], sizes[1], sizes[2], sizes[3] = CLIPPED * (longest + 2), longest + 2, most, total
+    (space,) = _ROOM(room)
+    if (
+        len(space.work.points) < sizes[0]
+        or len(space.work.keep) < sizes[1]
+        or len(space.geometry) < most
+        or len(space.out) < total
+    ):
+        return -1
+    at = _ZERO
+    for n in range(len(places)):
+        (drawn,) = _DRAWN(places[n])
+        at = _put_part_of_tile(drawn, at, tag_bytes, tag_starts, place, space)
+    return at
+
+
+@inner
+def _select_of(looked: Looked, n: int, reach: Array, grid: Array, out: Array, first: int, end: int) -> tuple[int, int]:
+    """Choose the rows of the n-th part; gives how many are drawn, and how many counted."""
+    boxes, counted = looked.boxes, looked.counted
     x0, y0, x1, y1, smallest, width = reach[0], reach[1], reach[2], reach[3], reach[4], reach[5]
     level, left, top, right, bottom = grid[0], grid[1], grid[2], grid[3], grid[4]
     across, bins = right - left, (right - left) * (bottom - top)
     shown, small = _ZERO, _ZERO
-    for row in rows:
+    for row in looked.rows:
         a, b, c, d = boxes[row, 0], boxes[row, 1], boxes[row, 2], boxes[row, 3]
-        kind = classes[row] if classes[row] >= 0 else len(counted) - 1
+        kind = looked.classes[row] if looked.classes[row] >= 0 else len(counted) - 1
         if max(c - a, d - b) >= smallest:
             if a <= x1 and c >= x0 and b <= y1 and d >= y0:
-                drawn[shown] = row
-                states_of = len(looks) // (2 * len(counted))
-                tags[shown] = looks[(kind * states_of + states[row]) * 2 + exhaustive[row]]
+                states = len(looked.looks) // (2 * len(counted))
+                out[0, first + shown] = row
+                look = (kind * states + looked.states[row]) * 2 + looked.exhaustive[row]
+                out[1, first + shown] = look
+                if looked.looks[look] == -1:
+                    looked.looks[look] = -2 - n
                 shown += 1
             continue
         # Halves first: the sum of two large corners may not be a number.
         x = _bin(a / 2 + c / 2, width) >> level
         y = _bin(b / 2 + d / 2, width) >> level
         if left <= x < right and top <= y < bottom:
-            keys[len(keys) - 1 - small] = counted[kind] * bins + (y - top) * across + x - left
             small += 1
-    return (shown << 32) | small
+            out[2, end - small] = counted[kind] * bins + (y - top) * across + x - left
+    return shown, small
+
+
+@inner
+def select(places: Array, reach: Array, grid: Array, out: Array, found: Array) -> None:
+    """Choose by their boxes which of some rows a tile draws, and which it counts where.
+
+    Parameters
+    ----------
+    places
+        (P, 15): where the arrays of a `Looked` lie in memory for each part, and their shapes.
+    reach
+        (6,) float64: x0, y0, x1, y1 of all that the tile shows in level-0 pixels; longest side of a box below which a
+        row is counted instead of drawn; width of a bin of level 0.
+    grid
+        (5,) int64: level, and half-open range x0, y0, x1, y1, of the bins that belong to the tile.
+    out
+        (3, M) int64, for all M rows of all parts, each of which has its place behind the part before. Rows to draw are
+        written to the front of it in the first, and the places of their tags in ``looks`` beside them in the second;
+        where these are not made yet, the part is noted there, as -2 less its number. Of rows that are counted in
+        a bin of the tile, what is counted times the number of bins, and the bin in the order of rows, are written to
+        the end of it in the third, last first.
+    found
+        (P, 2) int64: gets how many rows of each part are drawn, and how many counted.
+    """
+    first = _ZERO
+    for n in range(len(places)):
+        (looked,) = _LOOKED(places[n])
+        end = first + len(looked.rows)
+        found[n, 0], found[n, 1] = _select_of(looked, n, reach, grid, out, first, end)
+        first = end
+
+
+_PLACES = given(INT, 2)
+
+ENTRIES = {
+    "select": called(select, NOTHING, _PLACES, _FLOATS, _INTS, INT[:, ::1], INT[:, ::1]),
+    "put_objects": called(put_objects, INT, _PLACES, _BYTES, _INTS, _FLOATS, _INTS, INT[::1]),
+}

@@ -17,11 +17,11 @@ pixel.
 Everything is pure: columns in, bytes out.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from types import ModuleType
+from itertools import accumulate, islice
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,10 +39,12 @@ from pathserve.annotations.density import (
     summed,
 )
 from pathserve.labels import Columns
+from pathserve.native import kernels_of, places_of
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Value = str | int | bool
+_Drawn = tuple[npt.NDArray[Any], ...]
 
 EXTENT = 4096
 BUFFER = 256
@@ -51,6 +53,18 @@ MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
 _DRAFT = ("", "draft")
 _SCREEN_SHARE = 0.5
 _MOST_LOOKED_UP = 1 << 16
+_AT_ONCE = 64
+"""So many parts are asked about together."""
+
+_BOXES, _INTS = (np.dtype("f8"), 2), (np.dtype("i8"), 1)
+_LOOKED = (_BOXES, (np.dtype("i4"), 1), (np.dtype("i4"), 1), (np.dtype("?"), 1), _INTS, _INTS, _INTS)
+_DRAWN = ((np.dtype("f8"), 2), _INTS, _INTS, _INTS, (np.dtype("u1"), 1), _INTS, _BOXES, _INTS, _INTS, _INTS)
+"""Types and dimensions of `tile_kernels.Looked` and `tile_kernels.Drawn`."""
+
+_FIRST_ROOM = (1 << 10, 1 << 7, 1 << 12, 1 << 16)
+"""Enough for a few dozen cells."""
+_POINT_BYTES, _NUMBER_BYTES, _COUNT_BYTES = 20, 16, 128
+"""Most bytes of a place, a number as a value and all of a feature but its tags and places, as kernels write them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +169,11 @@ def encode_tile(
         A tile; empty when nothing is in it.
     """
     objects, density = _Objects(tile), _Density(tile)
-    for part in parts:
-        keys = objects.put(part, density)
-        if counts is None:
-            density.count(keys)
+    left = iter(parts)
+    while some := list(islice(left, _AT_ONCE)):
+        for keys in objects.put(some, density):
+            if counts is None:
+                density.count(keys)
     for one in counts or ():
         for piece in one.pieces:
             density.add(one.layer, piece, classes, states)
@@ -172,7 +187,7 @@ class _Layer:
         self._name = name
         self._keys: dict[str, int] = {}
         self._values: dict[tuple[type, Value], int] = {}
-        self._features: list[memoryview] = []
+        self._features: list[bytes] = []
         self._more_values = b""
 
     @property
@@ -192,14 +207,14 @@ class _Layer:
         """Give the place of a value."""
         return self._values.setdefault((type(value), value), len(self._values))
 
-    def add(self, features: npt.NDArray[np.uint8]) -> None:
+    def add(self, features: bytes) -> None:
         """Take features as a kernel wrote them."""
-        if features.size:
-            self._features.append(features.data)
+        if features:
+            self._features.append(features)
 
-    def end(self, values: npt.NDArray[np.uint8]) -> None:
+    def end(self, values: bytes) -> None:
         """Take values as a kernel wrote them; no others may come behind."""
-        self._more_values = values.tobytes()
+        self._more_values = values
 
     def encoded(self) -> bytes:
         """Give the layer as field 3 of a tile (4.1); nothing when it has no features."""
@@ -219,6 +234,39 @@ class _Layer:
         return _field(0x1A, body)
 
 
+class _Room:
+    """What a kernel draws in, kept from one part of a tile to the next: a `tile_kernels.Room`."""
+
+    def __init__(self) -> None:
+        self._sizes = np.array(_FIRST_ROOM, np.int64)
+        self._make()
+
+    def _make(self) -> None:
+        clipped, longest, geometry, out = self._sizes.tolist()
+        arrays = (
+            np.empty((clipped, 2)),
+            np.empty((clipped, 2)),
+            np.empty((clipped, 2), np.int64),
+            np.empty(longest, np.bool_),
+            np.empty((longest, 2), np.int64),
+            np.empty(2, np.int64),
+            np.empty(geometry, np.uint8),
+            np.empty(out, np.uint8),
+        )
+        places = places_of(arrays, ((array.dtype, array.ndim) for array in arrays))
+        self._arrays, self._table = arrays, np.array(places, np.int64)
+
+    def written(self, *given: object) -> bytes:
+        """Give what `put_objects` writes; there is more room when it needs more."""
+        put, sizes = _kernels().put_objects, np.empty(4, np.int64)
+        end = put(*given, self._table, sizes)
+        if end < 0:
+            np.maximum(self._sizes, sizes + sizes // 2, out=self._sizes)
+            self._make()
+            end = put(*given, self._table, sizes)
+        return self._arrays[-1][:end].tobytes()
+
+
 class _Objects:
     """The layer of what is drawn, as parts come in."""
 
@@ -233,67 +281,80 @@ class _Objects:
         self._looks: dict[tuple[tuple[str, ...], tuple[str, ...], str], Ints] = {}
         self._tags: list[bytes] = []
         self._packed = _bytes_of([])
+        self._room: _Room | None = None
 
-    def put(self, part: TilePart, density: "_Density") -> Ints:
-        """Write what is drawn of a part; gives the keys of what is counted of it."""
-        told, rows = part.told, np.ascontiguousarray(part.rows)
-        looks = self._looks_of(part)
-        drawn, tags, keys = np.empty((3, len(rows)), np.int64)
-        found = _kernels().select(
-            np.ascontiguousarray(told.boxes),
-            rows,
-            np.ascontiguousarray(told.classes, np.int32),
-            np.ascontiguousarray(told.states, np.int32),
-            told.exhaustive,
-            looks,
-            density.kinds_of(part),
-            self._reach,
-            self._grid,
-            drawn,
-            tags,
-            keys,
-        )
-        shown, small = found >> 32, found & 0xFFFFFFFF
-        if shown and part.shapes is not None:
-            self._draw(part, part.shapes, drawn[:shown], self._named(part, looks, tags[:shown]))
-        return keys[len(keys) - small :]
+    def put(self, parts: Sequence[TilePart], density: "_Density") -> list[Ints]:
+        """Write what is drawn of some parts; gives the keys of what is counted of each."""
+        looks = [self._looks_of(part) for part in parts]
+        looked = [
+            (
+                np.ascontiguousarray(part.told.boxes),
+                np.ascontiguousarray(part.told.classes, np.int32),
+                np.ascontiguousarray(part.told.states, np.int32),
+                part.told.exhaustive,
+                np.ascontiguousarray(part.rows),
+                some,
+                density.kinds_of(part),
+            )
+            for part, some in zip(parts, looks, strict=True)
+        ]
+        ends = list(accumulate((len(part.rows) for part in parts), initial=0))
+        out, found = np.empty((3, ends[-1]), np.int64), np.empty((len(parts), 2), np.int64)
+        _kernels().select(_places(looked, _LOOKED), self._reach, self._grid, out, found)
+        keys, drawn = list[Ints](), list[_Drawn]()
+        for part, some, first, end, (shown, small) in zip(parts, looks, ends, ends[1:], found.tolist(), strict=False):
+            if shown and part.shapes is not None:
+                rows, tags = out[:2, first : first + shown]
+                drawn.append(_drawn(part, part.shapes, rows, tags, some))
+            keys.append(out[2, end - small : end])
+        if drawn:
+            self._make_tags(parts, looks)
+            self._room = self._room or _Room()
+            self.layer.add(self._room.written(_places(drawn, _DRAWN), *self._packed, self._place))
+        return keys
 
     def _looks_of(self, part: TilePart) -> Ints:
-        """Give the tags of each class, state and exhaustive or not; those that are not made yet are below 0."""
+        """Give the tags of each class, state and exhaustive or not; those that are not made yet are -1."""
         told = part.told
         key = told.class_names, told.state_names, part.layer
         known = self._looks.get(key)
         if known is None:
-            known = self._looks[key] = -1 - np.arange((len(told.class_names) + 1) * len(told.state_names) * 2)
+            known = self._looks[key] = np.full((len(told.class_names) + 1) * len(told.state_names) * 2, -1)
         return known
 
-    def _named(self, part: TilePart, looks: Ints, tags: Ints) -> Ints:
-        """Make what tags are not there yet."""
-        if int(tags.min()) >= 0:
-            return tags
-        states = len(part.told.state_names)
-        for look in (-1 - np.unique(tags[tags < 0])).tolist():
-            looks[look] = len(self._tags)
-            self._tags.append(self.layer.tags(_named(part, look // 2 // states, look // 2 % states, look % 2)))
-        self._packed = _bytes_of(self._tags)
-        absent = tags < 0
-        tags[absent] = looks[-1 - tags[absent]]
-        return tags
+    def _make_tags(self, parts: Sequence[TilePart], looks: Sequence[Ints]) -> None:
+        """Make the tags that were missed, in the order of parts."""
+        missed = [
+            (-2 - int(some[look]), -look)
+            for some in {id(some): some for some in looks}.values()
+            for look in np.flatnonzero(some < -1).tolist()
+        ]
+        for n, place in sorted(missed):
+            look = -place
+            looks[n][look] = len(self._tags)
+            states = len(parts[n].told.state_names)
+            self._tags.append(self.layer.tags(_named(parts[n], look // 2 // states, look // 2 % states, look % 2)))
+        if missed:
+            self._packed = _bytes_of(self._tags)
 
-    def _draw(self, part: TilePart, shapes: Columns, rows: Ints, tags: Ints) -> None:
-        self.layer.add(
-            _kernels().put_objects(
-                np.ascontiguousarray(shapes.xy, np.float64),
-                *(np.ascontiguousarray(starts, np.int64) for starts in _starts(shapes)),
-                np.ascontiguousarray(part.told.kinds, np.uint8),
-                np.ascontiguousarray(part.told.numbers, np.int64),
-                np.ascontiguousarray(part.told.boxes),
-                rows,
-                tags,
-                *self._packed,
-                self._place,
-            )
-        )
+
+def _drawn(part: TilePart, shapes: Columns, rows: Ints, tags: Ints, looks: Ints) -> _Drawn:
+    """Give what is told of a part that is drawn, as `tile_kernels.Drawn` has it."""
+    return (
+        np.ascontiguousarray(shapes.xy, np.float64),
+        *(np.ascontiguousarray(starts, np.int64) for starts in _starts(shapes)),
+        np.ascontiguousarray(part.told.kinds, np.uint8),
+        np.ascontiguousarray(part.told.numbers, np.int64),
+        np.ascontiguousarray(part.told.boxes),
+        rows,
+        tags,
+        looks,
+    )
+
+
+def _places(several: Sequence[tuple[npt.NDArray[Any], ...]], kinds: Sequence[tuple[np.dtype[Any], int]]) -> Ints:
+    """Give where arrays lie in memory, which must be kept meanwhile."""
+    return np.array([places_of(arrays, kinds) for arrays in several], np.int64)
 
 
 def _starts(columns: Columns) -> tuple[Ints, Ints, Ints]:
@@ -370,18 +431,27 @@ class _Density:
         packed = [layer.tags(_named_count(*named[kind])) + layer.key("count") for kind in there.tolist()]
         rows, columns = np.divmod(places[order], bins.across)
         width, units = BIN_PIXELS * tile.downsample, EXTENT / tile.side
-        layer.add(
-            _mvt_kernels().put_counts(
-                np.rint(((columns + (bins.x0 + 0.5)) * width - tile.x) * units).astype(np.int64),
-                np.rint(((rows + (bins.y0 + 0.5)) * width - tile.y) * units).astype(np.int64),
-                np.append(firsts, len(groups)),
-                groups[firsts] // len(numbers),
-                *_bytes_of(packed),
-                groups[firsts] % len(numbers) + layer.values,
-            )
-        )
-        layer.end(_mvt_kernels().put_numbers(numbers))
+        xs = np.rint(((columns + (bins.x0 + 0.5)) * width - tile.x) * units).astype(np.int64)
+        ys = np.rint(((rows + (bins.y0 + 0.5)) * width - tile.y) * units).astype(np.int64)
+        tags, values = np.divmod(groups[firsts], len(numbers))
+        layer.add(_points(xs, ys, np.append(firsts, len(groups)), tags, packed, values + layer.values))
+        layer.end(_numbers(numbers))
         return layer.encoded()
+
+
+def _points(xs: Ints, ys: Ints, starts: Ints, tags: Ints, packed: list[bytes], values: Ints) -> bytes:
+    """Give features of points, as `put_counts` writes them."""
+    tag_bytes, tag_starts = _bytes_of(packed)
+    size = int(np.diff(tag_starts)[tags].sum()) + _COUNT_BYTES * len(values) + _POINT_BYTES * len(xs)
+    out, mine = np.empty(size, np.uint8), np.empty(len(tag_bytes) + _NUMBER_BYTES, np.uint8)
+    geometry = np.empty(_POINT_BYTES * (len(xs) + 1), np.uint8)
+    end = _mvt_kernels().put_counts(xs, ys, starts, tags, tag_bytes, tag_starts, values, geometry, mine, out)
+    return out[:end].tobytes()
+
+
+def _numbers(numbers: Ints) -> bytes:
+    out = np.empty(_NUMBER_BYTES * len(numbers), np.uint8)
+    return out[: _mvt_kernels().put_numbers(numbers, out)].tobytes()
 
 
 def _named_count(class_name: str | None, layer: str) -> dict[str, Value]:
@@ -398,15 +468,13 @@ def _different(values: Whole) -> tuple[Ints, Ints]:
     return np.flatnonzero(there), (np.cumsum(there) - 1)[values]
 
 
-@cache
-def _kernels() -> ModuleType:
+def _kernels() -> SimpleNamespace:
     """Load machine code when it is first needed: most commands never do."""
-    return import_module("pathserve.annotations.tile_kernels")
+    return kernels_of("pathserve.annotations.tile_kernels")
 
 
-@cache
-def _mvt_kernels() -> ModuleType:
-    return import_module("pathserve.annotations.mvt_kernels")
+def _mvt_kernels() -> SimpleNamespace:
+    return kernels_of("pathserve.annotations.mvt_kernels")
 
 
 def _bytes_of(pieces: list[bytes]) -> tuple[npt.NDArray[np.uint8], Ints]:

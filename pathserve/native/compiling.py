@@ -1,12 +1,10 @@
 """How kernels are compiled. Only modules of kernels import this: numba takes time and memory to load.
 
-What Python calls is an `entry`, which numba keeps in a file, or an entry of an object file (`called`), loaded without
-numba (`pathserve.native.functions`). All other kernels are part of the entries that call them, and are never compiled
-by a process that finds those.
+What Python calls is an entry of an object file (`called`), loaded without numba (`pathserve.native.functions`). All
+other kernels are part of the entries that call them, and are never compiled by a process that finds those.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -16,9 +14,6 @@ from numba.core.extending import intrinsic
 from numba.np import arrayobj
 from numba.np.numpy_support import as_dtype
 
-from pathserve.native.folder import INSTALLATION, choose_folder
-from pathserve.native.sources import digest_of, tell_of_compiling
-
 Array = npt.NDArray[Any]
 Arrays = tuple[Array, ...]
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -27,12 +22,8 @@ INT, SMALL, SHORT, TINY = types.int64, types.int32, types.int16, types.int8
 WORD, BYTE, FLOAT, HALF = types.uint64, types.uint8, types.float64, types.float32
 TRUTH, NOTHING = types.boolean, types.void
 
-_FOLDER = choose_folder()
-_CONFIG: Any = numba.config
 _populate_array: Any = arrayobj.populate_array
-_CONFIG.CACHE_DIR = "" if _FOLDER == INSTALLATION else str(_FOLDER)
 
-_DIGITS = 8
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 _WITHOUT_ROOM: dict[str, Any] = {"_nrt": False}
 """Without making arrays, so that nothing need count who uses them: that takes a third of the time."""
@@ -68,34 +59,6 @@ def inlined(function: Kernel) -> Kernel:
     compiled: Any = numba.njit(**_OPTIONS, **_ONLY_INSIDE, forceinline=True)(function)
     kernel: Kernel = compiled
     return kernel
-
-
-def entry(returns: Any, *arguments: Any, allocates: bool = False) -> Callable[[Kernel], Kernel]:  # noqa: ANN401 - as above
-    """Compile what Python calls, for one signature, or take it from the cache.
-
-    Parameters
-    ----------
-    allocates
-        Whether it makes arrays that it does not return.
-    """
-    options = _OPTIONS if allocates or isinstance(returns, types.Array) else _OPTIONS | _WITHOUT_ROOM
-
-    def compile_it(function: Kernel) -> Kernel:
-        # Numba looks at the function's own file only. The name is part of those of the files in the cache.
-        name, digest = function.__qualname__, digest_of(function.__module__)[:_DIGITS]
-        function.__qualname__ = f"{name}-{digest}"
-        made: Any = numba.njit(cache=True, **options)(function)
-        kept = list(Path(made.stats.cache_path).glob(f"{function.__module__.rpartition('.')[2]}.{name}-*"))
-        if not any(digest in file.name for file in kept):
-            tell_of_compiling()
-            for old in kept:
-                old.unlink(missing_ok=True)
-        made.compile(returns(*arguments))
-        made.disable_compile()
-        kernel: Kernel = made
-        return kernel
-
-    return compile_it
 
 
 def called(kernel: Kernel, returns: Any, *arguments: Any) -> tuple[Any, list[tuple[str, int, bool]]]:  # noqa: ANN401 - as above

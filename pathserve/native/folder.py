@@ -1,4 +1,4 @@
-"""Where machine code is kept, by numba and by `pathserve.native.functions`: one choice for both.
+"""Where machine code is kept.
 
 Whoever can write there has their code run by whoever loads it, so only folders that nobody else can write are taken.
 """
@@ -14,14 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 
 INSTALLATION = Path(__file__).parent.parent / "__pycache__"
-"""Numba keeps the code of each module in a folder of this name beside it, when it is told no other."""
+"""Where Python keeps what it compiles too."""
 
 _TOLD = "NUMBA_CACHE_DIR"
 _LOG = logging.getLogger(__name__)
 
 
 def choose_folder(data: Path | None = None) -> Path:
-    """Choose the folder, and tell numba and the processes that this one starts. Must come before numba is loaded.
+    """Choose the folder, and tell the processes that this one starts.
 
     It is the one that ``NUMBA_CACHE_DIR`` names, else the installation, else ``machine-code`` in the data folder, else
     the user's cache: the first that this process can write, and nobody else but root. When there is none, it is one

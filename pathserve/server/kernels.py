@@ -13,40 +13,34 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
-from pathserve.annotations import chunk_shapes
+from pathserve.annotations import chunk_shapes, gathering
 from pathserve.native import choose_folder, kernels_of, key_of
 
 MODULES = (
-    "pathserve.annotations.mvt_kernels",
-    "pathserve.annotations.tile_kernels",
-    "pathserve.annotations.gather_kernels",
-)
-
-OBJECTS = (
     "pathserve.annotations.chunk_kernels",
+    "pathserve.annotations.gather_kernels",
     "pathserve.annotations.id_kernels",
     "pathserve.annotations.json_number_kernels",
+    "pathserve.annotations.mvt_kernels",
     "pathserve.annotations.record_kernels",
+    "pathserve.annotations.tile_kernels",
     "pathserve.formats.geojson.scan",
     "pathserve.formats.geojson.text_kernels",
     "pathserve.geometry.ring_kernels",
 )
-"""Those that are loaded without numba."""
 
 _LOW_PRIORITY = 10
 _LOOK_SECONDS = 0.2
 
 
 def load_kernels() -> None:
-    """Load them; takes a second or two of processor time once they are compiled."""
+    """Load them, which takes no numba once they are compiled."""
     for name in MODULES:
-        import_module(name)
-    for name in OBJECTS:
         kernels_of(name)
     chunk_shapes.load_kernels()
+    gathering.load_kernels()
 
 
 def compile_apart(wait: Callable[[float], bool]) -> None:
@@ -87,7 +81,7 @@ def main() -> None:
 
 def _mark(folder: Path) -> Path:
     """Give the file that is there when everything has been compiled out of what the sources are now."""
-    return folder / f"pathserve-kernels-{key_of((*MODULES, *OBJECTS))}"
+    return folder / f"pathserve-kernels-{key_of(MODULES)}"
 
 
 if __name__ == "__main__":

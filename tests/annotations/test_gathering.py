@@ -1,7 +1,7 @@
 """Rows of several columns as few, with and without machine code, against the annotations that they were made of."""
 
 from dataclasses import replace
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,6 @@ from pathserve.annotations import (
     AnnotationQuery,
     AnnotationStore,
     chunk_reader,
-    gather_kernels,
     gathering,
     matching,
 )
@@ -43,11 +42,13 @@ PROPERTIES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(params=[None, gather_kernels], ids=["arrays", "kernels"])
-def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType | None:
+@pytest.fixture(params=[False, True], ids=["arrays", "kernels"])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace | None:
+    gathering.load_kernels()
+    chosen = gathering.loaded_kernels() if request.param else None
+    assert (chosen is not None) == request.param
     for module in (gathering, matching):
-        monkeypatch.setattr(module, "loaded_kernels", lambda: request.param)
-    chosen: ModuleType | None = request.param
+        monkeypatch.setattr(module, "loaded_kernels", lambda: chosen)
     return chosen
 
 
@@ -117,11 +118,11 @@ def _said(new: NewAnnotation, columns: Columns, row: int, with_json: bool) -> An
     return columns.kinds[row], columns.xy[slice(*columns.first_positions()[row : row + 2])].tolist()
 
 
-def test_gathered_rows_are_what_went_in(kernels: ModuleType | None) -> None:
+def test_gathered_rows_are_what_went_in(kernels: SimpleNamespace | None) -> None:
     check_gathering()
 
 
-def test_a_copy_for_each_layer_and_none_of_what_is_whole(kernels: ModuleType | None) -> None:
+def test_a_copy_for_each_layer_and_none_of_what_is_whole(kernels: SimpleNamespace | None) -> None:
     whole = Columns.of([NewAnnotation(GEOMETRIES[0]), NewAnnotation(GEOMETRIES[1])])
     kept, some = Kept(whole), np.array([1])
     asked = [
@@ -160,7 +161,7 @@ def test_machine_code_is_never_given_arrays_of_another_form() -> None:
 edges = st.sampled_from([-1.0, 0.0, 1.0, 2.5, 3.0, float("nan"), float("inf")])
 
 
-def test_rows_in_a_box(kernels: ModuleType | None) -> None:
+def test_rows_in_a_box(kernels: SimpleNamespace | None) -> None:
     @settings(max_examples=100, deadline=None)
     @given(
         st.lists(st.lists(st.tuples(edges, edges, edges, edges), min_size=1, max_size=20), max_size=3),

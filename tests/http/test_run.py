@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pathserve
-from pathserve.server.kernels import MODULES, OBJECTS, compile_apart, main
+from pathserve.server.kernels import MODULES, compile_apart, main
 
 START = """
 import asyncio
@@ -30,18 +30,22 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory) -> list[str]:
+def loaded_by_a_server(data: Path) -> list[str]:
     """Start a server; give how many objects collections leave out, and the names of the modules that it has loaded."""
     done = subprocess.run(
         [sys.executable, "-c", START],
-        env=os.environ | {"PATHSERVE_DATA": str(tmp_path_factory.mktemp("started") / "data")},
+        env=os.environ | {"PATHSERVE_DATA": str(data)},
         capture_output=True,
         text=True,
         timeout=900,  # machine code may have to be compiled first
         check=True,
     )
     return done.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory) -> list[str]:
+    return loaded_by_a_server(tmp_path_factory.mktemp("started") / "data")
 
 
 def test_what_stays_is_left_out_of_garbage_collections(started) -> None:
@@ -55,10 +59,21 @@ def test_a_server_loads_all_machine_code_when_it_starts(started) -> None:
         for path in package.rglob("*.py")
     }
     compiled = {name for name, text in texts.items() if "from pathserve.native.compiling import" in text}
-    assert compiled > {*MODULES, *OBJECTS}
-    # Those that are loaded as object files, without numba, have what they import inside.
-    inside = {name for name in compiled for each in OBJECTS if name in texts[each]}
-    assert compiled - {*started} <= {*OBJECTS} | inside
+    assert compiled > {*MODULES}
+    assert {name for name, text in texts.items() if "\nENTRIES = {" in text} == {*MODULES}
+    # Their object files have what they import inside.
+    waiting, inside = [*MODULES], set[str]()
+    while waiting:
+        inside.add(each := waiting.pop())
+        waiting += [name for name in compiled - inside if name in texts[each]]
+    assert inside == compiled
+
+
+def test_a_server_whose_machine_code_is_compiled_needs_no_compiler(started, tmp_path) -> None:
+    """The one of the fixture has compiled what was not there."""
+    modules = loaded_by_a_server(tmp_path / "data")[1:]
+    assert "llvmlite.binding" in modules
+    assert "numba" not in modules
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Machine code is kept, by numba too, where this process can write and nobody else."""
+"""Machine code is kept where this process can write and nobody else."""
 
 import os
 import stat
@@ -38,7 +38,7 @@ def test_the_installation_comes_next(data, tmp_path, monkeypatch):
     installation.parent.mkdir()
     monkeypatch.setattr(folder, "INSTALLATION", installation)
     assert choose_folder(data) == installation
-    assert TOLD not in os.environ  # numba keeps the code of each module beside it
+    assert TOLD not in os.environ  # whoever asks later finds it too
 
 
 def test_then_the_data_folder_for_whoever_has_one_and_the_users_cache(data, tmp_path, monkeypatch):
