@@ -45,9 +45,9 @@ _MIN_SIDE = 16.0
 
 _MIN_LINE = plain(np.int64(8))
 
-_LINE_BYTES, _PART_BYTES = 16, 64
-"""Most bytes for a position of a line whose every segment leaves the tile, and of all else of a part. No step within
-what a tile keeps takes more than 4 bytes, and 4 times `CLIPPED` is more than that."""
+_PART_BYTES = 64
+"""Most bytes of a part besides its positions. These take 16 at most, in a line whose every segment leaves the tile.
+No step within what a tile keeps takes more than 4 bytes, so 4 times `CLIPPED` is more than that."""
 
 _ZERO = plain(np.int64(0))
 _NO, _YES = plain(np.bool_(0)), plain(np.bool_(1))

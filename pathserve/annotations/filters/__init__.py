@@ -34,11 +34,6 @@ class Filter:
         """Whether the JSON of annotations is looked at; else `Columns.properties` may be empty texts."""
         return not self.names.isdisjoint({*ROOTS, "name"})
 
-    @property
-    def reads_positions(self) -> bool:
-        """Whether geometry is looked at; else `Columns.xy` and its offsets may be anything."""
-        return "area" in self.names
-
     def mask(self, columns: Columns, authors: Mapping[int, str] | None = None) -> npt.NDArray[np.bool_]:
         """Tell (N,) bool which annotations it lets through.
 

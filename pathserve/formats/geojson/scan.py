@@ -73,7 +73,7 @@ _AUTHOR, _REVISION, _LAYER, _PROVENANCE = map(word, ("author", "revision", "laye
 _CREATED, _UPDATED, _NUMBER, _SLIDE = map(word, ("created", "updated", "number", "slide"))
 
 _RECORD, _NEWLINE = 0x1E, 0x0A
-_QUOTE, _COMMA, _COLON, _MINUS, _ZERO = map(ord, '",:-0')
+_QUOTE, _COMMA, _COLON, _MINUS = map(ord, '",:-')
 _OPEN, _CLOSE, _CLOSE_LIST = map(ord, "{}]")
 
 

@@ -35,10 +35,6 @@ export function unionOf(boxes: readonly Box[]): Box {
   )
 }
 
-export function boxHolds(outer: Box, inner: Box): boolean {
-  return outer[0] <= inner[0] && outer[1] <= inner[1] && outer[2] >= inner[2] && outer[3] >= inner[3]
-}
-
 /** Area of one ring, positive whatever its direction; offsets keep far-out coordinates exact. */
 export function ringArea(ring: Ring, scale: Mpp = { x: 1, y: 1 }): number {
   const origin = ring[0]
