@@ -3,7 +3,7 @@
 from pathserve.exchange.exporting import Export, ExportOptions, begin_export
 from pathserve.exchange.frames import IDENTITY, Fit, Frame, FrameOptions, Matrix, Tissue
 from pathserve.exchange.importing import ImportOptions, import_file
-from pathserve.exchange.options import frame_options, parse_conflict, parse_told
+from pathserve.exchange.options import OnFileConflict, frame_options, parse_conflict, parse_told
 from pathserve.exchange.posted import Posted, Posting, post_file, post_text
 from pathserve.exchange.report import MAX_NAMED, ExportReport, ImportReport, Issues
 from pathserve.exchange.slide import slide_frame, slide_tissue
@@ -21,6 +21,7 @@ __all__ = [
     "ImportReport",
     "Issues",
     "Matrix",
+    "OnFileConflict",
     "Posted",
     "Posting",
     "Tissue",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pathserve.exchange import FrameOptions, frame_options
+from pathserve.exchange import FrameOptions, OnFileConflict, frame_options
 from pathserve.labels import MAX_NAME
 from pathserve.server.params import NoQuery
 from pathserve.server.params_annotations import SearchQuery
@@ -44,7 +44,7 @@ class ImportQuery(FrameQuery):
     layer: str | None = Field(
         None, max_length=MAX_NAME, description="Layer name, made when absent; default: the caller's."
     )
-    on_conflict: Literal["report", "new", "replace"] = Field(
+    on_conflict: OnFileConflict = Field(
         "report", description="Of an id that is there with other content: refuse, give a new id, or write a version."
     )
     force: bool = Field(False, description="Keep repairs that lose more than 1 % of an outline's area.")
