@@ -403,7 +403,7 @@ _CLASS_VERSIONS = Migration(
 _CHUNK_DENSITY = Migration(
     "densities of chunks",
     (
-        # What far vector tiles count of a chunk (`annotations.chunk_density`); older chunks get theirs when asked for.
+        # What far vector tiles count of a chunk; older chunks get theirs when asked for.
         """create table chunk_density (
             chunk integer primary key references chunk (id) on delete cascade,
             data blob not null
@@ -414,7 +414,7 @@ _CHUNK_DENSITY = Migration(
 _DENSITY = Migration(
     "densities of layers",
     (
-        # What far vector tiles count of a whole layer (`annotations.density_store`), made when first asked for.
+        # What far vector tiles count of a whole layer, made when first asked for.
         """create table density (
             id text primary key,
             slide text not null references slide (id) on delete cascade,
@@ -437,7 +437,7 @@ _DENSITY = Migration(
 _REPLACEMENTS = Migration(
     "replacements of imports",
     (
-        # What an import will say of annotations that are there, until it is published (`annotations.replacements`).
+        # What an import will say of annotations that are there, until it is published.
         """create table replacement (
             batch text not null references batch (id) on delete cascade,
             id text not null,
@@ -476,7 +476,7 @@ _SUCCESSORS = Migration(
         "alter table chunk add column replaces integer",
         # How often rows of it got heads that were not overridden at the same time.
         "alter table chunk add column adopted integer not null default 0",
-        # Chunks in whose places others are, until `placed` says so (`annotations.successors`).
+        # Chunks in whose places others are, until `placed` says so.
         """create table successor (
             chunk integer primary key references chunk (id) on delete cascade,
             next integer not null
