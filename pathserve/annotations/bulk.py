@@ -52,10 +52,9 @@ from pathserve.annotations.spool import Spool
 from pathserve.annotations.successors import OvertakenError, Successors, settle_places
 from pathserve.db import Database, Transaction, as_int, now
 from pathserve.errors import Conflict, NotFound, TooLarge
-from pathserve.labels import MAX_CLASSES, CodedTerm, Columns, require_name
+from pathserve.labels import MAX_CLASSES, CodedTerm, Color, Columns, require_name
 
 OnConflict = Literal["report", "replace"]
-Color = tuple[int, int, int]
 Rows = npt.NDArray[np.int64]
 
 _CHUNKS_AT_ONCE = 16

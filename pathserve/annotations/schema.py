@@ -11,7 +11,7 @@ import orjson
 
 from pathserve.db import Database, Transaction, Value, as_int, now
 from pathserve.errors import Invalid, NotFound, Stale, TooLarge
-from pathserve.labels import MAX_CLASSES, AnnotationClass, ClassSchema, CodedTerm, require_name
+from pathserve.labels import MAX_CLASSES, AnnotationClass, ClassSchema, CodedTerm, Color, require_name
 
 _PALETTE = (
     (229, 115, 115),
@@ -147,7 +147,7 @@ def read_schema(tx: Transaction, project: str) -> ClassSchema:
 def ensure_classes(
     tx: Transaction,
     project: str,
-    wanted: Iterable[tuple[str, tuple[int, int, int] | None]],
+    wanted: Iterable[tuple[str, Color | None]],
     *,
     codes: Mapping[str, CodedTerm] | None = None,
     author: str = "",
@@ -181,7 +181,7 @@ def ensure_classes(
         _append_version(tx, project, added, author)
 
 
-def _add_missing(tx: Transaction, project: str, wanted: Iterable[tuple[str, tuple[int, int, int] | None]]) -> list[str]:
+def _add_missing(tx: Transaction, project: str, wanted: Iterable[tuple[str, Color | None]]) -> list[str]:
     schema = read_schema(tx, project)
     known = {c.name for c in schema}
     keys = {c.hotkey for c in schema}

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pathserve.annotations import AnnotationStore, BulkAdded, BulkWriter, Difference, conflict_message
 from pathserve.config import Settings
-from pathserve.errors import Invalid, PathServeError, Unsupported
+from pathserve.errors import PathServeError, Unsupported
 from pathserve.exchange.class_names import trim_columns, trimmed_keys
 from pathserve.exchange.frames import (
     IDENTITY,
@@ -31,7 +31,7 @@ from pathserve.formats.contract import Format, Item, ReadContext, SlideFrame
 from pathserve.formats.registry import by_name, recognise_path
 from pathserve.geometry.gate import Gate
 from pathserve.geometry.validity import OUT_OF_RANGE, TOO_FAR
-from pathserve.labels import Columns, FeatureIssue, NewAnnotation, require_clear
+from pathserve.labels import Columns, FeatureIssue, NewAnnotation, unclear
 
 MAX_REPAIR_SECONDS = 120.0
 """Processor time that one file may take for outlines that have to be repaired; what comes after is refused."""
@@ -254,8 +254,8 @@ class _Import:
             if isinstance(checked, PathServeError):
                 self.refused.add(place, checked.code, checked.message)
                 continue
-            if (unclear := _unclear(item)) is not None:
-                self.refused.add(place, unclear.code, unclear.message)
+            if (refusal := unclear(item.properties)) is not None:
+                self.refused.add(place, refusal.code, refusal.message)
                 continue
             if checked.note is not None:
                 self.repaired.add(place, "geometry_repaired", checked.note)
@@ -323,14 +323,6 @@ class _Import:
                 return
             boxes = columns.boxes()
             self.outside += int(((boxes[:, :2] < 0) | (boxes[:, 2:] > (size.width, size.height))).any(axis=1).sum())
-
-
-def _unclear(item: NewAnnotation) -> Invalid | None:
-    try:
-        require_clear(item.properties)
-    except Invalid as error:
-        return error
-    return None
 
 
 def _bounds(xy: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pathserve.errors import Invalid
-from pathserve.labels import require_name
+from pathserve.labels import Color, require_name
 
 NEUTRAL = (144, 144, 144)
 """Colour written for a class that has none."""
-
-Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)

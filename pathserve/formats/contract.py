@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from pathserve.geometry import Mpp, Size
-from pathserve.labels import ClassSchema, CodedTerm, Columns, FeatureIssue, NewAnnotation
+from pathserve.labels import ClassSchema, CodedTerm, Color, Columns, FeatureIssue, NewAnnotation
 
 HEAD_BYTES = 64 * 1024
 """How much of a file `Format.recognise` is shown."""
@@ -96,7 +96,7 @@ class ReadContext:
     losses: Losses = field(default_factory=Losses)
     max_vertices: int = 1_000_000
     max_features: int = 50_000_000
-    colors: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    colors: dict[str, Color] = field(default_factory=dict)
     codes: dict[str, CodedTerm] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
 

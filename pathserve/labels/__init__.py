@@ -16,12 +16,14 @@ from pathserve.labels.values import (
     AnnotationClass,
     ClassSchema,
     CodedTerm,
+    Color,
     FeatureIssue,
     Layer,
     NewAnnotation,
     clean_name,
     require_clear,
     require_name,
+    unclear,
 )
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "AnnotationClass",
     "ClassSchema",
     "CodedTerm",
+    "Color",
     "Columns",
     "FeatureIssue",
     "GeometryKind",
@@ -44,4 +47,5 @@ __all__ = [
     "clean_name",
     "require_clear",
     "require_name",
+    "unclear",
 ]

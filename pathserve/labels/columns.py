@@ -17,7 +17,7 @@ import numpy.typing as npt
 import orjson
 
 from pathserve.labels.texts import Texts
-from pathserve.labels.values import EXHAUSTIVE, NewAnnotation
+from pathserve.labels.values import EXHAUSTIVE, Color, NewAnnotation
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -47,7 +47,6 @@ GEOJSON_TYPES: Mapping[GeometryKind, str] = {
 _KINDS = {name: kind for kind, name in GEOJSON_TYPES.items()}
 
 Rings = list[list[Sequence[float]]]
-Color = tuple[int, int, int]
 
 _AT_ONCE = 64
 

@@ -27,6 +27,9 @@ STATE = "state"
 MAX_NAME = 200
 """Most characters of a name that people give to a project, slide, layer or class."""
 
+Color = tuple[int, int, int]
+"""sRGB, 0 to 255 each."""
+
 
 def require_name(name: str, what: str) -> str:
     """Check a name and give it back as it is.
@@ -65,6 +68,15 @@ def require_clear(properties: Mapping[str, Any]) -> None:
         require_name(state if isinstance(state, str) else "", "state")
     if not (isinstance(mark, bool) or (isinstance(mark, list) and all(isinstance(name, str) for name in mark))):
         raise Invalid("The property exhaustive is true, false, or a list of class names.", code="bad_exhaustive")
+
+
+def unclear(properties: Mapping[str, Any]) -> Invalid | None:
+    """Tell why `require_clear` refuses properties, for those who go on with others; None when it does not."""
+    try:
+        require_clear(properties)
+    except Invalid as error:
+        return error
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +119,7 @@ class AnnotationClass:
     """
 
     name: str
-    color: tuple[int, int, int]
+    color: Color
     value: int
     priority: int = 0
     hotkey: str | None = None
@@ -201,7 +213,7 @@ class NewAnnotation:
     geometry: Mapping[str, Any]
     id: UUID | None = None
     class_name: str | None = None
-    class_color: tuple[int, int, int] | None = None
+    class_color: Color | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     drawn: Mapping[str, Any] | None = None
 

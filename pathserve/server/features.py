@@ -7,9 +7,7 @@ from typing import Any
 from pathserve.annotations import ClassSchemas
 from pathserve.catalog import SlideRecord
 from pathserve.formats.geojson import geojson
-from pathserve.labels import Annotation
-
-Color = tuple[int, int, int]
+from pathserve.labels import Annotation, Color
 
 
 def feature_writer(classes: ClassSchemas, slide: SlideRecord) -> Callable[[Annotation], dict[str, Any]]:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from pydicom.dataset import Dataset
 
+from pathserve.labels import Color
+
 _TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
@@ -21,7 +23,7 @@ _LEAST, _SPAN = np.array([0, -128, -128]), np.array([100, 255, 255])
 _EDGE = 6 / 29
 
 
-def to_cielab(color: tuple[int, int, int]) -> list[int]:
+def to_cielab(color: Color) -> list[int]:
     """Give what `Recommended Display CIELab Value` says of a colour (r, g, b)."""
     share = np.array(color) / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
@@ -31,7 +33,7 @@ def to_cielab(color: tuple[int, int, int]) -> list[int]:
     return scaled
 
 
-def color_of(item: Dataset) -> tuple[int, int, int] | None:
+def color_of(item: Dataset) -> Color | None:
     """Give the colour (r, g, b) that an annotation group or a segment states, or None."""
     values = item.get("RecommendedDisplayCIELabValue")
     if not isinstance(values, Sequence) or len(values) != 3:

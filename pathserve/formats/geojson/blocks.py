@@ -24,7 +24,7 @@ from pathserve.formats.geojson.json_text import (
     read_member,
 )
 from pathserve.formats.json_head import BYTE_ORDER_MARK
-from pathserve.labels import STATE, Columns, FeatureIssue, NewAnnotation, Texts, require_clear
+from pathserve.labels import STATE, Columns, FeatureIssue, NewAnnotation, Texts, unclear
 from pathserve.labels.columns import score_of
 from pathserve.native import kernels_of
 
@@ -389,7 +389,7 @@ class Blocks:
                 if value.get(STATE, _DEFAULT_STATE) is None:
                     del value[STATE]
                 state = value.get(STATE, _DEFAULT_STATE)
-                if not _is_state(state):
+                if unclear({STATE: state}) is not None:
                     odd.append(row)
                     continue
                 states[row] = state_names.setdefault(state, len(state_names))
@@ -437,14 +437,6 @@ class Blocks:
                     self._context.colors.setdefault(classified.name, classified.color)
         places = found.class_at[:rows]
         return tuple(names), table[places], np.flatnonzero(odd[places])
-
-
-def _is_state(value: object) -> bool:
-    try:
-        require_clear({STATE: value})
-    except Invalid:
-        return False
-    return True
 
 
 def read_found(found: Found, context: ReadContext, changed: Changed | None = None) -> NewAnnotation | FeatureIssue:

@@ -33,7 +33,7 @@ from pathserve.formats.geojson.json_text import RECORD_SEPARATOR, Found, find_fe
 from pathserve.formats.ids import ID_REPLACED, read_id
 from pathserve.geometry import Size
 from pathserve.geometry.gate import Gate
-from pathserve.labels import STATE, Annotation, FeatureIssue, NewAnnotation, require_clear
+from pathserve.labels import STATE, Annotation, Color, FeatureIssue, NewAnnotation, require_clear
 
 SERVER_OWNED = frozenset(("author", "revision", "layer", "provenance", "created", "updated", "number", "slide"))
 """Properties that only the server writes; what stands there in the input is ignored."""
@@ -51,8 +51,6 @@ GEOMETRIES = frozenset(
 )
 _OWN_MEMBERS = frozenset(("type", "id", "geometry", "properties", "bbox", AS_DRAWN))
 _LIMITS = Settings()
-
-Color = tuple[int, int, int]
 
 
 @dataclass(slots=True)

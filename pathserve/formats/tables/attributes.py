@@ -21,7 +21,7 @@ from pathserve.formats.geojson.geojson import SERVER_OWNED
 from pathserve.formats.ids import ID_REPLACED, read_id
 from pathserve.formats.tables.wkb import Row
 from pathserve.formats.tools.colors import hex_color, parse_color
-from pathserve.labels import Columns, FeatureIssue, require_clear, require_name
+from pathserve.labels import Columns, FeatureIssue, require_name, unclear
 
 CLASS_COLUMNS = ("class_name", "classification", "class", "type", "label")
 """Columns that may name the class; the first that a file has counts."""
@@ -76,10 +76,8 @@ def read_row(given: Mapping[str, Any], context: ReadContext, *, class_in: str | 
                 context.losses.note("not_finite", "Properties that are not finite numbers were left out.")
             continue
         properties[key] = value
-    try:
-        require_clear(properties)
-    except Invalid as error:
-        return FeatureIssue(0, error.code, error.message)
+    if (refusal := unclear(properties)) is not None:
+        return FeatureIssue(0, refusal.code, refusal.message)
     found = read_id(identity, properties)
     if found is None and identity is not None:
         context.losses.note(*ID_REPLACED)

@@ -18,12 +18,12 @@ from pathserve.errors import Invalid, PathServeError
 from pathserve.formats.contract import Format, Item, ReadContext, WriteContext
 from pathserve.formats.tools import drawn_shapes as shapes
 from pathserve.formats.tools import number_texts, pieces, reading
-from pathserve.formats.tools.colors import Color, hex_color, parse_color
+from pathserve.formats.tools.colors import hex_color, parse_color
 from pathserve.formats.tools.holes import Outline, cut
 from pathserve.formats.tools.marks import Mark
 from pathserve.formats.tools.pieces import Part
 from pathserve.formats.tools.xml_events import Element, attribute, opening_tags, read_elements
-from pathserve.labels import Columns, FeatureIssue, NewAnnotation
+from pathserve.labels import Color, Columns, FeatureIssue, NewAnnotation
 
 _NO_GROUP = "None"
 _NEUTRAL = "#F4FA58"

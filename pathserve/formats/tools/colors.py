@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-Color = tuple[int, int, int]
+from pathserve.labels import Color
 
 _HEX = re.compile(r"#?([0-9a-fA-F]{3,8})")
 _FUNCTION = re.compile(r"rgba?\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(?:,\s*[\d.]+\s*)?\)")

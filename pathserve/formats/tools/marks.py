@@ -9,8 +9,7 @@ import orjson
 
 from pathserve.formats.classification import parse_classification, write_classification
 from pathserve.formats.geojson.as_drawn import AS_DRAWN
-
-Color = tuple[int, int, int]
+from pathserve.labels import Color
 
 _GEOMETRY, _CLASS = "geometry", "classification"
 
