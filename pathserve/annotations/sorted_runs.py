@@ -3,6 +3,7 @@
 Files have no names, so they end with the process.
 """
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from typing import IO
 
 import numpy as np
 import numpy.typing as npt
+
+from pathserve.errors import DISK_FULL, Busy
 
 Words = npt.NDArray[np.uint64]
 
@@ -33,13 +36,24 @@ class ScratchFile:
         """Numbers so far."""
 
     def append(self, words: npt.NDArray[np.uint64] | npt.NDArray[np.int64]) -> None:
-        """Write some numbers."""
+        """Write some numbers.
+
+        Raises
+        ------
+        Busy
+            When the disk is full.
+        """
         if self._file is None:
             # Without a buffer: what is written may be read at once.
             self._file = tempfile.TemporaryFile(buffering=0, dir=self._folder)  # noqa: SIM115 - `close` ends it
         view = words.reshape(-1).view(np.uint8).data
-        while view:
-            view = view[self._file.write(view) :]
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise Busy("The disk is full.", code=DISK_FULL) from error
+            raise
         self.end += words.size
 
     def read(self, first: int, count: int) -> Words:

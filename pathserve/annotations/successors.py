@@ -6,6 +6,7 @@ yet. The chunk before ends and stays: it holds the versions before, and `heads.e
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -19,6 +20,7 @@ from pathserve.annotations.hilbert import CHUNK_ROWS
 from pathserve.annotations.known_rows import id_list
 from pathserve.annotations.revisions import NAMED_IDS, Box, Replaced, current_revision
 from pathserve.db import Database, Row, Transaction, as_int, placeholders
+from pathserve.errors import Corrupt, NotFound
 from pathserve.labels import Columns
 
 Rows = npt.NDArray[np.int64]
@@ -268,28 +270,36 @@ def _adopted(tx: Transaction, chunks: list[int]) -> dict[int, int]:
 
 
 def settle_places(db: Database, reader: ChunkReader) -> None:
-    """Note where annotations lie whose chunks have successors, some at a time; changes no answer."""
+    """Note where annotations lie whose chunks have successors, some at a time; changes no answer.
+
+    Those of chunks that cannot be read, or are gone with their slide meanwhile, stay as they are: they concern nobody
+    else.
+    """
+    after = -1
 
     def some(tx: Transaction) -> list[Row]:
         return tx.rows(
             "select s.chunk, c.id, c.layer, c.size, c.scattered, c.first_number, c.last_number, c.born "
-            "from successor s join chunk c on c.id = s.next order by s.chunk limit ?",
+            "from successor s join chunk c on c.id = s.next where s.chunk > ? order by s.chunk limit ?",
+            after,
             _SETTLED_AT_ONCE,
         )
 
     while rows := db.read(some):
-        moves = list[tuple[bytes, Row]]()
+        after = as_int(rows[-1][0])
+        moves, ended = list[tuple[bytes, Row]](), list[Row]()
         for old, chunk, layer, size, scattered, *numbers in rows:
             low, high, born = map(as_int, numbers)
             ref = ChunkRef(as_int(chunk), as_int(layer), as_int(size), bool(scattered), low, high, born)
-            (told,) = db.read(partial(reader.attributes, refs=[ref]))
-            moves += [(i, (chunk, i, old)) for i in map(bytes, told.ids)]
+            with suppress(Corrupt, NotFound):
+                (told,) = db.read(partial(reader.attributes, refs=[ref]))
+                moves += [(i, (chunk, i, old)) for i in map(bytes, told.ids)]
+                ended.append((old, chunk))
         moves.sort()  # neighbours in the table are written together
         for start in range(0, len(moves), _MOVED_AT_ONCE):
             part = [move for _, move in moves[start : start + _MOVED_AT_ONCE]]
             db.write(partial(_run_many, sql="update placed set chunk = ? where id = ? and chunk = ?", rows=part))
         # Another import may have put one more in the place of some since.
-        ended = [row[:2] for row in rows]
         db.write(partial(_run_many, sql="delete from successor where chunk = ? and next = ?", rows=ended))
 
 

@@ -249,6 +249,17 @@ def test_many_rows_of_a_chunk_are_replaced_with_their_chunk(db: Database, slide:
 
 
 @pair
+def test_a_chunk_that_cannot_be_read_holds_no_other_import_up(db: Database, slide: str) -> None:
+    replace_many(db, slide, settled=False)
+    waiting = count(db, "successor")
+    assert waiting > 1
+    damage = "update chunk_data set attributes = ? where chunk = (select min(next) from successor)"
+    db.write(lambda tx: tx.run(damage, b"damaged"))
+    assert bring(db, slide, [replace(cell, id=uuid4()) for cell in cells(3)]) == 4
+    assert count(db, "successor") == 1
+
+
+@pair
 def test_what_was_replaced_with_its_chunk_is_edited_and_folded_like_any_other(db: Database, slide: str) -> None:
     states = replace_many(db, slide, settled=False)
     store = AnnotationStore(db)

@@ -1,5 +1,6 @@
 """What an import keeps on disk comes back whole and in order, however much of it there is."""
 
+import tempfile
 import tracemalloc
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pathserve.annotations.chunk_writer import Placed, Placing
 from pathserve.annotations.differences import Standing
 from pathserve.annotations.import_ids import ImportIds
 from pathserve.annotations.sorted_runs import ScratchFile, SortedRuns
+from pathserve.errors import Busy
 
 _MOST = 2**64 - 1
 
@@ -66,6 +68,15 @@ def test_numbers_are_read_where_they_were_written(tmp_path: Path) -> None:
     scratch.append(np.arange(10, 16).reshape(2, 3))
     assert (scratch.end, scratch.read(8, 4).tolist()) == (16, [8, 9, 10, 11])
     scratch.close()
+
+
+def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Path("/dev/full").open("wb", buffering=0))  # noqa: SIM115
+    held = ScratchFile()
+    with pytest.raises(Busy, match=r"The disk is full\.") as full:
+        held.append(np.zeros(1, np.int64))
+    assert full.value.code == "disk_full"
+    held.close()
 
 
 def test_ids_that_lie_in_a_file_are_compared_with_whole_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
