@@ -4,7 +4,6 @@ Both give the same bits. Loading machine code takes as long as unpacking `WORTH_
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pathserve.annotations.packing import Unpacker, damaged
-from pathserve.native import kept_kernels_of, kernels_of
+from pathserve.native import kept_kernels_of, kernels_of, loaded_kernels_of
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -27,36 +26,22 @@ WORTH_COMPILING = 500
 _MODULE = "pathserve.annotations.chunk_kernels"
 
 
-@cache
-def _kernels() -> SimpleNamespace:
-    return kernels_of(_MODULE)
-
-
 def load_kernels() -> None:
     """Load the machine code: what unpacks many chunks does so before."""
-    _kernels()
+    kernels_of(_MODULE)
 
 
 def load_kernels_for(chunks: int) -> None:
     """Load the machine code if that is worth it for so many chunks."""
-    if chunks < WORTH_LOADING:
-        return
-    try:
+    if chunks >= WORTH_COMPILING:
+        kernels_of(_MODULE)
+    elif chunks >= WORTH_LOADING:
         kept_kernels_of(_MODULE)
-    except LookupError:
-        if chunks < WORTH_COMPILING:
-            return
-    load_kernels()
 
 
 def loaded_kernels() -> SimpleNamespace | None:
     """Give the machine code (each kernel of `chunk_kernels` by its name) if this process has it."""
-    return _kernels() if _kernels.cache_info().currsize else None
-
-
-def forget_kernels() -> None:
-    """Unload the machine code."""
-    _kernels.cache_clear()
+    return loaded_kernels_of(_MODULE)
 
 
 def unpack_shapes(section: bytes, *, rows: int, parts: int, rings: int, positions: int) -> Shapes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import accumulate
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from pathserve.annotations.gather_table import SIZES, Table
 from pathserve.labels import Columns, Texts
-from pathserve.native import kernels_of, places_of
+from pathserve.native import kernels_of, loaded_kernels_of, places_of
 
 Rows = npt.NDArray[np.int64]
 
@@ -84,22 +83,12 @@ class Gatherer:
         return taken + whole
 
     def _kernels(self) -> SimpleNamespace | None:
-        return _kernels() if self._rows >= WORTH_LOADING else loaded_kernels()
-
-
-@cache
-def _kernels() -> SimpleNamespace:
-    return kernels_of(_MODULE)
-
-
-def load_kernels() -> None:
-    """Load the machine code."""
-    _kernels()
+        return kernels_of(_MODULE) if self._rows >= WORTH_LOADING else loaded_kernels()
 
 
 def loaded_kernels() -> SimpleNamespace | None:
     """Give the machine code if this process has it: who asks once shall not wait for it."""
-    return _kernels() if _kernels.cache_info().currsize else None
+    return loaded_kernels_of(_MODULE)
 
 
 def _place_of(array: npt.NDArray[Any], kind: npt.DTypeLike) -> tuple[int, int]:

@@ -120,22 +120,31 @@ _address = _seen_address if _seen_address(_PROBE) == _said_address(_PROBE) else 
 
 
 @cache
+def _loaded() -> dict[str, SimpleNamespace]:
+    """Give what this process has loaded, by its modules."""
+    return {}
+
+
 def kernels_of(module: str) -> SimpleNamespace:
     """Give the kernels of a module of entries, loaded once in a process."""
-    return SimpleNamespace(**load_functions(module))
+    found = loaded_kernels_of(module)
+    if found is None:
+        found = _loaded()[module] = SimpleNamespace(**load_functions(module))
+    return found
 
 
-@cache
-def kept_kernels_of(module: str) -> SimpleNamespace:
+def loaded_kernels_of(module: str) -> SimpleNamespace | None:
+    """Give the kernels of a module of entries if this process has loaded them."""
+    return _loaded().get(module)
+
+
+def kept_kernels_of(module: str) -> SimpleNamespace | None:
     """Give the kernels of a module of entries as `kernels_of` does, but compile nothing.
 
-    Raises
-    ------
-    LookupError
-        When they must be compiled first; who asks again later may get them, for another process may compile them.
+    None when they must be compiled first; who asks again later may get them, for another process may compile them.
     """
-    if _read(choose_folder() / f"{module}.o", key_of([module])) is None:
-        raise LookupError("these kernels are not compiled yet")
+    if loaded_kernels_of(module) is None and _read(choose_folder() / f"{module}.o", key_of([module])) is None:
+        return None
     return kernels_of(module)
 
 

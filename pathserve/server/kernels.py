@@ -15,7 +15,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pathserve.annotations import chunk_shapes, gathering
 from pathserve.native import choose_folder, kernels_of, key_of
 
 MODULES = (
@@ -39,8 +38,6 @@ def load_kernels() -> None:
     """Load them, which takes no numba once they are compiled."""
     for name in MODULES:
         kernels_of(name)
-    chunk_shapes.load_kernels()
-    gathering.load_kernels()
 
 
 def compile_apart(wait: Callable[[float], bool]) -> None:

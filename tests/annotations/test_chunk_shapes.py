@@ -18,6 +18,7 @@ from pathserve.annotations.packing import Packer
 from pathserve.errors import Corrupt
 from pathserve.labels import Columns, NewAnnotation
 from pathserve.labels.columns import areas
+from pathserve.native import functions
 
 BOTH = pytest.mark.parametrize("with_kernels", [False, True])
 
@@ -26,13 +27,11 @@ BOTH = pytest.mark.parametrize("with_kernels", [False, True])
 def unpacking(*, with_kernels: bool) -> Iterator[None]:
     """Let chunks be unpacked with machine code, or as a process does that has not loaded it."""
     chunk_shapes.load_kernels()
-    if not with_kernels:
-        chunk_shapes.forget_kernels()
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        if not with_kernels:
+            patch.delitem(functions._loaded(), "pathserve.annotations.chunk_kernels")
         assert (chunk_shapes.loaded_kernels() is not None) == with_kernels
         yield
-    finally:
-        chunk_shapes.load_kernels()
 
 
 ODD = st.sampled_from([-0.0, 5e-324, -1e300, 2.0**53 + 2, 0.1, float(np.float32(0.1))])

@@ -4,7 +4,7 @@ What is expected is the GeoJSON that they were made of.
 """
 
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from pathserve.annotations.vector_tiles import TileBox
 from pathserve.db import Database, Transaction
 from pathserve.errors import Corrupt
 from pathserve.labels import Annotation, Columns, NewAnnotation
+from pathserve.native import functions
 
 SETS = orjson.loads((Path(__file__).parents[1] / "data" / "chunks_of_version_1.json").read_bytes())["sets"]
 Feature = Mapping[str, Any]
@@ -60,12 +61,10 @@ def row_ids(columns: Columns) -> list[UUID]:
 
 
 @pytest.fixture(params=["arrays", "machine code"])
-def _unpacking(request: pytest.FixtureRequest) -> Iterator[None]:
-    chunk_shapes.forget_kernels()
-    if request.param == "machine code":
-        chunk_shapes.load_kernels()
-    yield
+def _unpacking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     chunk_shapes.load_kernels()
+    if request.param == "arrays":
+        monkeypatch.delitem(functions._loaded(), "pathserve.annotations.chunk_kernels")
 
 
 @pytest.mark.usefixtures("_unpacking")

@@ -21,6 +21,7 @@ from pathserve.annotations.gathering import Chosen, Gatherer, Kept
 from pathserve.annotations.query import Box
 from pathserve.labels import Columns, NewAnnotation, Texts
 from pathserve.labels.columns import score_of, state_of
+from pathserve.native import kernels_of
 
 RING = [[0.1, 0.2], [9, 0], [9, 9.5], [0.1, 0.2]]
 HOLE = [[3, 3], [3, 4], [4, 4], [3, 3]]
@@ -44,9 +45,7 @@ PROPERTIES: list[dict[str, Any]] = [
 
 @pytest.fixture(params=[False, True], ids=["arrays", "kernels"])
 def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace | None:
-    gathering.load_kernels()
-    chosen = gathering.loaded_kernels() if request.param else None
-    assert (chosen is not None) == request.param
+    chosen = kernels_of("pathserve.annotations.gather_kernels") if request.param else None
     for module in (gathering, matching):
         monkeypatch.setattr(module, "loaded_kernels", lambda: chosen)
     return chosen

@@ -19,7 +19,7 @@ from pathserve.formats.geojson.geojson import feature
 from pathserve.formats.geojson.geojson_file import GEOJSON, QUPATH, SEQUENCE
 from pathserve.formats.geojson.geojson_text import FeatureWriter
 from pathserve.labels import Annotation, AnnotationClass, ClassSchema, Columns, FeatureIssue, NewAnnotation
-from pathserve.native import kept_kernels_of
+from pathserve.native import functions
 
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 SCHEMA = ClassSchema((AnnotationClass("Tumor", (200, 0, 0), 1), AnnotationClass('a "b"', (1, 2, 3), 2)))
@@ -107,10 +107,9 @@ def nothing_compiled(folder):
     """Keep machine code in another folder, where there is none yet, as after an installation."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NUMBA_CACHE_DIR", str(folder))
-        kept_kernels_of.cache_clear()
+        patch.delitem(functions._loaded(), "pathserve.formats.geojson.text_kernels", raising=False)
         yield
         assert not list(folder.iterdir())
-    kept_kernels_of.cache_clear()
 
 
 @settings(max_examples=100, deadline=None)

@@ -93,14 +93,8 @@ class FeatureWriter:
     def _kernel(self, rows: int) -> Function | None:
         """Give the machine code that writes so many more rows, unless they are too few to compile it for."""
         self._rows += rows
-        try:
-            kernels = kept_kernels_of(_KERNELS)
-        except LookupError:
-            if self._rows <= WORTH_COMPILING:
-                return None
-            kernels = kernels_of(_KERNELS)
-        kernel: Function = kernels.write_features
-        return kernel
+        kernels = (kernels_of if self._rows > WORTH_COMPILING else kept_kernels_of)(_KERNELS)
+        return None if kernels is None else kernels.write_features
 
     def _texts(self, kernel: Function, columns: Columns, before: bytes, after: bytes) -> tuple[memoryview, Ints]:
         """Write what the kernels write; gives it, and where each row ends, nowhere further on for the others."""
