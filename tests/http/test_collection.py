@@ -10,6 +10,7 @@ FULL = {"generation": 2, "collected": 0, "uncollectable": 0}
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
+    gc.unfreeze()  # what commands in this process have left out
     gc.collect()
     yield
     gc.unfreeze()

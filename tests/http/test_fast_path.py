@@ -597,8 +597,11 @@ def test_a_bug_in_the_short_way_is_answered_by_the_route(
             patch.setattr(where, _broken)
             for place in places:
                 # Other headers than before: at the first it asks anew who may see what, at the second it need not.
-                wire.send(*[pair.request(f"Accept: {place}-{bugs}", place=place)] * 2)
-                told = [wire.read(), wire.read()]
+                # One after the other, for while a route answers the short way takes nothing.
+                told = []
+                for _ in range(2):
+                    wire.send(pair.request(f"Accept: {place}-{bugs}", place=place))
+                    told.append(wire.read())
                 assert [answer.status for answer in told] == [b"HTTP/1.1 200 OK"] * 2
                 assert told[0].body == told[1].body
         assert told[0].body != whole.body
