@@ -23,6 +23,8 @@
 name or anything out of a scan's metadata, because those can be a patient's identity.
 """
 
+import errno
+
 DISK_FULL = "disk_full"
 """Code of what is refused because the disk is nearly full."""
 
@@ -145,3 +147,9 @@ class Cancelled(Conflict):
     """Somebody stopped it on purpose."""
 
     code = "cancelled"
+
+
+def busy_when_full(error: OSError) -> Busy | None:
+    """Give what to raise where nothing more could be written because the disk is full; None for any other cause."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return Busy("The disk is full.", code=DISK_FULL) if is_full else None

@@ -3,7 +3,6 @@
 Files have no names, so they end with the process.
 """
 
-import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from pathserve.errors import DISK_FULL, Busy
+from pathserve.errors import busy_when_full
 
 Words = npt.NDArray[np.uint64]
 
@@ -51,8 +50,8 @@ class ScratchFile:
             while view:
                 view = view[self._file.write(view) :]
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise Busy("The disk is full.", code=DISK_FULL) from error
+            if (full := busy_when_full(error)) is not None:
+                raise full from error
             raise
         self.end += words.size
 

@@ -1,12 +1,11 @@
 """One file that arrives in parts: appended under a lock, durable at each part's end, checked when a part says how."""
 
-import errno
 import fcntl
 import hashlib
 import os
 from pathlib import Path, PurePosixPath
 
-from pathserve.errors import DISK_FULL, Busy, Conflict, Invalid
+from pathserve.errors import Busy, Conflict, Invalid, busy_when_full
 from pathserve.pyramid.manifest import fsync_folder, write_file
 
 CHECKSUMS = ("sha256", "sha1")
@@ -84,8 +83,8 @@ class UploadFile:
                 self._offset += written
                 rest = rest[written:]
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise Busy("The disk is full.", code=DISK_FULL) from error
+            if (full := busy_when_full(error)) is not None:
+                raise full from error
             raise
         if self._checksum is not None:
             self._checksum.update(data)
