@@ -90,7 +90,8 @@ def find_current(tx: Transaction, reader: ChunkReader, feature_id: UUID) -> Anno
         if place is None:
             return None
         found = _in_chunk(tx, reader, place)
-    return replace(_with_last_name(tx, found), deleted=True) if is_name_of_removed(found.layer) else found
+    (named,) = _with_last_names(tx, [found])
+    return replace(named, deleted=True) if is_name_of_removed(found.layer) else found
 
 
 def read_history(tx: Transaction, reader: ChunkReader, feature_id: UUID) -> list[Annotation]:
@@ -104,15 +105,18 @@ def read_history(tx: Transaction, reader: ChunkReader, feature_id: UUID) -> list
         place = find_places(tx, [feature_id]).get(feature_id)
     places = [] if place is None else [place for _, place in each_version(tx, reader, place)]
     found = [_in_chunk(tx, reader, place) for place in reversed(places)] + [to_annotation(row) for row in rows]
-    return [_with_last_name(tx, each) for each in found]
+    return _with_last_names(tx, found)
 
 
-def _with_last_name(tx: Transaction, found: Annotation) -> Annotation:
-    """Name a removed layer as it was called last."""
-    if not is_name_of_removed(found.layer):
+def _with_last_names(tx: Transaction, found: list[Annotation]) -> list[Annotation]:
+    """Name removed layers, in versions of one annotation, as they were called last."""
+    if not any(is_name_of_removed(each.layer) for each in found):
         return found
-    layers = layers_at(tx, found.slide, current_revision(tx, found.slide))
-    return replace(found, layer=layers[int(found.layer[1:])].layer.name)
+    layers = layers_at(tx, found[0].slide, current_revision(tx, found[0].slide))
+    return [
+        replace(each, layer=layers[int(each.layer[1:])].layer.name) if is_name_of_removed(each.layer) else each
+        for each in found
+    ]
 
 
 def _in_chunk(tx: Transaction, reader: ChunkReader, place: Place) -> Annotation:
